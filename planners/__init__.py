@@ -1,0 +1,1 @@
+"""Pure planning: graph and numbers in, plan out."""
