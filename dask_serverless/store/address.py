@@ -53,8 +53,8 @@ def parse(url: str) -> Address:
     try:
         parts = urlsplit(url)
         port = parts.port or DEFAULT_PORT
-    except (ValueError, AttributeError, TypeError) as error:
-        raise StoreUrlInvalid(masked(str(url)), f"is not a URL ({error})") from None
+    except ValueError as error:
+        raise StoreUrlInvalid(masked(url), f"is not a URL ({error})") from None
     if parts.scheme not in SCHEMES:
         problem = f"has the scheme {parts.scheme!r}" if parts.scheme else "has no scheme"
         raise StoreUrlInvalid(masked(url), problem)

@@ -39,7 +39,11 @@ def _usable(path: str) -> bool:
     """Whether the program runs and is new enough: `Redis server v=7.0.15 sha=...`."""
     try:
         answer = subprocess.run(
-            [path, "--version"], capture_output=True, text=True, timeout=VERSION_SECONDS
+            [path, "--version"],
+            capture_output=True,
+            text=True,
+            timeout=VERSION_SECONDS,
+            check=False,
         ).stdout
     except (OSError, subprocess.SubprocessError) as error:
         logger.debug("skipping %s: %s", path, error)

@@ -1,7 +1,7 @@
 """The private store: one server for this process, shared by all who hold it, gone with the process.
 
-    with EmbeddedStore() as store:      # returns at once; other start-up work goes on meanwhile
-        url = store.wait_ready()
+with EmbeddedStore() as store:      # returns at once; other start-up work goes on meanwhile
+    url = store.wait_ready()
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+from typing import Self
 
 from dask_serverless.errors import StoreUnreachable
 from dask_serverless.store.server import Server
@@ -47,7 +48,7 @@ class EmbeddedStore:
         if self._pid == os.getpid():
             _release(id(self), self._server)
 
-    def __enter__(self) -> EmbeddedStore:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha1
-from typing import Any
+from typing import Any, Self
 
 from hiredis import ReplyError
 
@@ -50,6 +50,7 @@ class Link:
         self.calls = 0
         self._scripts: dict[str, str] = {}
         self._wire: Wire | None = None
+        self._begun = False
         self._closed_bytes = (0, 0)
         self._pid = os.getpid()
 
@@ -87,12 +88,21 @@ class Link:
             self._closed_bytes = (self.bytes_sent, self.bytes_received)
             self._wire.close()
             self._wire = None
+        self._begun = False
 
-    def __enter__(self) -> Link:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def _begin(self, commands: Sequence[Command]) -> None:
+        """Send now what `_deliver` will be asked for next, so that several nodes work at once."""
+        try:
+            self._connected().send(commands)
+            self._begun = True
+        except OSError:
+            self.close()
 
     def _deliver(self, commands: Sequence[Command], wait_seconds: float) -> list[Any]:
         """The replies to one exchange, over as many connections as that takes."""
@@ -100,7 +110,9 @@ class Link:
         while True:
             try:
                 wire = self._connected()
-                wire.send(commands)
+                if not self._begun:
+                    wire.send(commands)
+                self._begun = False
                 return wire.receive(len(commands), wait_seconds)
             except OSError as error:
                 self.close()

@@ -27,7 +27,7 @@ def pack(commands: Sequence[Command]) -> list[Buffer]:
             elif kind is memoryview or kind is bytearray:
                 break
         else:
-            small.append(hiredis.pack_command(command))
+            small.append(hiredis.pack_command(command))  # type: ignore[arg-type]
             continue
         _pack_apart(command, buffers, small)
     buffers.append(b"".join(small))

@@ -89,7 +89,7 @@ class Wire:
         if not received:
             raise ConnectionError("the server closed the connection")
         self.bytes_received += received
-        self._reader.feed(self._incoming, 0, received)
+        self._reader.feed(self._incoming, 0, received)  # type: ignore[arg-type]
 
     def _send_buffers(self, buffers: list[Buffer]) -> None:
         """Send many buffers without joining them; TLS has no such call and takes one by one."""
