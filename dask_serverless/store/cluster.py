@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from hiredis import ReplyError
 
@@ -25,6 +25,8 @@ class ClusterLink(Link):
     A batch for one node is one round trip. Else its last command waits until all others have
     succeeded, and is not sent if one failed: blobs are stored before the call that announces them.
     """
+
+    cluster: ClassVar[bool] = True
 
     def __init__(self, address: Address, patience_seconds: float | None = None) -> None:
         super().__init__(address, patience_seconds)

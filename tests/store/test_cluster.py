@@ -14,7 +14,7 @@ from dask_serverless.store.slots import command_slot, hash_slot
 COUNT = Script("return {redis.call('INCR', KEYS[1]), ARGV[1]}")
 
 
-FIRST_NODE, LAST_NODE = range(0, 5461), range(10923, 16384)
+FIRST_NODE, LAST_NODE = range(5461), range(10923, 16384)
 
 
 def key_of(slots: range, prefix: str) -> str:
@@ -84,7 +84,10 @@ def test_a_slot_on_its_way_is_asked_for_at_its_new_owner(cluster_urls: list[str]
         Link(parse(cluster_urls[0])) as owner,
         Link(parse(cluster_urls[1])) as heir,
     ):
-        (owner_name,), (heir_name,) = owner.call(("CLUSTER", "MYID")), heir.call(("CLUSTER", "MYID"))
+        (owner_name,), (heir_name,) = (
+            owner.call(("CLUSTER", "MYID")),
+            heir.call(("CLUSTER", "MYID")),
+        )
         heir.call(("CLUSTER", "SETSLOT", slot, "IMPORTING", owner_name))
         owner.call(("CLUSTER", "SETSLOT", slot, "MIGRATING", heir_name))
         assert link.call(("SET", key, 1), ("GET", key)) == [b"OK", b"1"]

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from conftest import Servers, until
+from store_servers import Servers, until
 
 from dask_serverless.errors import StoreCommandFailed, StoreFull, StoreUnreachable
 from dask_serverless.store.address import parse
