@@ -1,0 +1,153 @@
+"""Every error that dask-serverless raises on purpose, in one tree.
+
+An error's arguments are its data: they are attributes, they survive pickling (`args` is all that
+travels), and the message is made from them when it is shown.
+"""
+
+from __future__ import annotations
+
+SETTING = "Serverless(store=...) or DASK_SERVERLESS__STORE"
+
+
+class ServerlessError(Exception):
+    """The root of every error that this package raises on purpose."""
+
+
+class SettingsError(ServerlessError, ValueError):
+    """A setting has a value or a name that means nothing."""
+
+    def __init__(self, setting: str, problem: str) -> None:
+        super().__init__(setting, problem)
+        self.setting = setting
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"The setting {self.setting} {self.problem}"
+
+
+class StoreError(ServerlessError):
+    """Something is wrong with the store (the Redis or Valkey server)."""
+
+    def __init__(self, url: str, *details: object) -> None:
+        super().__init__(url, *details)
+        self.url = url
+
+
+class StoreUrlInvalid(StoreError, ValueError):
+    """The store's URL cannot be understood."""
+
+    def __init__(self, url: str, problem: str) -> None:
+        super().__init__(url, problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"The store's URL {self.url!r} {self.problem}. Use redis://host:port/0, rediss://... "
+            "(TLS), unix:///path/to/socket, redis+cluster://... or rediss+cluster://... in "
+            f"{SETTING}, or leave it out for a private server."
+        )
+
+
+class StoreUnreachable(StoreError, ConnectionError):
+    """No server answered at the store's URL."""
+
+    def __init__(self, url: str, cause: str) -> None:
+        super().__init__(url, cause)
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return (
+            f"No store answers at {self.url}: {self.cause}. Start or repair that server, or name "
+            f"another one in {SETTING}."
+        )
+
+
+class StoreDenied(StoreError):
+    """The store wants other credentials, or grants these too little."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(url, reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"The store at {self.url} refuses us: {self.reason}. Put the user and password into "
+            f"the URL (redis://user:password@host:port) in {SETTING}."
+        )
+
+
+class StoreTooOld(StoreError):
+    """The store's server lacks commands that the coordination needs."""
+
+    def __init__(self, url: str, server: str, version: str, needed: str) -> None:
+        super().__init__(url, server, version, needed)
+        self.server = server
+        self.version = version
+        self.needed = needed
+
+    def __str__(self) -> str:
+        return (
+            f"The store at {self.url} is {self.server} {self.version}, but {self.needed} or newer "
+            f"is needed. Upgrade it, or name another server in {SETTING}."
+        )
+
+
+class StoreEvicts(StoreError):
+    """The store throws keys away when its memory is full, so a run could lose its state."""
+
+    def __init__(self, url: str, policy: str) -> None:
+        super().__init__(url, policy)
+        self.policy = policy
+
+    def __str__(self) -> str:
+        return (
+            f"The store at {self.url} evicts keys when its memory is full (maxmemory-policy is "
+            f"{self.policy}), so a run could lose its state. Set maxmemory-policy to noeviction "
+            f"on that server, or name another server in {SETTING}."
+        )
+
+
+class StoreReadOnly(StoreError):
+    """The store is a read-only replica."""
+
+    def __init__(self, url: str, primary: str = "") -> None:
+        super().__init__(url, primary)
+        self.primary = primary
+
+    def __str__(self) -> str:
+        primary = f" ({self.primary})" if self.primary else ""
+        return (
+            f"The store at {self.url} is a read-only replica. Name its primary{primary} in "
+            f"{SETTING}."
+        )
+
+
+class StoreFull(StoreError):
+    """The store has reached its maxmemory and takes no more data."""
+
+    def __init__(self, url: str, message: str) -> None:
+        super().__init__(url, message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return (
+            f"The store at {self.url} is full ({self.message}). Raise its maxmemory, or let large "
+            "outputs live elsewhere with Serverless(blobs=...) or DASK_SERVERLESS__BLOBS."
+        )
+
+
+class StoreCommandFailed(StoreError):
+    """The store answered one command with an error."""
+
+    def __init__(self, url: str, command: str, message: str) -> None:
+        super().__init__(url, command, message)
+        self.command = command
+        self.message = message
+
+    @property
+    def code(self) -> str:
+        """The first word of the server's message: what a program can compare."""
+        return self.message.partition(" ")[0]
+
+    def __str__(self) -> str:
+        return f"The store at {self.url} answered {self.command} with an error: {self.message}"

@@ -1,0 +1,91 @@
+"""A store's URL, taken apart: where to connect, as whom, and how to show it without a password."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from dask_serverless.errors import StoreUrlInvalid
+
+DEFAULT_PORT = 6379
+SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
+
+
+@dataclass(frozen=True)
+class Address:
+    """One server (or, for a cluster, the node to ask first)."""
+
+    scheme: str
+    host: str = ""
+    port: int = DEFAULT_PORT
+    path: str = ""
+    user: str = ""
+    password: str = field(default="", repr=False)
+    database: int = 0
+    #: What follows the question mark; TLS options bear redis-py's names (ssl_ca_certs, ...).
+    options: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def tls(self) -> bool:
+        return self.scheme.startswith("rediss")
+
+    @property
+    def cluster(self) -> bool:
+        return self.scheme.endswith("+cluster")
+
+    @property
+    def shown(self) -> str:
+        """The URL for people: never with the password."""
+        if self.scheme == "unix":
+            return f"unix://{self.path}"
+        user = f"{self.user or ''}{':***' if self.password else ''}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        database = f"/{self.database}" if self.database else ""
+        return f"{self.scheme}://{user}{'@' if user else ''}{host}:{self.port}{database}"
+
+    def node(self, host: str, port: int) -> Address:
+        """Another node of the same cluster, reached in the same manner."""
+        return replace(self, host=host or self.host, port=port)
+
+
+def parse(url: str) -> Address:
+    """The parts of a URL; raises StoreUrlInvalid, saying what is wrong with it."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or DEFAULT_PORT
+    except ValueError as error:
+        raise StoreUrlInvalid(masked(url), f"is not a URL ({error})") from None
+    if parts.scheme not in SCHEMES:
+        problem = f"has the scheme {parts.scheme!r}" if parts.scheme else "has no scheme"
+        raise StoreUrlInvalid(masked(url), problem)
+    if parts.scheme == "unix" and not parts.path.strip("/"):
+        raise StoreUrlInvalid(masked(url), "names no socket")
+    options = dict(parse_qsl(parts.query))
+    return Address(
+        scheme=parts.scheme,
+        host=unquote(parts.hostname or "localhost"),
+        port=port,
+        path=unquote(parts.path) if parts.scheme == "unix" else "",
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        database=_database(url, parts.scheme, parts.path, options),
+        options=tuple(options.items()),
+    )
+
+
+def masked(url: str) -> str:
+    """A URL that did not parse, still without what stands before an @."""
+    head, at, tail = url.rpartition("@")
+    return f"{head.partition('://')[0]}://***@{tail}" if at else url
+
+
+def _database(url: str, scheme: str, path: str, options: dict[str, str]) -> int:
+    """The database's number: after the slash, or (the only way for a socket) in ?db=."""
+    number = options.pop("db", "")
+    if scheme != "unix" and path.strip("/"):
+        number = path.strip("/")
+    if number and not number.isdigit():
+        raise StoreUrlInvalid(masked(url), f"names the database {number!r}, not a number")
+    if scheme.endswith("+cluster") and number.strip("0"):
+        raise StoreUrlInvalid(masked(url), "names a database, but a cluster has only 0")
+    return int(number or 0)

@@ -1,0 +1,83 @@
+"""From a URL to a connection that is known to do: reachable, new enough, writable, not evicting."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from dask_serverless.errors import StoreEvicts, StoreReadOnly, StoreTooOld
+from dask_serverless.store.address import Address, parse
+from dask_serverless.store.cluster import ClusterLink
+from dask_serverless.store.link import Link
+from dask_serverless.store.sockets import CONNECT_SECONDS
+from dask_serverless.store.versions import needed, new_enough
+from dask_serverless.store.wire import CLIENT_NAME, REPLY_SECONDS
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from redis.cluster import RedisCluster
+
+#: URLs whose servers were checked in this process, and whether each is a cluster.
+_checked: dict[str, bool] = {}
+_lock = threading.Lock()
+
+
+def open_link(url: str, patience_seconds: float | None = None) -> Link:
+    """A link to the store at this URL, for one thread; the first one to a URL checks its server."""
+    address = parse(url)
+    if is_cluster(url, patience_seconds):
+        return ClusterLink(address, patience_seconds)
+    return Link(address, patience_seconds)
+
+
+def connect(url: str) -> Redis | RedisCluster:
+    """A redis-py client for what a link does not do; importing it costs 50 ms and more."""
+    import redis
+    from redis.backoff import ExponentialWithJitterBackoff
+    from redis.retry import Retry
+
+    cluster = is_cluster(url)
+    client = redis.RedisCluster if cluster else redis.Redis
+    return client.from_url(
+        url.replace("+cluster://", "://", 1),
+        decode_responses=False,
+        client_name=CLIENT_NAME,
+        socket_timeout=REPLY_SECONDS,
+        socket_connect_timeout=CONNECT_SECONDS,
+        retry=Retry(ExponentialWithJitterBackoff(cap=1.0), retries=5),
+    )
+
+
+def is_cluster(url: str, patience_seconds: float | None = None) -> bool:
+    """Check the server once a process and URL; whether it is a node of a cluster."""
+    known = _checked.get(url)
+    if known is None:
+        address = parse(url)
+        with Link(address, patience_seconds) as link:
+            information = information_of(link)
+        check(address, information)
+        known = address.cluster or information.get("cluster_enabled") == "1"
+        with _lock:
+            _checked[url] = known
+    return known
+
+
+def information_of(link: Link) -> dict[str, str]:
+    """What INFO says: managed services that forbid CONFIG still answer it."""
+    text = link.call(("INFO",))[0].decode()
+    pairs = (line.partition(":") for line in text.splitlines() if not line.startswith("#"))
+    return {name: value for name, _, value in pairs}
+
+
+def check(address: Address, information: dict[str, str]) -> None:
+    """Refuse a server that could fail a run half-way."""
+    server = "Valkey" if "valkey_version" in information else "Redis"
+    version = information.get(f"{server.lower()}_version", "0")
+    if not new_enough(server, version):
+        raise StoreTooOld(address.shown, server, version, needed(server))
+    policy = information.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        raise StoreEvicts(address.shown, policy)
+    if information.get("role") == "slave" and information.get("slave_read_only") != "0":
+        primary = f"{information.get('master_host')}:{information.get('master_port')}"
+        raise StoreReadOnly(address.shown, primary)

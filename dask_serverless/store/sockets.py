@@ -1,0 +1,65 @@
+"""Opening the socket to a server: Unix, TCP or TLS, with keep-alive."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+from dask_serverless.errors import StoreUrlInvalid
+from dask_serverless.store.address import Address
+
+CONNECT_SECONDS = 5.0
+#: A peer that vanished without a word is noticed after idle + interval * count = 30 seconds.
+KEEP_ALIVE_IDLE_SECONDS = 15
+KEEP_ALIVE_INTERVAL_SECONDS = 5
+KEEP_ALIVE_COUNT = 3
+
+
+def open_socket(address: Address) -> socket.socket:
+    """A connected socket that gives up after CONNECT_SECONDS; raises OSError."""
+    if address.scheme == "unix":
+        return _open_unix(address)
+    connection = socket.create_connection((address.host, address.port), CONNECT_SECONDS)
+    try:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _keep_alive(connection)
+        return _encrypted(connection, address) if address.tls else connection
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _open_unix(address: Address) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(CONNECT_SECONDS)
+    try:
+        connection.connect(address.path)
+    except OSError as error:
+        connection.close()
+        if error.errno is None:  # Python itself refuses a path longer than sockaddr_un
+            raise StoreUrlInvalid(address.shown, f"is no socket path ({error})") from None
+        raise
+    return connection
+
+
+def _keep_alive(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    idle = "TCP_KEEPALIVE" if sys.platform == "darwin" else "TCP_KEEPIDLE"
+    connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, idle), KEEP_ALIVE_IDLE_SECONDS)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEP_ALIVE_INTERVAL_SECONDS)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEP_ALIVE_COUNT)
+
+
+def _encrypted(connection: socket.socket, address: Address) -> socket.socket:
+    import ssl  # only TLS pays for it
+
+    options = dict(address.options)
+    context = ssl.create_default_context(cafile=options.get("ssl_ca_certs"))
+    if options.get("ssl_certfile"):
+        context.load_cert_chain(options["ssl_certfile"], options.get("ssl_keyfile"))
+    required = options.get("ssl_cert_reqs", "required")
+    if required == "none" or options.get("ssl_check_hostname", "").lower() in ("false", "0"):
+        context.check_hostname = False
+    if required == "none":
+        context.verify_mode = ssl.CERT_NONE
+    return context.wrap_socket(connection, server_hostname=address.host)

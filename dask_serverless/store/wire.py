@@ -1,0 +1,125 @@
+"""One connection to one server: commands out, parsed replies in, no retries.
+
+It speaks RESP itself, over hiredis: importing redis-py costs a fresh process 50 to 100 ms, and its
+pipeline costs more per call than the server takes to answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import hiredis
+
+from dask_serverless.errors import StoreDenied
+from dask_serverless.store.address import Address
+from dask_serverless.store.resp import Buffer, Command, pack
+from dask_serverless.store.sockets import open_socket
+
+CLIENT_NAME = "dask-serverless"
+#: How long an answer may take that does not block on purpose.
+REPLY_SECONDS = 60.0
+READ_BYTES = 1 << 18
+#: The kernel takes at most 1024 buffers in one call (IOV_MAX).
+GATHER = 512
+
+NOT_YET = object()
+
+
+class Wire:
+    """A connected, authenticated socket. Any error leaves it unusable: close it then."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.bytes_sent = 0
+        self.bytes_received = 0
+        self._reader = hiredis.Reader(notEnoughData=NOT_YET)
+        self._incoming = memoryview(bytearray(READ_BYTES))
+        self._socket = open_socket(address)
+        try:
+            self._introduce()
+            self._socket.settimeout(REPLY_SECONDS)
+        except BaseException:
+            self.close()
+            raise
+
+    def send(self, commands: Sequence[Command]) -> None:
+        """Write the commands out; the server answers them in this order."""
+        buffers = pack(commands)
+        if len(buffers) == 1:
+            self._socket.sendall(buffers[0])
+            self.bytes_sent += len(buffers[0])
+        else:
+            self._send_buffers(buffers)
+
+    def receive(self, count: int, wait_seconds: float = 0.0) -> list[Any]:
+        """The next replies, errors among them as values.
+
+        `wait_seconds` is how long the commands themselves may block.
+        """
+        if wait_seconds:
+            self._socket.settimeout(REPLY_SECONDS + wait_seconds)
+        gets = self._reader.gets
+        replies: list[Any] = []
+        while len(replies) < count:
+            reply = gets()
+            if reply is NOT_YET:
+                self._read()
+            else:
+                replies.append(reply)
+        if wait_seconds:
+            self._socket.settimeout(REPLY_SECONDS)
+        return replies
+
+    def receive_push(self, timeout_seconds: float) -> Any:
+        """One message that the server sends by itself; TimeoutError if none comes in time."""
+        self._socket.settimeout(timeout_seconds)
+        while (reply := self._reader.gets()) is NOT_YET:
+            self._read()
+        return reply
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _read(self) -> None:
+        received = self._socket.recv_into(self._incoming)
+        if not received:
+            raise ConnectionError("the server closed the connection")
+        self.bytes_received += received
+        self._reader.feed(self._incoming, 0, received)  # type: ignore[arg-type]
+
+    def _send_buffers(self, buffers: list[Buffer]) -> None:
+        """Send many buffers without joining them; TLS has no such call and takes one by one."""
+        self.bytes_sent += sum(len(buffer) for buffer in buffers)
+        if self.address.tls:
+            for buffer in buffers:
+                self._socket.sendall(buffer)
+            return
+        for start in range(0, len(buffers), GATHER):
+            self._send_gathered([memoryview(b) for b in buffers[start : start + GATHER]])
+
+    def _send_gathered(self, views: list[memoryview]) -> None:
+        while views:
+            sent = self._socket.sendmsg(views)
+            while views and sent >= len(views[0]):
+                sent -= len(views.pop(0))
+            if sent:
+                views[0] = views[0][sent:]
+
+    def _introduce(self) -> None:
+        """Credentials, database and a name for CLIENT LIST, in one round trip."""
+        address = self.address
+        commands: list[Command] = [("CLIENT", "SETNAME", CLIENT_NAME)]
+        if address.database:
+            commands.insert(0, ("SELECT", address.database))
+        if address.password:
+            user = (address.user,) if address.user else ()
+            commands.insert(0, ("AUTH", *user, address.password))
+        self.send(commands)
+        for command, reply in zip(commands, self.receive(len(commands)), strict=True):
+            # Some managed services forbid CLIENT; only its name is lost.
+            if isinstance(reply, hiredis.ReplyError) and command[0] != "CLIENT":
+                raise StoreDenied(address.shown, str(reply))
