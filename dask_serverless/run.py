@@ -7,7 +7,7 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -73,10 +73,20 @@ class Run:
         self.lost_reason = ""
 
     def compute(self, graph: Any, keys: Any) -> Any:
+        try:
+            result = self.computed(graph, keys)
+        except BaseException:
+            self.observers.finish(failed=True)
+            raise
+        self.observers.finish(failed=False)
+        return result
+
+    def computed(self, graph: Any, keys: Any) -> Any:
         report = self.report
         with report.phase("translate"):
             self.translation = translation = translate(graph, keys)
-        if self.observers.active:
+        self.wanted = np.flatnonzero(translation.dag.wanted).tolist()
+        if self.observers.values:
             translation.dag.wanted[:] = True  # callbacks are shown every task's value
         self.observers.start(translation)
         values: dict[int, Any] = {}
@@ -86,9 +96,7 @@ class Run:
                 bundles = bundles_of(translation.dag, plan)
             values = self.distribute(translation, plan, bundles)
         with report.phase("collect"):
-            result = nested(translation.keys, translation.recipes, values)
-        self.observers.finish(failed=False)
-        return result
+            return nested(translation.keys, translation.recipes, values)
 
     def plan(self, translation: Translation) -> Plan:
         return self.around.planner.plan(translation.dag, Resources(self.around.containers))
@@ -99,6 +107,7 @@ class Run:
         """Run the tasks on containers; the values that the client wants."""
         report, around = self.report, self.around
         report.tasks, report.bundles = translation.dag.tasks, bundles.count
+        self.bundles = bundles
         begun = around.link.calls
         started = around.backend.counts()
         over = False
@@ -114,7 +123,7 @@ class Run:
                 self.wait(bundles.count)
             over = True
             with report.phase("collect"):
-                return self.collect(translation)
+                return self.collect()
         finally:
             self.end(over)
             report.client_calls = around.link.calls - begun
@@ -128,7 +137,7 @@ class Run:
             inline_bytes=around.inline_bytes,
             compression=around.compression,
             lease_seconds=around.lease_seconds,
-            observe=self.observers.active,
+            observe=self.observers.times,
             folder=os.getcwd() if around.backend.same_host else "",
             path=sys.path if around.backend.same_host else (),
         )
@@ -171,7 +180,8 @@ class Run:
         limit = self.around.result_limit
         if limit is not None and self.wanted_bytes > limit:
             raise ResultTooLarge(self.wanted_bytes, limit)
-        self.observers.bundle(told, self.around.blobs)
+        times = told.get("p") or [(t, 0.0, 0.0) for t in self.bundles.tasks_of(told["b"]).tolist()]
+        self.observers.tasks(times, told["c"], self.values)
 
     def heed_condition(self, condition: Condition) -> None:
         if condition.status == LOST:
@@ -192,17 +202,17 @@ class Run:
                 for whom in condition.invitations:
                     self.around.backend.invoke(self.invitation.to(whom))
 
-    def collect(self, translation: Translation) -> dict[int, Any]:
-        tasks = np.flatnonzero(translation.dag.wanted).tolist()
-        if self.observers.active:
-            tasks = sorted({t for r in translation.recipes.values() for t in r.tasks()})
+    def collect(self) -> dict[int, Any]:
+        return dict(zip(self.wanted, self.values(self.wanted), strict=True))
+
+    def values(self, tasks: Sequence[int]) -> list[Any]:
+        """Outputs that were asked for, fetched together."""
         missing = [task for task in tasks if task not in self.outputs]
         for task, reference in zip(missing, self.coordination.outputs(missing), strict=True):
             if reference is None:
-                raise BlobLost(str(translation.dag.labels[task]))
+                raise BlobLost(str(self.translation.dag.labels[task]))
             self.outputs[task] = reference
-        values = self.around.blobs.get([self.outputs[task] for task in tasks])
-        return dict(zip(tasks, values, strict=True))
+        return self.around.blobs.get([self.outputs[task] for task in tasks])
 
     def end(self, over: bool) -> None:
         """Leave nothing behind, whatever happened; a failure to clean must not hide an error."""

@@ -33,6 +33,7 @@ Step = tuple[int, int, tuple[int, ...], tuple[str, ...] | None]
 class Translation:
     """One graph, ready to be planned and encoded."""
 
+    graph: Mapping[Any, Any]  # materialised, for Dask's callbacks
     dag: Dag
     steps: list[tuple[Step, ...]]  # task → its steps
     constants: dict[int, Any]
@@ -151,6 +152,7 @@ class _Translator:
         recipes = {key: self.recipe(key) for key in wanted}
         tasks = {task for recipe in recipes.values() for task in recipe.tasks()}
         return Translation(
+            graph=self.graph,
             dag=self.dag(tasks),
             steps=self.steps,
             constants=self.constants,

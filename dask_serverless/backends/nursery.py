@@ -81,6 +81,7 @@ class Nursery:
                 self.waiting.append(message["invitation"])
             case "import":
                 preload(message["modules"])
+                self.retire()  # containers born before would each import it again
             case "stop":
                 self.stop(message["run"])
 
@@ -175,6 +176,15 @@ class Nursery:
                 child.kill_at = time.monotonic() + GRACE_SECONDS
                 child.why = "the run was stopped"
 
+    def retire(self) -> None:
+        for child in [child for child in self.children.values() if not child.run]:
+            self.dismiss(child)
+
+    def dismiss(self, child: Child) -> None:
+        child.lines.send({"do": "leave"})
+        self.forget(child)
+        os.waitpid(child.pid, 0)
+
     def look_after(self) -> None:
         now = time.monotonic()
         for child in list(self.children.values()):
@@ -182,9 +192,7 @@ class Nursery:
                 os.kill(child.pid, signal.SIGKILL)
                 child.kill_at = 0.0
             elif not child.run and now >= child.idle_since + self.idle_seconds:
-                child.lines.send({"do": "leave"})
-                self.forget(child)
-                os.waitpid(child.pid, 0)
+                self.dismiss(child)
             elif child.run and self.memory_bytes:
                 self.weigh(child)
 

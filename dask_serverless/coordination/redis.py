@@ -99,9 +99,6 @@ class RedisCoordination:
             pack(report.deleted) if report.deleted else b"",
             pack([command[1] for command in blobs]) if together else b"",
         )
-        if blobs and not together:  # other servers may hold them: announce only what they took
-            self.link.call(*blobs)
-            blobs = []
         reply = self.link.call(*blobs, publish)[-1]
         status = reply[0].decode()
         if status == OK:

@@ -26,6 +26,8 @@ class ClusterLink(Link):
     succeeded, and is not sent if one failed: blobs are stored before the call that announces them.
     """
 
+    cluster = True
+
     def __init__(self, address: Address, patience_seconds: float | None = None) -> None:
         super().__init__(address, patience_seconds)
         self._seed = (address.host, address.port)

@@ -41,6 +41,8 @@ class Script:
 class Link:
     """A held connection to one server, for the one thread that uses it."""
 
+    cluster = False  # whether keys are spread over several servers
+
     def __init__(self, address: Address, patience_seconds: float | None = None) -> None:
         unix = address.scheme == "unix"
         default = UNIX_PATIENCE_SECONDS if unix else NETWORK_PATIENCE_SECONDS
