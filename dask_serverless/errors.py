@@ -151,3 +151,205 @@ class StoreCommandFailed(StoreError):
 
     def __str__(self) -> str:
         return f"The store at {self.url} answered {self.command} with an error: {self.message}"
+
+
+class GraphError(ServerlessError, ValueError):
+    """The graph cannot be run, whoever runs it."""
+
+    def __init__(self, problem: str, key: object = None) -> None:
+        super().__init__(problem, key)
+        self.problem = problem
+        self.key = key
+
+    def __str__(self) -> str:
+        return self.problem
+
+
+class MissingKey(GraphError, KeyError):
+    """A key was asked for, or is needed by a task, that the graph does not have."""
+
+    def __init__(self, key: object) -> None:
+        ServerlessError.__init__(self, key)
+        self.key = key
+
+    def __str__(self) -> str:
+        return f"The graph has no key {self.key!r}, which was asked for or is needed by a task."
+
+
+class UnsupportedTask(ServerlessError, RuntimeError):
+    """A task relies on sharing memory with the client."""
+
+    def __init__(self, problem: str, key: object) -> None:
+        super().__init__(problem, key)
+        self.problem = problem
+        self.key = key
+
+    def __str__(self) -> str:
+        return f"{self.problem} (task {self.key!r})"
+
+
+class InputNotPicklable(ServerlessError, TypeError):
+    """A function or an argument cannot be sent to a container."""
+
+    def __init__(self, key: object, what: str, reason: str) -> None:
+        super().__init__(key, what, reason)
+        self.key = key
+        self.what = what
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"The task {self.key!r} cannot be sent to a container: its {self.what} does not "
+            f"pickle ({self.reason}). Make it inside the task instead (open files, connections "
+            "and locks belong there), or pass what it can be made from."
+        )
+
+
+class ResultNotPicklable(ServerlessError, TypeError):
+    """A task's result cannot leave its container."""
+
+    def __init__(self, function: str, reason: str) -> None:
+        super().__init__(function, reason)
+        self.function = function
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"What {self.function} returned cannot leave its container: it does not pickle "
+            f"({self.reason}). Return data instead: lists for generators, content for open files."
+        )
+
+
+class ExceptionNotPicklable(ServerlessError):
+    """A task raised an exception that cannot be made again here; this one stands in for it."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(kind, text)
+        self.kind = kind
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.text} (this exception does not pickle, so here is its text)"
+
+
+class TaskExited(ServerlessError):
+    """A task tried to end its process."""
+
+    def __init__(self, function: str, shown: str) -> None:
+        super().__init__(function, shown)
+        self.function = function
+        self.shown = shown
+
+    def __str__(self) -> str:
+        return (
+            f"{self.function} tried to end its container with {self.shown}. Raise an ordinary "
+            "exception in tasks, or return."
+        )
+
+
+class BundleLost(ServerlessError):
+    """The containers that ran some tasks were lost, again and again."""
+
+    def __init__(self, bundle: int, tries: int, why: str) -> None:
+        super().__init__(bundle, tries, why)
+        self.bundle = bundle
+        self.tries = tries
+        self.why = why
+
+    def __str__(self) -> str:
+        return (
+            f"{self.tries} containers in a row were lost while they ran the same tasks; the last "
+            f"one: {self.why}. See whether a task crashes or needs more memory; the settings are "
+            "attempts, memory and lease_seconds."
+        )
+
+
+class BlobLost(ServerlessError):
+    """A stored output or constant is gone."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return (
+            f"Stored data of {self.name} is gone before all tasks have used it. Was the store "
+            "flushed, or a folder of blobs cleaned? Compute again."
+        )
+
+
+class BlobsFull(ServerlessError, OSError):
+    """No folder for blobs has room left."""
+
+    def __init__(self, folders: list[str]) -> None:
+        super().__init__(folders)
+        self.folders = folders
+
+    def __str__(self) -> str:
+        return (
+            f"No room is left for outputs in {', '.join(self.folders)}. Free some, use smaller "
+            "chunks, or name a roomier place in Serverless(blobs=...) or DASK_SERVERLESS__BLOBS."
+        )
+
+
+class RunLost(ServerlessError):
+    """The store lost the run while it was under way."""
+
+    def __init__(self, run: str) -> None:
+        super().__init__(run)
+        self.run = run
+
+    def __str__(self) -> str:
+        return (
+            f"The store no longer knows the run {self.run}: it was restarted or flushed. "
+            "Nothing wrong was returned; compute again."
+        )
+
+
+class ResultTooLarge(ServerlessError, MemoryError):
+    """The result is larger than the client wants."""
+
+    def __init__(self, nbytes: int, limit: int) -> None:
+        super().__init__(nbytes, limit)
+        self.nbytes = nbytes
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return (
+            f"The result has at least {self.nbytes} bytes, more than the client wants "
+            f"({self.limit}). Reduce it before compute, write it from tasks (to_parquet, to_zarr), "
+            "or raise the setting result_limit."
+        )
+
+
+class VersionsDiffer(ServerlessError, RuntimeError):
+    """Client and container run different versions of Python or Dask."""
+
+    def __init__(self, python: str, dask: str, our_python: str, our_dask: str) -> None:
+        super().__init__(python, dask, our_python, our_dask)
+        self.client = (python, dask)
+        self.container = (our_python, our_dask)
+
+    def __str__(self) -> str:
+        return (
+            f"The client has Python {self.client[0]} and Dask {self.client[1]}, the container "
+            f"Python {self.container[0]} and Dask {self.container[1]}: pickled code may not work "
+            "across them. Install the same versions on both sides."
+        )
+
+
+class IllegalTransition(ServerlessError):
+    """A container's state machine met an event that its state does not allow: a bug of ours."""
+
+    def __init__(self, state: str, event: str, bundle: int, claim: str) -> None:
+        super().__init__(state, event, bundle, claim)
+        self.state = state
+        self.event = event
+        self.bundle = bundle
+        self.claim = claim
+
+    def __str__(self) -> str:
+        return (
+            f"A container in state {self.state} (bundle {self.bundle}, claim {self.claim}) met "
+            f"{self.event}. Please report this with the run's log."
+        )

@@ -21,6 +21,17 @@ class Resources:
     memory_mb: int = 0  # of one container; 0: the backend's default
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """What a plan is expected to take and to cost."""
+
+    makespan_seconds: float
+    cost: float  # money, by the price table of whoever predicted
+    gb_seconds: float
+    cold_starts: int
+    bytes_moved: int  # through the store, up and down
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """The answer of a planner, checked by ``validate`` before anything runs."""
@@ -30,6 +41,7 @@ class Plan:
     slots: npt.NDArray[np.int32]  # bundle → slot, or FLEXIBLE
     memory_mb: npt.NDArray[np.int32]  # bundle → memory of its container; 0: the backend's default
     annotations: tuple[object, ...] = field(default=())  # what optimizations ask containers to do
+    prediction: Prediction | None = None
 
 
 class Planner(Protocol):

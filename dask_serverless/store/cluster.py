@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from hiredis import ReplyError
 
@@ -26,7 +26,7 @@ class ClusterLink(Link):
     succeeded, and is not sent if one failed: blobs are stored before the call that announces them.
     """
 
-    cluster: ClassVar[bool] = True
+    cluster = True
 
     def __init__(self, address: Address, patience_seconds: float | None = None) -> None:
         super().__init__(address, patience_seconds)

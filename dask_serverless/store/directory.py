@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dask_serverless.errors import StoreUnreachable
 
-PREFIX = "dask-serverless-"
+PREFIX = "dask-serverless-store-"
 #: sockaddr_un holds 108 bytes on Linux and 104 on macOS, the closing zero among them.
 LONGEST_PATH_BYTES = 103
 #: What mkdtemp appends, and the name of the socket.

@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha1
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from hiredis import ReplyError
 
@@ -41,8 +41,7 @@ class Script:
 class Link:
     """A held connection to one server, for the one thread that uses it."""
 
-    #: Whether keys may lie on different servers, so that no script sees them all.
-    cluster: ClassVar[bool] = False
+    cluster = False  # whether keys are spread over several servers
 
     def __init__(self, address: Address, patience_seconds: float | None = None) -> None:
         unix = address.scheme == "unix"

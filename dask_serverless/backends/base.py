@@ -1,0 +1,33 @@
+"""What a backend does: invoke containers, and say when one is gone. It decides nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from dask_serverless.worker.invitation import Invitation
+
+Gone = Callable[[str, str], None]  # called with a container's name and why it is gone
+
+
+class Backend(Protocol):
+    containers: int  # how many it runs at once at most
+    same_host: bool  # whether they share this host's files and folders
+
+    def start(self) -> None:
+        """Begin to start up; needed by nobody who can wait until the first invocation."""
+
+    def invoke(self, invitation: Invitation, count: int = 1) -> None:
+        """Ask for containers to work on a run. What gets lost is asked for again by the sweep."""
+
+    def watch(self, run: str, gone: Gone) -> None:
+        """Tell of containers that are gone while they work on this run."""
+
+    def stop(self, run: str) -> None:
+        """Free the containers that work on a run, and watch it no more."""
+
+    def counts(self) -> dict[str, int]:
+        """Cold and warm starts so far."""
+
+    def close(self) -> None:
+        """End every container."""

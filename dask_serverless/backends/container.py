@@ -1,0 +1,85 @@
+"""A container of this host, from the fork on: waits for invitations and works on them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from types import FrameType
+
+from dask_serverless.backends.lines import Lines
+from dask_serverless.errors import StoreError
+from dask_serverless.store.connect import open_link
+from dask_serverless.worker.invitation import Invitation
+from dask_serverless.worker.shell import Interrupt, Shell
+
+STOP = signal.SIGUSR1  # stop what runs just now
+
+
+def serve(name: str, nursery: Lines) -> None:
+    """Live until the nursery closes the connection or asks to leave."""
+    settle()
+    container = Container(name, nursery)
+    for message in nursery:
+        if message["do"] == "leave":
+            break
+        container.work(Invitation(**message["invitation"]))
+        nursery.send({"is": "idle"})
+
+
+class Container:
+    def __init__(self, name: str, nursery: Lines) -> None:
+        self.nursery = nursery
+        self.shell = Shell(name, open_link, self.invite, self.lost)
+        self.main = threading.main_thread().ident or 0
+        self.target = ""  # the claim to be stopped; "" for whatever runs
+        signal.signal(STOP, self.interrupt)
+
+    def work(self, invitation: Invitation) -> None:
+        try:
+            self.shell.work(invitation)
+        except Interrupt:
+            self.shell.reset()
+        except StoreError as error:
+            self.shell.reset()
+            self.nursery.send({"is": "trouble", "run": invitation.run, "why": str(error)})
+
+    def invite(self, invitation: Invitation, whom: Sequence[str]) -> None:
+        for name in whom:
+            self.nursery.send({"do": "invoke", "invitation": invitation.to(name).to_json()})
+
+    def lost(self, claim: str) -> None:
+        """The heartbeat learned that the claim no longer holds: what runs for it is in vain."""
+        self.target = claim
+        signal.pthread_kill(self.main, STOP)
+
+    def interrupt(self, signum: int, frame: FrameType | None) -> None:
+        target, self.target = self.target, ""
+        running = self.shell.interruptible
+        if running and target in ("", running):
+            self.shell.interruptible = ""
+            raise Interrupt
+
+
+def settle() -> None:
+    """What a forked process must do before it runs anybody's code."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    die_with_parent()
+    random.seed()  # else all containers would draw the same numbers
+    if (numpy := sys.modules.get("numpy")) is not None:
+        numpy.random.seed()
+
+
+def die_with_parent() -> None:
+    """Linux ends this process when the nursery dies; elsewhere the closed connection does."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        if os.getppid() == 1:
+            os._exit(1)

@@ -1,0 +1,47 @@
+"""Messages between the client, the nursery and containers of this host: JSON, one a line."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+Message = dict[str, Any]
+
+
+class Lines:
+    """A stream socket that carries messages whole."""
+
+    def __init__(self, stream: socket.socket) -> None:
+        self.stream = stream
+        self.rest = b""
+
+    def fileno(self) -> int:
+        return self.stream.fileno()
+
+    def send(self, message: Message) -> bool:
+        """Whether the other side still took it."""
+        try:
+            self.stream.sendall(json.dumps(message).encode() + b"\n")
+        except OSError:
+            return False
+        return True
+
+    def receive(self) -> list[Message] | None:
+        """What has come (waiting for something), or None when the other side is gone."""
+        try:
+            data = self.stream.recv(1 << 16)
+        except ConnectionError:
+            return None
+        if not data:
+            return None
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        return [json.loads(line) for line in lines]
+
+    def __iter__(self) -> Iterator[Message]:
+        while (messages := self.receive()) is not None:
+            yield from messages
+
+    def close(self) -> None:
+        self.stream.close()

@@ -1,0 +1,146 @@
+"""Containers as processes of this host, forked by a nursery that has imported the libraries."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+
+from dask_serverless.backends.base import Gone
+from dask_serverless.backends.lines import Lines, Message
+from dask_serverless.worker.invitation import Invitation
+
+# Libraries that take long to import: the nursery imports what the client has of them.
+HEAVY = {"numpy", "pandas", "pyarrow", "scipy", "dask", "xarray", "sklearn", "zarr", "fsspec"}
+THREADS = (  # what decides how many threads BLAS and OpenMP start
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS",
+)  # fmt: skip
+
+
+class LocalBackend:
+    same_host = True
+
+    def __init__(
+        self, containers: int, *, memory_bytes: int = 0, idle_seconds: float = 60.0
+    ) -> None:
+        self.containers = containers
+        self.memory_bytes = memory_bytes
+        self.idle_seconds = idle_seconds
+        self.lock = threading.RLock()
+        self.process: subprocess.Popen[bytes] | None = None
+        self.lines: Lines | None = None
+        self.watched: dict[str, Gone] = {}
+        self.busy: dict[str, str] = {}
+        self.cold = self.warm = 0
+        self.known: set[str] = set()  # modules that the nursery was told of
+
+    def start(self) -> None:
+        with self.lock:
+            if self.process is None or self.process.poll() is not None:
+                self._spawn()
+
+    def _spawn(self) -> None:
+        ours, theirs = socket.socketpair()
+        command = [sys.executable, "-m", "dask_serverless.backends.nursery", str(theirs.fileno())]
+        self.process = subprocess.Popen(
+            command,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is the client's business
+            env=environment(self.containers),
+        )
+        theirs.close()
+        self.lines = lines = Lines(ours)
+        self.known = set(heavy_modules())
+        lines.send(
+            {
+                "containers": self.containers,
+                "memory_bytes": self.memory_bytes,
+                "idle_seconds": self.idle_seconds,
+                "name": f"local-{secrets.token_hex(3)}",
+                "path": sys.path,
+                "modules": heavy_modules(),
+            }
+        )
+        threading.Thread(
+            target=self._listen, args=[lines], name="dask-serverless-local", daemon=True
+        ).start()
+
+    def invoke(self, invitation: Invitation, count: int = 1) -> None:
+        with self.lock:
+            self.start()
+            new = [name for name in heavy_modules() if name not in self.known]
+            if new:
+                self.known.update(new)
+                self._send({"do": "import", "modules": new})
+            message = {"do": "invoke", "invitation": invitation.to_json()}
+            for _ in range(count):
+                self._send(message)
+
+    def watch(self, run: str, gone: Gone) -> None:
+        self.watched[run] = gone
+
+    def stop(self, run: str) -> None:
+        if self.watched.pop(run, None) is not None:
+            self._send({"do": "stop", "run": run})
+
+    def unwatch(self, run: str) -> None:
+        self.watched.pop(run, None)
+
+    def counts(self) -> dict[str, int]:
+        return {"cold": self.cold, "warm": self.warm}
+
+    def close(self) -> None:
+        with self.lock:
+            process, self.process = self.process, None
+            lines, self.lines = self.lines, None
+        if lines is not None:
+            with suppress(OSError):
+                lines.stream.shutdown(socket.SHUT_RDWR)
+        if process is not None:
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _send(self, message: Message) -> None:
+        with self.lock:
+            if self.lines is not None:
+                self.lines.send(message)
+
+    def _listen(self, lines: Lines) -> None:
+        """Hear of containers until the nursery is gone."""
+        for message in lines:
+            if message["is"] == "started":
+                if message["warm"]:
+                    self.warm += 1
+                else:
+                    self.cold += 1
+            elif gone := self.watched.get(message["run"]):
+                gone(message.get("container", ""), message["why"])
+        with suppress(OSError):
+            lines.close()
+        if self.lines is lines:  # not closed by us: its containers died with it
+            for gone in list(self.watched.values()):
+                gone("*", "the process that starts containers was killed")
+
+
+def environment(containers: int) -> dict[str, str]:
+    """The client's, with BLAS and OpenMP held to a container's share of the cores."""
+    share = str(max(1, (os.cpu_count() or 1) // containers))
+    env = dict(os.environ)
+    for name in THREADS:
+        env.setdefault(name, share)
+    env["DASK_SCHEDULER"] = "synchronous"
+    return env
+
+
+def heavy_modules() -> list[str]:
+    """In the order in which the client imported them."""
+    return [name for name in list(sys.modules) if name.partition(".")[0] in HEAVY]

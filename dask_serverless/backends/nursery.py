@@ -1,0 +1,255 @@
+"""The single-threaded parent of this host's containers: imports once, forks on demand.
+
+Run as ``python -m dask_serverless.backends.nursery FD``; the connection's end ends everything.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from dask_serverless.backends.container import STOP, serve
+from dask_serverless.backends.lines import Lines, Message
+
+GRACE_SECONDS = 2.0  # between asking user code to stop and killing the container
+LOOK_SECONDS = 0.2  # how often memory is looked at, where it is limited
+
+
+@dataclass
+class Child:
+    """A container as the nursery sees it."""
+
+    name: str
+    pid: int
+    lines: Lines
+    run: str = ""  # what it works on; "" while idle
+    idle_since: float = field(default_factory=time.monotonic)
+    kill_at: float = 0.0
+    why: str = ""  # the nursery's own reason to kill it
+
+
+class Nursery:
+    def __init__(self, client: Lines, settings: Message) -> None:
+        self.client = client
+        self.limit: int = settings["containers"]
+        self.memory_bytes: int = settings["memory_bytes"]
+        self.idle_seconds: float = settings["idle_seconds"]
+        self.name: str = settings["name"]
+        self.children: dict[int, Child] = {}  # by the connection's file number
+        self.waiting: deque[dict[str, Any]] = deque()  # invitations
+        self.born = 0
+
+    def live(self) -> None:
+        poll = select.poll()
+        poll.register(self.client, select.POLLIN)
+        self.poll = poll
+        while True:
+            for number, _ in poll.poll(self.patience()):
+                if number == self.client.fileno():
+                    messages = self.client.receive()
+                    if messages is None:
+                        return
+                    for message in messages:
+                        self.told(message)
+                elif number in self.children:
+                    self.heard(self.children[number])
+            self.place()
+            self.look_after()
+
+    def patience(self) -> int | None:
+        """Milliseconds until something is due."""
+        now = time.monotonic()
+        due = [c.kill_at for c in self.children.values() if c.kill_at]
+        due += [c.idle_since + self.idle_seconds for c in self.children.values() if not c.run]
+        if self.memory_bytes and any(c.run for c in self.children.values()):
+            due.append(now + LOOK_SECONDS)
+        return max(0, int(1000 * (min(due) - now)) + 1) if due else None
+
+    def told(self, message: Message) -> None:
+        """The client, or a container, wants something."""
+        match message["do"]:
+            case "invoke":
+                self.waiting.append(message["invitation"])
+            case "import":
+                preload(message["modules"])
+                self.retire()  # containers born before would each import it again
+            case "stop":
+                self.stop(message["run"])
+
+    def heard(self, child: Child) -> None:
+        messages = child.lines.receive()
+        if messages is None:
+            self.bury(child)
+            return
+        for message in messages:
+            if "do" in message:
+                self.told(message)
+            elif message["is"] == "idle":
+                child.run, child.kill_at, child.idle_since = "", 0.0, time.monotonic()
+            else:
+                self.client.send(message)
+
+    def place(self) -> None:
+        """Hand waiting invitations to idle containers, or to new ones while there is room."""
+        while self.waiting:
+            idle = [child for child in self.children.values() if not child.run]
+            if not idle and len(self.children) >= self.limit:
+                if len(self.waiting) > 4 * self.limit:  # whoever finishes takes what is ready
+                    self.drop_repeated()
+                return
+            invitation = self.waiting.popleft()
+            prefer = invitation["container"]
+            child = next((c for c in idle if c.name == prefer), idle[0] if idle else None)
+            warm = child is not None
+            child = child or self.bear()
+            child.run = invitation["run"]
+            child.lines.send({"do": "work", "invitation": invitation})
+            self.client.send({"is": "started", "run": child.run, "warm": warm})
+
+    def drop_repeated(self) -> None:
+        """One waiting invitation a run and container is enough: ready bundles wait in the store."""
+        kept: deque[dict[str, Any]] = deque()
+        counts: dict[str, int] = {}
+        for invitation in self.waiting:
+            counts[invitation["run"]] = counts.get(invitation["run"], 0) + 1
+            if counts[invitation["run"]] <= self.limit:
+                kept.append(invitation)
+        self.waiting = kept
+
+    def bear(self) -> Child:
+        ours, theirs = socket.socketpair()
+        self.born += 1
+        name = f"{self.name}-{self.born}"
+        pid = os.fork()
+        if pid == 0:
+            self.become(name, theirs, ours)
+        theirs.close()
+        child = Child(name, pid, Lines(ours))
+        self.children[ours.fileno()] = child
+        self.poll.register(ours, select.POLLIN)
+        return child
+
+    def become(self, name: str, stream: socket.socket, other_end: socket.socket) -> None:
+        code = 1
+        try:
+            other_end.close()
+            self.client.close()
+            for sibling in self.children.values():
+                sibling.lines.close()
+            serve(name, Lines(stream))
+            code = 0
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            with suppress(Exception):
+                sys.stdout.flush()
+            os._exit(code)
+
+    def bury(self, child: Child) -> None:
+        self.forget(child)
+        _, status = os.waitpid(child.pid, 0)
+        if child.run:
+            why = child.why or ended(status)
+            self.client.send({"is": "gone", "run": child.run, "container": child.name, "why": why})
+
+    def forget(self, child: Child) -> None:
+        self.poll.unregister(child.lines)
+        del self.children[child.lines.fileno()]
+        child.lines.close()
+
+    def stop(self, run: str) -> None:
+        self.waiting = deque(i for i in self.waiting if i["run"] != run)
+        for child in self.children.values():
+            if child.run == run:
+                os.kill(child.pid, STOP)
+                child.kill_at = time.monotonic() + GRACE_SECONDS
+                child.why = "the run was stopped"
+
+    def retire(self) -> None:
+        for child in [child for child in self.children.values() if not child.run]:
+            self.dismiss(child)
+
+    def dismiss(self, child: Child) -> None:
+        child.lines.send({"do": "leave"})
+        self.forget(child)
+        os.waitpid(child.pid, 0)
+
+    def look_after(self) -> None:
+        now = time.monotonic()
+        for child in list(self.children.values()):
+            if child.kill_at and now >= child.kill_at:
+                os.kill(child.pid, signal.SIGKILL)
+                child.kill_at = 0.0
+            elif not child.run and now >= child.idle_since + self.idle_seconds:
+                self.dismiss(child)
+            elif child.run and self.memory_bytes:
+                self.weigh(child)
+
+    def weigh(self, child: Child) -> None:
+        used = resident_bytes(child.pid)
+        if used > self.memory_bytes and not child.why:
+            child.why = (
+                f"it used {used >> 20} MiB of memory, more than its limit of "
+                f"{self.memory_bytes >> 20} MiB (the setting memory)"
+            )
+            os.kill(child.pid, signal.SIGKILL)
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory of its own: pages of mapped blobs are shared and come back for free."""
+    try:
+        with open(f"/proc/{pid}/statm") as file:
+            _, resident, shared, *_ = map(int, file.read().split())
+    except (OSError, ValueError):
+        return 0
+    return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
+
+
+def ended(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        name = signal.Signals(number).name
+        hint = " (out of memory?)" if number == signal.SIGKILL else ""
+        return f"it was killed by {name}{hint}"
+    return f"it exited with status {os.WEXITSTATUS(status)}"
+
+
+def preload(modules: list[str]) -> None:
+    """Import what the client has imported, so that every container is born with it."""
+    for name in modules:
+        if name not in sys.modules:
+            with suppress(Exception):
+                importlib.import_module(name)
+
+
+def main() -> None:
+    client = Lines(socket.socket(fileno=int(sys.argv[1])))
+    signal.signal(STOP, signal.SIG_IGN)  # until a container sets its own handler
+    settings = (client.receive() or [{}])[0]
+    sys.path[:] = settings["path"]
+    preload(settings["modules"])
+    import dask
+
+    dask.config.set(scheduler="synchronous")  # for what tasks compute themselves
+    nursery = Nursery(client, settings)
+    try:
+        nursery.live()
+    finally:
+        for child in nursery.children.values():
+            with suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""A value as frames of bytes: pickle protocol 5 with its large buffers out of band."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import struct
+from typing import Any
+
+import cloudpickle
+import numpy as np
+
+Frames = list[bytes | memoryview]
+
+ALIGNMENT = 64  # bytes; what vector instructions like, and what NumPy allocates by
+HEAD = struct.Struct("<II")  # number of buffers, length of the pickle; then one length a buffer
+# Values of exactly these types can't hold anything that only cloudpickle can pickle.
+PLAIN = {int, float, complex, bool, str, bytes, type(None), np.float64, np.int64, np.bool_}
+
+
+def pack(value: Any) -> Frames:
+    """The value as frames: a header with the pickle first, then each buffer, padded to alignment."""
+    buffers: list[pickle.PickleBuffer] = []
+    kind = type(value)
+    if kind in PLAIN or (kind is np.ndarray and not value.dtype.hasobject):
+        data = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    else:
+        file = io.BytesIO()
+        cloudpickle.Pickler(file, protocol=5, buffer_callback=buffers.append).dump(value)
+        data = file.getvalue()
+    return join(data, [buffer.raw() for buffer in buffers])
+
+
+def join(data: bytes, buffers: list[memoryview]) -> Frames:
+    lengths = [buffer.nbytes for buffer in buffers]
+    head = HEAD.pack(len(buffers), len(data)) + struct.pack(f"<{len(lengths)}Q", *lengths) + data
+    if not buffers:
+        return [head]
+    frames: Frames = [head, bytes(-len(head) % ALIGNMENT)]
+    for buffer in buffers:
+        frames += [buffer, bytes(-buffer.nbytes % ALIGNMENT)]
+    return frames
+
+
+def size(frames: Frames) -> int:
+    return sum(memoryview(frame).nbytes for frame in frames)
+
+
+def unpack(data: bytes | bytearray | memoryview | Any) -> Any:
+    """The value back. Its buffers are views into ``data``, so ``data`` should be writable."""
+    view = memoryview(data)
+    count, length = HEAD.unpack_from(view)
+    lengths = struct.unpack_from(f"<{count}Q", view, HEAD.size)
+    start = HEAD.size + 8 * count
+    pickled = view[start : start + length]
+    if not count:
+        return pickle.loads(pickled)
+    if view.readonly:  # tasks may write into their inputs
+        view = memoryview(bytearray(view))
+        pickled = view[start : start + length]
+    position = start + length
+    buffers = []
+    for nbytes in lengths:
+        position += -position % ALIGNMENT
+        buffers.append(view[position : position + nbytes])
+        position += nbytes
+    return pickle.loads(pickled, buffers=buffers)

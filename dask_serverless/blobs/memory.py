@@ -1,0 +1,27 @@
+"""Blobs in a dict: the twin for tests and the simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dask_serverless.blobs.base import Command
+from dask_serverless.blobs.frames import Frames
+
+
+class Memory:
+    tag = b"m"
+
+    def __init__(self) -> None:
+        self.blobs: dict[bytes, bytes] = {}
+
+    def put(self, name: str, frames: Frames) -> tuple[bytes, list[Command]]:
+        reference = self.tag + name.encode()
+        self.blobs[reference] = b"".join(frames)
+        return reference, []
+
+    def get(self, references: Sequence[bytes]) -> list[bytearray]:
+        return [bytearray(self.blobs[reference]) for reference in references]
+
+    def delete(self, references: Sequence[bytes]) -> None:
+        for reference in references:
+            self.blobs.pop(reference, None)

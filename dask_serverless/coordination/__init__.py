@@ -1,0 +1,1 @@
+"""The protocol by which containers decide among themselves what runs next."""

@@ -1,0 +1,127 @@
+"""The interface of a run's coordination, and the values that cross it.
+
+State only moves forward: waiting → ready → running → done | failed. Every call may be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from dask_serverless.blobs.base import Command
+
+OK, LOST, OVER, FENCED = "ok", "lost", "over", "fenced"
+
+
+@dataclass(frozen=True)
+class Submission:
+    """All that the store must hold before the first container is invoked."""
+
+    epoch: str
+    bundles: int
+    containers: int  # how many may work on the run at once
+    lease_ms: int
+    attempts: int
+    header: bytes
+    specs: Sequence[bytes]  # by bundle
+    ready: Sequence[tuple[int, int]]  # bundles without inputs, with their slots
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A bundle, claimed."""
+
+    bundle: int
+    spec: bytes
+    inputs: Sequence[bytes | None]  # references, in the order in which the spec names the tasks
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a container says of a bundle that it finished."""
+
+    bundle: int
+    claim: str
+    outputs: Sequence[bytes | int]  # task, reference, task, reference, …
+    children: bytes  # as the spec has them, packed
+    releases: bytes
+    event: bytes
+    deleted: Sequence[bytes] = ()  # references released before, whose blobs are gone now
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the store says to a container."""
+
+    status: str  # OK, LOST, OVER or FENCED
+    assignment: Assignment | None = None
+    invitations: Sequence[str] = ()  # "" for any container, "slot container" for one of them
+    header: bytes = b""
+    released: Sequence[bytes] = ()
+    why: str = ""  # with OVER: done, failed or cancelled
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What the client learns when it looks after its run."""
+
+    status: str
+    done: int = 0
+    invitations: Sequence[str] = ()
+    why: str = ""
+    error: bytes = b""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that the client waits for: a bundle finished, or the run failed."""
+
+    failed: bool
+    payload: bytes
+
+
+@dataclass(frozen=True)
+class News:
+    """Events, and where to go on reading."""
+
+    last: str
+    events: Sequence[Event] = field(default=())
+
+
+class Coordination(Protocol):
+    """One run, seen by one party (a container, or the client), over one store."""
+
+    def submit(self, submission: Submission) -> None:
+        """Store the run; containers may be invoked when this returns."""
+
+    def claim(
+        self, container: str, claim: str, *, slot: int | None, invited: bool, header: bool
+    ) -> Answer:
+        """Ask for a bundle; with ``header``, also for what each container needs once."""
+
+    def publish(
+        self, container: str, report: Report, following: str, before: Iterable[Command] = ()
+    ) -> Answer:
+        """Finish a bundle and claim the next one as ``following`` ("" for none)."""
+
+    def fail(self, container: str, bundle: int, claim: str, error: bytes) -> Answer:
+        """A task raised: end the run, if the claim still holds."""
+
+    def renew(self, container: str, bundle: int, claim: str) -> Answer:
+        """Say that the container is alive."""
+
+    def sweep(self, gone: Sequence[tuple[str, str]], live_seconds: int) -> Condition:
+        """Put back what lost containers and ended leases left; ``gone`` are (container, why)."""
+
+    def cancel(self, why: str) -> None:
+        """End the run: whoever calls next is told so."""
+
+    def news(self, last: str, wait_seconds: float) -> News:
+        """What happened after ``last``, waiting for it if need be."""
+
+    def outputs(self, tasks: Sequence[int]) -> list[bytes | None]:
+        """References of outputs."""
+
+    def close(self) -> list[bytes]:
+        """Forget the run; the references whose blobs are still to be deleted."""

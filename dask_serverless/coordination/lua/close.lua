@@ -1,0 +1,17 @@
+-- The run ends here, whatever its state: containers that still call are told that it is lost.
+-- ARGV: epoch
+-- Reply: {'lost'} | {'ok', references whose blobs are to be deleted}
+local references = redis.call('SMEMBERS', key('trash'))
+for _, reference in ipairs(redis.call('HVALS', key('out'))) do
+  if string.sub(reference, 1, 1) ~= 'i' then references[#references + 1] = reference end
+end
+for _, slot in ipairs(redis.call('HKEYS', key('slots'))) do
+  redis.call('UNLINK', key('ready:' .. slot))
+end
+for _, slot in ipairs(redis.call('ZRANGE', key('slotted'), 0, -1)) do
+  redis.call('UNLINK', key('ready:' .. slot))
+end
+redis.call('UNLINK', key('meta'), key('header'), key('spec'), key('state'), key('edges'),
+  key('ready'), key('slotted'), key('slots'), key('working'), key('leases'), key('invites'),
+  key('tries'), key('out'), key('uses'), key('trash'), key('events'), key('finished'))
+return {'ok', references}

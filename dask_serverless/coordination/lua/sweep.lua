@@ -1,0 +1,32 @@
+-- The client looks after its run: claims that ran out go back to the outbox, the keys live on.
+-- ARGV: epoch, containers known to be gone {container, why, …} (cmsgpack), seconds the keys may live
+-- Reply: {'lost'} | {'over', why, error or ''} | {'ok', done, invitations}
+local gone = cmsgpack.unpack(ARGV[2])
+if not over then
+  for i = 1, #gone, 2 do
+    local bundle = work_of(gone[i])
+    if bundle then put_back(bundle, gone[i], gone[i + 1]) end
+    for _, pair in ipairs({redis.call('HGETALL', key('slots'))}) do
+      for j = 1, #pair, 2 do
+        if pair[j + 1] == gone[i] then redis.call('HDEL', key('slots'), pair[j]) end
+      end
+    end
+  end
+  local late = redis.call('ZRANGEBYSCORE', key('leases'), '-inf', now())
+  if #late > 0 then
+    local working = redis.call('HGETALL', key('working'))
+    for _, bundle in ipairs(late) do
+      local container
+      for i = 1, #working, 2 do
+        if string.match(working[i + 1], '^%d+') == bundle then container = working[i] end
+      end
+      put_back(bundle, container, 'no sign of life')
+    end
+  end
+end
+for _, name in ipairs({'meta', 'header', 'spec', 'state', 'edges', 'ready', 'slotted', 'slots',
+    'working', 'leases', 'invites', 'tries', 'out', 'uses', 'trash', 'events', 'finished'}) do
+  redis.call('EXPIRE', key(name), ARGV[3])
+end
+if over then return {'over', over, redis.call('HGET', KEYS[1], 'error') or ''} end
+return {'ok', tonumber(redis.call('HGET', KEYS[1], 'done')), invitations('sweep:' .. now())}

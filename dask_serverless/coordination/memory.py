@@ -1,0 +1,332 @@
+"""Coordination in one process's memory: the twin of the scripts, for tests and the simulator."""
+
+from __future__ import annotations
+
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgpack
+
+from dask_serverless.blobs.base import Command
+from dask_serverless.coordination.base import (
+    FENCED,
+    LOST,
+    OK,
+    OVER,
+    Answer,
+    Assignment,
+    Condition,
+    Event,
+    News,
+    Report,
+    Submission,
+)
+
+INVITE_MS = 2000  # as in common.lua
+DONE = "d"
+
+
+@dataclass
+class Record:
+    """Everything the store holds of one run; the names are those of the store's keys."""
+
+    submission: Submission
+    over: str = ""
+    error: bytes = b""
+    done: int = 0
+    state: dict[int, str] = field(default_factory=dict)
+    edges: set[int] = field(default_factory=set)
+    ready: dict[int, set[int]] = field(default_factory=dict)  # slot (-1: flexible) → bundles
+    slots: dict[int, str] = field(default_factory=dict)
+    working: dict[str, tuple[int, int]] = field(default_factory=dict)
+    leases: dict[int, float] = field(default_factory=dict)
+    invites: dict[str, float] = field(default_factory=dict)
+    tries: dict[int, int] = field(default_factory=dict)
+    out: dict[int, bytes] = field(default_factory=dict)
+    uses: dict[int, int] = field(default_factory=dict)
+    trash: set[bytes] = field(default_factory=set)
+    events: list[Event] = field(default_factory=list)
+    finished: dict[str, str] = field(default_factory=dict)
+    specs: dict[int, bytes] = field(default_factory=dict)
+
+
+class MemoryStore:
+    """What the parties of a test share: runs, one lock (calls are atomic) and one clock."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.runs: dict[str, Record] = {}
+        self.changed = threading.Condition()
+        self.clock = clock
+
+
+class MemoryCoordination:
+    def __init__(self, store: MemoryStore, run: str, epoch: str) -> None:
+        self.store = store
+        self.run = run
+        self.epoch = epoch
+
+    def record(self) -> Record | None:
+        record = self.store.runs.get(self.run)
+        return record if record and record.submission.epoch == self.epoch else None
+
+    def now(self) -> float:
+        return self.store.clock() * 1000
+
+    def submit(self, submission: Submission) -> None:
+        with self.store.changed:
+            record = Record(submission, specs=dict(enumerate(submission.specs)))
+            for bundle, slot in submission.ready:
+                record.ready.setdefault(slot, set()).add(bundle)
+            self.store.runs[self.run] = record
+
+    def claim(
+        self, container: str, claim: str, *, slot: int | None, invited: bool, header: bool
+    ) -> Answer:
+        with self.store.changed:
+            record = self.record()
+            if record is None:
+                return Answer(LOST)
+            if record.over:
+                return Answer(OVER, why=record.over)
+            if invited and record.invites:
+                record.invites.pop(min(record.invites, key=lambda k: (record.invites[k], k)))
+            sent = record.submission.header if header else b""
+            bundle = self.take(record, container, claim, slot)
+            if bundle is None:
+                return Answer(OK, header=sent)
+            return Answer(OK, self.describe(record, bundle), self.invite(record, claim), sent)
+
+    def publish(
+        self, container: str, report: Report, following: str, before: Iterable[Command] = ()
+    ) -> Answer:
+        with self.store.changed:
+            record = self.record()
+            if record is None:
+                return Answer(LOST)
+            state = record.state.get(report.bundle)
+            if state == DONE and record.finished.get(container) == report.claim:
+                ask = following and not record.over
+                taken = self.take(record, container, following, None) if ask else None
+                return Answer(OK, None if taken is None else self.describe(record, taken))
+            if record.over:
+                return Answer(OVER, why=record.over)
+            if state != report.claim:
+                return Answer(FENCED)
+            record.trash.difference_update(report.deleted)
+            released = self.finish(record, container, report)
+            chosen = self.arrive(record, container, report, following)
+            record.done += 1
+            record.events.append(Event(False, report.event))
+            self.store.changed.notify_all()
+            if record.done == record.submission.bundles:
+                record.over = "done"
+                return Answer(OK, released=released)
+            if chosen is None and following:
+                chosen = self.take(record, container, following, None)
+            found = None if chosen is None else self.describe(record, chosen)
+            return Answer(OK, found, self.invite(record, report.claim), released=released)
+
+    def fail(self, container: str, bundle: int, claim: str, error: bytes) -> Answer:
+        with self.store.changed:
+            record, refusal = self.current(bundle, claim)
+            if refusal or record is None:
+                return refusal or Answer(LOST)
+            record.working.pop(container, None)
+            self.end(record, "failed", error)
+            return Answer(OK)
+
+    def renew(self, container: str, bundle: int, claim: str) -> Answer:
+        with self.store.changed:
+            record, refusal = self.current(bundle, claim)
+            if refusal or record is None:
+                return refusal or Answer(LOST)
+            record.leases[bundle] = self.now() + self.lease(record, bundle)
+            return Answer(OK)
+
+    def sweep(self, gone: Sequence[tuple[str, str]], live_seconds: int) -> Condition:
+        with self.store.changed:
+            record = self.record()
+            if record is None:
+                return Condition(LOST)
+            if not record.over:
+                for container, why in gone:
+                    if container in record.working:
+                        self.put_back(record, record.working[container][0], container, why)
+                    for slot in [s for s, c in record.slots.items() if c == container]:
+                        del record.slots[slot]
+                for bundle in [b for b, ends in record.leases.items() if ends <= self.now()]:
+                    owner = next((c for c, (b, _) in record.working.items() if b == bundle), None)
+                    self.put_back(record, bundle, owner, "no sign of life")
+            if record.over:
+                return Condition(OVER, why=record.over, error=record.error)
+            return Condition(OK, record.done, self.invite(record, f"sweep:{self.now()}"))
+
+    def cancel(self, why: str) -> None:
+        with self.store.changed:
+            record = self.record()
+            if record and not record.over:
+                record.over = why
+
+    def news(self, last: str, wait_seconds: float) -> News:
+        with self.store.changed:
+            seen = int(last.partition("-")[0])
+            record = self.record()
+            if record and len(record.events) <= seen and wait_seconds > 0:
+                self.store.changed.wait(wait_seconds)
+            events = record.events[seen:] if record else []
+            return News(f"{seen + len(events)}-0", events)
+
+    def outputs(self, tasks: Sequence[int]) -> list[bytes | None]:
+        with self.store.changed:
+            record = self.record()
+            return [record.out.get(task) if record else None for task in tasks]
+
+    def close(self) -> list[bytes]:
+        with self.store.changed:
+            record = self.record()
+            if record is None:
+                return []
+            del self.store.runs[self.run]
+            return [*record.trash, *(r for r in record.out.values() if r[:1] != b"i")]
+
+    # what the scripts' shared functions do
+
+    def current(self, bundle: int, claim: str) -> tuple[Record | None, Answer | None]:
+        record = self.record()
+        if record is None:
+            return None, Answer(LOST)
+        if record.over:
+            return record, Answer(OVER, why=record.over)
+        expired = record.leases.get(bundle, 0) < self.now()
+        if record.state.get(bundle) != claim or expired:
+            return record, Answer(FENCED)
+        return record, None
+
+    def lease(self, record: Record, bundle: int) -> float:
+        return float(record.submission.lease_ms * 2 ** record.tries.get(bundle, 0))
+
+    def give(self, record: Record, bundle: int, slot: int, container: str, claim: str) -> int:
+        record.state[bundle] = claim
+        record.working[container] = (bundle, slot)
+        record.leases[bundle] = self.now() + self.lease(record, bundle)
+        return bundle
+
+    def pop(self, record: Record, slot: int) -> int | None:
+        queue = record.ready.get(slot, set())
+        while queue:
+            bundle = min(queue)
+            queue.remove(bundle)
+            if bundle not in record.state:
+                return bundle
+        return None
+
+    def take(self, record: Record, container: str, claim: str, invited_for: int | None) -> int | None:
+        mine = record.working.get(container)
+        if mine and record.state.get(mine[0]) == claim:
+            return mine[0]
+        bundle = self.take_slotted(record, container, claim, True, invited_for)
+        if bundle is None and (bundle := self.pop(record, -1)) is not None:
+            self.give(record, bundle, -1, container, claim)
+        if bundle is None:
+            bundle = self.take_slotted(record, container, claim, False, invited_for)
+        return bundle
+
+    def take_slotted(
+        self, record: Record, container: str, claim: str, own: bool, invited_for: int | None
+    ) -> int | None:
+        for slot in sorted(s for s, queue in record.ready.items() if s >= 0 and queue):
+            owner = record.slots.get(slot)
+            if owner == container or (not own and may_adopt(record, slot, owner, invited_for)):
+                bundle = self.pop(record, slot)
+                if bundle is not None:
+                    record.slots[slot] = container
+                    return self.give(record, bundle, slot, container, claim)
+        return None
+
+    def describe(self, record: Record, bundle: int) -> Assignment:
+        spec = record.specs[bundle]
+        (count,) = struct.unpack_from("<I", spec, 4)
+        tasks = struct.unpack_from(f"<{count}I", spec, 8)
+        return Assignment(bundle, spec, [record.out.get(task) for task in tasks])
+
+    def finish(self, record: Record, container: str, report: Report) -> list[bytes]:
+        outputs: list[Any] = list(report.outputs)
+        record.out.update(zip(outputs[::2], outputs[1::2], strict=True))
+        record.state[report.bundle] = DONE
+        record.finished[container] = report.claim
+        record.leases.pop(report.bundle, None)
+        record.working.pop(container, None)
+        record.specs.pop(report.bundle, None)
+        released = []
+        releases = msgpack.unpackb(report.releases)
+        for task, uses in zip(releases[::2], releases[1::2], strict=True):
+            record.uses[task] = record.uses.get(task, 0) + 1
+            if record.uses[task] >= uses:
+                reference = record.out.pop(task, b"i")
+                del record.uses[task]
+                if reference[:1] != b"i":
+                    record.trash.add(reference)
+                    released.append(reference)
+        return released
+
+    def arrive(
+        self, record: Record, container: str, report: Report, following: str
+    ) -> int | None:
+        chosen = None
+        for name, slot, first, edges, *bits in msgpack.unpackb(report.children):
+            record.edges.update(bits)
+            if sum(bit in record.edges for bit in range(8 * first, 8 * first + edges)) == edges:
+                if slot < 0 and following and chosen is None:
+                    chosen = self.give(record, name, slot, container, following)
+                else:
+                    record.ready.setdefault(slot, set()).add(name)
+        return chosen
+
+    def invite(self, record: Record, claim: str) -> list[str]:
+        ready = len(record.ready.get(-1, ()))
+        slots = sorted(s for s, queue in record.ready.items() if s >= 0 and queue)
+        room = record.submission.containers - len(record.working)
+        if not (ready or slots) or room <= 0:
+            return []
+        now = self.now()
+        record.invites = {k: at for k, at in record.invites.items() if at > now - INVITE_MS}
+        wanted = min(room, ready + len(slots)) - len(record.invites)
+        who = []
+        for slot in slots:
+            owner = record.slots.get(slot)
+            if owner is None:
+                who.append("")
+            elif owner not in record.working:
+                who.append(f"{slot} {owner}")
+        chosen = (who + [""] * ready)[: max(0, wanted)]
+        record.invites.update({f"{claim}:{i}": now for i in range(len(chosen))})
+        return chosen
+
+    def put_back(self, record: Record, bundle: int, container: str | None, why: str) -> None:
+        record.leases.pop(bundle, None)
+        record.working.pop(container or "", None)
+        if record.state.get(bundle, DONE) == DONE:
+            return
+        del record.state[bundle]
+        record.tries[bundle] = tries = record.tries.get(bundle, 0) + 1
+        if tries >= record.submission.attempts:
+            self.end(record, "failed", msgpack.packb(["lost", bundle, tries, why]))
+        else:
+            (slot,) = struct.unpack_from("<i", record.specs[bundle])
+            record.ready.setdefault(slot, set()).add(bundle)
+
+    def end(self, record: Record, over: str, error: bytes) -> None:
+        record.over, record.error = over, error
+        record.events.append(Event(True, error))
+        self.store.changed.notify_all()
+
+
+def may_adopt(record: Record, slot: int, owner: str | None, invited_for: int | None) -> bool:
+    if owner is None or invited_for == slot:
+        return True
+    work = record.working.get(owner)
+    return work is not None and work[1] != slot

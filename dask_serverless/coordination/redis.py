@@ -1,0 +1,167 @@
+"""Coordination through Redis: each call is one script, so one atomic step and one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import msgpack
+
+from dask_serverless.blobs.base import Command
+from dask_serverless.coordination.base import (
+    LOST,
+    OK,
+    OVER,
+    Answer,
+    Assignment,
+    Condition,
+    Event,
+    News,
+    Report,
+    Submission,
+)
+from dask_serverless.store.link import Script
+
+if TYPE_CHECKING:
+    from dask_serverless.store.link import Link
+
+SPECS_AT_ONCE = 500  # in one HSET
+
+
+@cache
+def script(name: str) -> Script:
+    folder = files("dask_serverless.coordination") / "lua"
+    return Script((folder / "common.lua").read_text() + (folder / f"{name}.lua").read_text())
+
+
+def pack(value: Any) -> bytes:
+    """For cmsgpack, which reads raw strings."""
+    return bytes(msgpack.packb(value, use_bin_type=False))
+
+
+class RedisCoordination:
+    def __init__(self, link: Link, run: str, epoch: str) -> None:
+        self.link = link
+        self.run = run
+        self.epoch = epoch
+        self.prefix = f"ds:{{{run}}}:"
+        self.meta = self.prefix + "meta"
+
+    def submit(self, submission: Submission) -> None:
+        key = self.prefix
+        commands: list[Command] = [
+            (
+                "HSET", self.meta, "epoch", self.epoch, "total", submission.bundles, "done", 0,
+                "lease", submission.lease_ms, "cap", submission.containers,
+                "attempts", submission.attempts,
+            ),
+            ("SET", key + "header", submission.header),
+        ]  # fmt: skip
+        fields: list[Any] = []
+        for bundle, spec in enumerate(submission.specs):
+            fields += (bundle, spec)
+        for first in range(0, len(fields), 2 * SPECS_AT_ONCE):
+            chunk = fields[first : first + 2 * SPECS_AT_ONCE]
+            commands.append(("HSET", key + "spec", *chunk))
+        queues: dict[int, list[int]] = {}
+        for bundle, slot in submission.ready:
+            queues.setdefault(slot, []).extend((bundle, bundle))
+        for slot, members in queues.items():
+            queue = key + "ready" if slot < 0 else f"{key}ready:{slot}"
+            commands.append(("ZADD", queue, *members))
+            if slot >= 0:
+                commands.append(("ZADD", key + "slotted", slot, slot))
+        self.link.call(*commands)
+
+    def claim(
+        self, container: str, claim: str, *, slot: int | None, invited: bool, header: bool
+    ) -> Answer:
+        wish = ("" if slot is None else slot, int(invited), int(header))
+        return answer(self.ask("claim", container, claim, *wish))
+
+    def publish(
+        self, container: str, report: Report, following: str, before: Iterable[Command] = ()
+    ) -> Answer:
+        blobs = list(before)
+        together = bool(blobs) and not self.link.cluster
+        publish = self.command(
+            "publish",
+            container,
+            report.bundle,
+            report.claim,
+            following,
+            pack(report.outputs),
+            report.children,
+            report.releases,
+            report.event,
+            pack(report.deleted) if report.deleted else b"",
+            pack([command[1] for command in blobs]) if together else b"",
+        )
+        reply = self.link.call(*blobs, publish)[-1]
+        status = reply[0].decode()
+        if status == OK:
+            return Answer(OK, assignment(reply[1]), invitations(reply[2]), released=reply[3])
+        if status == OVER:
+            return Answer(OVER, why=reply[1].decode())
+        return Answer(status)
+
+    def fail(self, container: str, bundle: int, claim: str, error: bytes) -> Answer:
+        return answer(self.ask("fail", container, bundle, claim, error))
+
+    def renew(self, container: str, bundle: int, claim: str) -> Answer:
+        return answer(self.ask("renew", container, bundle, claim))
+
+    def sweep(self, gone: Sequence[tuple[str, str]], live_seconds: int) -> Condition:
+        names = [part for pair in gone for part in pair]
+        reply = self.ask("sweep", pack(names), live_seconds)
+        status = reply[0].decode()
+        if status == OK:
+            return Condition(OK, done=reply[1], invitations=invitations(reply[2]))
+        if status == OVER:
+            return Condition(OVER, why=reply[1].decode(), error=reply[2])
+        return Condition(LOST)
+
+    def cancel(self, why: str) -> None:
+        self.ask("cancel", why)
+
+    def news(self, last: str, wait_seconds: float) -> News:
+        block = ("BLOCK", max(1, int(wait_seconds * 1000))) if wait_seconds > 0 else ()
+        command = ("XREAD", "COUNT", 1000, *block, "STREAMS", self.prefix + "events", last)
+        reply = self.link.call(command, wait_seconds=wait_seconds)[0]
+        if not reply:
+            return News(last)
+        entries = reply[0][1]
+        events = [Event(failed=fields[0] == b"f", payload=fields[1]) for _, fields in entries]
+        return News(entries[-1][0].decode(), events)
+
+    def outputs(self, tasks: Sequence[int]) -> list[bytes | None]:
+        return list(self.link.call(("HMGET", self.prefix + "out", *tasks))[0]) if tasks else []
+
+    def close(self) -> list[bytes]:
+        reply = self.ask("close")
+        return list(reply[1]) if reply[0] == b"ok" else []
+
+    def ask(self, name: str, *arguments: Any) -> Any:
+        return self.link.call(self.command(name, *arguments))[0]
+
+    def command(self, name: str, *arguments: Any) -> Command:
+        return self.link.script(script(name), [self.meta], [self.epoch, *arguments])
+
+
+def answer(reply: Any) -> Answer:
+    status = reply[0].decode()
+    if status == OVER:
+        return Answer(OVER, why=reply[1].decode())
+    if status == OK and len(reply) > 1:
+        return Answer(OK, assignment(reply[1]), invitations(reply[2]), header=reply[3])
+    return Answer(status)
+
+
+def assignment(reply: Any) -> Assignment | None:
+    return Assignment(int(reply[0]), reply[1], reply[2]) if reply else None
+
+
+def invitations(reply: Any) -> list[str]:
+    return [who.decode() for who in reply]

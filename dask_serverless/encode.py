@@ -1,0 +1,211 @@
+"""Encoding: a translation and its plan become the bytes that the store holds of a run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from dask_serverless.blobs.base import Command
+from dask_serverless.blobs.blobs import INLINE, Blobs
+from dask_serverless.blobs.frames import pack, size
+from dask_serverless.errors import InputNotPicklable
+from dask_serverless.translate import Translation, function_name
+from dask_serverless.worker.bundle import (
+    BundleSpec,
+    Child,
+    encode,
+    pack_children,
+    pack_releases,
+)
+from planners.bundles import Bundles
+from planners.plan import Plan
+
+HOIST_BYTES = 64 << 10  # a larger constant is stored once, and bundles refer to it
+# Constants of exactly these types go into bundles as they are: small, and safe to pickle plainly.
+SCALARS = {
+    int, float, complex, bool, type(None), slice, type(Ellipsis), np.dtype,
+    np.float64, np.float32, np.int64, np.int32, np.bool_, np.uint8, np.str_,
+}  # fmt: skip
+LONG = 256  # characters, bytes or elements: longer ones are packed, so that their size is known
+
+
+@dataclass
+class Encoded:
+    """What there is to store before the first container is invoked."""
+
+    specs: list[bytes]
+    ready: list[tuple[int, int]]  # bundles without inputs, with their slots
+    functions: bytes  # a reference
+    commands: list[Command]  # blobs that are still to be sent
+    hoisted: list[bytes]  # references to delete with the run
+
+
+def encode_run(
+    translation: Translation, plan: Plan, bundles: Bundles, blobs: Blobs, run: str
+) -> Encoded:
+    constants = Constants(translation, blobs, run)
+    functions = constants.functions()
+    specs = [encode(spec) for spec in bundle_specs(translation, plan, bundles, constants)]
+    first = np.flatnonzero(np.diff(bundles.input_offsets) == 0).tolist()
+    ready = [(bundle, slot) for bundle, slot in zip(first, plan.slots[first].tolist(), strict=True)]
+    return Encoded(specs, ready, functions, constants.commands, list(constants.hoisted.values()))
+
+
+def bundle_specs(
+    translation: Translation, plan: Plan, bundles: Bundles, constants: Constants
+) -> Iterator[BundleSpec]:
+    """The specs, bundle by bundle; all arrays become lists once, since items of lists are cheap."""
+    steps, constants_of = translation.steps, translation.constants_of
+    tasks, offsets = bundles.tasks.tolist(), bundles.task_offsets.tolist()
+    edges = Edges(translation, plan, bundles)
+    stored, wanted = bundles.stored.tolist(), translation.dag.wanted.tolist()
+    slots = plan.slots.tolist()
+    for bundle, slot in enumerate(slots):
+        mine = tasks[offsets[bundle] : offsets[bundle + 1]]
+        names = set(chain.from_iterable([constants_of[task] for task in mine]))
+        plain, packed, hoisted = constants.of(names)
+        inputs = edges.inputs(bundle)
+        yield BundleSpec(
+            slot=slot,
+            inputs=tuple(inputs),
+            program=list(chain.from_iterable([steps[task] for task in mine])),
+            constants=plain,
+            packed=packed,
+            hoisted=hoisted,
+            stored=tuple([task for task in mine if stored[task]]),
+            wanted=tuple([task for task in mine if wanted[task]]),
+            children=pack_children(edges.children(bundle)),
+            releases=pack_releases([(t, edges.uses[t]) for t in inputs if not wanted[t]]),
+        )
+
+
+class Edges:
+    """Where each edge has its bit, and what each bundle takes and gives."""
+
+    def __init__(self, translation: Translation, plan: Plan, bundles: Bundles) -> None:
+        self.slots = plan.slots.tolist()
+        self.input_offsets = bundles.input_offsets.tolist()
+        self.output_offsets = bundles.output_offsets.tolist()
+        self.tasks = bundles.edge_tasks.tolist()
+        self.consumers = bundles.edge_consumers.tolist()
+        self.output_edges = bundles.output_edges.tolist()
+        widths = -(-np.diff(bundles.input_offsets) // 8)  # whole bytes
+        self.first_bytes = np.concatenate(([0], np.cumsum(widths))).tolist()
+        self.uses = np.bincount(bundles.edge_tasks, minlength=translation.dag.tasks).tolist()
+
+    def inputs(self, bundle: int) -> list[int]:
+        return self.tasks[self.input_offsets[bundle] : self.input_offsets[bundle + 1]]
+
+    def children(self, bundle: int) -> list[Child]:
+        mine = self.output_edges[self.output_offsets[bundle] : self.output_offsets[bundle + 1]]
+        bits: dict[int, list[int]] = {}
+        for edge in mine:
+            child = self.consumers[edge]
+            bit = 8 * self.first_bytes[child] + edge - self.input_offsets[child]
+            bits.setdefault(child, []).append(bit)
+        return [
+            Child(
+                child,
+                self.slots[child],
+                self.first_bytes[child],
+                self.input_offsets[child + 1] - self.input_offsets[child],
+                theirs,
+            )
+            for child, theirs in bits.items()
+        ]
+
+
+@dataclass
+class Constants:
+    """Sorts constants: into each bundle as they are, packed into each, or stored once."""
+
+    translation: Translation
+    blobs: Blobs
+    run: str
+    plain: dict[int, Any] = field(default_factory=dict)
+    packed: dict[int, bytes] = field(default_factory=dict)
+    hoisted: dict[int, bytes] = field(default_factory=dict)
+    by_content: dict[bytes, bytes] = field(default_factory=dict)
+    commands: list[Command] = field(default_factory=list)
+
+    def of(self, names: set[int]) -> tuple[dict[int, Any], dict[int, bytes], dict[int, bytes]]:
+        plain, packed, hoisted = {}, {}, {}
+        for name in names:
+            if name not in self.plain and name not in self.packed and name not in self.hoisted:
+                self.sort(name)
+            if name in self.plain:
+                plain[name] = self.plain[name]
+            elif name in self.packed:
+                packed[name] = self.packed[name]
+            else:
+                hoisted[name] = self.hoisted[name]
+        return plain, packed, hoisted
+
+    def sort(self, name: int) -> None:
+        value = self.translation.constants[name]
+        if is_plain(value):
+            self.plain[name] = value
+            return
+        try:
+            frames = pack(value)
+        except Exception as error:
+            raise InputNotPicklable(self.whose(name), f"{type(value).__name__}", str(error)) from error
+        if size(frames) <= HOIST_BYTES:
+            self.packed[name] = INLINE + b"".join(frames)
+            return
+        digest = hashlib.sha1(usedforsecurity=False)
+        for frame in frames:
+            digest.update(frame)
+        content = digest.digest()
+        if content not in self.by_content:
+            place = f"{self.run}/constant-{content.hex()}"
+            self.by_content[content], commands = self.blobs.put_frames(place, frames)
+            self.commands += commands
+        self.hoisted[name] = self.by_content[content]
+
+    def functions(self) -> bytes:
+        """The table of functions, pickled in one go so that what they share is sent once."""
+        functions = self.translation.functions
+        try:
+            reference, commands = self.blobs.put(f"{self.run}/functions", functions)
+        except Exception:
+            for function in functions:
+                self.check(function)
+            raise
+        self.commands += commands
+        return reference
+
+    def check(self, function: Any) -> None:
+        try:
+            pack(function)
+        except Exception as error:
+            index = self.translation.functions.index(function)
+            tasks = np.flatnonzero(self.translation.dag.functions == index)
+            key = self.translation.dag.labels[tasks[0]] if len(tasks) else None
+            raise InputNotPicklable(key, f"function {function_name(function)}", str(error)) from error
+
+    def whose(self, name: int) -> Any:
+        """The key of the first task that uses a constant."""
+        labels = self.translation.dag.labels
+        for task, names in enumerate(self.translation.constants_of):
+            if name in names:
+                return labels[task]
+        return None
+
+
+def is_plain(value: Any) -> bool:
+    kind = type(value)
+    if kind in SCALARS:
+        return True
+    if kind is str or kind is bytes:
+        return len(value) <= LONG
+    if kind is tuple or kind is list or kind is set or kind is frozenset:
+        return len(value) <= LONG and all(map(is_plain, value))
+    if kind is dict:
+        return len(value) <= LONG and all(map(is_plain, value)) and all(map(is_plain, value.values()))
+    return False

@@ -1,0 +1,76 @@
+"""What a run took, and where the time went."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+PHASES = ("translate", "plan", "encode", "submit", "wait", "collect")
+
+
+@dataclass
+class RunReport:
+    """``Serverless.last_run``: times in seconds, sizes in bytes."""
+
+    run: str
+    tasks: int = 0
+    bundles: int = 0
+    cold_starts: int = 0
+    warm_starts: int = 0
+    client_calls: int = 0
+    container_calls: int = 0
+    bytes_moved: int = 0
+    phases: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
+    containers: dict[str, dict[str, float]] = field(default_factory=dict)
+    started: float = field(default_factory=time.perf_counter)
+    makespan: float = 0.0
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            now = time.perf_counter()
+            self.phases[name] += now - begun
+            self.makespan = now - self.started
+
+    def bundle(self, told: dict[str, Any]) -> None:
+        """Add what a container says of a bundle it finished."""
+        mine = self.containers.setdefault(
+            told["c"], {"bundles": 0, "fetch": 0.0, "run": 0.0, "store": 0.0}
+        )
+        mine["bundles"] += 1
+        for name, seconds in zip(("fetch", "run", "store"), told["t"], strict=False):
+            mine[name] += seconds
+        self.container_calls += told.get("n", 0)
+        self.bytes_moved += told.get("m", 0)
+
+    def starts(self, before: dict[str, int], after: dict[str, int]) -> None:
+        self.cold_starts = after["cold"] - before["cold"]
+        self.warm_starts = after["warm"] - before["warm"]
+
+    @property
+    def store_calls(self) -> int:
+        return self.client_calls + self.container_calls
+
+    @property
+    def running(self) -> float:
+        """Seconds of user code, over all containers."""
+        return sum(c["run"] for c in self.containers.values())
+
+    def __str__(self) -> str:
+        phases = ", ".join(f"{name} {1000 * s:.1f} ms" for name, s in self.phases.items())
+        lines = [
+            f"{self.tasks} tasks in {self.bundles} bundles on {len(self.containers)} containers "
+            f"({self.cold_starts} cold, {self.warm_starts} warm): {self.makespan:.3f} s",
+            f"  client: {phases}",
+            f"  store: {self.store_calls} calls, {self.bytes_moved} bytes",
+        ]
+        for name, c in sorted(self.containers.items()):
+            times = ", ".join(f"{k} {1000 * c[k]:.1f} ms" for k in ("fetch", "run", "store"))
+            lines.append(f"  {name}: {c['bundles']:.0f} bundles, {times}")
+        return "\n".join(lines)

@@ -1,0 +1,236 @@
+"""One run on the client's side: translate, plan, encode, submit, watch, collect, clean up."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from dask_serverless.backends.base import Backend
+from dask_serverless.blobs.blobs import Blobs
+from dask_serverless.callbacks import Observers
+from dask_serverless.coordination.base import LOST, OK, OVER, Condition, Event, Submission
+from dask_serverless.coordination.redis import RedisCoordination
+from dask_serverless.encode import Encoded, encode_run
+from dask_serverless.errors import BlobLost, ResultTooLarge, RunLost, StoreError
+from dask_serverless.report import RunReport
+from dask_serverless.store.link import Link
+from dask_serverless.translate import Recipe, Translation, translate
+from dask_serverless.worker.failure import unpack_failure
+from dask_serverless.worker.header import Header
+from dask_serverless.worker.invitation import Invitation
+from planners.bundles import Bundles, bundles_of
+from planners.plan import Plan, Planner, Resources
+
+LOOK_SECONDS = 1.0  # how long the client relies on being told, before it looks for itself
+LIVE_SECONDS = 600  # how long a run's keys outlive the last look of its client
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run uses of the ``Serverless`` object that it belongs to."""
+
+    backend: Backend
+    link: Link  # this thread's
+    side: Callable[[], Link]  # another one, for the thread that hears of lost containers
+    store: str  # URL, as containers reach it
+    blobs: Blobs
+    places: list[tuple[str, ...]]
+    planner: Planner
+    containers: int
+    lease_seconds: float
+    attempts: int
+    result_limit: int | None
+    inline_bytes: int
+    compression: str | None
+
+
+class Run:
+    """Made for one call, used once."""
+
+    def __init__(self, around: Surroundings, observers: Observers) -> None:
+        self.around = around
+        self.observers = observers
+        self.id = secrets.token_hex(8)
+        self.epoch = secrets.token_hex(4)
+        self.coordination = RedisCoordination(around.link, self.id, self.epoch)
+        self.invitation = Invitation(self.id, self.epoch, around.store)
+        self.report = RunReport(self.id)
+        self.outputs: dict[int, bytes] = {}  # references of what the client wants
+        self.hoisted: list[bytes] = []
+        self.wanted_bytes = 0
+        self.side: RedisCoordination | None = None
+        self.side_lock = threading.Lock()
+        self.lost_reason = ""
+
+    def compute(self, graph: Any, keys: Any) -> Any:
+        try:
+            result = self.computed(graph, keys)
+        except BaseException:
+            self.observers.finish(failed=True)
+            raise
+        self.observers.finish(failed=False)
+        return result
+
+    def computed(self, graph: Any, keys: Any) -> Any:
+        report = self.report
+        with report.phase("translate"):
+            self.translation = translation = translate(graph, keys)
+        self.wanted = np.flatnonzero(translation.dag.wanted).tolist()
+        if self.observers.values:
+            translation.dag.wanted[:] = True  # callbacks are shown every task's value
+        self.observers.start(translation)
+        values: dict[int, Any] = {}
+        if translation.dag.tasks:
+            with report.phase("plan"):
+                plan = self.plan(translation)
+                bundles = bundles_of(translation.dag, plan)
+            values = self.distribute(translation, plan, bundles)
+        with report.phase("collect"):
+            return nested(translation.keys, translation.recipes, values)
+
+    def plan(self, translation: Translation) -> Plan:
+        return self.around.planner.plan(translation.dag, Resources(self.around.containers))
+
+    def distribute(
+        self, translation: Translation, plan: Plan, bundles: Bundles
+    ) -> dict[int, Any]:
+        """Run the tasks on containers; the values that the client wants."""
+        report, around = self.report, self.around
+        report.tasks, report.bundles = translation.dag.tasks, bundles.count
+        self.bundles = bundles
+        begun = around.link.calls
+        started = around.backend.counts()
+        over = False
+        try:
+            with report.phase("encode"):
+                encoded = encode_run(translation, plan, bundles, around.blobs, self.id)
+                self.hoisted = encoded.hoisted
+            with report.phase("submit"):
+                self.submit(encoded)
+                around.backend.watch(self.id, self.gone)
+                around.backend.invoke(self.invitation, min(around.containers, len(encoded.ready)))
+            with report.phase("wait"):
+                self.wait(bundles.count)
+            over = True
+            with report.phase("collect"):
+                return self.collect()
+        finally:
+            self.end(over)
+            report.client_calls = around.link.calls - begun
+            report.starts(started, around.backend.counts())
+
+    def submit(self, encoded: Encoded) -> None:
+        around = self.around
+        header = Header(
+            functions=encoded.functions,
+            places=around.places,
+            inline_bytes=around.inline_bytes,
+            compression=around.compression,
+            lease_seconds=around.lease_seconds,
+            observe=self.observers.times,
+            folder=os.getcwd() if around.backend.same_host else "",
+            path=sys.path if around.backend.same_host else (),
+        )
+        if encoded.commands:
+            around.link.call(*encoded.commands)
+        self.coordination.submit(
+            Submission(
+                epoch=self.epoch,
+                bundles=len(encoded.specs),
+                containers=around.containers,
+                lease_ms=int(around.lease_seconds * 1000),
+                attempts=around.attempts,
+                header=header.pack(),
+                specs=encoded.specs,
+                ready=encoded.ready,
+            )
+        )
+
+    def wait(self, bundles: int) -> None:
+        """Until every bundle is done. Events are hints: the sweep is what this relies on."""
+        last, done = "0-0", 0
+        swept = time.monotonic()
+        while done < bundles:
+            news = self.coordination.news(last, LOOK_SECONDS)
+            last = news.last
+            for event in news.events:
+                self.heed(event)
+                done += 1
+            if done < bundles and time.monotonic() - swept > LOOK_SECONDS:
+                self.heed_condition(self.coordination.sweep((), LIVE_SECONDS))
+                swept = time.monotonic()
+
+    def heed(self, event: Event) -> None:
+        if event.failed:
+            raise unpack_failure(event.payload, self.translation.dag.labels.__getitem__)
+        told = msgpack.unpackb(event.payload, strict_map_key=False)
+        self.report.bundle(told)
+        self.outputs.update(told.get("o", {}))
+        self.wanted_bytes += told.get("z", 0)
+        limit = self.around.result_limit
+        if limit is not None and self.wanted_bytes > limit:
+            raise ResultTooLarge(self.wanted_bytes, limit)
+        times = told.get("p") or [(t, 0.0, 0.0) for t in self.bundles.tasks_of(told["b"]).tolist()]
+        self.observers.tasks(times, told["c"], self.values)
+
+    def heed_condition(self, condition: Condition) -> None:
+        if condition.status == LOST:
+            raise RunLost(self.id)
+        if condition.status == OVER and condition.why == "failed":
+            raise unpack_failure(condition.error, self.translation.dag.labels.__getitem__)
+        if condition.status == OK:
+            for whom in condition.invitations:
+                self.around.backend.invoke(self.invitation.to(whom))
+
+    def gone(self, container: str, why: str) -> None:
+        """A container is gone (the backend's thread tells): what it held goes to others at once."""
+        with self.side_lock, suppress(StoreError):
+            if self.side is None:
+                self.side = RedisCoordination(self.around.side(), self.id, self.epoch)
+            condition = self.side.sweep([(container, why)], LIVE_SECONDS)
+            if condition.status == OK:
+                for whom in condition.invitations:
+                    self.around.backend.invoke(self.invitation.to(whom))
+
+    def collect(self) -> dict[int, Any]:
+        return dict(zip(self.wanted, self.values(self.wanted), strict=True))
+
+    def values(self, tasks: Sequence[int]) -> list[Any]:
+        """Outputs that were asked for, fetched together."""
+        missing = [task for task in tasks if task not in self.outputs]
+        for task, reference in zip(missing, self.coordination.outputs(missing), strict=True):
+            if reference is None:
+                raise BlobLost(str(self.translation.dag.labels[task]))
+            self.outputs[task] = reference
+        return self.around.blobs.get([self.outputs[task] for task in tasks])
+
+    def end(self, over: bool) -> None:
+        """Leave nothing behind, whatever happened; a failure to clean must not hide an error."""
+        if over:
+            self.around.backend.unwatch(self.id)
+        else:
+            self.around.backend.stop(self.id)
+        with suppress(StoreError):
+            references = self.coordination.close()
+            self.around.blobs.delete([*references, *self.hoisted])
+        self.around.blobs.clear(self.id)
+        if self.side is not None:
+            self.side.link.close()
+
+
+def nested(keys: Any, recipes: dict[Any, Recipe], outputs: dict[int, Any]) -> Any:
+    """Values in the order and nesting in which the keys were asked for."""
+    if isinstance(keys, list):
+        return tuple([nested(key, recipes, outputs) for key in keys])
+    return recipes[keys].make(outputs)
+

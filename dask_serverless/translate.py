@@ -1,0 +1,391 @@
+"""Translation: whatever Dask hands over becomes a Dag, steps to run, constants and functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from dask._task_spec import (
+    Alias,
+    DataNode,
+    Dict,
+    GraphNode,
+    NestedContainer,
+    Task,
+    TaskRef,
+    convert_legacy_task,
+)
+
+from dask_serverless import substitute
+from dask_serverless.errors import GraphError, MissingKey
+from planners.dag import Dag
+
+# A step is (out, function, arguments, keywords): call functions[function] with the values named by
+# ``arguments`` (the last len(keywords) of them by keyword) and name the result ``out``. Names are
+# numbers: a task's own result is its id, everything else (constants, what lies between the steps
+# of one task) counts down from -1.
+Step = tuple[int, int, tuple[int, ...], tuple[str, ...] | None]
+
+
+@dataclass
+class Translation:
+    """One graph, ready to be planned and encoded."""
+
+    graph: Mapping[Any, Any]  # materialised, for Dask's callbacks
+    dag: Dag
+    steps: list[tuple[Step, ...]]  # task → its steps
+    constants: dict[int, Any]
+    constants_of: list[tuple[int, ...]]  # task → the constants it uses
+    functions: list[Callable[..., Any]]
+    keys: Any  # as asked for: a key, or lists of keys nested at any depth
+    recipes: dict[Any, Recipe]  # key → how the client comes by its value
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the client makes a requested value: from a task's output, a constant, or by gathering."""
+
+    task: int = -1
+    value: Any = None
+    gather: GraphNode | None = None
+    parts: Mapping[Any, Recipe] = field(default_factory=dict)
+
+    def make(self, outputs: Mapping[int, Any]) -> Any:
+        if self.gather is not None:
+            return self.gather({key: part.make(outputs) for key, part in self.parts.items()})
+        return outputs[self.task] if self.task >= 0 else self.value
+
+    def tasks(self) -> Iterable[int]:
+        if self.task >= 0:
+            yield self.task
+        for part in self.parts.values():
+            yield from part.tasks()
+
+
+def translate(graph: Any, keys: Any) -> Translation:
+    """Translate what ``dask.compute`` passes: an expression, a HighLevelGraph or a plain dict."""
+    return _Translator(materialise(graph)).translate(keys)
+
+
+def materialise(graph: Any) -> Mapping[Any, Any]:
+    """The graph as a dict. Once: some layers make new keys each time they are asked."""
+    if hasattr(graph, "__dask_graph__"):
+        graph = graph.__dask_graph__()
+    if hasattr(graph, "to_dict"):
+        graph = graph.to_dict()
+    return substitute.disk_shuffles(graph)
+
+
+def flat(keys: Any) -> Iterable[Any]:
+    """The keys in (nested lists of) keys."""
+    if isinstance(keys, (list, set)):
+        for key in keys:
+            yield from flat(key)
+    else:
+        yield keys
+
+
+# Sinks that only put parts together: they run on the client, so no container holds the whole result.
+GATHERING = {
+    ("dask.array.core", "finalize"),
+    ("dask.bag.core", "finalize"),
+    ("dask.bag.core", "finalize_item"),
+    ("dask.dataframe.core", "_concat"),
+    ("dask.dataframe.dask_expr._concat", "_concat"),
+    ("dask.dataframe.dask_expr._expr", "_concat"),
+}
+
+
+def only_gathers(node: GraphNode) -> bool:
+    func = getattr(node, "func", None)
+    if isinstance(node, NestedContainer):
+        return True
+    return (getattr(func, "__module__", ""), getattr(func, "__qualname__", "")) in GATHERING
+
+
+def _cast(*values: Any, typ: Callable[..., Any]) -> Any:
+    return typ(values)
+
+
+def make_list(*values: Any) -> list[Any]:
+    return list(values)
+
+
+def make_tuple(*values: Any) -> tuple[Any, ...]:
+    return values
+
+
+def make_set(*values: Any) -> set[Any]:
+    return set(values)
+
+
+def make_dict(*values: Any) -> dict[Any, Any]:
+    return dict(zip(values[::2], values[1::2], strict=True))
+
+
+MAKERS = {list: make_list, tuple: make_tuple, set: make_set, dict: make_dict}
+
+
+class _Translator:
+    """Walks the graph depth first from the requested keys, so ids are topological and local."""
+
+    def __init__(self, graph: Mapping[Any, Any]) -> None:
+        self.graph = graph
+        self.names: dict[Any, int] = {}  # key → the name of its value
+        self.steps: list[tuple[Step, ...]] = []
+        self.labels: list[Any] = []
+        self.task_functions: list[int] = []
+        self.inputs: list[int] = []
+        self.offsets: list[int] = [0]
+        self.constants: dict[int, Any] = {}
+        self.constants_of: list[tuple[int, ...]] = []
+        self.constant_names: dict[int, int] = {}  # id(object) → name; the object stays alive above
+        self.functions: list[Callable[..., Any]] = []
+        self.function_names: dict[int, int] = {}  # id(function) → index
+        self.next_name = -1
+        self.special = substitute.special_functions()
+
+    def translate(self, keys: Any) -> Translation:
+        wanted = list(flat(keys))
+        recipes = {key: self.recipe(key) for key in wanted}
+        tasks = {task for recipe in recipes.values() for task in recipe.tasks()}
+        return Translation(
+            graph=self.graph,
+            dag=self.dag(tasks),
+            steps=self.steps,
+            constants=self.constants,
+            constants_of=self.constants_of,
+            functions=self.functions,
+            keys=keys,
+            recipes=recipes,
+        )
+
+    def dag(self, wanted: set[int]) -> Dag:
+        mask = np.zeros(len(self.steps), dtype=np.bool_)
+        mask[list(wanted)] = True
+        return Dag(
+            input_offsets=np.array(self.offsets, dtype=np.int64),
+            inputs=np.array(self.inputs, dtype=np.int32),
+            functions=np.array(self.task_functions, dtype=np.int32),
+            constant_bytes=np.zeros(len(self.steps), dtype=np.int64),
+            wanted=mask,
+            function_names=tuple(map(function_name, self.functions)),
+            labels=self.labels,
+        )
+
+    def recipe(self, key: Any) -> Recipe:
+        node = self.node(key)
+        while isinstance(node, Alias) and node.target in self.graph:
+            key = node.target
+            node = self.node(key)
+        if only_gathers(node) and key not in self.names:
+            return Recipe(gather=node, parts={k: self.recipe(k) for k in node.dependencies})
+        self.walk(key)
+        name = self.names[key]
+        return Recipe(task=name) if name >= 0 else Recipe(value=self.constants[name])
+
+    def node(self, key: Any) -> GraphNode:
+        try:
+            node = self.graph[key]
+        except (KeyError, TypeError):
+            raise MissingKey(key) from None
+        if not isinstance(node, GraphNode):
+            node = convert_legacy_task(key, node, self.graph)
+            if not isinstance(node, GraphNode):
+                node = DataNode(key, node)
+        return node
+
+    def walk(self, key: Any) -> None:
+        """Emit everything below ``key``, inputs first."""
+        names, graph = self.names, self.graph
+        stack = [key]
+        opened: dict[Any, GraphNode] = {}
+        while stack:
+            key = stack[-1]
+            if key in names:
+                stack.pop()
+                continue
+            node = opened.get(key)
+            if node is None:
+                node = graph.get(key)
+                if not isinstance(node, GraphNode):
+                    node = self.node(key)
+                missing = [d for d in node._dependencies if d not in names]
+                if missing:
+                    opened[key] = node
+                    if len(missing) > 1:
+                        missing = in_argument_order(node, missing)
+                    stack += missing
+                    continue
+            elif any(d not in names for d in node._dependencies):
+                raise GraphError(f"The graph has a cycle through the key {key!r}.", key)
+            else:
+                del opened[key]
+            stack.pop()
+            self.emit(key, node)
+
+    def emit(self, key: Any, node: GraphNode) -> None:
+        if isinstance(node, Alias):
+            self.names[key] = self.names[node.target]
+        elif isinstance(node, DataNode):
+            self.names[key] = self.constant(node.value)
+        else:
+            assert isinstance(node, Task)
+            self.emit_task(key, node)
+
+    def emit_task(self, key: Any, node: Task) -> None:
+        task = len(self.steps)
+        func = node.func
+        index = self.function_names.get(id(func))
+        if index is None:
+            index = self.function(func)
+        names = self.names
+        arguments: list[int] = []
+        before: list[Step] = []
+        if index < 0 or node.kwargs or type(node) is not Task:
+            self.steps_of(node, task, names, before)
+        else:
+            for value in node.args:
+                if type(value) is TaskRef:
+                    arguments.append(names[value.key])
+                elif isinstance(value, (GraphNode, TaskRef)):
+                    arguments.append(self.argument(value, names, before))
+                else:
+                    name = self.constant_names.get(id(value))
+                    arguments.append(self.constant(value) if name is None else name)
+            before.append((task, index, tuple(arguments), None))
+        used = before[0][2] if len(before) == 1 else [name for s in before for name in s[2]]
+        constants = self.constants
+        self.constants_of.append(tuple([n for n in used if n < 0 and n in constants]))
+        self.inputs += dict.fromkeys([n for n in used if n >= 0])
+        self.offsets.append(len(self.inputs))
+        self.steps.append(tuple(before))
+        self.task_functions.append(before[-1][1])
+        self.labels.append(key)
+        names[key] = task
+
+    def steps_of(self, node: Task, out: int, names: Mapping[Any, int], steps: list[Step]) -> None:
+        """Append the steps that make ``node``'s value under the name ``out``."""
+        func: Callable[..., Any] = node.func
+        kwargs = node.kwargs
+        args = node.args
+        if isinstance(node, NestedContainer):
+            func, kwargs = MAKERS[node.klass], {}
+        elif self.special.get(func_name(func)) == "subgraph":
+            return self.subgraph(node, out, names, steps)
+        elif kind := self.special.get(func_name(func)):
+            substitute.refuse(kind, node)
+        arguments = [self.argument(value, names, steps) for value in args]
+        arguments += [self.argument(value, names, steps) for value in kwargs.values()]
+        step = (out, self.plain_function(func), tuple(arguments), tuple(kwargs) or None)
+        steps.append(step)
+        return None
+
+    def argument(self, value: Any, names: Mapping[Any, int], steps: list[Step]) -> int:
+        """The name of an argument's value; nested nodes become steps of their own."""
+        if isinstance(value, TaskRef):
+            return names[value.key]
+        if isinstance(value, Alias):
+            return names[value.target]
+        if isinstance(value, DataNode):
+            return self.constant(value.value)
+        if isinstance(value, Task):
+            out = self.new_name()
+            self.steps_of(value, out, names, steps)
+            return out
+        return self.constant(value)
+
+    def subgraph(self, node: Task, out: int, names: Mapping[Any, int], steps: list[Step]) -> None:
+        """A fused task: its inner tasks become steps (Dask would order the graph at each call)."""
+        inner, outkey, inkeys, *dependencies = node.args
+        scope = {k: self.argument(v, names, steps) for k, v in zip(inkeys, dependencies, strict=False)}
+        stack = [outkey]
+        while stack:
+            key = stack[-1]
+            if key in scope:
+                stack.pop()
+                continue
+            inner_node = inner[key]
+            missing = [d for d in inner_node.dependencies if d not in scope]
+            if missing:
+                stack += missing
+                continue
+            stack.pop()
+            if isinstance(inner_node, Alias):
+                scope[key] = scope[inner_node.target]
+            elif isinstance(inner_node, DataNode):
+                scope[key] = self.constant(inner_node.value)
+            else:
+                scope[key] = out if key == outkey else self.new_name()
+                self.steps_of(inner_node, scope[key], scope, steps)
+        if scope[outkey] != out:  # the fused task only passes on a value
+            steps.append((out, self.plain_function(substitute.same), (scope[outkey],), None))
+
+    def new_name(self) -> int:
+        name = self.next_name
+        self.next_name = name - 1
+        return name
+
+    def constant(self, value: Any) -> int:
+        name = self.constant_names.get(id(value))
+        if name is None:
+            name = self.next_name
+            self.next_name = name - 1
+            self.constant_names[id(value)] = name
+            self.constants[name] = value
+        return name
+
+    def function(self, func: Callable[..., Any]) -> int:
+        """The function's index, or -1 if a task of it needs more than a plain call."""
+        if func_name(func) in self.special:
+            return -1
+        return self.plain_function(func)
+
+    def plain_function(self, func: Callable[..., Any]) -> int:
+        index = self.function_names.get(id(func))
+        if index is None:
+            index = self.function_names[id(func)] = len(self.functions)
+            self.functions.append(func)
+        return index
+
+
+def func_name(func: Any) -> tuple[str, str]:
+    return getattr(func, "__module__", None) or "", getattr(func, "__qualname__", None) or ""
+
+
+def function_name(func: Any) -> str:
+    """A short name for people and for the history of measurements."""
+    from dask.utils import funcname
+
+    return funcname(func)
+
+
+def in_argument_order(node: GraphNode, missing: list[Any]) -> list[Any]:
+    """Dependencies in the order in which the arguments name them, last first (for a stack).
+
+    A frozenset's order would differ from process to process, and scatter neighbours.
+    """
+    order: dict[Any, None] = {}
+    _collect_references(node, order)
+    wanted = set(missing)
+    found = [key for key in order if key in wanted]
+    found += [key for key in missing if key not in order]
+    found.reverse()
+    return found
+
+
+def _collect_references(node: Any, order: dict[Any, None]) -> None:
+    if isinstance(node, TaskRef):
+        order[node.key] = None
+    elif isinstance(node, Task):
+        for value in node.args:
+            if type(value) is TaskRef:
+                order[value.key] = None
+            elif isinstance(value, GraphNode):
+                _collect_references(value, order)
+        for value in node.kwargs.values():
+            _collect_references(value, order)
+    elif isinstance(node, Alias):
+        order[node.target] = None

@@ -1,0 +1,71 @@
+"""A bundle on the wire: what the store reads of it in front, what only its container reads behind."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+
+# A step is (out, function, arguments, keywords), all by number; see translate.py.
+Step = tuple[int, int, tuple[int, ...], tuple[str, ...] | None]
+
+FRONT = struct.Struct("<iI")  # slot, number of inputs; then the inputs' tasks, 4 bytes each
+
+
+@dataclass(frozen=True)
+class Child:
+    """A bundle that takes outputs of this one: where its edges are in the store's bit string."""
+
+    bundle: int
+    slot: int
+    first_byte: int
+    edges: int  # all it waits for, from whichever bundle
+    bits: Sequence[int]  # those that this bundle contributes
+
+
+@dataclass(frozen=True)
+class BundleSpec:
+    """All that a container needs to run one bundle, but for its inputs' values."""
+
+    slot: int
+    inputs: tuple[int, ...]
+    program: list[Step]
+    constants: Mapping[int, Any]
+    packed: Mapping[int, bytes]  # constants to unpack afresh at each attempt
+    hoisted: Mapping[int, bytes]  # constants stored once for many bundles: references
+    stored: tuple[int, ...]  # outputs that others need
+    wanted: tuple[int, ...]  # those of them that the client asked for
+    children: bytes
+    releases: bytes
+
+
+def encode(spec: BundleSpec) -> bytes:
+    front = FRONT.pack(spec.slot, len(spec.inputs)) + struct.pack(
+        f"<{len(spec.inputs)}I", *spec.inputs
+    )
+    rest = (
+        spec.program, spec.constants, spec.packed, spec.hoisted,
+        spec.stored, spec.wanted, spec.children, spec.releases,
+    )  # fmt: skip
+    return front + pickle.dumps(rest, protocol=5)
+
+
+def decode(data: bytes) -> BundleSpec:
+    slot, count = FRONT.unpack_from(data)
+    inputs = struct.unpack_from(f"<{count}I", data, FRONT.size)
+    rest = pickle.loads(memoryview(data)[FRONT.size + 4 * count :])
+    return BundleSpec(slot, inputs, *rest)
+
+
+def pack_children(children: Sequence[Child]) -> bytes:
+    rows = [[c.bundle, c.slot, c.first_byte, c.edges, *c.bits] for c in children]
+    return bytes(msgpack.packb(rows))
+
+
+def pack_releases(releases: Sequence[tuple[int, int]]) -> bytes:
+    """(task, how many bundles use it) for each input that this bundle is done with."""
+    return bytes(msgpack.packb([number for pair in releases for number in pair]))

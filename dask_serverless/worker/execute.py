@@ -1,0 +1,105 @@
+"""Runs the steps of one bundle in a tight loop; no events, no I/O, no store in here."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable, Collection, MutableMapping, Sequence
+from time import perf_counter
+from typing import Any
+
+from dask_serverless.worker.bundle import Step
+
+
+class StepFailed(Exception):
+    """A task raised; the cause is its exception."""
+
+    def __init__(self, task: int, function: int) -> None:
+        super().__init__(task, function)
+        self.task = task
+        self.function = function
+
+
+def last_uses(program: Sequence[Step], keep: Collection[int]) -> list[tuple[int, ...]]:
+    """For each step the names that nothing needs after it: dropped at once, they free memory."""
+    seen = set(keep)
+    drops: list[tuple[int, ...]] = []
+    for out, _, arguments, _ in reversed(program):
+        free = []
+        for name in arguments:
+            if name not in seen:
+                seen.add(name)
+                free.append(name)
+        if out not in seen:  # nobody takes it: run for its effects
+            free.append(out)
+        drops.append(tuple(free))
+    drops.reverse()
+    return drops
+
+
+def run(
+    program: Sequence[Step],
+    functions: Sequence[Callable[..., Any]],
+    values: MutableMapping[int, Any],
+    keep: Collection[int],
+) -> None:
+    """Run a bundle's steps; ``values`` comes with inputs and constants, and goes with ``keep``."""
+    out = function = 0
+    try:
+        for (out, function, arguments, keywords), drop in zip(
+            program, last_uses(program, keep), strict=True
+        ):
+            if keywords is None:
+                values[out] = functions[function](*[values[name] for name in arguments])
+            else:
+                values[out] = call(functions[function], [values[n] for n in arguments], keywords)
+            for name in drop:
+                del values[name]
+    except BaseException as error:
+        raise StepFailed(owner(program, out), function) from error
+
+
+def run_timed(
+    program: Sequence[Step],
+    functions: Sequence[Callable[..., Any]],
+    values: MutableMapping[int, Any],
+    keep: Collection[int],
+) -> list[tuple[int, float, float]]:
+    """The same, task by task, with (task, start, end) of each."""
+    times = []
+    begun = 0
+    start = perf_counter()
+    every = [step[0] for step in program if step[0] >= 0]
+    for position, step in enumerate(program):
+        if step[0] >= 0:  # a task's last step bears its name
+            run(program[begun : position + 1], functions, values, {*values, *every})
+            end = perf_counter()
+            times.append((step[0], start, end))
+            begun, start = position + 1, end
+    for name in set(values) - set(keep):
+        del values[name]
+    return times
+
+
+def call(function: Callable[..., Any], values: list[Any], keywords: Sequence[str]) -> Any:
+    split = len(values) - len(keywords)
+    return function(*values[:split], **dict(zip(keywords, values[split:], strict=True)))
+
+
+def owner(program: Sequence[Step], out: int) -> int:
+    """The task to which a step belongs: the next named one from it on."""
+    names = [step[0] for step in program]
+    return next((name for name in names[names.index(out) :] if name >= 0), names[-1])
+
+
+def prepared(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as the loop can call it: a coroutine function runs to its end."""
+    if not inspect.iscoroutinefunction(function):
+        return function
+
+    @functools.wraps(function)
+    def complete(*args: Any, **kwargs: Any) -> Any:
+        return asyncio.run(function(*args, **kwargs))
+
+    return complete

@@ -1,0 +1,135 @@
+"""An error on its way to the client: packed where it happened, raised where it is waited for."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import traceback
+from dataclasses import asdict, dataclass
+from types import CodeType, TracebackType
+from typing import Any
+
+import cloudpickle
+import msgpack
+
+from dask_serverless.errors import (
+    BundleLost,
+    ExceptionNotPicklable,
+    TaskExited,
+)
+
+OURS = "dask_serverless"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What happened in a container, in a form that any version can read."""
+
+    task: int  # -1: not in one task
+    function: str
+    exception: bytes  # pickled, or empty if it does not pickle
+    kind: str
+    text: str
+    frames: list[tuple[str, int, str]]  # (file, line, function) of the user's side
+    container: str
+    bundle: int
+
+    def pack(self) -> bytes:
+        return bytes(msgpack.packb(["raised", asdict(self)], unicode_errors="surrogatepass"))
+
+
+def pack_failure(
+    error: BaseException, *, task: int, function: str, container: str, bundle: int
+) -> bytes:
+    """Pack an error of a task, or of what was to be done for it."""
+    if isinstance(error, SystemExit | KeyboardInterrupt | GeneratorExit):
+        error = _as_exit(error, function)
+    return Failure(
+        task=task,
+        function=function,
+        exception=_pickled(error),
+        kind=type(error).__name__,
+        text=_shown(error),
+        frames=_frames(error.__traceback__),
+        container=container,
+        bundle=bundle,
+    ).pack()
+
+
+def _as_exit(error: BaseException, function: str) -> TaskExited:
+    shown = f"{type(error).__name__}({', '.join(map(repr, error.args))})"
+    return TaskExited(function, shown).with_traceback(error.__traceback__)
+
+
+def _pickled(error: BaseException) -> bytes:
+    try:
+        data: bytes = cloudpickle.dumps(error)
+        # Exceptions with arguments of their own often pickle, but do not unpickle.
+        loaded = pickle.loads(data)
+        return data if type(loaded).__name__ == type(error).__name__ else b""
+    except BaseException:
+        return b""
+
+
+def _shown(error: BaseException) -> str:
+    try:
+        return str(error)
+    except BaseException as broken:
+        return f"(its __str__ raised {type(broken).__name__})"
+
+
+def _frames(tb: TracebackType | None) -> list[tuple[str, int, str]]:
+    frames = [
+        (frame.f_code.co_filename, line, frame.f_code.co_name)
+        for frame, line in traceback.walk_tb(tb)
+        if not frame.f_globals.get("__name__", "").startswith(OURS)
+    ]
+    return frames
+
+
+def unpack_failure(data: bytes, label: Any) -> BaseException:
+    """The exception to raise at the client. ``label`` turns a task's number into its key."""
+    what, *details = msgpack.unpackb(data, unicode_errors="surrogatepass")
+    if what == "lost":
+        bundle, tries, why = details
+        return BundleLost(bundle, tries, why)
+    failure = Failure(**details[0])
+    error = _exception(failure)
+    key = label(failure.task) if failure.task >= 0 else None
+    where = f"while running {failure.function} for the key {key!r} in container {failure.container}"
+    if failure.task >= 0:
+        _note(error, where)
+    return error.with_traceback(rebuilt(failure.frames))
+
+
+def _note(error: BaseException, note: str) -> None:
+    try:
+        error.add_note(note)
+    except Exception:  # an exception class may forbid attributes; its message is worth more
+        pass
+
+
+def _exception(failure: Failure) -> BaseException:
+    if failure.exception:
+        try:
+            error = pickle.loads(failure.exception)
+            if isinstance(error, BaseException):
+                return error
+        except Exception:
+            pass  # its class is not importable here
+    return ExceptionNotPicklable(failure.kind, failure.text)
+
+
+def rebuilt(frames: list[tuple[str, int, str]]) -> TracebackType | None:
+    """A traceback that shows the frames of another process, with their lines of source."""
+    tb: TracebackType | None = None
+    for file, line, name in reversed(frames):
+        tb = TracebackType(tb, _frame(file, name), 0, line)
+    return tb
+
+
+def _frame(file: str, name: str) -> Any:
+    code: CodeType = compile("frame = getframe()", file, "exec").replace(co_name=name)
+    scope: dict[str, Any] = {"getframe": sys._getframe, "__name__": name, "__file__": file}
+    exec(code, scope)
+    return scope["frame"]

@@ -1,0 +1,274 @@
+"""Performs the machine's instructions against a real store, real blobs and a real backend."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgpack
+
+from dask_serverless.blobs.blobs import Blobs
+from dask_serverless.blobs.places import open_places
+from dask_serverless.coordination.base import Answer, Assignment, Coordination, Report
+from dask_serverless.coordination.redis import RedisCoordination
+from dask_serverless.errors import BlobLost, ResultNotPicklable
+from dask_serverless.store.link import Link
+from dask_serverless.worker import machine as m
+from dask_serverless.worker.bundle import BundleSpec, decode
+from dask_serverless.worker.execute import StepFailed, prepared, run, run_timed
+from dask_serverless.worker.failure import pack_failure
+from dask_serverless.worker.header import Functions, Header
+from dask_serverless.worker.heartbeat import Heartbeat
+from dask_serverless.worker.invitation import Invitation
+
+RUNS_REMEMBERED = 4  # a container that comes back to a run need not fetch its functions again
+
+
+@dataclass
+class Visit:
+    """A run as this container knows it."""
+
+    coordination: Coordination
+    beats: Coordination  # over a link of the heartbeat's own
+    link: Link
+    header: Header | None = None
+    blobs: Blobs | None = None
+    functions: Functions = field(default_factory=list)
+
+
+@dataclass
+class Work:
+    """The bundle under way."""
+
+    bundle: int
+    claim: str
+    spec: BundleSpec | None = None
+    values: dict[int, Any] = field(default_factory=dict)
+    started: float = 0.0
+    seconds: list[float] = field(default_factory=list)  # fetching, running, storing
+    times: Sequence[tuple[int, float, float]] = ()
+    written: list[bytes] = field(default_factory=list)
+
+
+class Shell:
+    """One container's side of the world; ``invite`` asks the backend for others."""
+
+    def __init__(
+        self,
+        container: str,
+        links: Callable[[str], Link],
+        invite: Callable[[Invitation, Sequence[str]], None],
+        lost: Callable[[str], None],
+    ) -> None:
+        self.container = container
+        self.links = links
+        self.invite = invite
+        self.visits: OrderedDict[str, Visit] = OrderedDict()
+        self.heartbeat = Heartbeat(container, lost)
+        self.machine = m.Machine(tokens(container))
+        self.deleted: list[bytes] = []
+        self.interruptible = ""  # the claim whose tasks run just now
+
+    def work(self, invitation: Invitation) -> None:
+        """Work on a run until nothing is left to do for this container."""
+        self.invitation = invitation
+        self.visit = self.visits.get(invitation.run) or self.begin(invitation)
+        todo = deque(self.machine.handle(m.Invited(invitation.slot)))
+        while todo:
+            event = self.perform(todo.popleft())
+            if event is not None:
+                todo.extend(self.machine.handle(event))
+
+    def begin(self, invitation: Invitation) -> Visit:
+        link, beats = self.links(invitation.store), self.links(invitation.store)
+        place = (invitation.run, invitation.epoch)
+        visit = Visit(RedisCoordination(link, *place), RedisCoordination(beats, *place), link)
+        self.visits[invitation.run] = visit
+        if len(self.visits) > RUNS_REMEMBERED:
+            _, old = self.visits.popitem(last=False)
+            old.link.close()
+        return visit
+
+    def perform(self, instruction: m.Instruction) -> m.Event | None:
+        match instruction:
+            case m.Fetch():
+                return self.fetch(instruction.assignment, instruction.claim)
+            case m.Run():
+                return self.run()
+            case m.Publish():
+                return self.publish(instruction)
+            case m.Claim():
+                return self.claim(instruction)
+            case m.Fail():
+                answer = self.visit.coordination.fail(
+                    self.container, instruction.bundle, instruction.claim, instruction.error
+                )
+                return m.Answered(answer)
+            case m.Invite():
+                self.invite(self.invitation, instruction.whom)
+            case m.Delete():
+                self.delete(instruction.references)
+            case m.Discard():
+                self.delete(self.current.written)
+            case m.Leave():
+                self.current = Work(-1, "")
+        return None
+
+    def claim(self, instruction: m.Claim) -> m.Event:
+        visit = self.visit
+        answer = visit.coordination.claim(
+            self.container,
+            instruction.claim,
+            slot=instruction.slot,
+            invited=instruction.invited,
+            header=visit.header is None,
+        )
+        if answer.header and visit.header is None:
+            visit.header = Header.unpack(answer.header)
+        return m.Answered(answer)
+
+    def fetch(self, assignment: Assignment, claim: str) -> m.Event:
+        """Everything the bundle needs from outside, fetched together."""
+        self.current = work = Work(assignment.bundle, claim, started=time.time())
+        begun = time.perf_counter()
+        try:
+            blobs = self.settle()
+            work.spec = spec = decode(assignment.spec)
+            work.values = dict(spec.constants)
+            for name, packed in spec.packed.items():
+                work.values[name] = blobs.get([packed])[0]
+            names = [*spec.inputs, *spec.hoisted]
+            references = [*assignment.inputs, *spec.hoisted.values()]
+            if None in references:
+                raise BlobLost(f"task {names[references.index(None)]}")
+            if references:
+                work.values.update(zip(names, blobs.get(references), strict=True))
+        except BaseException as error:
+            return self.raised(error, -1, "fetching a bundle's inputs")
+        work.seconds.append(time.perf_counter() - begun)
+        return m.Fetched()
+
+    def settle(self) -> Blobs:
+        """What this container needs once for the run."""
+        visit = self.visit
+        if visit.blobs is None:
+            assert visit.header is not None
+            visit.header.check_versions()
+            visit.header.enter()
+            blobs = Blobs(
+                open_places(visit.header.places, visit.link),
+                inline_bytes=visit.header.inline_bytes,
+                compression=visit.header.compression,
+            )
+            visit.functions = [prepared(f) for f in blobs.get([visit.header.functions])[0]]
+            visit.blobs = blobs
+        return visit.blobs
+
+    def run(self) -> m.Event:
+        work, visit = self.current, self.visit
+        spec, header = work.spec, visit.header
+        assert spec is not None and header is not None
+        self.heartbeat.hold((visit.beats, work.bundle, work.claim, header.lease_seconds / 3))
+        begun = time.perf_counter()
+        runner = run_timed if header.observe else run
+        try:
+            self.interruptible = work.claim
+            work.times = runner(spec.program, visit.functions, work.values, spec.stored) or ()
+            self.interruptible = ""
+        except StepFailed as failed:
+            self.interruptible = ""
+            self.heartbeat.drop()
+            if isinstance(failed.__cause__, Interrupt):
+                return m.Interrupted()
+            assert failed.__cause__ is not None
+            function = _name(visit.functions[failed.function])
+            return self.raised(failed.__cause__, failed.task, function)
+        work.seconds.append(time.perf_counter() - begun)
+        return m.Ran()
+
+    def publish(self, instruction: m.Publish) -> m.Event:
+        work, visit = self.current, self.visit
+        spec, blobs = work.spec, visit.blobs
+        assert spec is not None and blobs is not None
+        begun = time.perf_counter()
+        outputs: list[bytes | int] = []
+        wanted: dict[int, bytes] = {}
+        before = []
+        for task in spec.stored:
+            name = f"{self.invitation.run}/{task}-{work.claim}"
+            try:
+                reference, commands = blobs.put(name, work.values.pop(task))
+            except Exception as error:
+                self.heartbeat.drop()
+                return self.unstorable(error, task)
+            outputs += (task, reference)
+            work.written.append(reference)
+            before += commands
+            if task in spec.wanted:
+                wanted[task] = reference
+        work.seconds.append(time.perf_counter() - begun)
+        event = {"b": work.bundle, "c": self.container, "s": work.started, "t": work.seconds}
+        if sum(map(len, wanted.values())) <= blobs.inline_bytes:
+            event["o"] = wanted
+        if work.times:
+            event["p"] = work.times
+        report = Report(
+            work.bundle, work.claim, outputs, spec.children, spec.releases,
+            bytes(msgpack.packb(event)), self.deleted,
+        )  # fmt: skip
+        answer = visit.coordination.publish(
+            self.container, report, instruction.following, before
+        )
+        self.heartbeat.drop()
+        self.deleted = []
+        return m.Answered(answer)
+
+    def unstorable(self, error: Exception, task: int) -> m.Event:
+        assert self.current.spec is not None
+        steps = self.current.spec.program
+        function = next(_name(self.visit.functions[s[1]]) for s in steps if s[0] == task)
+        if not isinstance(error, OSError):
+            error = ResultNotPicklable(function, f"{type(error).__name__}: {error}")
+        return self.raised(error, task, function)
+
+    def raised(self, error: BaseException, task: int, function: str) -> m.Event:
+        if isinstance(error, Interrupt):
+            return m.Interrupted()
+        packed = pack_failure(
+            error,
+            task=task,
+            function=function,
+            container=self.container,
+            bundle=self.current.bundle,
+        )
+        return m.Raised(packed)
+
+    def delete(self, references: Sequence[bytes]) -> None:
+        if self.visit.blobs is not None:
+            self.visit.blobs.delete(references)
+            self.deleted += references
+
+
+class Interrupt(BaseException):
+    """Raised in the thread that runs user code, to stop it."""
+
+
+def tokens(container: str) -> Iterator[str]:
+    count = 0
+    salt = os.urandom(6).hex()
+    while True:
+        count += 1
+        yield f"{container}.{salt}.{count}"
+
+
+def _name(function: Any) -> str:
+    from dask.utils import funcname
+
+    return str(funcname(function))
+
+
+__all__ = ["Answer", "Interrupt", "Shell", "tokens"]

@@ -1,0 +1,47 @@
+"""Platform: what containers are offered, how they behave when idle, and what they cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from planners.plan import Resources
+from planners.predictions import check_number
+
+
+@dataclass(frozen=True)
+class Prices:
+    """A price table; the defaults are Lambda's on x86, in dollars."""
+
+    gb_second: float = 0.0000166667
+    invocation: float = 0.0000002
+    moved_gb: float = 0.0
+
+    def cost(self, gb_seconds: float, invocations: int, bytes_moved: float) -> float:
+        moved = self.moved_gb * bytes_moved / 1e9
+        return self.gb_second * gb_seconds + self.invocation * invocations + moved
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What the cost model has to know beside the tasks."""
+
+    memory_sizes_mb: tuple[int, ...] = (512, 1024, 1769, 3538, 5307, 7076, 8845, 10240)
+    default_memory_mb: int = 1769  # where neither plan nor resources name a size
+    warm: tuple[tuple[int, int], ...] = ()  # (memory size, idle containers) at submission
+    idle_seconds: float = 300.0  # an idle container goes cold after this long
+    publish_seconds: float = 0.001  # the round trip that announces a finished bundle
+    prices: Prices = field(default_factory=Prices)
+
+    def __post_init__(self) -> None:
+        check_number("idle time", "platform", self.idle_seconds)
+        check_number("publish time", "platform", self.publish_seconds)
+        if not self.memory_sizes_mb or min(self.memory_sizes_mb) <= 0:
+            raise ValueError("Platform.memory_sizes_mb needs at least one size, each above zero")
+
+    @property
+    def best_memory_mb(self) -> int:
+        return max(self.memory_sizes_mb)
+
+    def memory_of(self, resources: Resources) -> int:
+        """The one size of a plan whose planner does not choose sizes."""
+        return resources.memory_mb or self.default_memory_mb

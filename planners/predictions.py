@@ -1,0 +1,214 @@
+"""Predictions: what planners ask about the future, every answer a line over bytes with its samples."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Sizes = npt.NDArray[np.float64] | npt.NDArray[np.int64]  # bytes
+Sla = str | int  # "average", or the percentile (1 to 100) that the answer should hold for
+
+VCPU_MB = 1769  # memory that buys one full vCPU on Lambda; less memory buys a share of one
+
+
+class PredictionError(ValueError):
+    """No usable prediction; the message says for what and what to do."""
+
+
+class UnknownSla(PredictionError):
+    """The SLA is neither "average" nor a percentile."""
+
+    def __init__(self, sla: object) -> None:
+        super().__init__(sla)
+        self.sla = sla
+
+    def __str__(self) -> str:
+        return f'unknown SLA {self.sla!r}: use "average" or a whole percentile from 1 to 100'
+
+
+class MissingPrediction(PredictionError):
+    """Nothing was measured for this yet."""
+
+    def __init__(self, of: str, name: str) -> None:
+        super().__init__(of, name)
+        self.of, self.name = of, name
+
+    def __str__(self) -> str:
+        return (
+            f"no samples of {self.of} for {self.name!r}: run it once, give Measured a fallback, "
+            'or use a planner that needs no history ("structural", "wukong")'
+        )
+
+
+class BadPrediction(PredictionError):
+    """A prediction or a sample is negative, infinite or not a number."""
+
+    def __init__(self, of: str, name: str, value: float) -> None:
+        super().__init__(of, name, value)
+        self.of, self.name, self.value = of, name, value
+
+    def __str__(self) -> str:
+        return f"{self.of} of {self.name!r} is {self.value}: it must be a finite number, zero or more"
+
+
+def check_sla(sla: object) -> float | None:
+    """The SLA as a fraction of 1, or None for the average."""
+    if isinstance(sla, str) and sla == "average":
+        return None
+    if isinstance(sla, int) and not isinstance(sla, bool) and 1 <= sla <= 100:
+        return sla / 100
+    raise UnknownSla(sla)
+
+
+def check_number(of: str, name: str, value: float) -> float:
+    if not (np.isfinite(value) and value >= 0):
+        raise BadPrediction(of, name, value)
+    return float(value)
+
+
+def cpu_share(memory_mb: float, threads: float = 1.0) -> float:
+    """How many vCPUs a function that can use ``threads`` of them gets out of this memory."""
+    return min(memory_mb / VCPU_MB, threads)
+
+
+class Line(NamedTuple):
+    """One answer: ``base + per_byte * bytes``, and the number of samples that it rests on."""
+
+    base: float
+    per_byte: float = 0.0
+    samples: int = 0
+
+    def at(self, size: float = 0.0) -> float:
+        return self.base + self.per_byte * size
+
+
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """The answers for many functions at once, by function id."""
+
+    base: Floats
+    per_byte: Floats
+    samples: npt.NDArray[np.int64]
+
+    @staticmethod
+    def of(answers: Sequence[Line]) -> Lines:
+        table = np.array(answers, dtype=np.float64).reshape(-1, 3)
+        return Lines(table[:, 0].copy(), table[:, 1].copy(), table[:, 2].astype(np.int64))
+
+    def at(self, functions: npt.NDArray[np.int32], sizes: Sizes) -> Floats:
+        """Functions array, bytes array → answers array."""
+        return np.asarray(self.base[functions] + self.per_byte[functions] * sizes)
+
+    def check(self, of: str, names: Sequence[str]) -> Lines:
+        """Itself, if every number can be used; planners trust no implementation of Predictions."""
+        for column in (self.base, self.per_byte):
+            bad = np.flatnonzero(~(np.isfinite(column) & (column >= 0)))
+            if len(bad):
+                raise BadPrediction(of, names[bad[0]], float(column[bad[0]]))
+        return self
+
+
+def transfer_seconds(line: Line, sizes: Sizes) -> Floats:
+    """Bytes array → seconds array; nothing to move takes no time."""
+    return np.where(sizes > 0, line.base + line.per_byte * sizes, 0.0)
+
+
+class Predictions(ABC):
+    """What planners ask. Implement the scalar questions; the array forms follow from them."""
+
+    @abstractmethod
+    def seconds(self, function: str, memory_mb: int, sla: Sla = "average") -> Line:
+        """Execution time over the bytes of all inputs."""
+
+    @abstractmethod
+    def output_bytes(self, function: str, sla: Sla = "average") -> Line:
+        """Output size over the bytes of all inputs."""
+
+    @abstractmethod
+    def peak_bytes(self, function: str, sla: Sla = "average") -> Line:
+        """Peak memory over the bytes of all inputs."""
+
+    @abstractmethod
+    def upload(self, sla: Sla = "average") -> Line:
+        """Seconds to store bytes."""
+
+    @abstractmethod
+    def download(self, sla: Sla = "average") -> Line:
+        """Seconds to fetch bytes."""
+
+    @abstractmethod
+    def cold_start(self, memory_mb: int, sla: Sla = "average") -> Line:
+        """Seconds from invocation to the first instruction of a new container."""
+
+    @abstractmethod
+    def warm_start(self, memory_mb: int, sla: Sla = "average") -> Line:
+        """The same for a container that ran before and is idle."""
+
+    def seconds_lines(self, functions: Sequence[str], memory_mb: int, sla: Sla) -> Lines:
+        return Lines.of([self.seconds(function, memory_mb, sla) for function in functions])
+
+    def output_lines(self, functions: Sequence[str], sla: Sla) -> Lines:
+        return Lines.of([self.output_bytes(function, sla) for function in functions])
+
+    def peak_lines(self, functions: Sequence[str], sla: Sla) -> Lines:
+        return Lines.of([self.peak_bytes(function, sla) for function in functions])
+
+
+@dataclass(frozen=True)
+class Constant(Predictions):
+    """The same for every function unless a table says otherwise: for plans by structure, and tests.
+
+    Seconds are those of one full vCPU. ``threads`` is how many vCPUs a function can use, so memory
+    beyond ``threads * VCPU_MB`` makes nothing faster.
+    """
+
+    task_seconds: float = 0.01
+    task_output_bytes: float = 1e6
+    task_peak_bytes: float = 0.0
+    seconds_of: Mapping[str, float] = field(default_factory=dict)
+    output_bytes_of: Mapping[str, float] = field(default_factory=dict)
+    peak_bytes_of: Mapping[str, float] = field(default_factory=dict)
+    threads: float = 1.0
+    transfer_latency_seconds: float = 0.001
+    bytes_per_second: float = 100e6
+    cold_start_seconds: float = 0.5
+    warm_start_seconds: float = 0.01
+
+    def __post_init__(self) -> None:
+        for of, value in vars(self).items():
+            for name, number in value.items() if isinstance(value, Mapping) else [("all", value)]:
+                check_number(of, name, number)
+
+    def seconds(self, function: str, memory_mb: int, sla: Sla = "average") -> Line:
+        check_sla(sla)
+        seconds = self.seconds_of.get(function, self.task_seconds)
+        return Line(seconds / cpu_share(memory_mb, self.threads))
+
+    def output_bytes(self, function: str, sla: Sla = "average") -> Line:
+        check_sla(sla)
+        return Line(self.output_bytes_of.get(function, self.task_output_bytes))
+
+    def peak_bytes(self, function: str, sla: Sla = "average") -> Line:
+        check_sla(sla)
+        return Line(self.peak_bytes_of.get(function, self.task_peak_bytes))
+
+    def upload(self, sla: Sla = "average") -> Line:
+        check_sla(sla)
+        return Line(self.transfer_latency_seconds, 1 / self.bytes_per_second)
+
+    def download(self, sla: Sla = "average") -> Line:
+        return self.upload(sla)
+
+    def cold_start(self, memory_mb: int, sla: Sla = "average") -> Line:
+        check_sla(sla)
+        return Line(self.cold_start_seconds)
+
+    def warm_start(self, memory_mb: int, sla: Sla = "average") -> Line:
+        check_sla(sla)
+        return Line(self.warm_start_seconds)
