@@ -1,4 +1,4 @@
-"""``python -m benchmarks compare``: every peer on the same graphs, in turns, against the targets."""
+"""``python -m benchmarks compare``: every peer on the same graphs, in turns."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="fewer repeats, some two minutes")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write all samples there")
     parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=", ".join(names))
-    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), metavar="NAME")
+    parser.add_argument("--peers", nargs="+", choices=PEERS, metavar="NAME", help=", ".join(PEERS))
     parser.add_argument("--repeat", type=int, help="rounds (5, with --quick 3)")
     parser.add_argument("--containers", type=int, default=2, help="and workers of the others (2)")
 
@@ -44,9 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
     warnings.filterwarnings("ignore")
     same_dask_settings()
     table = Table()
+    names = chosen_peers(arguments)
     chosen = effort(arguments)
     print(f"{machine()}; {chosen.containers} containers; median ± half the spread (samples)\n")
-    with running(arguments.peers, chosen.containers) as schedulers:
+    with running(names, chosen.containers) as schedulers:
         print(report.header(list(schedulers)))
         for graph in graphs(arguments.only):
             measure(graph, asked(graph, schedulers, arguments.quick), table, chosen)
@@ -57,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         measure_fresh(peers, table, min(chosen.repeat, 3), chosen.containers)
         print(report.seconds_row(table, FRESH, peers))
     finish(table, peers, arguments.json)
-    return exit_code(table, SERVERLESS in arguments.peers)
+    return exit_code(table, SERVERLESS in names)
 
 
 def effort(arguments: argparse.Namespace) -> Effort:
@@ -69,18 +70,24 @@ def effort(arguments: argparse.Namespace) -> Effort:
     )
 
 
+def chosen_peers(arguments: argparse.Namespace) -> list[str]:
+    """The peers that were named, or else all but those too slow for a quick comparison."""
+    if arguments.peers:
+        return list(arguments.peers)
+    absent = [name for name, peer in PEERS.items() if arguments.quick and not peer.quick]
+    for name in absent:
+        print(f"without {name}: too slow for a quick comparison, unless --peers names it")
+    return [name for name in PEERS if name not in absent]
+
+
 def graphs(only: Sequence[str] | None) -> list[Graph]:
     return [graph for name, graph in GRAPHS.items() if only is None or name in only]
 
 
 def asked(graph: Graph, schedulers: dict[str, Any], quick: bool) -> dict[str, Any]:
     """Who is measured on this graph."""
-    leave_out = quick and graph.huge
-    return {
-        name: scheduler
-        for name, scheduler in schedulers.items()
-        if not (leave_out and PEERS[name].slow)
-    }
+    without = graph.quick_without if quick else ()
+    return {name: scheduler for name, scheduler in schedulers.items() if name not in without}
 
 
 @contextmanager

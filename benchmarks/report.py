@@ -10,7 +10,7 @@ from benchmarks.samples import LIMIT, Cell, Table
 from benchmarks.targets import TARGETS, Target, added_client_seconds, calls_per_bundle
 
 ABSENT = "–"
-CELL_WIDTH = 18
+CELL_WIDTH = 20
 
 
 def number(value: float | None, suffix: str = "") -> str:
@@ -21,7 +21,10 @@ def number(value: float | None, suffix: str = "") -> str:
 
 
 def duration(seconds: float) -> str:
-    return f"{number(seconds)} s" if seconds >= 1 else f"{number(seconds * 1000)} ms"
+    for scale, unit in ((1.0, "s"), (1e3, "ms")):
+        if seconds * scale >= 1:
+            return f"{number(seconds * scale)} {unit}"
+    return f"{number(seconds * 1e6)} µs"
 
 
 def cell_text(cell: Cell | None) -> str:
@@ -53,10 +56,11 @@ def seconds_row(table: Table, graph: str, peers: Sequence[str]) -> str:
 
 def ratio_rows(table: Table, peers: Sequence[str]) -> Iterator[str]:
     """How many times longer than the project's own scheduler everybody takes."""
-    others = [peer for peer in (*peers, LIMIT) if peer != SERVERLESS]
-    yield row(f"÷ {SERVERLESS}", others)
+    base = SERVERLESS if SERVERLESS in peers else LIMIT
+    others = [peer for peer in (*peers, LIMIT) if peer != base]
+    yield row(f"÷ {base}", others)
     for graph in table.families:
-        yield row(graph, [number(table.ratio(graph, peer, SERVERLESS), " ×") for peer in others])
+        yield row(graph, [number(table.ratio(graph, peer, base), " ×") for peer in others])
 
 
 def limit_rows(table: Table) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Mapping
 from dataclasses import dataclass
+from random import Random
 from time import perf_counter, process_time
 from typing import Any
 
@@ -16,6 +17,7 @@ from benchmarks.limit import measure_limit
 from benchmarks.peers.serverless import last_run_numbers
 from benchmarks.same import same
 from benchmarks.samples import LIMIT, Cell, Sample, Table
+from benchmarks.settle import settle
 
 REFERENCE = "synchronous"
 DEADLINE_SECONDS = 180.0
@@ -33,7 +35,6 @@ class Effort:
 
 def timed(collection: Any, scheduler: Any) -> tuple[Any, Sample]:
     """Exactly what a user writes; also the default, for computes that Dask starts itself."""
-    gc.collect()
     with dask.config.set(scheduler=scheduler), deadline(DEADLINE_SECONDS):
         client_start, start = process_time(), perf_counter()
         result = dask.compute(collection, scheduler=scheduler)[0]
@@ -42,7 +43,6 @@ def timed(collection: Any, scheduler: Any) -> tuple[Any, Sample]:
 
 
 def timed_limit(collection: Any, containers: int) -> tuple[Any, Sample]:
-    gc.collect()
     result, limit = measure_limit(collection)
     numbers = {"materialise": limit.materialise, "loop": limit.loop, "tasks": float(limit.tasks)}
     return result, Sample(limit.seconds(containers), limit.materialise, numbers)
@@ -55,6 +55,8 @@ def take(graph: Graph, seed: int, scheduler: Any, cell: Cell, containers: int) -
     try:
         for again in range(graph.times):
             collection = graph.build(seed + again)
+            gc.collect()
+            settle()
             result, sample = (
                 timed_limit(collection, containers)
                 if scheduler is None
@@ -82,14 +84,14 @@ def compare_results(results: Mapping[str, Any], cells: Mapping[str, Cell]) -> No
 
 
 def measure(graph: Graph, schedulers: Mapping[str, Any], table: Table, effort: Effort) -> None:
-    """All rounds of one graph. Each round another peer begins, so that none always follows one."""
+    """All rounds of one graph, each in another order: nobody always follows the same peer."""
     turns = [(LIMIT, None), *schedulers.items()]
     cells = {name: table.cell(graph.name, name) for name, _ in turns}
+    shuffled = Random(graph.name)
     table.families[graph.name] = graph.family
     for number in range(effort.repeat):
-        first = number % len(turns)
         results = {}
-        for name, scheduler in turns[first:] + turns[:first]:
+        for name, scheduler in shuffled.sample(turns, len(turns)):
             cell = cells[name]
             if cell.failure or cell.spent > effort.cell_seconds:
                 continue

@@ -33,7 +33,7 @@ def steps_of_one_task() -> int:
     return round(SAMPLE * SECONDS / min(seconds() for _ in range(5)))
 
 
-@graph("coarse")
+@graph("coarse", quick_without=("threads", "synchronous"))
 def coarse_64(seed: int) -> Delayed:
     """64 tasks of 100 ms."""
     work = delayed(spin, pure=False)

@@ -42,7 +42,7 @@ def fan_10000(seed: int) -> Delayed:
     return total([total(leaves[i : i + 100]) for i in range(0, 10_000, 100)])
 
 
-@graph("fine", huge=True)
+@graph("fine", quick_without=("distributed", "synchronous", "ray"))
 def tree_65536(seed: int) -> Delayed:
     """65,535 additions over literals."""
     return pairwise(list(range(seed, seed + 65_536)))

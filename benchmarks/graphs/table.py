@@ -20,20 +20,20 @@ class Graph:
     family: str
     build: Build
     times: int = 1  # computes a round; for graphs too short to be timed once
-    huge: bool = False  # a quick comparison leaves the slowest peers out
+    quick_without: tuple[str, ...] = ()  # peers that take too long for a quick comparison
 
 
 GRAPHS: dict[str, Graph] = {}
 
 
 def graph(
-    family: str, name: str = "", *, times: int = 1, huge: bool = False
+    family: str, name: str = "", *, times: int = 1, quick_without: tuple[str, ...] = ()
 ) -> Callable[[Build], Build]:
     """Enter the function into ``GRAPHS`` under its own name, with dashes."""
 
     def enter(build: Build) -> Build:
         title = name or build.__name__.replace("_", "-")
-        GRAPHS[title] = Graph(title, family, build, times, huge)
+        GRAPHS[title] = Graph(title, family, build, times, quick_without)
         return build
 
     return enter
