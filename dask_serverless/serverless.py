@@ -23,7 +23,7 @@ from dask_serverless.store.link import Link
 
 
 class Serverless:
-    def __init__(self, containers=None, planner="wukong") -> None:
+    def __init__(self, containers=None, planner="structural") -> None:
         self.containers = containers or os.cpu_count()
         self.planner = planner
         self.lock = threading.RLock()
