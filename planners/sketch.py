@@ -18,6 +18,7 @@ MAGIC = b"dsk1"
 CAPACITY = (BUDGET_BYTES - HEADER.size) // ROW.itemsize
 
 Rows = npt.NDArray[np.void]
+Hashes = npt.NDArray[np.uint64]
 
 
 class Sketch:
@@ -86,17 +87,17 @@ def _smallest(rows: Rows) -> Rows:
     return rows[first[:CAPACITY]]
 
 
-def _priorities(table: npt.NDArray[np.float32], source: int) -> npt.NDArray[np.uint64]:
+def _priorities(table: npt.NDArray[np.float32], source: int) -> Hashes:
     """A hash of each sample, its position and its source."""
-    start = _mix(np.array([source % 2**64], dtype=np.uint64))
-    mixed = start + np.arange(len(table), dtype=np.uint64)
-    bits = (table + np.float32(0)).view(np.uint32).astype(np.uint64)  # + 0 makes -0 the same as 0
+    positions: Hashes = np.arange(len(table), dtype=np.uint64)
+    bits: Hashes = (table + np.float32(0)).view(np.uint32).astype(np.uint64)  # -0 becomes 0
+    mixed: Hashes = positions + _mix(np.array([source % 2**64], dtype=np.uint64))
     for position in range(len(COLUMNS)):
         mixed = _mix(mixed ^ bits[:, position])
     return mixed
 
 
-def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def _mix(values: Hashes) -> Hashes:
     """splitmix64's finaliser: neighbouring numbers come out unrelated."""
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

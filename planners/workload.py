@@ -71,7 +71,7 @@ def _propagate(dag: Dag, outputs: Lines) -> tuple[Floats, Floats]:
     bases, slopes = outputs.base[dag.functions], outputs.per_byte[dag.functions]
     if not slopes.any():
         taken = np.bincount(dag.edge_users, bases[dag.inputs], minlength=dag.tasks)
-        return dag.constant_bytes + taken, bases
+        return np.asarray(dag.constant_bytes + taken, dtype=np.float64), bases
     input_bytes: list[float] = dag.constant_bytes.tolist()
     output_bytes: list[float] = bases.tolist()
     offsets, inputs, per_byte = dag.input_offsets.tolist(), dag.inputs.tolist(), slopes.tolist()
