@@ -23,6 +23,7 @@ POLL_SECONDS = 0.001
 #: the server ends first, the directory stays, for the client to read the log.
 #: Standard output is the lock on the directory: guard and watcher keep it, the server does not.
 GUARD = """
+PATH=$PATH:/usr/bin:/bin
 trap '' HUP INT TERM
 directory=$1; shift
 exec 3<&0

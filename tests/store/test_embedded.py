@@ -269,6 +269,15 @@ def test_a_server_on_the_path_comes_first(
     assert binary.find_binary() == str(path)
 
 
+def test_the_wheels_server_needs_nothing_on_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with EmbeddedStore() as store, Link(parse(store.wait_ready())) as link:
+        assert b"valkey_version" in link.call(("INFO", "server"))[0]
+    assert not path_of(store.url).parent.exists()
+
+
 @pytest.mark.parametrize(
     "script", ["echo 'Redis server v=6.0.16 sha=0:0'", "exit 3", "echo something else"]
 )
