@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 from dask_serverless.errors import StoreEvicts, StoreReadOnly, StoreTooOld
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 #: URLs whose servers were checked in this process, and whether each is a cluster.
 _checked: dict[str, bool] = {}
-_lock = threading.Lock()
 
 
 def open_link(url: str, patience_seconds: float | None = None) -> Link:
@@ -57,8 +55,7 @@ def is_cluster(url: str, patience_seconds: float | None = None) -> bool:
             information = information_of(link)
         check(address, information)
         known = address.cluster or information.get("cluster_enabled") == "1"
-        with _lock:
-            _checked[url] = known
+        _checked[url] = known
     return known
 
 

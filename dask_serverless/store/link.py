@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import sha1
 from typing import Any, Self
 
-from hiredis import ReplyError
+from hiredis import ProtocolError, ReplyError
 
 from dask_serverless.errors import StoreUnreachable
 from dask_serverless.store.address import Address
@@ -116,7 +116,7 @@ class Link:
                     wire.send(commands)
                 self._begun = False
                 return wire.receive(len(commands), wait_seconds)
-            except OSError as error:
+            except (OSError, ProtocolError) as error:
                 self.close()
                 patience = patience or Patience(self.patience_seconds)
                 if not patience.pause():

@@ -120,6 +120,14 @@ class Wire:
             commands.insert(0, ("AUTH", *user, address.password))
         self.send(commands)
         for command, reply in zip(commands, self.receive(len(commands)), strict=True):
-            # Some managed services forbid CLIENT; only its name is lost.
-            if isinstance(reply, hiredis.ReplyError) and command[0] != "CLIENT":
-                raise StoreDenied(address.shown, str(reply))
+            if isinstance(reply, hiredis.ReplyError):
+                self._judge(command, reply)
+
+    def _judge(self, command: Command, reply: hiredis.ReplyError) -> None:
+        """What a server that greets us with an error means by it."""
+        if "max number of clients" in str(reply):
+            raise ConnectionError(str(reply))  # passes, perhaps
+        # Some managed services forbid CLIENT; only its name is lost. The protected mode, though,
+        # refuses whatever comes first.
+        if command[0] != "CLIENT" or str(reply).startswith("DENIED"):
+            raise StoreDenied(self.address.shown, str(reply))

@@ -32,22 +32,17 @@ def refused(url: str) -> errors.StoreError:
     return error
 
 
-class OldServer(socketserver.StreamRequestHandler):
-    """Answers any command as a server of `version` would answer INFO."""
-
-    version = b"redis_version:6.0.16\r\n"
-
-    def handle(self) -> None:
-        while line := self.rfile.readline():
-            if line.startswith(b"*"):
-                text = b"# Server\r\n" + self.version
-                self.wfile.write(b"$%d\r\n%s\r\n" % (len(text), text))
-
-
 @contextmanager
-def pretending(version: bytes) -> Iterator[str]:
-    handler = type("Handler", (OldServer,), {"version": version})
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+def answering(answer: bytes) -> Iterator[str]:
+    """Something that gives the same answer to whatever it is told."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while line := self.rfile.readline():
+                if line.startswith(b"*"):
+                    self.wfile.write(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"redis://127.0.0.1:{server.server_address[1]}"
@@ -62,7 +57,7 @@ def pretending(version: bytes) -> Iterator[str]:
     ],
 )
 def test_a_server_that_is_too_old(answer: bytes, server: str, needed: str) -> None:
-    with pretending(answer) as url:
+    with answering(b"$%d\r\n%s\r\n" % (len(answer), answer)) as url:
         error = refused(url)
     assert isinstance(error, errors.StoreTooOld)
     assert (error.server, error.needed) == (server, needed)
@@ -133,6 +128,28 @@ def test_nobody_there() -> None:
     error = refused("redis://:secret@127.0.0.1:1")
     assert isinstance(error, errors.StoreUnreachable)
     assert "refused" in error.cause
+
+
+def test_somebody_else_there() -> None:
+    with answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as url:
+        error = refused(url)
+    assert isinstance(error, errors.StoreUnreachable)
+    assert "HTTP" in error.cause or "Protocol" in error.cause
+
+
+def test_the_protected_mode() -> None:
+    with answering(b"-DENIED Redis is running in protected mode\r\n") as url:
+        error = refused(url)
+    assert isinstance(error, errors.StoreDenied)
+    assert "protected mode" in error.reason
+
+
+def test_too_many_clients(start_server: Servers) -> None:
+    url = start_server("--maxclients", 1)
+    with Link(parse(url)) as first:
+        first.call(("PING",))
+        error = refused(url)
+    assert isinstance(error, errors.StoreUnreachable)
 
 
 def test_a_name_that_does_not_resolve() -> None:
