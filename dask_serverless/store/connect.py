@@ -31,7 +31,7 @@ def open_link(url: str, patience_seconds: float | None = None) -> Link:
 def connect(url: str) -> Redis | RedisCluster:
     """A redis-py client for what a link does not do; importing it costs 50 ms and more."""
     import redis
-    from redis.backoff import ExponentialWithJitterBackoff
+    from redis.backoff import ExponentialBackoff
     from redis.retry import Retry
 
     cluster = is_cluster(url)
@@ -42,7 +42,7 @@ def connect(url: str) -> Redis | RedisCluster:
         client_name=CLIENT_NAME,
         socket_timeout=REPLY_SECONDS,
         socket_connect_timeout=CONNECT_SECONDS,
-        retry=Retry(ExponentialWithJitterBackoff(cap=1.0), retries=5),
+        retry=Retry(ExponentialBackoff(cap=1.0), retries=5),
     )
 
 
