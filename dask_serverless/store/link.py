@@ -141,30 +141,24 @@ class Link:
         """Repeat from the first reply that asks for it, until only final replies are left."""
         patience = Patience(self.patience_seconds)
         todo = list(commands)
-        while (start := self._first_repeatable(replies)) is not None:
-            if not self._with_source(todo, start, replies[start]):
-                if code(replies[start]) == "READONLY":
-                    self.close()  # after a failover, the name may lead to the new primary
-                if not patience.pause():
-                    break
+        while (start := self._first_repeatable(todo, replies)) is not None:
+            if code(replies[start]) == "NOSCRIPT":
+                _evalsha, sha, *rest = todo[start]
+                todo[start] = ("EVAL", self._scripts[str(sha)], *rest)
+            elif not patience.pause():
+                break
+            elif code(replies[start]) == "READONLY":
+                self.close()  # after a failover, the name may lead to the new primary
             replies[start:] = self._deliver(todo[start:], wait_seconds)
         return self._with_failures(commands, replies, raises)
 
-    def _first_repeatable(self, replies: list[Any]) -> int | None:
-        for position, reply in enumerate(replies):
-            if type(reply) is ReplyError and code(reply) in TRANSIENT | {"NOSCRIPT"}:
-                return position
+    def _first_repeatable(self, commands: list[Command], replies: list[Any]) -> int | None:
+        for position, (command, reply) in enumerate(zip(commands, replies, strict=True)):
+            if type(reply) is ReplyError:
+                forgotten = code(reply) == "NOSCRIPT" and command[1] in self._scripts
+                if forgotten or code(reply) in TRANSIENT:
+                    return position
         return None
-
-    def _with_source(self, commands: list[Command], position: int, reply: ReplyError) -> bool:
-        """Put the script's source in the place of its SHA-1, where the server lacks it."""
-        command = commands[position]
-        if code(reply) != "NOSCRIPT" or command[0] != "EVALSHA":
-            return False
-        source = self._scripts.get(str(command[1]))
-        if source is not None:
-            commands[position] = ("EVAL", source, *command[2:])
-        return source is not None
 
     def _with_failures(
         self, commands: Sequence[Command], replies: list[Any], raises: bool

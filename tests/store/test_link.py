@@ -45,6 +45,12 @@ def test_a_server_that_forgot_its_scripts_gets_them_again(link: Link) -> None:
     assert link.call(link.script(COUNT, ["c"], [""])) == [[2, b""]]
 
 
+def test_a_script_that_nobody_knows_is_an_error_at_once(link: Link) -> None:
+    with pytest.raises(StoreCommandFailed) as caught:
+        link.call(("EVALSHA", "0" * 40, 0))
+    assert caught.value.code == "NOSCRIPT"
+
+
 @pytest.mark.parametrize("size", [0, 1, 32 << 10, (32 << 10) + 1, 3 << 20])
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
 def test_values_of_every_size_and_kind(
