@@ -103,7 +103,7 @@ class Link:
         try:
             self._connected().send(commands)
             self._begun = True
-        except OSError:
+        except (OSError, ProtocolError):
             self.close()
 
     def _deliver(self, commands: Sequence[Command], wait_seconds: float) -> list[Any]:
