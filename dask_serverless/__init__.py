@@ -1,5 +1,13 @@
-"""A Dask scheduler with no scheduler process."""
+"""A Dask scheduler with no scheduler process.
 
-from dask_serverless.serverless import Serverless
+>>> from dask_serverless import Serverless
+>>> dask.compute(x, scheduler=Serverless())
+"""
 
-__all__ = ["Serverless"]
+from dask_serverless import config as config
+from dask_serverless.errors import ServerlessError
+from dask_serverless.serverless import Lazy, Serverless
+
+serverless = Lazy()
+
+__all__ = ["Serverless", "ServerlessError", "serverless"]

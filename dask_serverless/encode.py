@@ -42,7 +42,7 @@ class Encoded:
     ready: list[tuple[int, int]]  # bundles without inputs, with their slots
     functions: bytes  # a reference
     commands: list[Command]  # blobs that are still to be sent
-    hoisted: list[bytes]  # references to delete with the run
+    blobs: list[bytes]  # references that go with the run
 
 
 def encode_run(
@@ -53,7 +53,8 @@ def encode_run(
     specs = [encode(spec) for spec in bundle_specs(translation, plan, bundles, constants)]
     first = np.flatnonzero(np.diff(bundles.input_offsets) == 0).tolist()
     ready = [(bundle, slot) for bundle, slot in zip(first, plan.slots[first].tolist(), strict=True)]
-    return Encoded(specs, ready, functions, constants.commands, list(constants.hoisted.values()))
+    blobs_of_run = [r for r in (functions, *constants.by_content.values()) if r[:1] != INLINE]
+    return Encoded(specs, ready, functions, constants.commands, blobs_of_run)
 
 
 def bundle_specs(
@@ -164,21 +165,22 @@ class Constants:
         content = digest.digest()
         if content not in self.by_content:
             place = f"{self.run}/constant-{content.hex()}"
-            self.by_content[content], commands = self.blobs.put_frames(place, frames)
-            self.commands += commands
+            stored = self.blobs.put_frames(place, frames)
+            self.by_content[content] = stored.reference
+            self.commands += stored.commands
         self.hoisted[name] = self.by_content[content]
 
     def functions(self) -> bytes:
         """The table of functions, pickled in one go so that what they share is sent once."""
         functions = self.translation.functions
         try:
-            reference, commands = self.blobs.put(f"{self.run}/functions", functions)
+            stored = self.blobs.put(f"{self.run}/functions", functions)
         except Exception:
             for function in functions:
                 self.check(function)
             raise
-        self.commands += commands
-        return reference
+        self.commands += stored.commands
+        return stored.reference
 
     def check(self, function: Any) -> None:
         try:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-PHASES = ("translate", "plan", "encode", "submit", "wait", "collect")
+PHASES = ("materialise", "translate", "plan", "encode", "submit", "wait", "collect")
 
 
 @dataclass

@@ -22,9 +22,11 @@ from dask_serverless.coordination.base import LOST, OK, OVER, Condition, Event, 
 from dask_serverless.coordination.redis import RedisCoordination
 from dask_serverless.encode import Encoded, encode_run
 from dask_serverless.errors import BlobLost, ResultTooLarge, RunLost, StoreError
+from dask_serverless.pause import collector_paused
 from dask_serverless.report import RunReport
 from dask_serverless.store.link import Link
-from dask_serverless.translate import Recipe, Translation, translate
+from dask_serverless.translate import Recipe, Translation, materialise, translate
+from dask_serverless.worker.cleanup import clean
 from dask_serverless.worker.failure import unpack_failure
 from dask_serverless.worker.header import Header
 from dask_serverless.worker.invitation import Invitation
@@ -66,7 +68,6 @@ class Run:
         self.invitation = Invitation(self.id, self.epoch, around.store)
         self.report = RunReport(self.id)
         self.outputs: dict[int, bytes] = {}  # references of what the client wants
-        self.hoisted: list[bytes] = []
         self.wanted_bytes = 0
         self.side: RedisCoordination | None = None
         self.side_lock = threading.Lock()
@@ -83,8 +84,11 @@ class Run:
 
     def computed(self, graph: Any, keys: Any) -> Any:
         report = self.report
-        with report.phase("translate"):
-            self.translation = translation = translate(graph, keys)
+        with collector_paused():
+            with report.phase("materialise"):
+                graph = materialise(graph)
+            with report.phase("translate"):
+                self.translation = translation = translate(graph, keys)
         self.wanted = np.flatnonzero(translation.dag.wanted).tolist()
         if self.observers.values:
             translation.dag.wanted[:] = True  # callbacks are shown every task's value
@@ -112,9 +116,8 @@ class Run:
         started = around.backend.counts()
         over = False
         try:
-            with report.phase("encode"):
+            with report.phase("encode"), collector_paused():
                 encoded = encode_run(translation, plan, bundles, around.blobs, self.id)
-                self.hoisted = encoded.hoisted
             with report.phase("submit"):
                 self.submit(encoded)
                 around.backend.watch(self.id, self.gone)
@@ -152,6 +155,7 @@ class Run:
                 attempts=around.attempts,
                 header=header.pack(),
                 specs=encoded.specs,
+                blobs=encoded.blobs,
                 ready=encoded.ready,
             )
         )
@@ -216,14 +220,11 @@ class Run:
 
     def end(self, over: bool) -> None:
         """Leave nothing behind, whatever happened; a failure to clean must not hide an error."""
-        if over:
-            self.around.backend.unwatch(self.id)
-        else:
+        if not over:
             self.around.backend.stop(self.id)
         with suppress(StoreError):
-            references = self.coordination.close()
-            self.around.blobs.delete([*references, *self.hoisted])
-        self.around.blobs.clear(self.id)
+            clean(self.coordination, self.around.blobs)
+        self.around.backend.forget(self.id)
         if self.side is not None:
             self.side.link.close()
 

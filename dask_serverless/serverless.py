@@ -2,66 +2,124 @@
 
 from __future__ import annotations
 
+import atexit
 import os
-import tempfile
 import threading
 import weakref
-from contextlib import ExitStack
+from collections import deque
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import dask
+from dask.local import get_sync
 
 from dask_serverless import callbacks
+from dask_serverless.backends.base import Backend
 from dask_serverless.backends.local import LocalBackend
 from dask_serverless.blobs.blobs import Blobs
+from dask_serverless.blobs.folder import Folders
 from dask_serverless.blobs.places import open_places
+from dask_serverless.config import Settings, suggestion
+from dask_serverless.errors import SettingsError
 from dask_serverless.report import RunReport
 from dask_serverless.run import Run, Surroundings
 from dask_serverless.store.connect import open_link
 from dask_serverless.store.embedded import EmbeddedStore
 from dask_serverless.store.link import Link
+from planners.plan import Planner
+from dask_serverless.tmpreg import find_planner
+
+# What Dask's own schedulers take: callers pass these to whatever scheduler there is.
+UNDERSTOOD = {
+    "num_workers", "callbacks", "pool", "chunksize", "cache", "rerun_exceptions_locally",
+    "raise_exception", "optimize_graph", "traverse", "initializer", "func_loads", "func_dumps",
+    "max_workers", "get",
+}  # fmt: skip
+
+
+@dataclass
+class Engine:
+    """What a Serverless object has started: store, folders, backend, connections."""
+
+    settings: Settings
+    pid: int = field(default_factory=os.getpid)
+    links: deque[Link] = field(default_factory=deque)
+
+    def __post_init__(self) -> None:
+        self.embedded = None if self.settings.store else EmbeddedStore()
+        self.folders = Folders()
+        self.backend = make_backend(self.settings, self.folders.paths)
+        self.backend.start()
+
+    @property
+    def url(self) -> str:
+        if self.embedded is None:
+            return str(self.settings.store)
+        if not self.embedded.alive():  # somebody killed it: its runs are lost, new ones need not be
+            self.embedded.close()
+            self.embedded = EmbeddedStore()
+            self.links.clear()
+        return self.embedded.wait_ready()
+
+    @property
+    def places(self) -> list[tuple[str, ...]]:
+        """Where blobs may live, the place for large ones first."""
+        places: list[tuple[str, ...]] = [("redis",)]
+        if self.backend.same_host:
+            places.insert(0, ("shared", *self.folders.paths))
+        if self.settings.blobs:
+            places.insert(0, ("url", self.settings.blobs))
+        return places
+
+    @contextmanager
+    def link(self) -> Iterator[tuple[str, Link]]:
+        """The store's URL, and a connection to it for one run in one thread."""
+        url = self.url
+        try:
+            link = self.links.pop()
+        except IndexError:
+            link = open_link(url)
+        yield url, link
+        self.links.append(link)
+
+    def close(self) -> None:
+        if self.pid != os.getpid():  # a fork's copy: all of this belongs to its parent
+            return
+        self.backend.close()
+        while self.links:
+            self.links.pop().close()
+        self.folders.close()
+        if self.embedded is not None:
+            self.embedded.close()
 
 
 class Serverless:
-    def __init__(self, containers=None, planner="structural") -> None:
-        self.containers = containers or os.cpu_count()
-        self.planner = planner
-        self.lock = threading.RLock()
-        self.local = threading.local()
-        self.links = []
-        self.backend = None
+    """A Dask scheduler with no scheduler process.
+
+    Pass it as ``scheduler=`` to ``dask.compute``, set it with ``dask.config.set(scheduler=...)``,
+    or use it as a context manager, inside which it is Dask's default. Keywords are the settings of
+    ``serverless.yaml``; whatever is left out comes from the environment
+    (``DASK_SERVERLESS__CONTAINERS=8``) or Dask's configuration.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        self._keywords = settings
+        self.settings = Settings.gather(**settings)
+        self.planner: Planner = find_planner(self.settings.planner)
         self.last_run: RunReport | None = None
+        self._lock = threading.RLock()
+        self._engine: Engine | None = None
+        self._contexts: list[ExitStack] = []
+        self._ready()  # starts processes and returns: they come up while the graph is made
 
-    def start(self):
-        with self.lock:
-            if self.backend is None:
-                self.pid = os.getpid()
-                self.store = EmbeddedStore()
-                self.backend = LocalBackend(self.containers)
-                self.backend.start()
-                self.folder = tempfile.mkdtemp(prefix="dask-serverless-", dir="/dev/shm")
-                self.places = [("shared", self.folder), ("redis",)]
-                self.url = self.store.wait_ready()
-
-    def link(self) -> Link:
-        link = getattr(self.local, "link", None)
-        if link is None:
-            link = self.local.link = open_link(self.url)
-        return link
-
-    def __call__(self, graph: Any, keys: Any, *, callbacks_=None, **kwargs: Any) -> Any:
-        self.start()
-        link = self.link()
-        import importlib
-        planner = getattr(importlib.import_module("planners."+self.planner), self.planner.title())()
-        around = Surroundings(
-            backend=self.backend, link=link, side=lambda: open_link(self.url), store=self.url,
-            blobs=Blobs(open_places(self.places, link), inline_bytes=16 << 10),
-            places=self.places, planner=planner, containers=self.containers,
-            lease_seconds=15.0, attempts=3, result_limit=None, inline_bytes=16 << 10, compression=None,
-        )
-        with callbacks.active(callbacks_) as active:
-            run = Run(around, callbacks.Observers(active))
+    def __call__(self, graph: Any, keys: Any, **options: Any) -> Any:
+        """Compute ``keys`` of what Dask passes; this is all that Dask needs of a scheduler."""
+        check_options(options)
+        engine = self._ready()
+        with callbacks.active(options.get("callbacks")) as active, engine.link() as (url, link):
+            run = Run(self._surroundings(engine, url, link, options), callbacks.Observers(active))
             try:
                 return run.compute(graph, keys)
             finally:
@@ -69,10 +127,133 @@ class Serverless:
 
     get = __call__
 
-    def close(self):
-        if self.backend is not None:
-            self.backend.close()
-            self.store.close()
-            import shutil
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self.backend = None
+    def _surroundings(
+        self, engine: Engine, url: str, link: Link, options: dict[str, Any]
+    ) -> Surroundings:
+        settings = self.settings
+        wanted = options.get("num_workers") or engine.backend.containers
+        return Surroundings(
+            backend=engine.backend,
+            link=link,
+            side=lambda: open_link(url),
+            store=url,
+            blobs=Blobs(
+                open_places(engine.places, link),
+                inline_bytes=settings.inline_bytes,
+                compression=settings.compression,
+            ),
+            places=engine.places,
+            planner=self.planner,
+            containers=max(1, min(wanted, engine.backend.containers)),
+            lease_seconds=settings.lease_seconds,
+            attempts=settings.attempts,
+            result_limit=settings.result_limit,
+            inline_bytes=settings.inline_bytes,
+            compression=settings.compression,
+        )
+
+    def _ready(self) -> Engine:
+        with self._lock:
+            if self._engine is None or self._engine.pid != os.getpid():
+                self._engine = Engine(self.settings)
+                _open.add(self)
+            return self._engine
+
+    def close(self) -> None:
+        """End the containers and remove all that they left; the next call starts anew."""
+        with self._lock:
+            engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
+        _open.discard(self)
+
+    def __enter__(self) -> Serverless:
+        stack = ExitStack()
+        stack.enter_context(dask.config.set({"scheduler": self}))
+        if dask.config.get("dataframe.shuffle.method", None) is None:
+            stack.enter_context(dask.config.set({"dataframe.shuffle.method": "tasks"}))
+        self._contexts.append(stack)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._contexts.pop().close()
+        if not self._contexts:
+            self.close()
+
+    def __reduce__(self) -> Any:
+        """In a container, tasks that compute with this object do so there and then."""
+        return nested, ()
+
+    def __dask_tokenize__(self) -> tuple[str, int]:
+        return "Serverless", id(self)
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name}={value!r}" for name, value in self._keywords.items())
+        return f"Serverless({told})"
+
+
+class Lazy(Serverless):
+    """The ready-made instance: reads settings and starts processes when it is first used."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._engine = None
+        self._keywords = {}
+        self._contexts = []
+        self.last_run = None
+
+    def _ready(self) -> Engine:
+        with self._lock:
+            if self._engine is None:
+                self.settings = Settings.gather()
+                self.planner = find_planner(self.settings.planner)
+            return super()._ready()
+
+    def __repr__(self) -> str:
+        return "serverless"
+
+
+def nested() -> Any:
+    """What a Serverless object becomes in a container."""
+    return get_sync
+
+
+def check_options(options: dict[str, Any]) -> None:
+    for name in options:
+        if name not in UNDERSTOOD:
+            raise TypeError(
+                f"This scheduler has no keyword {name!r}{suggestion(name, UNDERSTOOD)} "
+                "Settings go to Serverless(...)."
+            )
+
+
+def make_backend(settings: Settings, folders: list[str]) -> Backend:
+    if not isinstance(settings.backend, str):
+        backend: Backend = settings.backend
+        return backend
+    if settings.backend != "local":
+        raise SettingsError("backend", f"is {settings.backend!r}, but there is only 'local'.")
+    return LocalBackend(
+        settings.containers or cores(),
+        memory_bytes=settings.memory or 0,
+        idle_seconds=settings.idle_seconds,
+        folders=folders,
+    )
+
+
+def cores() -> int:
+    """How many this process may use, which in a container is less than the machine has."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+_open: weakref.WeakSet[Serverless] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for serverless in list(_open):
+        with suppress(Exception):
+            serverless.close()

@@ -64,18 +64,21 @@ class Recipe:
             yield from part.tasks()
 
 
-def translate(graph: Any, keys: Any) -> Translation:
-    """Translate what ``dask.compute`` passes: an expression, a HighLevelGraph or a plain dict."""
-    return _Translator(materialise(graph)).translate(keys)
+def translate(graph: Mapping[Any, Any], keys: Any) -> Translation:
+    """Translate a materialised graph as far as the keys need it."""
+    return _Translator(substitute.disk_shuffles(graph)).translate(keys)
 
 
 def materialise(graph: Any) -> Mapping[Any, Any]:
-    """The graph as a dict. Once: some layers make new keys each time they are asked."""
+    """What ``dask.compute`` passes (an expression, a HighLevelGraph or a dict) as a dict.
+
+    Once: some layers make new keys each time they are asked.
+    """
     if hasattr(graph, "__dask_graph__"):
         graph = graph.__dask_graph__()
     if hasattr(graph, "to_dict"):
         graph = graph.to_dict()
-    return substitute.disk_shuffles(graph)
+    return graph
 
 
 def flat(keys: Any) -> Iterable[Any]:

@@ -24,7 +24,10 @@ class Backend(Protocol):
         """Tell of containers that are gone while they work on this run."""
 
     def stop(self, run: str) -> None:
-        """Free the containers that work on a run, and watch it no more."""
+        """Free the containers that work on a run, by force if need be."""
+
+    def forget(self, run: str) -> None:
+        """The run is over and has left nothing: watch it no more."""
 
     def counts(self) -> dict[str, int]:
         """Cold and warm starts so far."""

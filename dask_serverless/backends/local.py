@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 
 from dask_serverless.backends.base import Gone
@@ -26,11 +27,17 @@ class LocalBackend:
     same_host = True
 
     def __init__(
-        self, containers: int, *, memory_bytes: int = 0, idle_seconds: float = 60.0
+        self,
+        containers: int,
+        *,
+        memory_bytes: int = 0,
+        idle_seconds: float = 60.0,
+        folders: Sequence[str] = (),
     ) -> None:
         self.containers = containers
         self.memory_bytes = memory_bytes
         self.idle_seconds = idle_seconds
+        self.folders = list(folders)  # to be removed when the client is gone
         self.lock = threading.RLock()
         self.process: subprocess.Popen[bytes] | None = None
         self.lines: Lines | None = None
@@ -63,6 +70,7 @@ class LocalBackend:
                 "memory_bytes": self.memory_bytes,
                 "idle_seconds": self.idle_seconds,
                 "name": f"local-{secrets.token_hex(3)}",
+                "folders": self.folders,
                 "path": sys.path,
                 "modules": heavy_modules(),
             }
@@ -86,11 +94,11 @@ class LocalBackend:
         self.watched[run] = gone
 
     def stop(self, run: str) -> None:
-        if self.watched.pop(run, None) is not None:
-            self._send({"do": "stop", "run": run})
+        self._send({"do": "stop", "run": run})
 
-    def unwatch(self, run: str) -> None:
+    def forget(self, run: str) -> None:
         self.watched.pop(run, None)
+        self._send({"do": "forget", "run": run})
 
     def counts(self) -> dict[str, int]:
         return {"cold": self.cold, "warm": self.warm}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -19,8 +20,13 @@ from typing import Any
 
 from dask_serverless.backends.container import STOP, serve
 from dask_serverless.backends.lines import Lines, Message
+from dask_serverless.errors import ServerlessError
+from dask_serverless.store.connect import open_link
+from dask_serverless.worker.cleanup import clean_after
+from dask_serverless.worker.invitation import Invitation
 
 GRACE_SECONDS = 2.0  # between asking user code to stop and killing the container
+MANY_MODULES = 20
 LOOK_SECONDS = 0.2  # how often memory is looked at, where it is limited
 
 
@@ -44,8 +50,10 @@ class Nursery:
         self.memory_bytes: int = settings["memory_bytes"]
         self.idle_seconds: float = settings["idle_seconds"]
         self.name: str = settings["name"]
+        self.folders: list[str] = settings["folders"]
         self.children: dict[int, Child] = {}  # by the connection's file number
         self.waiting: deque[dict[str, Any]] = deque()  # invitations
+        self.runs: dict[str, dict[str, Any]] = {}  # invitations of runs that are not over
         self.born = 0
 
     def live(self) -> None:
@@ -79,11 +87,15 @@ class Nursery:
         match message["do"]:
             case "invoke":
                 self.waiting.append(message["invitation"])
+                self.runs[message["invitation"]["run"]] = message["invitation"]
             case "import":
                 preload(message["modules"])
-                self.retire()  # containers born before would each import it again
+                if len(message["modules"]) > MANY_MODULES:
+                    self.retire()  # containers born before would each import them again
             case "stop":
                 self.stop(message["run"])
+            case "forget":
+                self.runs.pop(message["run"], None)
 
     def heard(self, child: Child) -> None:
         messages = child.lines.receive()
@@ -176,6 +188,18 @@ class Nursery:
                 child.kill_at = time.monotonic() + GRACE_SECONDS
                 child.why = "the run was stopped"
 
+    def end(self) -> None:
+        """The client is gone: so are its containers, and what its runs left."""
+        for child in self.children.values():
+            with suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGKILL)
+            os.waitpid(child.pid, 0)
+        for invitation in map(lambda told: Invitation(**told), self.runs.values()):
+            with suppress(ServerlessError, OSError), open_link(invitation.store, 1.0) as link:
+                clean_after(invitation, link)
+        for folder in self.folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
     def retire(self) -> None:
         for child in [child for child in self.children.values() if not child.run]:
             self.dismiss(child)
@@ -246,9 +270,7 @@ def main() -> None:
     try:
         nursery.live()
     finally:
-        for child in nursery.children.values():
-            with suppress(ProcessLookupError):
-                os.kill(child.pid, signal.SIGKILL)
+        nursery.end()
 
 
 if __name__ == "__main__":

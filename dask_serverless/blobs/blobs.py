@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from dask_serverless.blobs.base import Command, Place
 from dask_serverless.blobs.frames import Frames, pack, size, unpack
+from dask_serverless.blobs.redis import RedisBlobs
+from dask_serverless.blobs.shared import SharedFiles
 
 INLINE = b"i"
 COMPRESSED = b"z"  # in front of a place's own tag
+
+
+class Stored(NamedTuple):
+    """A blob that may be announced once its commands, if any, have been carried out."""
+
+    reference: bytes
+    commands: list[Command]
+    nbytes: int
 
 
 class Blobs:
@@ -27,32 +37,49 @@ class Blobs:
         self.inline_bytes = inline_bytes
         self.compression = compression
 
-    def put(self, name: str, value: Any) -> tuple[bytes, list[Command]]:
-        """The reference to announce, and the commands that must come before it."""
+    @property
+    def remote(self) -> bool:
+        """Whether large blobs take time to come: then fetching ahead pays."""
+        return self.large.tag != SharedFiles.tag
+
+    def put(self, name: str, value: Any) -> Stored:
         return self.put_frames(name, pack(value))
 
-    def put_frames(self, name: str, frames: Frames) -> tuple[bytes, list[Command]]:
-        if size(frames) <= self.inline_bytes:
-            return INLINE + b"".join(frames), []
+    def put_frames(self, name: str, frames: Frames) -> Stored:
+        nbytes = size(frames)
+        if nbytes <= self.inline_bytes:
+            return Stored(INLINE + b"".join(frames), [], nbytes)
         if self.compression:
-            reference, commands = self.large.put(name, [_compress(frames)])
-            return COMPRESSED + reference, commands
-        return self.large.put(name, frames)
+            frames = [_compress(frames)]
+            reference, commands = self.large.put(name, frames)
+            return Stored(COMPRESSED + reference, commands, len(frames[0]))
+        return Stored(*self.large.put(name, frames), nbytes)
 
-    def get(self, references: Sequence[bytes]) -> list[Any]:
-        """The values; what lies in one place is fetched together."""
-        values: dict[int, Any] = {}
-        elsewhere: dict[bytes, list[int]] = {}
-        for i, reference in enumerate(references):
-            if reference[:1] == INLINE:
-                values[i] = unpack(memoryview(reference)[1:])
-            else:
-                elsewhere.setdefault(_bare(reference)[:1], []).append(i)
-        for tag, positions in elsewhere.items():
-            blobs = self.places[tag].get([_bare(references[i]) for i in positions])
-            for i, blob in zip(positions, blobs, strict=True):
-                values[i] = unpack(_expand(blob) if references[i][:1] == COMPRESSED else blob)
-        return [values[i] for i in range(len(references))]
+    def get(self, references: Sequence[bytes], ahead: Mapping[bytes, Any] = {}) -> list[Any]:
+        """The values; what has to be fetched is fetched together."""
+        found = {**ahead, **self.fetch([r for r in references if r not in ahead])}
+        return [
+            unpack(memoryview(r)[1:]) if r[:1] == INLINE else unpack(_plain(r, found[r]))
+            for r in references
+        ]
+
+    def fetch(self, references: Sequence[bytes]) -> dict[bytes, Any]:
+        """The bytes of those that are not inline, by reference."""
+        by_tag: dict[bytes, list[bytes]] = {}
+        for reference in references:
+            if reference[:1] != INLINE:
+                by_tag.setdefault(_bare(reference)[:1], []).append(reference)
+        found: dict[bytes, Any] = {}
+        for tag, group in by_tag.items():
+            found.update(zip(group, self.places[tag].get([_bare(r) for r in group]), strict=True))
+        return found
+
+    def forget(self, run: str, claims: Sequence[str]) -> None:
+        """Remove what lost claims wrote and did not announce."""
+        for place in self.places.values():
+            if isinstance(place, RedisBlobs):
+                for claim in claims:
+                    place.forget(f"{run}/{claim}")
 
     def delete(self, references: Sequence[bytes]) -> None:
         by_tag: dict[bytes, list[bytes]] = {}
@@ -72,6 +99,10 @@ class Blobs:
 
 def _bare(reference: bytes) -> bytes:
     return reference[1:] if reference[:1] == COMPRESSED else reference
+
+
+def _plain(reference: bytes, blob: Any) -> Any:
+    return _expand(blob) if reference[:1] == COMPRESSED else blob
 
 
 def _compress(frames: Frames) -> bytes:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import pickle
 import struct
 from typing import Any
 
-import cloudpickle
 import numpy as np
+
+from dask_serverless.blobs.pickling import dumps
 
 Frames = list[bytes | memoryview]
 
@@ -25,9 +25,7 @@ def pack(value: Any) -> Frames:
     if kind in PLAIN or (kind is np.ndarray and not value.dtype.hasobject):
         data = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
     else:
-        file = io.BytesIO()
-        cloudpickle.Pickler(file, protocol=5, buffer_callback=buffers.append).dump(value)
-        data = file.getvalue()
+        data = dumps(value, buffers)
     return join(data, [buffer.raw() for buffer in buffers])
 
 

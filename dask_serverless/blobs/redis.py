@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import TYPE_CHECKING
 
 from dask_serverless.blobs.base import Command
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from dask_serverless.store.link import Link
 
 CHUNK_BYTES = 256 << 20  # a value of Redis holds 512 MB at most
+MOST_CHUNKS = 16  # of a blob whose announcement is unknown
 LEFTOVER_SECONDS = 7 * 24 * 3600  # when blobs go that nobody is left to delete
 
 
@@ -52,6 +54,13 @@ class RedisBlobs:
                 blob += data
             blobs.append(blob)
         return blobs
+
+    def forget(self, prefix: str) -> None:
+        """Remove what one claim wrote: blobs named prefix-0, prefix-1, … with no gap."""
+        for i in count():
+            names = [f"{self.prefix}{prefix}-{i}:{chunk}" for chunk in range(MOST_CHUNKS)]
+            if not any(self.link.call(*[("UNLINK", name) for name in names])):
+                return
 
     def delete(self, references: Sequence[bytes]) -> None:
         doomed = [key for reference in references for key in keys(reference)]

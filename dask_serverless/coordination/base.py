@@ -25,6 +25,7 @@ class Submission:
     attempts: int
     header: bytes
     specs: Sequence[bytes]  # by bundle
+    blobs: Sequence[bytes]  # references that go with the run: functions, large constants
     ready: Sequence[tuple[int, int]]  # bundles without inputs, with their slots
 
 
@@ -57,6 +58,7 @@ class Answer:
     status: str  # OK, LOST, OVER or FENCED
     assignment: Assignment | None = None
     invitations: Sequence[str] = ()  # "" for any container, "slot container" for one of them
+    upcoming: Assignment | None = None  # not claimed: what to fetch ahead
     header: bytes = b""
     released: Sequence[bytes] = ()
     why: str = ""  # with OVER: done, failed or cancelled
@@ -89,6 +91,14 @@ class News:
     events: Sequence[Event] = field(default=())
 
 
+@dataclass(frozen=True)
+class Remains:
+    """What a run leaves outside its own keys."""
+
+    references: Sequence[bytes] = ()
+    claims: Sequence[str] = ()  # lost ones: they may have written blobs and announced none
+
+
 class Coordination(Protocol):
     """One run, seen by one party (a container, or the client), over one store."""
 
@@ -96,12 +106,28 @@ class Coordination(Protocol):
         """Store the run; containers may be invoked when this returns."""
 
     def claim(
-        self, container: str, claim: str, *, slot: int | None, invited: bool, header: bool
+        self,
+        container: str,
+        claim: str,
+        *,
+        slot: int | None = None,
+        invited: bool = False,
+        header: bool = False,
+        ahead: str = "",
     ) -> Answer:
-        """Ask for a bundle; with ``header``, also for what each container needs once."""
+        """Ask for a bundle; with ``header``, also for what each container needs once.
+
+        ``ahead`` is the bundle fetched ahead, whose spec need not be sent again, "-" for none yet,
+        or "" if the container does not fetch ahead.
+        """
 
     def publish(
-        self, container: str, report: Report, following: str, before: Iterable[Command] = ()
+        self,
+        container: str,
+        report: Report,
+        following: str,
+        before: Iterable[Command] = (),
+        ahead: str = "",
     ) -> Answer:
         """Finish a bundle and claim the next one as ``following`` ("" for none)."""
 
@@ -123,5 +149,5 @@ class Coordination(Protocol):
     def outputs(self, tasks: Sequence[int]) -> list[bytes | None]:
         """References of outputs."""
 
-    def close(self) -> list[bytes]:
-        """Forget the run; the references whose blobs are still to be deleted."""
+    def close(self) -> Remains:
+        """Forget the run; what is still to be deleted elsewhere."""

@@ -22,6 +22,7 @@ from dask_serverless.coordination.base import (
     Condition,
     Event,
     News,
+    Remains,
     Report,
     Submission,
 )
@@ -49,6 +50,7 @@ class Record:
     out: dict[int, bytes] = field(default_factory=dict)
     uses: dict[int, int] = field(default_factory=dict)
     trash: set[bytes] = field(default_factory=set)
+    suspects: set[str] = field(default_factory=set)
     events: list[Event] = field(default_factory=list)
     finished: dict[str, str] = field(default_factory=dict)
     specs: dict[int, bytes] = field(default_factory=dict)
@@ -78,13 +80,21 @@ class MemoryCoordination:
 
     def submit(self, submission: Submission) -> None:
         with self.store.changed:
-            record = Record(submission, specs=dict(enumerate(submission.specs)))
+            specs = dict(enumerate(submission.specs))
+            record = Record(submission, specs=specs, trash=set(submission.blobs))
             for bundle, slot in submission.ready:
                 record.ready.setdefault(slot, set()).add(bundle)
             self.store.runs[self.run] = record
 
     def claim(
-        self, container: str, claim: str, *, slot: int | None, invited: bool, header: bool
+        self,
+        container: str,
+        claim: str,
+        *,
+        slot: int | None = None,
+        invited: bool = False,
+        header: bool = False,
+        ahead: str = "",
     ) -> Answer:
         with self.store.changed:
             record = self.record()
@@ -98,10 +108,17 @@ class MemoryCoordination:
             bundle = self.take(record, container, claim, slot)
             if bundle is None:
                 return Answer(OK, header=sent)
-            return Answer(OK, self.describe(record, bundle), self.invite(record, claim), sent)
+            found = self.describe(record, bundle, ahead)
+            asked = self.invite(record, claim)
+            return Answer(OK, found, asked, self.upcoming(record, container, ahead), sent)
 
     def publish(
-        self, container: str, report: Report, following: str, before: Iterable[Command] = ()
+        self,
+        container: str,
+        report: Report,
+        following: str,
+        before: Iterable[Command] = (),
+        ahead: str = "",
     ) -> Answer:
         with self.store.changed:
             record = self.record()
@@ -127,8 +144,12 @@ class MemoryCoordination:
                 return Answer(OK, released=released)
             if chosen is None and following:
                 chosen = self.take(record, container, following, None)
-            found = None if chosen is None else self.describe(record, chosen)
-            return Answer(OK, found, self.invite(record, report.claim), released=released)
+            asked = self.invite(record, report.claim)
+            if chosen is None:
+                return Answer(OK, None, asked, released=released)
+            found = self.describe(record, chosen, ahead)
+            coming = self.upcoming(record, container, ahead)
+            return Answer(OK, found, asked, coming, released=released)
 
     def fail(self, container: str, bundle: int, claim: str, error: bytes) -> Answer:
         with self.store.changed:
@@ -185,13 +206,15 @@ class MemoryCoordination:
             record = self.record()
             return [record.out.get(task) if record else None for task in tasks]
 
-    def close(self) -> list[bytes]:
+    def close(self) -> Remains:
         with self.store.changed:
             record = self.record()
             if record is None:
-                return []
+                return Remains()
             del self.store.runs[self.run]
-            return [*record.trash, *(r for r in record.out.values() if r[:1] != b"i")]
+            references = [*record.trash, *(r for r in record.out.values() if r[:1] != b"i")]
+            running = {claim for claim in record.state.values() if claim != DONE}
+            return Remains(references, sorted(record.suspects | running))
 
     # what the scripts' shared functions do
 
@@ -247,11 +270,17 @@ class MemoryCoordination:
                     return self.give(record, bundle, slot, container, claim)
         return None
 
-    def describe(self, record: Record, bundle: int) -> Assignment:
+    def upcoming(self, record: Record, container: str, ahead: str) -> Assignment | None:
+        mine = [s for s, c in record.slots.items() if c == container and record.ready.get(s)]
+        queue = [b for b in record.ready.get(min(mine, default=-1), ()) if b not in record.state]
+        return self.describe(record, min(queue), ahead) if ahead and queue else None
+
+    def describe(self, record: Record, bundle: int, have: str = "") -> Assignment:
         spec = record.specs[bundle]
         (count,) = struct.unpack_from("<I", spec, 4)
         tasks = struct.unpack_from(f"<{count}I", spec, 8)
-        return Assignment(bundle, spec, [record.out.get(task) for task in tasks])
+        sent = b"" if have == str(bundle) else spec
+        return Assignment(bundle, sent, [record.out.get(task) for task in tasks])
 
     def finish(self, record: Record, container: str, report: Report) -> list[bytes]:
         outputs: list[Any] = list(report.outputs)
@@ -311,7 +340,7 @@ class MemoryCoordination:
         record.working.pop(container or "", None)
         if record.state.get(bundle, DONE) == DONE:
             return
-        del record.state[bundle]
+        record.suspects.add(record.state.pop(bundle))
         record.tries[bundle] = tries = record.tries.get(bundle, 0) + 1
         if tries >= record.submission.attempts:
             self.end(record, "failed", msgpack.packb(["lost", bundle, tries, why]))

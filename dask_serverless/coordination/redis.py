@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from dask_serverless.coordination.base import (
     Condition,
     Event,
     News,
+    Remains,
     Report,
     Submission,
 )
@@ -59,6 +61,8 @@ class RedisCoordination:
             ),
             ("SET", key + "header", submission.header),
         ]  # fmt: skip
+        if submission.blobs:
+            commands.append(("SADD", key + "trash", *submission.blobs))
         fields: list[Any] = []
         for bundle, spec in enumerate(submission.specs):
             fields += (bundle, spec)
@@ -76,16 +80,29 @@ class RedisCoordination:
         self.link.call(*commands)
 
     def claim(
-        self, container: str, claim: str, *, slot: int | None, invited: bool, header: bool
+        self,
+        container: str,
+        claim: str,
+        *,
+        slot: int | None = None,
+        invited: bool = False,
+        header: bool = False,
+        ahead: str = "",
     ) -> Answer:
-        wish = ("" if slot is None else slot, int(invited), int(header))
-        return answer(self.ask("claim", container, claim, *wish))
+        wish = ("" if slot is None else slot, int(invited), int(header), ahead)
+        reply = self.ask("claim", container, claim, *wish)
+        return replace(answer(reply), header=reply[4]) if len(reply) > 4 else answer(reply)
 
     def publish(
-        self, container: str, report: Report, following: str, before: Iterable[Command] = ()
+        self,
+        container: str,
+        report: Report,
+        following: str,
+        before: Iterable[Command] = (),
+        ahead: str = "",
     ) -> Answer:
         blobs = list(before)
-        together = bool(blobs) and not self.link.cluster
+        stored = [command[1] for command in blobs] if not self.link.cluster else []
         publish = self.command(
             "publish",
             container,
@@ -97,15 +114,11 @@ class RedisCoordination:
             report.releases,
             report.event,
             pack(report.deleted) if report.deleted else b"",
-            pack([command[1] for command in blobs]) if together else b"",
+            pack(stored) if stored else b"",
+            ahead,
         )
         reply = self.link.call(*blobs, publish)[-1]
-        status = reply[0].decode()
-        if status == OK:
-            return Answer(OK, assignment(reply[1]), invitations(reply[2]), released=reply[3])
-        if status == OVER:
-            return Answer(OVER, why=reply[1].decode())
-        return Answer(status)
+        return replace(answer(reply), released=reply[4]) if len(reply) > 4 else answer(reply)
 
     def fail(self, container: str, bundle: int, claim: str, error: bytes) -> Answer:
         return answer(self.ask("fail", container, bundle, claim, error))
@@ -139,9 +152,11 @@ class RedisCoordination:
     def outputs(self, tasks: Sequence[int]) -> list[bytes | None]:
         return list(self.link.call(("HMGET", self.prefix + "out", *tasks))[0]) if tasks else []
 
-    def close(self) -> list[bytes]:
+    def close(self) -> Remains:
         reply = self.ask("close")
-        return list(reply[1]) if reply[0] == b"ok" else []
+        if reply[0] != b"ok":
+            return Remains()
+        return Remains(reply[1], [claim.decode() for claim in reply[2]])
 
     def ask(self, name: str, *arguments: Any) -> Any:
         return self.link.call(self.command(name, *arguments))[0]
@@ -155,7 +170,7 @@ def answer(reply: Any) -> Answer:
     if status == OVER:
         return Answer(OVER, why=reply[1].decode())
     if status == OK and len(reply) > 1:
-        return Answer(OK, assignment(reply[1]), invitations(reply[2]), header=reply[3])
+        return Answer(OK, assignment(reply[1]), invitations(reply[2]), assignment(reply[3]))
     return Answer(status)
 
 

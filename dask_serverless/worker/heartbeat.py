@@ -6,10 +6,12 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from dask_serverless.coordination.base import OK, Coordination
+from dask_serverless.blobs.lock import StoreLock
+from dask_serverless.coordination.base import OK
+from dask_serverless.coordination.redis import RedisCoordination
 from dask_serverless.errors import StoreError
 
-Held = tuple[Coordination, int, str, float]  # whose call, bundle, claim, seconds between beats
+Held = tuple[RedisCoordination, int, str, float]  # whose call, bundle, claim, seconds between beats
 
 
 class Heartbeat:
@@ -41,5 +43,6 @@ class Heartbeat:
             coordination, bundle, claim, self.seconds = held
             with suppress(StoreError):  # the main thread will meet it too, and say so
                 answer = coordination.renew(self.container, bundle, claim)
+                StoreLock.renew(coordination.link)
                 if answer.status != OK and self.held is held:
                     self.lost(claim)

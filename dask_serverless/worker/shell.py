@@ -11,13 +11,16 @@ from typing import Any
 
 import msgpack
 
-from dask_serverless.blobs.blobs import Blobs
+from dask_serverless.blobs.base import Command
+from dask_serverless.blobs.blobs import INLINE, Blobs
+from dask_serverless.blobs.lock import StoreLock
 from dask_serverless.blobs.places import open_places
-from dask_serverless.coordination.base import Answer, Assignment, Coordination, Report
+from dask_serverless.coordination.base import Assignment, Report
 from dask_serverless.coordination.redis import RedisCoordination
 from dask_serverless.errors import BlobLost, ResultNotPicklable
 from dask_serverless.store.link import Link
 from dask_serverless.worker import machine as m
+from dask_serverless.worker.ahead import Ahead
 from dask_serverless.worker.bundle import BundleSpec, decode
 from dask_serverless.worker.execute import StepFailed, prepared, run, run_timed
 from dask_serverless.worker.failure import pack_failure
@@ -32,12 +35,14 @@ RUNS_REMEMBERED = 4  # a container that comes back to a run need not fetch its f
 class Visit:
     """A run as this container knows it."""
 
-    coordination: Coordination
-    beats: Coordination  # over a link of the heartbeat's own
+    coordination: RedisCoordination
+    beats: RedisCoordination  # over a link of the heartbeat's own
     link: Link
     header: Header | None = None
     blobs: Blobs | None = None
     functions: Functions = field(default_factory=list)
+    told_calls: int = 0  # of the link, already reported
+    ahead: Ahead = field(default_factory=Ahead)
 
 
 @dataclass
@@ -76,12 +81,20 @@ class Shell:
     def work(self, invitation: Invitation) -> None:
         """Work on a run until nothing is left to do for this container."""
         self.invitation = invitation
+        self.deleted = []
         self.visit = self.visits.get(invitation.run) or self.begin(invitation)
+        StoreLock.link = self.visit.link
         todo = deque(self.machine.handle(m.Invited(invitation.slot)))
         while todo:
             event = self.perform(todo.popleft())
             if event is not None:
                 todo.extend(self.machine.handle(event))
+
+    def reset(self) -> None:
+        """Forget what was under way: it was stopped, or the store did not answer."""
+        self.heartbeat.drop()
+        self.interruptible = ""
+        self.machine = m.Machine(self.machine.claims)
 
     def begin(self, invitation: Invitation) -> Visit:
         link, beats = self.links(invitation.store), self.links(invitation.store)
@@ -91,6 +104,8 @@ class Shell:
         if len(self.visits) > RUNS_REMEMBERED:
             _, old = self.visits.popitem(last=False)
             old.link.close()
+            old.beats.link.close()
+            old.ahead.close()
         return visit
 
     def perform(self, instruction: m.Instruction) -> m.Event | None:
@@ -126,7 +141,9 @@ class Shell:
             slot=instruction.slot,
             invited=instruction.invited,
             header=visit.header is None,
+            ahead=visit.ahead.wish,
         )
+        visit.ahead.fetch(answer.upcoming)
         if answer.header and visit.header is None:
             visit.header = Header.unpack(answer.header)
         return m.Answered(answer)
@@ -137,7 +154,8 @@ class Shell:
         begun = time.perf_counter()
         try:
             blobs = self.settle()
-            work.spec = spec = decode(assignment.spec)
+            early = self.visit.ahead.take(assignment.bundle)
+            work.spec = spec = decode(assignment.spec or early.spec)
             work.values = dict(spec.constants)
             for name, packed in spec.packed.items():
                 work.values[name] = blobs.get([packed])[0]
@@ -146,7 +164,7 @@ class Shell:
             if None in references:
                 raise BlobLost(f"task {names[references.index(None)]}")
             if references:
-                work.values.update(zip(names, blobs.get(references), strict=True))
+                work.values.update(zip(names, blobs.get(references, early.blobs), strict=True))
         except BaseException as error:
             return self.raised(error, -1, "fetching a bundle's inputs")
         work.seconds.append(time.perf_counter() - begun)
@@ -166,6 +184,8 @@ class Shell:
             )
             visit.functions = [prepared(f) for f in blobs.get([visit.header.functions])[0]]
             visit.blobs = blobs
+            if blobs.remote:
+                visit.ahead.begin(self.links(self.invitation.store), visit.header)
         return visit.blobs
 
     def run(self) -> m.Event:
@@ -197,21 +217,29 @@ class Shell:
         begun = time.perf_counter()
         outputs: list[bytes | int] = []
         wanted: dict[int, bytes] = {}
-        before = []
+        before: list[Command] = []
+        moved = wanted_bytes = 0
         for task in spec.stored:
-            name = f"{self.invitation.run}/{task}-{work.claim}"
+            name = f"{self.invitation.run}/{work.claim}-{len(work.written)}"
             try:
-                reference, commands = blobs.put(name, work.values.pop(task))
+                reference, commands, nbytes = blobs.put(name, work.values.pop(task))
             except Exception as error:
                 self.heartbeat.drop()
                 return self.unstorable(error, task)
             outputs += (task, reference)
-            work.written.append(reference)
             before += commands
+            moved += nbytes
+            if reference[:1] != INLINE:
+                work.written.append(reference)
             if task in spec.wanted:
                 wanted[task] = reference
+                wanted_bytes += nbytes
         work.seconds.append(time.perf_counter() - begun)
-        event = {"b": work.bundle, "c": self.container, "s": work.started, "t": work.seconds}
+        event: dict[str, Any] = {
+            "b": work.bundle, "c": self.container, "s": work.started, "t": work.seconds,
+            "n": visit.link.calls + 1 - visit.told_calls, "m": moved, "z": wanted_bytes,
+        }  # fmt: skip
+        visit.told_calls = visit.link.calls + 1
         if sum(map(len, wanted.values())) <= blobs.inline_bytes:
             event["o"] = wanted
         if work.times:
@@ -221,10 +249,11 @@ class Shell:
             bytes(msgpack.packb(event)), self.deleted,
         )  # fmt: skip
         answer = visit.coordination.publish(
-            self.container, report, instruction.following, before
+            self.container, report, instruction.following, before, visit.ahead.wish
         )
         self.heartbeat.drop()
         self.deleted = []
+        visit.ahead.fetch(answer.upcoming)
         return m.Answered(answer)
 
     def unstorable(self, error: Exception, task: int) -> m.Event:
@@ -269,6 +298,3 @@ def _name(function: Any) -> str:
     from dask.utils import funcname
 
     return str(funcname(function))
-
-
-__all__ = ["Answer", "Interrupt", "Shell", "tokens"]

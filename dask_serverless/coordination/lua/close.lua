@@ -1,7 +1,11 @@
 -- The run ends here, whatever its state: containers that still call are told that it is lost.
 -- ARGV: epoch
--- Reply: {'lost'} | {'ok', references whose blobs are to be deleted}
+-- Reply: {'lost'} | {'ok', references whose blobs are to be deleted, lost claims}
 local references = redis.call('SMEMBERS', key('trash'))
+local suspects = redis.call('SMEMBERS', key('suspects'))
+for _, state in ipairs(redis.call('HVALS', key('state'))) do
+  if state ~= 'd' then suspects[#suspects + 1] = state end
+end
 for _, reference in ipairs(redis.call('HVALS', key('out'))) do
   if string.sub(reference, 1, 1) ~= 'i' then references[#references + 1] = reference end
 end
@@ -13,5 +17,6 @@ for _, slot in ipairs(redis.call('ZRANGE', key('slotted'), 0, -1)) do
 end
 redis.call('UNLINK', key('meta'), key('header'), key('spec'), key('state'), key('edges'),
   key('ready'), key('slotted'), key('slots'), key('working'), key('leases'), key('invites'),
-  key('tries'), key('out'), key('uses'), key('trash'), key('events'), key('finished'))
-return {'ok', references}
+  key('tries'), key('out'), key('uses'), key('trash'), key('events'), key('finished'),
+  key('suspects'))
+return {'ok', references, suspects}

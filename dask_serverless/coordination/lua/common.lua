@@ -20,7 +20,8 @@
 --   tries     hash    bundle -> containers lost with it
 --   out       hash    task -> its output inline, or where it is
 --   uses      hash    task -> bundles done with it, where it has several
---   trash     set     references released and not yet deleted
+--   trash     set     references to delete: of released outputs, and of what goes with the run
+--   suspects  set     claims that were lost: what they wrote may not have been announced
 --   events    stream  what the client waits for
 
 local prefix = string.sub(KEYS[1], 1, -5)
@@ -119,8 +120,8 @@ local function take(container, token, invited_for)
   if slots then return take_slotted(container, token, false, invited_for) end
 end
 
--- What a container needs to run a bundle: {bundle, spec, inputs}.
-local function describe(bundle)
+-- What a container needs to run a bundle: {bundle, spec, inputs}; no spec if it has that already.
+local function describe(bundle, have)
   local spec = redis.call('HGET', key('spec'), bundle)
   local count = struct.unpack('<I4', spec, 5)
   local inputs = {}
@@ -133,7 +134,22 @@ local function describe(bundle)
       inputs[#inputs + 1] = value
     end
   end
+  if bundle == have then spec = '' end
   return {bundle, spec, inputs}
+end
+
+-- The ready bundle that this container would get next, for it to fetch ahead; '' asks for none.
+local function upcoming(container, have)
+  if have == '' then return {} end
+  for _, name in ipairs(redis.call('ZRANGE', key('slotted'), 0, 63)) do
+    if redis.call('HGET', key('slots'), name) == container then
+      local first = redis.call('ZRANGE', queue(tonumber(name)), 0, 0)
+      if first[1] then return describe(first[1], have) end
+    end
+  end
+  local first = redis.call('ZRANGE', queue(-1), 0, 0)
+  return first[1] and redis.call('HEXISTS', key('state'), first[1]) == 0
+    and describe(first[1], have) or {}
 end
 
 -- Whom to invoke for ready bundles that nobody runs: '' for anyone, '<slot> <container>' for one
@@ -171,6 +187,7 @@ local function put_back(bundle, container, why)
   redis.call('ZREM', key('leases'), bundle)
   if container then redis.call('HDEL', key('working'), container) end
   if not state or state == 'd' then return end
+  redis.call('SADD', key('suspects'), state)
   local tries = redis.call('HINCRBY', key('tries'), bundle, 1)
   redis.call('HDEL', key('state'), bundle)
   if tries >= attempts then

@@ -2,15 +2,16 @@
 -- ARGV: epoch, container, bundle, claim, the claim for the next bundle or '',
 --       outputs {task, reference, …}, children {{child, slot, first byte, edges, bit, …}, …},
 --       releases {task, uses, …} (cmsgpack each), the event, references that were deleted,
---       store keys of blobs sent just before this call (cmsgpack, or '')
+--       store keys of blobs sent just before this call (cmsgpack, or ''),
+--       the bundle it has fetched ahead ('-': none; '': it never does)
 -- Reply: {'lost'} | {'over', why} | {'fenced'} | {'unstored', key}
---        | {'ok', {bundle, spec, inputs} or {}, invitations, references released}
+--        | {'ok', {bundle, spec, inputs} or {}, invitations, upcoming as well, references released}
 local container, bundle, token, following = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local state = redis.call('HGET', key('state'), bundle)
 if state == 'd' and redis.call('HGET', key('finished'), container) == token then
   -- The reply was lost. This comes before the look at 'over': what was announced must stay.
   local mine = not over and following ~= '' and take(container, following)
-  return {'ok', mine and describe(mine) or {}, {}, {}}
+  return {'ok', mine and describe(mine) or {}, {}, {}, {}}
 end
 if over then return {'over', over} end
 if state ~= token then return {'fenced'} end
@@ -68,7 +69,9 @@ local done = redis.call('HINCRBY', KEYS[1], 'done', 1)
 redis.call('XADD', key('events'), '*', 'e', ARGV[9])
 if done == tonumber(meta[6]) then
   redis.call('HSET', KEYS[1], 'over', 'done')
-  return {'ok', {}, {}, released}
+  return {'ok', {}, {}, {}, released}
 end
 if not chosen and following ~= '' then chosen = take(container, following) end
-return {'ok', chosen and describe(chosen) or {}, invitations(token), released}
+local have = ARGV[12]
+local ahead = chosen and upcoming(container, have) or {}
+return {'ok', chosen and describe(chosen, have) or {}, invitations(token), ahead, released}

@@ -25,7 +25,8 @@ if not over then
   end
 end
 for _, name in ipairs({'meta', 'header', 'spec', 'state', 'edges', 'ready', 'slotted', 'slots',
-    'working', 'leases', 'invites', 'tries', 'out', 'uses', 'trash', 'events', 'finished'}) do
+    'working', 'leases', 'invites', 'tries', 'out', 'uses', 'trash', 'events', 'finished',
+    'suspects'}) do
   redis.call('EXPIRE', key(name), ARGV[3])
 end
 if over then return {'over', over, redis.call('HGET', KEYS[1], 'error') or ''} end
