@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import difflib
 import os
 import threading
+import warnings
 import weakref
 from collections import deque
 from collections.abc import Iterator
@@ -219,12 +221,24 @@ def nested() -> Any:
 
 
 def check_options(options: dict[str, Any]) -> None:
+    """Refuse what was probably mistyped, and warn of what means nothing here.
+
+    Dask itself passes on whatever keywords its optimizations were called with, so a keyword that
+    nobody knows must not fail.
+    """
     for name in options:
-        if name not in UNDERSTOOD:
+        if name in UNDERSTOOD:
+            continue
+        if difflib.get_close_matches(name, UNDERSTOOD, 1, 0.8):
             raise TypeError(
                 f"This scheduler has no keyword {name!r}{suggestion(name, UNDERSTOOD)} "
                 "Settings go to Serverless(...)."
             )
+        warnings.warn(
+            f"The keyword {name!r} means nothing to this scheduler and is ignored; "
+            "settings go to Serverless(...).",
+            stacklevel=3,
+        )
 
 
 def make_backend(settings: Settings, folders: list[str]) -> Backend:

@@ -20,6 +20,7 @@ from dask._task_spec import (
 
 from dask_serverless import substitute
 from dask_serverless.errors import GraphError, MissingKey
+from dask_serverless.substitute import func_name
 from planners.dag import Dag
 
 # A step is (out, function, arguments, keywords): call functions[function] with the values named by
@@ -352,10 +353,6 @@ class _Translator:
             index = self.function_names[id(func)] = len(self.functions)
             self.functions.append(func)
         return index
-
-
-def func_name(func: Any) -> tuple[str, str]:
-    return getattr(func, "__module__", None) or "", getattr(func, "__qualname__", None) or ""
 
 
 def function_name(func: Any) -> str:
