@@ -75,7 +75,7 @@ class Layout:
     held_for: Ids  # bundle → the fan-in for which it holds its output back, or NONE
     held_seconds: Floats  # how long at most
     held_bytes: Floats  # what is stored even when the fan-in is ours
-    preloads: dict[int, Preload]
+    early_bytes: dict[int, dict[int, float]]  # bundle → producer → bytes to fetch early
     prewarms: dict[int, list[Prewarm]]
 
     @property
@@ -116,7 +116,7 @@ def lay_out(plan: Plan, workload: Workload, platform: Platform) -> Layout:
         held_for=held_for,
         held_seconds=held_seconds,
         held_bytes=_stored(plan, workload, crossings, elsewhere),
-        preloads={note.bundle: note for note in plan.annotations if isinstance(note, Preload)},
+        early_bytes=_early_bytes(plan, workload, crossings),
         prewarms=_prewarms(plan),
     )
 
@@ -272,6 +272,25 @@ def _held(plan: Plan, memory: Ids, following: Ids, stretch: Ids) -> tuple[Ids, F
         held_for[bundle] = child
         held_seconds[bundle] = note.wait_seconds if isinstance(note, DelayedIo) else 0.0
     return held_for, held_seconds
+
+
+def _early_bytes(
+    plan: Plan, workload: Workload, crossings: Crossings
+) -> dict[int, dict[int, float]]:
+    """What is pre-loaded, of what the bundle still takes: a duplicated task is not fetched."""
+    asked = {
+        (note.bundle, task)
+        for note in plan.annotations
+        if isinstance(note, Preload)
+        for task in note.tasks
+    }
+    early: dict[int, dict[int, float]] = {}
+    if asked:
+        for bundle, task in zip(crossings.consumers.tolist(), crossings.tasks.tolist(), strict=True):
+            if (bundle, task) in asked:
+                producer, sizes = int(plan.bundles[task]), early.setdefault(bundle, {})
+                sizes[producer] = sizes.get(producer, 0.0) + float(workload.output_bytes[task])
+    return early
 
 
 def _prewarms(plan: Plan) -> dict[int, list[Prewarm]]:

@@ -185,7 +185,7 @@ def lower_bound_seconds(
 ) -> float:
     """No plan is faster: one start-up, then the longest path, or all work on all containers."""
     start = workload.cold_start(memory_mb)
-    if any(size == memory_mb and count for size, count in platform.warm):
+    if any(count for _, count in platform.warm):
         start = min(start, workload.warm_start(memory_mb))
     work = float(workload.seconds(memory_mb).sum()) / max(resources.containers, 1)
     return start + max(critical_seconds(workload, memory_mb), work) + platform.publish_seconds
