@@ -77,12 +77,16 @@ def _coarse_or_finer(graph: Quotient, tasks: int, capacity: int, containers: int
     # Level by level, and merged only up to half of what they hold, they become trapezoids.
     order, longest_path = graph.by_level()
     levelled, places = graph.reordered(order), places_in(order)
+    # A trapezoid as wide as a container's part of the graph, and as high.
+    trapezoid = max(2, int(tasks / longest_path / containers) ** 2)
     while (
         capacity > 1
         and best.stretch(longest_path) > GOOD_STRETCH
         and not trial.finer_is_hopeless(longest_path, best)
     ):
         capacity = max(1, capacity // 4)
+        if trial is not best:
+            capacity = min(capacity, trapezoid)
         groups, phases = grow(levelled, capacity, max(1, capacity // 2))
         groups, phases = order[groups][places], phases[places]
         trial = _packed(graph, groups, phases, tasks, capacity, containers)
