@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from planners.arrays import Ids, Offsets, offsets_from_counts, places_in, unique_pairs
+from planners.arrays import Flags, Ids, Offsets, offsets_from_counts, places_in, unique_pairs
 from planners.dag import Dag
 
 
@@ -70,11 +70,9 @@ class Quotient:
         order = np.argsort(reached - self.weights, kind="stable").astype(np.int32)
         return order, int(reached.max(initial=0))
 
-    def by_urgency(self) -> Ids:
-        """Nodes, those with the most work on some path from them to the end first.
-
-        That is a topological order too: a node has more ahead of it than any of its users.
-        """
+    @cached_property
+    def work_ahead(self) -> Offsets:
+        """The most work on any path from each node to the end, its own included."""
         ahead: list[int] = self.weights.tolist()
         weights = list(ahead)
         inputs: list[int] = self.inputs.tolist()
@@ -84,4 +82,22 @@ class Quotient:
             for producer in inputs[begins[node] : begins[node + 1]]:
                 if ahead[producer] < here + weights[producer]:
                     ahead[producer] = here + weights[producer]
-        return np.argsort(-np.array(ahead), kind="stable").astype(np.int32)
+        return np.array(ahead, dtype=np.int64)
+
+    def by_urgency(self) -> Ids:
+        """Nodes, those with the most work ahead first.
+
+        That is a topological order too: a node has more ahead of it than any of its users.
+        """
+        return np.argsort(-self.work_ahead, kind="stable").astype(np.int32)
+
+    def sidelined(self) -> Flags:
+        """Nodes that can wait: an input has a user with more than twice the work ahead.
+
+        In a running sum, what takes the sums so far is such a node, and the next sum is not. In
+        one group with them, the next sum would be delayed by all that does not need it.
+        """
+        after = (self.work_ahead - self.weights)[self.inputs]
+        flags: Flags = np.zeros(self.nodes, dtype=np.bool_)
+        flags[self.edge_users[2 * self.work_ahead[self.edge_users] < after]] = True
+        return flags

@@ -77,6 +77,7 @@ def _coarse_or_finer(graph: Quotient, tasks: int, capacity: int, containers: int
     # Level by level, and merged only up to half of what they hold, they become trapezoids.
     order, longest_path = graph.by_level()
     levelled, places = graph.reordered(order), places_in(order)
+    sidelined = levelled.sidelined()
     # A trapezoid as wide as a container's part of the graph, and as high.
     trapezoid = max(2, int(tasks / longest_path / containers) ** 2)
     while (
@@ -87,7 +88,7 @@ def _coarse_or_finer(graph: Quotient, tasks: int, capacity: int, containers: int
         capacity = max(1, capacity // 4)
         if trial is not best:
             capacity = min(capacity, trapezoid)
-        groups, phases = grow(levelled, capacity, max(1, capacity // 2))
+        groups, phases = grow(levelled, capacity, max(1, capacity // 2), sidelined)
         groups, phases = order[groups][places], phases[places]
         trial = _packed(graph, groups, phases, tasks, capacity, containers)
         best = min(best, trial, key=lambda each: each.regret)
