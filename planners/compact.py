@@ -22,4 +22,6 @@ def to_compact(values: npt.NDArray[np.integer]) -> dict[str, Any]:
 def from_compact(compact: dict[str, Any]) -> Ids:
     if "values" in compact:
         return np.array(compact["values"], dtype=np.int32)
+    if len(compact["runs"]) != len(compact["times"]):
+        raise ValueError(f"{len(compact['runs'])} runs, but times for {len(compact['times'])}")
     return np.repeat(np.array(compact["runs"], dtype=np.int32), compact["times"])
