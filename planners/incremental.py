@@ -8,7 +8,8 @@ from heapq import heapify, heappop, heappush
 import numpy as np
 
 from planners.arrays import Ids, offsets_from_counts
-from planners.layout import NONE, lay_out, sums
+from planners.crossings import sums
+from planners.layout import NONE, lay_out
 from planners.plan import FLEXIBLE, Plan
 from planners.platform import Platform
 from planners.predictions import transfer_seconds

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -181,7 +181,7 @@ class EarliestFinish:
                 ends.append(start)
             self.free[slot] = end
             return
-        place = bisect_right(ends, start)  # the gap it was found in: what is left before and after
+        place = bisect_left(ends, end)  # the gap it was found in: what is left before and after
         before, after = (starts[place], start), (end, ends[place])
         left = [gap for gap in (before, after) if gap[1] > gap[0]]
         starts[place : place + 1] = [gap[0] for gap in left]

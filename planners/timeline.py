@@ -103,19 +103,20 @@ class Timeline:
         bundles = self.plan.bundles
         order = np.argsort(bundles, kind="stable")
         ran = np.cumsum(self.task_seconds[order])
-        counts = np.bincount(bundles, minlength=len(self.fetched))
-        before = np.concatenate(([0.0], ran))[np.cumsum(counts) - counts]
+        lasts = np.cumsum(np.bincount(bundles, minlength=len(self.fetched))) - 1
+        # Counted from the bundle's end, because copies of other bundles' tasks run first.
+        executed = self.fetched + self.layout.exec_seconds
         completed = np.empty(len(bundles))
-        completed[order] = self.fetched[bundles[order]] + ran - before[bundles[order]]
+        completed[order] = (executed - ran[lasts])[bundles[order]] + ran
         return completed
 
     @property
     def task_started(self) -> Floats:
         return self.task_completed - self.task_seconds
 
-    @cached_property
+    @property
     def task_seconds(self) -> Floats:
-        return self.layout.task_seconds(self.workload)
+        return self.layout.task_seconds
 
     def prediction(self) -> Prediction:
         return Prediction(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from planners.arrays import Flags, Ids, Offsets, offsets_from_counts
-from planners.layout import Crossings, sums
+from planners.crossings import Crossings, sums
 from planners.plan import Resources
 from planners.platform import Platform
 from planners.predictions import Floats, transfer_seconds
@@ -40,9 +40,9 @@ class Units:
         dag = workload.dag
         chains = Wukong().plan(dag, Resources(1))
         count = len(chains.slots)
-        crossings = Crossings.of(workload, chains, ())
+        crossings = Crossings.of(workload, chains)
         producers, consumers = crossings.pair_producers, crossings.pair_consumers
-        sizes = sums(crossings.pair_of, workload.output_bytes[crossings.tasks], len(producers))
+        sizes = crossings.pair_bytes(workload.output_bytes)
         by_producer = np.argsort(producers, kind="stable")
         shared = dag.wanted.copy()
         shared[crossings.tasks] = True

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from itertools import pairwise
 
-from planners.optimizations.clustering import FanInCheck, FanOutCluster
-from planners.optimizations.delayed_io import DelayedIo
-from planners.optimizations.preload import Preload
-from planners.optimizations.prewarm import Prewarm
-from planners.optimizations.streaming import Streaming
-from planners.optimizations.task_dup import TaskDuplicate
+from planners.optimizations.clustering import CheckFanIn, KeepChildren
+from planners.optimizations.delayed_io import HoldOutput
+from planners.optimizations.preload import PreloadInputs
+from planners.optimizations.prewarm import StartContainers
+from planners.optimizations.streaming import StreamOutputs
+from planners.optimizations.task_dup import DuplicateTask
 from planners.plan import Plan
 from planners.platform import Platform
 from planners.workload import Workload
@@ -35,13 +35,13 @@ class Reference:
             task: [int(one) for one in dag.inputs[dag.input_offsets[task] : dag.input_offsets[task + 1]]]
             for task in range(dag.tasks)
         }
-        self.copies = self.notes(TaskDuplicate)
+        self.copies = self.notes(DuplicateTask)
         self.needs = {bundle: self.needed_tasks(bundle) for bundle in self.bundles}
         self.parents = {b: {self.bundle_of[task] for task in self.needs[b]} for b in self.bundles}
         self.after: dict[int, int] = {}
         self.decide_what_follows()
-        self.holds = {note.bundle: (note.child, 0.0) for note in self.notes(FanInCheck)}
-        self.holds |= {n.bundle: (n.child, n.wait_seconds) for n in self.notes(DelayedIo)}
+        self.holds = {note.bundle: (note.child, 0.0) for note in self.notes(CheckFanIn)}
+        self.holds |= {note.bundle: (note.child, note.wait_seconds) for note in self.notes(HoldOutput)}
 
     def notes(self, kind):
         return [note for note in self.plan.annotations if isinstance(note, kind)]
@@ -66,7 +66,7 @@ class Reference:
             members = [bundle for bundle in self.bundles if self.slot[bundle] == slot]
             for one, other in pairwise(members):
                 self.after[one] = other
-        for note in self.notes(FanOutCluster):
+        for note in self.notes(KeepChildren):
             for one, other in pairwise((note.bundle, *note.children)):
                 self.after[one] = other
         for parent in self.bundles:
@@ -98,21 +98,36 @@ class Reference:
         return sum(float(seconds[task]) for task in self.tasks_of(bundle) + copied)
 
     def bytes_to_store(self, bundle, except_for=None):
+        return sum(map(self.size, self.tasks_to_store(bundle, except_for)))
+
+    def tasks_to_store(self, bundle, except_for=None):
         at_home = self.companions(bundle) | {except_for}
-        return sum(
-            self.size(task)
+        return [
+            task
             for task in self.tasks_of(bundle)
             if self.workload.dag.wanted[task]
             or any(task in self.needs[b] for b in self.bundles if b not in at_home)
-        )
+        ]
+
+    def streamed_seconds(self, note):
+        upload, stored = self.workload.upload, self.tasks_to_store(note.bundle)
+        tasks = self.tasks_of(note.bundle)
+        seconds = self.workload.seconds(self.memory[note.bundle])
+        clock = self.exec_seconds(note.bundle) - sum(float(seconds[task]) for task in tasks)
+        sent = 0.0
+        for task in tasks:
+            clock += float(seconds[task])
+            if task in stored and task in note.tasks:
+                sent = max(sent, clock) + (upload.at(self.size(task)) if self.size(task) else 0.0)
+        rest = sum(self.size(task) for task in stored if task not in note.tasks)
+        return max(sent - clock, 0.0) + (upload.at(rest) if rest else 0.0)
 
     def store_seconds(self, bundle):
         size, upload = self.bytes_to_store(bundle), self.workload.upload
         seconds = upload.at(size) if size else 0.0
-        for note in self.notes(Streaming):
-            if note.bundle == bundle and size:
-                chunk = upload.at(min(note.chunk_bytes, size))
-                seconds = max(chunk, upload.at(size) - self.exec_seconds(bundle))
+        for note in self.notes(StreamOutputs):
+            if note.bundle == bundle:
+                seconds = self.streamed_seconds(note)
         return seconds + self.platform.publish_seconds
 
     def run(self):
@@ -144,7 +159,7 @@ class Reference:
         self.events.append((time, rank, action))
 
     def prewarm(self, trigger, now):
-        for note in self.notes(Prewarm):
+        for note in self.notes(StartContainers):
             if note.trigger == trigger:
                 warm = now + note.delay_seconds + self.workload.cold_start(note.memory_mb)
                 self.at(warm, -1, lambda t, n=note: self.idle[n.memory_mb].extend([t] * n.containers))
@@ -168,9 +183,11 @@ class Reference:
     def begin(self, bundle, container, now):
         self.begun[bundle], self.container[bundle] = now, container
         missing = [t for t in self.needs[bundle] if self.bundle_of[t] not in self.made[container]]
-        constants = sum(int(self.workload.dag.constant_bytes[t]) for t in self.tasks_of(bundle))
+        copied = [copy.task for copy in self.copies if copy.bundle == bundle]
+        tasks = self.tasks_of(bundle) + copied
+        constants = sum(int(self.workload.dag.constant_bytes[task]) for task in tasks)
         self.moved += constants + sum(map(self.size, missing))
-        early = {t for n in self.notes(Preload) if n.bundle == bundle for t in n.tasks} & set(missing)
+        early = {t for n in self.notes(PreloadInputs) if n.bundle == bundle for t in n.tasks} & set(missing)
         clock = self.alive[container]
         producers = {self.bundle_of[task] for task in early}
         for producer in sorted(producers, key=lambda p: (self.finished[p], p)):
@@ -259,5 +276,5 @@ class Reference:
         used = sum((end - start) * size / 1024 for start, end, size in spans)
         return used + sum(
             note.containers * note.memory_mb / 1024 * self.workload.cold_start(note.memory_mb)
-            for note in self.notes(Prewarm)
+            for note in self.notes(StartContainers)
         )

@@ -6,12 +6,12 @@ import numpy as np
 from hypothesis import strategies as st
 
 from planners.dag import Dag
-from planners.optimizations.clustering import FanInCheck, FanOutCluster
-from planners.optimizations.delayed_io import DelayedIo
-from planners.optimizations.preload import Preload
-from planners.optimizations.prewarm import Prewarm
-from planners.optimizations.streaming import Streaming
-from planners.optimizations.task_dup import TaskDuplicate
+from planners.optimizations.clustering import CheckFanIn, KeepChildren
+from planners.optimizations.delayed_io import HoldOutput
+from planners.optimizations.preload import PreloadInputs
+from planners.optimizations.prewarm import StartContainers
+from planners.optimizations.streaming import StreamOutputs
+from planners.optimizations.task_dup import DuplicateTask
 from planners.plan import Plan
 from planners.platform import Platform
 from planners.predictions import VCPU_MB, Constant
@@ -114,19 +114,19 @@ def annotations(draw, plan, workload):
     notes: list[object] = []
     if draw(st.booleans()):
         trigger = draw(st.just(-1) | bundle)
-        notes.append(Prewarm(0.0, trigger, draw(st.sampled_from(SIZES_MB)), 1, draw(eighths)))
+        notes.append(StartContainers(0.0, trigger, draw(st.sampled_from(SIZES_MB)), 1, draw(eighths)))
     if draw(st.booleans()):
-        notes.append(Streaming(0.0, draw(bundle), float(draw(st.sampled_from([64, 128])))))
+        notes.append(StreamOutputs(0.0, draw(bundle), tuple(range(0, dag.tasks, 2))))
     for task, producer, consumer in edges[:12]:
         kind = draw(st.sampled_from(["", "", "preload", "dup", "check", "delay", "cluster"]))
         if kind == "preload":
-            notes.append(Preload(0.0, consumer, (task,)))
-        elif kind == "dup" and not any(isinstance(note, TaskDuplicate) for note in notes):
-            notes.append(TaskDuplicate(0.0, consumer, task))
+            notes.append(PreloadInputs(0.0, consumer, (task,)))
+        elif kind == "dup":
+            notes.append(DuplicateTask(0.0, consumer, task))
         elif kind == "check":
-            notes.append(FanInCheck(0.0, producer, consumer))
+            notes.append(CheckFanIn(0.0, producer, consumer))
         elif kind == "delay":
-            notes.append(DelayedIo(0.0, producer, consumer, draw(eighths)))
+            notes.append(HoldOutput(0.0, producer, consumer, draw(eighths)))
         elif kind == "cluster":
-            notes.append(FanOutCluster(0.0, producer, (consumer,), (0.0,)))
+            notes.append(KeepChildren(0.0, producer, (consumer,), (0.0,), 0.0, (0.0, 0.0), (0.0, 0.0)))
     return tuple(notes)
