@@ -8,7 +8,10 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.peers import dask_itself, dask_on_ray, distributed_cluster, serverless
+import benchmarks.peers.dask_itself as dask_itself
+import benchmarks.peers.dask_on_ray as dask_on_ray
+import benchmarks.peers.distributed_cluster as distributed_cluster
+import benchmarks.peers.serverless as serverless
 
 SERVERLESS = "serverless"
 

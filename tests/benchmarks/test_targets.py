@@ -60,6 +60,14 @@ def test_added_client_time_leaves_out_dasks_own_part():
     assert added_client_seconds(table, "tree") == pytest.approx(0.002)
 
 
+def test_added_client_time_is_what_the_run_reports_where_it_does():
+    table = Table()
+    numbers = {"materialise": 2.0, "translate": 0.5, "encode": 0.25, "wait": 7.0}
+    table.cell("tree", SERVERLESS).samples.append(Sample(9.0, 3.0, numbers))
+    table.cell("tree", LIMIT).samples.append(Sample(1.0, 1.0, {"tasks": 1000.0}))
+    assert added_client_seconds(table, "tree") == pytest.approx(0.00075)
+
+
 def test_store_calls_are_a_mean_over_bundles():
     table = Table()
     for graph, bundles, calls in (("small", 1.0, 5.0), ("large", 99.0, 100.0)):
