@@ -77,7 +77,8 @@ def own_rows(table: Table) -> Iterator[str]:
     """What the project's own scheduler says about its runs."""
     yield row(SERVERLESS, ["bundles", "calls a bundle", "added a task", "client cpu a task"])
     for graph in table.families:
-        if cell := table.measured(graph, SERVERLESS):
+        cell = table.measured(graph, SERVERLESS)
+        if cell and table.measured(graph, LIMIT):
             counts = [number(cell.number("bundles")), number(calls_per_bundle(cell))]
             times = [added_client_seconds(table, graph), client_cpu(table, graph)]
             shown = [ABSENT if seconds is None else duration(seconds) for seconds in times]

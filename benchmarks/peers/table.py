@@ -49,6 +49,6 @@ def open_peer(name: str, containers: int) -> Iterator[Any]:
     try:
         importlib.import_module(peer.module)
     except ImportError as error:
-        raise PeerMissing(f"{peer.module} is not installed ({error})") from error
+        raise PeerMissing(f"{peer.module} cannot be imported ({error})") from error
     with peer.start(containers) as scheduler:
         yield scheduler
