@@ -24,7 +24,7 @@ from benchmarks.rounds import Effort, measure, warm_up
 from benchmarks.samples import LIMIT, Table
 from benchmarks.targets import TARGETS
 
-FULL = {"repeat": 5, "cell_seconds": 10.0}
+FULL = {"repeat": 5, "cell_seconds": 5.0}
 QUICK = {"repeat": 3, "cell_seconds": 1.0}
 
 

@@ -52,11 +52,11 @@ def take(graph: Graph, seed: int, scheduler: Any, cell: Cell, containers: int) -
     """One turn of one peer (None: the limit); the last result, or the failure in its cell."""
     start = perf_counter()
     result: Any = None
+    gc.collect()
+    settle()
     try:
         for again in range(graph.times):
             collection = graph.build(seed + again)
-            gc.collect()
-            settle()
             result, sample = (
                 timed_limit(collection, containers)
                 if scheduler is None
