@@ -29,5 +29,8 @@ for _, name in ipairs({'meta', 'header', 'spec', 'state', 'edges', 'ready', 'slo
     'suspects'}) do
   redis.call('EXPIRE', key(name), ARGV[3])
 end
+for _, slot in ipairs(redis.call('ZRANGE', key('slotted'), 0, -1)) do
+  redis.call('EXPIRE', key('ready:' .. slot), ARGV[3])
+end
 if over then return {'over', over, redis.call('HGET', KEYS[1], 'error') or ''} end
 return {'ok', tonumber(redis.call('HGET', KEYS[1], 'done')), invitations('sweep:' .. now())}

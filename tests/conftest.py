@@ -1,0 +1,36 @@
+"""What tests of every folder share: one private store, and one client with two containers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from dask_serverless import Serverless
+from dask_serverless.store.connect import open_link
+from dask_serverless.store.embedded import EmbeddedStore
+from dask_serverless.store.link import Link
+
+
+@pytest.fixture(scope="session")
+def store_url() -> Iterator[str]:
+    """A private server for tests that speak to the store themselves."""
+    with EmbeddedStore() as store:
+        yield store.wait_ready()
+
+
+@pytest.fixture
+def link(store_url: str) -> Iterator[Link]:
+    """A connection to a store that is empty before and after."""
+    with open_link(store_url) as link:
+        link.call(("FLUSHALL",))
+        yield link
+        link.call(("FLUSHALL",))
+
+
+@pytest.fixture(scope="session")
+def serverless(store_url: str) -> Iterator[Serverless]:
+    """A client with warm containers; its settings are the defaults."""
+    client = Serverless(containers=2)
+    yield client
+    client.close()

@@ -1,0 +1,104 @@
+"""Small graphs of bundles, each with one task of the same number, as the store gets to see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from dask_serverless.coordination.base import Assignment, Report, Submission
+from dask_serverless.worker.bundle import (
+    BundleSpec,
+    Child,
+    decode,
+    encode,
+    pack_children,
+    pack_releases,
+)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """``inputs[b]`` are the bundles that b waits for; ``slots[b]`` is its slot, -1 for none."""
+
+    inputs: Sequence[Sequence[int]]
+    slots: Sequence[int] = ()
+    specs: list[BundleSpec] = field(init=False)
+
+    def __post_init__(self) -> None:
+        firsts, position = [], 0
+        for inputs in self.inputs:
+            firsts.append(position)
+            position += -(-len(inputs) // 8)
+        specs = [self._spec(bundle, firsts) for bundle in range(len(self.inputs))]
+        object.__setattr__(self, "specs", specs)
+
+    def slot(self, bundle: int) -> int:
+        return self.slots[bundle] if self.slots else -1
+
+    def uses(self, bundle: int) -> int:
+        return sum(bundle in inputs for inputs in self.inputs)
+
+    def _spec(self, bundle: int, firsts: Sequence[int]) -> BundleSpec:
+        children = [
+            Child(
+                child,
+                self.slot(child),
+                firsts[child],
+                len(inputs),
+                [8 * firsts[child] + inputs.index(bundle)],
+            )
+            for child, inputs in enumerate(self.inputs)
+            if bundle in inputs
+        ]
+        return BundleSpec(
+            slot=self.slot(bundle),
+            inputs=tuple(self.inputs[bundle]),
+            program=[],
+            constants={},
+            packed={},
+            hoisted={},
+            stored=(bundle,),
+            wanted=(),
+            children=pack_children(children),
+            releases=pack_releases([(task, self.uses(task)) for task in self.inputs[bundle]]),
+        )
+
+    def submission(
+        self,
+        *,
+        epoch: str = "epoch",
+        containers: int = 2,
+        lease_ms: int = 60_000,
+        attempts: int = 3,
+        blobs: Sequence[bytes] = (),
+    ) -> Submission:
+        roots = [(b, self.slot(b)) for b, inputs in enumerate(self.inputs) if not inputs]
+        return Submission(
+            epoch=epoch,
+            bundles=len(self.inputs),
+            containers=containers,
+            lease_ms=lease_ms,
+            attempts=attempts,
+            header=b"header",
+            specs=[encode(spec) for spec in self.specs],
+            blobs=list(blobs),
+            ready=roots,
+        )
+
+    def report(
+        self, bundle: int, claim: str, reference: bytes = b"", deleted: Sequence[bytes] = ()
+    ) -> Report:
+        spec = self.specs[bundle]
+        output = reference or f"i{bundle}".encode()
+        return Report(
+            bundle, claim, [bundle, output], spec.children, spec.releases, b"event", list(deleted)
+        )
+
+
+def names(assignment: Assignment | None) -> int | None:
+    """The bundle assigned, once its spec has proved to be that bundle's."""
+    if assignment is None:
+        return None
+    if assignment.spec:
+        assert decode(assignment.spec).stored == (assignment.bundle,)
+    return assignment.bundle

@@ -1,0 +1,496 @@
+"""The contract of coordination, over the memory twin and over a real server."""
+
+from __future__ import annotations
+
+import msgpack
+import pytest
+from awaiting import eventually
+from bundle_graphs import Graph, names
+
+from dask_serverless.coordination.base import FENCED, LOST, OK, OVER
+from dask_serverless.coordination.redis import RedisCoordination
+
+CHAIN = Graph([[], [0], [1]])
+FORK = Graph([[], [0], [0]])
+JOIN = Graph([[], [], [], [0, 1, 2]])
+
+
+def begun(coordination, graph, **options):
+    run = coordination()
+    run.submit(graph.submission(**options))
+    return run
+
+
+def test_a_claim_gives_a_ready_bundle_with_its_spec_and_the_header(coordination):
+    run = begun(coordination, JOIN)
+    answer = run.claim("c1", "k1", invited=True, header=True)
+    assert (answer.status, names(answer.assignment), answer.header) == (OK, 0, b"header")
+
+
+def test_the_same_claim_asked_twice_gets_the_same_answer(coordination):
+    run = begun(coordination, JOIN)
+    first = run.claim("c1", "k1")
+    again = run.claim("c1", "k1")
+    assert again.assignment == first.assignment
+    assert names(run.claim("c2", "k2").assignment) == 1
+
+
+def test_nothing_ready_is_an_answer_without_a_bundle(coordination):
+    run = begun(coordination, CHAIN)
+    run.claim("c1", "k1")
+    answer = run.claim("c2", "k2")
+    assert (answer.status, answer.assignment) == (OK, None)
+
+
+def test_the_caller_goes_on_with_the_child_it_made_ready_and_its_inputs(coordination):
+    run = begun(coordination, CHAIN)
+    run.claim("c1", "k1")
+    answer = run.publish("c1", CHAIN.report(0, "k1", b"ihello"), "k2")
+    assert names(answer.assignment) == 1
+    assert answer.assignment.inputs == [b"ihello"]
+
+
+def test_other_children_are_invited_for_once(coordination):
+    run = begun(coordination, FORK, containers=3)
+    run.claim("c1", "k1")
+    answer = run.publish("c1", FORK.report(0, "k1"), "k2")
+    assert names(answer.assignment) == 1
+    assert answer.invitations == [""]
+    assert run.sweep((), 60).invitations == []  # asked for a moment ago
+    assert names(run.claim("c2", "k3", invited=True).assignment) == 2
+
+
+def test_an_invitation_that_nobody_answers_is_asked_for_again(coordination):
+    run = begun(coordination, FORK, containers=3)
+    run.claim("c1", "k1")
+    assert run.publish("c1", FORK.report(0, "k1"), "k2").invitations == [""]
+    assert eventually(lambda: run.sweep((), 60).invitations) == [""]
+
+
+def test_no_more_containers_are_invited_than_the_run_may_have(coordination):
+    wide = Graph([[], *([[0]] * 5)])
+    run = begun(coordination, wide, containers=3)
+    run.claim("c1", "k1")
+    answer = run.publish("c1", wide.report(0, "k1"), "k2")
+    assert answer.invitations == ["", ""]  # c1 itself works on
+
+
+def test_the_last_of_several_inputs_makes_a_bundle_ready(coordination):
+    run = begun(coordination, JOIN)
+    for number in range(3):
+        run.claim(f"c{number}", f"k{number}")
+    for number in (2, 0):
+        assert run.publish(f"c{number}", JOIN.report(number, f"k{number}"), "").assignment is None
+        assert run.claim("other", f"early{number}").assignment is None
+    answer = run.publish("c1", JOIN.report(1, "k1"), "next")
+    assert names(answer.assignment) == 3
+    assert answer.assignment.inputs == [b"i0", b"i1", b"i2"]
+
+
+def test_a_repeated_publish_counts_once(coordination):
+    run = begun(coordination, JOIN, containers=3)
+    for number in range(3):
+        run.claim(f"c{number}", f"k{number}")
+    for _ in range(3):
+        answer = run.publish("c0", JOIN.report(0, "k0"), "")
+        assert (answer.status, answer.assignment) == (OK, None)
+    assert run.sweep((), 60).done == 1
+    assert len(run.news("0-0", 0).events) == 1
+
+
+def test_more_than_eight_inputs_span_several_bytes_and_leave_neighbours_alone(coordination):
+    wide = Graph([*([[]] * 17), list(range(17)), list(range(9))])
+    run = begun(coordination, wide, containers=20)
+    made_ready = {}
+    for number in range(17):
+        assert names(run.claim(f"c{number}", f"k{number}").assignment) == number
+    for number in range(17):
+        following = f"f{number}" if number in (8, 16) else ""
+        answer = run.publish(f"c{number}", wide.report(number, f"k{number}"), following)
+        made_ready[number] = names(answer.assignment)
+    assert {n: child for n, child in made_ready.items() if child} == {8: 18, 16: 17}
+
+
+def test_a_publish_repeated_after_a_lost_reply_gives_the_same_following_bundle(coordination):
+    run = begun(coordination, CHAIN)
+    run.claim("c1", "k1")
+    first = run.publish("c1", CHAIN.report(0, "k1", b"ihello"), "k2")
+    again = run.publish("c1", CHAIN.report(0, "k1", b"ihello"), "k2")
+    assert again.assignment == first.assignment
+
+
+def test_the_very_last_publish_may_be_repeated_too(coordination):
+    one = Graph([[]])
+    run = begun(coordination, one)
+    run.claim("c1", "k1")
+    assert run.publish("c1", one.report(0, "k1"), "k2").status == OK
+    again = run.publish("c1", one.report(0, "k1"), "k2")
+    assert (again.status, again.assignment) == (OK, None)  # OVER would have its blobs discarded
+    assert len(run.news("0-0", 0).events) == 1
+    assert run.outputs([0]) == [b"i0"]
+
+
+def test_a_publish_repeated_after_the_run_failed_keeps_what_was_announced(coordination):
+    run = begun(coordination, FORK)
+    run.claim("c1", "k1")
+    run.publish("c1", FORK.report(0, "k1"), "")
+    run.claim("c2", "k2")
+    run.fail("c2", 1, "k2", b"error")
+    again = run.publish("c1", FORK.report(0, "k1"), "k3")
+    assert (again.status, again.assignment) == (OK, None)
+
+
+def test_a_finished_run_says_so_to_whoever_asks(coordination):
+    one = Graph([[]])
+    run = begun(coordination, one)
+    run.claim("c1", "k1")
+    run.publish("c1", one.report(0, "k1"), "k2")
+    answer = run.claim("c2", "k3", invited=True)
+    assert (answer.status, answer.why) == (OVER, "done")
+    assert run.sweep((), 60).status == OVER
+
+
+def test_a_lost_container_gives_its_bundle_back_and_is_fenced(coordination):
+    run = begun(coordination, CHAIN)
+    run.claim("c1", "k1")
+    condition = run.sweep([("c1", "killed")], 60)
+    assert condition.invitations == [""]
+    assert names(run.claim("c2", "k2", invited=True).assignment) == 0
+    assert run.renew("c1", 0, "k1").status == FENCED
+    assert run.fail("c1", 0, "k1", b"error").status == FENCED
+    assert run.publish("c1", CHAIN.report(0, "k1", b"iwrong"), "k9").status == FENCED
+    assert run.publish("c2", CHAIN.report(0, "k2", b"iright"), "").status == OK
+    assert run.publish("c1", CHAIN.report(0, "k1", b"iwrong"), "k9").status == FENCED
+    assert run.outputs([0]) == [b"iright"]
+
+
+def test_a_lost_container_that_held_nothing_changes_nothing(coordination):
+    run = begun(coordination, CHAIN)
+    run.claim("c1", "k1")
+    run.sweep([("stranger", "killed")], 60)
+    assert run.renew("c1", 0, "k1").status == OK
+
+
+def test_a_lease_that_ran_out_is_swept(coordination):
+    run = begun(coordination, CHAIN, lease_ms=20)
+    run.claim("c1", "k1")
+    assert eventually(lambda: run.sweep((), 60).invitations) == [""]
+    assert names(run.claim("c2", "k2", invited=True).assignment) == 0
+    assert run.renew("c1", 0, "k1").status == FENCED
+
+
+def test_a_lease_that_ran_out_can_not_be_renewed_nor_fail_the_run(coordination):
+    run = begun(coordination, CHAIN, lease_ms=1)
+    run.claim("c1", "k1")
+    eventually(lambda: run.renew("c1", 0, "k1").status == FENCED)
+    assert run.fail("c1", 0, "k1", b"error").status == FENCED
+
+
+def test_a_late_publish_counts_while_nobody_else_has_the_bundle(coordination):
+    run = begun(coordination, CHAIN, lease_ms=1)
+    run.claim("c1", "k1")
+    eventually(lambda: run.renew("c1", 0, "k1").status == FENCED)
+    assert run.publish("c1", CHAIN.report(0, "k1"), "").status == OK
+
+
+def test_a_renewed_lease_lasts(coordination):
+    run = begun(coordination, CHAIN, lease_ms=400)
+    run.claim("c1", "k1")
+    for _ in range(5):
+        assert run.renew("c1", 0, "k1").status == OK
+        assert run.sweep((), 60).invitations == []
+
+
+def test_a_bundle_that_outlived_its_lease_gets_a_longer_one(coordination):
+    """Else a bundle that needs longer than a lease, on a busy machine, would never get through."""
+    run = begun(coordination, CHAIN, lease_ms=300, attempts=9)
+    run.claim("c1", "k1")
+    for number in range(2, 6):
+        run.sweep([(f"c{number - 1}", "killed")], 60)
+        assert names(run.claim(f"c{number}", f"k{number}").assignment) == 0
+    eventually(lambda: run.renew("c5", 0, "none").status == FENCED)
+    assert run.renew("c5", 0, "k5").status == OK  # 4.8 s
+
+
+def test_a_bundle_whose_containers_get_lost_again_and_again_fails_the_run(coordination):
+    run = begun(coordination, CHAIN, attempts=2)
+    for number in range(2):
+        assert names(run.claim(f"c{number}", f"k{number}").assignment) == 0
+        condition = run.sweep([(f"c{number}", "killed by test")], 60)
+    assert (condition.status, condition.why) == (OVER, "failed")
+    assert msgpack.unpackb(condition.error) == ["lost", 0, 2, "killed by test"]
+    event = run.news("0-0", 0).events[-1]
+    assert (event.failed, event.payload) == (True, condition.error)
+    assert run.claim("c9", "k9").status == OVER
+
+
+def test_a_failure_ends_the_run_for_everybody(coordination):
+    run = begun(coordination, JOIN)
+    run.claim("c1", "k1")
+    run.claim("c2", "k2")
+    assert run.fail("c1", 0, "k1", b"error").status == OK
+    assert run.renew("c2", 1, "k2").status == OVER
+    answer = run.publish("c2", JOIN.report(1, "k2"), "k3")
+    assert (answer.status, answer.why) == (OVER, "failed")
+    assert run.sweep((), 60).error == b"error"
+    assert [e.failed for e in run.news("0-0", 0).events] == [True]
+
+
+def test_cancel_ends_the_run_for_everybody(coordination):
+    run = begun(coordination, JOIN)
+    run.claim("c1", "k1")
+    run.cancel("cancelled")
+    assert run.publish("c1", JOIN.report(0, "k1"), "k2").why == "cancelled"
+    assert run.claim("c2", "k3").why == "cancelled"
+    assert run.sweep((), 60).why == "cancelled"
+
+
+def test_the_first_reason_to_end_stays(coordination):
+    run = begun(coordination, JOIN)
+    run.claim("c1", "k1")
+    run.fail("c1", 0, "k1", b"error")
+    run.cancel("cancelled")
+    assert run.sweep((), 60).why == "failed"
+
+
+# Slots
+
+
+def test_a_container_prefers_the_slot_it_has(coordination):
+    graph = Graph([[], [], [], [], []], slots=[0, 1, 0, 1, -1])
+    run = begun(coordination, graph)
+    assert names(run.claim("c1", "k1").assignment) == 4  # nobody's slots come last
+    assert names(run.publish("c1", graph.report(4, "k1"), "k2").assignment) == 0
+    assert names(run.claim("c2", "k3").assignment) == 1
+    assert names(run.publish("c1", graph.report(0, "k2"), "k4").assignment) == 2
+    assert names(run.publish("c2", graph.report(1, "k3"), "k5").assignment) == 3
+
+
+def test_a_slot_whose_owner_is_idle_stays_its_own_and_is_invited_for(coordination):
+    graph = Graph([[], [], [0]], slots=[0, -1, 0])
+    run = begun(coordination, graph, containers=3)
+    assert names(run.claim("c2", "k2", invited=True).assignment) == 1
+    assert names(run.claim("c1", "k1", invited=True).assignment) == 0
+    answer = run.publish("c1", graph.report(0, "k1"), "")  # c1 goes idle
+    assert answer.invitations == ["0 c1"]
+    assert run.claim("c3", "k3").assignment is None  # not its own, not invited for it
+    assert names(run.claim("c1", "k4", slot=0, invited=True).assignment) == 2
+
+
+def test_whoever_was_invited_for_a_slot_may_take_it_over(coordination):
+    graph = Graph([[], [0]], slots=[0, 0])
+    run = begun(coordination, graph)
+    run.claim("c1", "k1")
+    run.publish("c1", graph.report(0, "k1"), "")
+    assert names(run.claim("c2", "k2", slot=0, invited=True).assignment) == 1
+
+
+def test_a_slot_whose_owner_is_busy_with_another_one_is_adopted(coordination):
+    graph = Graph([[], [], [0], [1]], slots=[0, 1, 0, 1])
+    run = begun(coordination, graph, containers=3)
+    assert names(run.claim("c1", "k1").assignment) == 0
+    assert names(run.claim("c2", "k2").assignment) == 1
+    run.sweep([("c2", "killed")], 60)
+    run.publish("c1", graph.report(0, "k1"), "")  # c1 keeps slot 0, bundle 2 waits there
+    assert names(run.claim("c1", "k3", slot=1).assignment) == 2  # its own slot comes first
+    assert names(run.claim("c3", "k4").assignment) == 1  # and c3 takes over slot 1
+    answer = run.publish("c1", graph.report(2, "k3"), "k5")
+    assert answer.assignment is None  # slot 1 has an owner, who is serving it
+    assert names(run.publish("c3", graph.report(1, "k4"), "k6").assignment) == 3
+
+
+def test_the_slots_of_a_lost_container_are_free(coordination):
+    graph = Graph([[], [0]], slots=[0, 0])
+    run = begun(coordination, graph)
+    run.claim("c1", "k1")
+    run.publish("c1", graph.report(0, "k1"), "")
+    condition = run.sweep([("c1", "killed")], 60)
+    assert condition.invitations == []  # for c1, a moment ago
+    assert names(run.claim("c2", "k2").assignment) == 1
+
+
+def test_a_bundle_put_back_returns_to_its_slot(coordination):
+    graph = Graph([[], []], slots=[3, 5])
+    run = begun(coordination, graph)
+    assert names(run.claim("c1", "k1").assignment) == 0
+    assert names(run.claim("c2", "k2").assignment) == 1
+    run.sweep([("c1", "killed")], 60)
+    assert names(run.publish("c2", graph.report(1, "k2"), "k3").assignment) == 0
+
+
+# Looking ahead
+
+
+def test_what_comes_next_is_told_to_those_who_fetch_ahead(coordination):
+    run = begun(coordination, JOIN)
+    answer = run.claim("c1", "k1", ahead="-")
+    assert names(answer.upcoming) == 1
+    assert run.claim("c2", "k2").upcoming is None
+    answer = run.publish("c1", JOIN.report(0, "k1"), "k3", ahead="2")
+    assert (names(answer.assignment), answer.assignment.spec) == (2, b"")  # it has that one
+
+
+# Releases
+
+
+def test_an_output_is_released_after_its_last_use(coordination):
+    run = begun(coordination, FORK)
+    run.claim("c1", "k1")
+    run.publish("c1", FORK.report(0, "k1", b"rsomewhere"), "k2")
+    run.claim("c2", "k3")
+    assert run.publish("c1", FORK.report(1, "k2"), "").released == []
+    assert run.outputs([0]) == [b"rsomewhere"]
+    assert run.publish("c2", FORK.report(2, "k3"), "").released == [b"rsomewhere"]
+    assert run.outputs([0]) == [None]
+
+
+def test_inline_outputs_are_released_without_a_word(coordination):
+    run = begun(coordination, CHAIN)
+    run.claim("c1", "k1")
+    run.publish("c1", CHAIN.report(0, "k1"), "k2")
+    assert run.publish("c1", CHAIN.report(1, "k2"), "k3").released == []
+    assert run.outputs([0, 1]) == [None, b"i1"]
+
+
+def test_close_tells_what_is_to_be_deleted_elsewhere(coordination):
+    run = begun(coordination, CHAIN, blobs=[b"fconstant"])
+    run.claim("c1", "k1")
+    run.sweep([("c1", "killed")], 60)
+    run.claim("c2", "k2")
+    run.publish("c2", CHAIN.report(0, "k2", b"rfirst"), "k3")
+    run.publish("c2", CHAIN.report(1, "k3", b"rsecond"), "k4")
+    remains = run.close()
+    assert sorted(remains.references) == [b"fconstant", b"rfirst", b"rsecond"]
+    assert sorted(remains.claims) == ["k1", "k4"]  # lost, and still running
+
+
+def test_what_a_container_deleted_is_not_told_again(coordination):
+    run = begun(coordination, CHAIN)
+    run.claim("c1", "k1")
+    run.publish("c1", CHAIN.report(0, "k1", b"rfirst"), "k2")
+    released = run.publish("c1", CHAIN.report(1, "k2"), "k3").released
+    run.publish("c1", CHAIN.report(2, "k3", deleted=released), "")
+    assert run.close().references == []
+
+
+# Epochs, news, close
+
+
+def test_another_epoch_of_the_same_run_is_lost(coordination):
+    begun(coordination, CHAIN)
+    other = coordination(epoch="another")
+    assert other.claim("c", "k").status == LOST
+    assert other.publish("c", CHAIN.report(0, "k"), "").status == LOST
+    assert other.renew("c", 0, "k").status == LOST
+    assert other.fail("c", 0, "k", b"").status == LOST
+    assert other.sweep((), 60).status == LOST
+    assert other.close().references == ()
+    assert names(coordination().claim("c", "k").assignment) == 0
+
+
+def test_runs_do_not_see_each_other(coordination):
+    begun(coordination, CHAIN)
+    other = coordination(run="other")
+    assert other.claim("c", "k").status == LOST
+    other.submit(JOIN.submission())
+    other.cancel("cancelled")
+    assert coordination().claim("c", "k").status == OK
+
+
+def test_a_closed_run_is_lost(coordination):
+    run = begun(coordination, CHAIN)
+    run.claim("c1", "k1")
+    run.close()
+    assert run.publish("c1", CHAIN.report(0, "k1"), "k2").status == LOST
+    assert run.sweep((), 60).status == LOST
+    assert run.outputs([0]) == [None]
+
+
+def test_news_go_on_where_the_reader_stopped(coordination):
+    run = begun(coordination, CHAIN)
+    run.claim("c1", "k1")
+    assert not run.news("0-0", 0).events
+    run.publish("c1", CHAIN.report(0, "k1"), "k2")
+    news = run.news("0-0", 0)
+    assert len(news.events) == 1
+    run.publish("c1", CHAIN.report(1, "k2"), "k3")
+    assert len(run.news(news.last, 0).events) == 1
+    assert len(run.news("0-0", 0).events) == 2
+
+
+def test_a_submission_sent_twice_is_one(coordination):
+    """A reply got lost and the link sent everything again, while a container was quick."""
+    run = coordination()
+    submission = CHAIN.submission()
+    run.submit(submission)
+    run.submit(submission)
+    assert names(run.claim("c1", "k1").assignment) == 0
+    assert run.claim("c2", "k2").assignment is None
+
+
+# The store's side
+
+
+@pytest.fixture
+def on_redis(link, store_url):
+    return RedisCoordination(link, "run", "epoch")
+
+
+def test_close_leaves_no_key(on_redis, link):
+    graph = Graph([[], [], [0, 1], [0], [2, 3]], slots=[0, 1, -1, 7, 7])
+    on_redis.submit(graph.submission(blobs=[b"fconstant"]))
+    on_redis.claim("c1", "k1", invited=True, header=True)
+    on_redis.claim("c2", "k2")
+    on_redis.sweep([("c2", "killed")], 60)
+    on_redis.publish("c1", graph.report(0, "k1", b"rsomewhere"), "k3")
+    on_redis.close()
+    assert link.call(("KEYS", "*")) == [[]]
+
+
+def test_every_key_of_a_swept_run_goes_by_itself_when_its_client_does_not_come_back(
+    on_redis, link
+):
+    graph = Graph([[], [], [0, 1], [0], [2, 3]], slots=[0, 1, -1, 7, 7])
+    on_redis.submit(graph.submission(blobs=[b"fconstant"]))
+    on_redis.claim("c1", "k1", invited=True, header=True)
+    on_redis.claim("c2", "k2")
+    on_redis.publish("c1", graph.report(0, "k1", b"rsomewhere"), "")
+    on_redis.sweep((), 60)
+    forever = [k for k in link.call(("KEYS", "*"))[0] if link.call(("TTL", k))[0] < 0]
+    assert forever == []
+
+
+def test_a_flushed_store_has_lost_the_run(on_redis, link):
+    on_redis.submit(CHAIN.submission())
+    on_redis.claim("c1", "k1")
+    link.call(("FLUSHALL",))
+    assert on_redis.publish("c1", CHAIN.report(0, "k1"), "k2").status == LOST
+    assert on_redis.sweep((), 60).status == LOST
+
+
+def test_scripts_come_back_after_they_were_flushed(on_redis, link):
+    on_redis.submit(CHAIN.submission())
+    on_redis.claim("c1", "k1")
+    link.call(("SCRIPT", "FLUSH"))
+    assert names(on_redis.publish("c1", CHAIN.report(0, "k1"), "k2").assignment) == 1
+
+
+def test_a_blob_that_the_store_refused_is_not_announced(on_redis, link):
+    """A full store refuses the blob, but not the publish behind it in the same pipeline."""
+    on_redis.submit(CHAIN.submission())
+    on_redis.claim("c1", "k1")
+    link.call(("SET", "list", "x"))
+    refused = [("SET", "ds:blob:x:0", "value", "NX", "XX")]
+    with pytest.raises(Exception, match="ERR|syntax"):
+        on_redis.publish("c1", CHAIN.report(0, "k1", b"r1 ds:blob:x"), "k2", refused)
+    assert on_redis.sweep((), 60).done == 0
+
+
+def test_all_keys_of_a_run_share_a_hash_slot(on_redis, link):
+    graph = Graph([[], [0], [0]], slots=[0, 1, -1])
+    on_redis.submit(graph.submission())
+    on_redis.claim("c1", "k1")
+    on_redis.publish("c1", graph.report(0, "k1"), "")
+    keys = link.call(("KEYS", "*"))[0]
+    assert len(keys) > 5
+    assert all(key.startswith(b"ds:{run}:") for key in keys)
