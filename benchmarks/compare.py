@@ -24,14 +24,14 @@ from benchmarks.rounds import Effort, measure, warm_up
 from benchmarks.samples import LIMIT, Table
 from benchmarks.targets import TARGETS
 
-FULL = {"repeat": 5, "cell_seconds": 10.0}
+FULL = {"repeat": 5, "cell_seconds": 5.0}
 QUICK = {"repeat": 3, "cell_seconds": 1.0}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     names = [*GRAPHS, FRESH]
-    parser.add_argument("--quick", action="store_true", help="fewer repeats, some two minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer repeats, two to three minutes")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write all samples there")
     parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=", ".join(names))
     parser.add_argument("--peers", nargs="+", choices=PEERS, metavar="NAME", help=", ".join(PEERS))

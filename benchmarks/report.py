@@ -75,17 +75,24 @@ def limit_rows(table: Table) -> Iterator[str]:
 
 def own_rows(table: Table) -> Iterator[str]:
     """What the project's own scheduler says about its runs."""
-    yield row(SERVERLESS, ["bundles", "calls a bundle", "client µs a task", "phases"])
+    yield row(SERVERLESS, ["bundles", "calls a bundle", "added a task", "client cpu a task"])
     for graph in table.families:
-        if cell := table.measured(graph, SERVERLESS):
-            added = added_client_seconds(table, graph)
-            microseconds = None if added is None else added * 1e6
-            values = [cell.number("bundles"), calls_per_bundle(cell), microseconds]
-            yield row(graph, [number(value) for value in values]) + "  " + phases(cell)
+        cell = table.measured(graph, SERVERLESS)
+        if cell and table.measured(graph, LIMIT):
+            counts = [number(cell.number("bundles")), number(calls_per_bundle(cell))]
+            times = [added_client_seconds(table, graph), client_cpu(table, graph)]
+            shown = [ABSENT if seconds is None else duration(seconds) for seconds in times]
+            yield row(graph, [*counts, *shown]) + "  " + phases(cell)
+
+
+def client_cpu(table: Table, graph: str) -> float | None:
+    """All processor time of the client's process for a task, Dask's own part included."""
+    own, limit = table.measured(graph, SERVERLESS), table.measured(graph, LIMIT)
+    return own.client_seconds / (limit.number("tasks") or 1) if own and limit else None
 
 
 def phases(cell: Cell) -> str:
-    names = ("translate", "plan", "encode", "wait", "collect")
+    names = ("materialise", "translate", "plan", "encode", "submit", "wait", "collect")
     found = {name: seconds for name in names if (seconds := cell.number(name)) is not None}
     return " · ".join(f"{name} {duration(seconds)}" for name, seconds in found.items())
 

@@ -50,13 +50,13 @@ def timed_limit(collection: Any, containers: int) -> tuple[Any, Sample]:
 
 def take(graph: Graph, seed: int, scheduler: Any, cell: Cell, containers: int) -> Any:
     """One turn of one peer (None: the limit); the last result, or the failure in its cell."""
-    start = perf_counter()
     result: Any = None
+    gc.collect()
+    settle()
+    start = perf_counter()
     try:
         for again in range(graph.times):
             collection = graph.build(seed + again)
-            gc.collect()
-            settle()
             result, sample = (
                 timed_limit(collection, containers)
                 if scheduler is None

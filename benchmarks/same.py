@@ -16,10 +16,14 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, pd.DataFrame | pd.Series):
         return same_frames(one, other)
     if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
+        return type(one) is type(other) and len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, Mapping):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+        if not isinstance(other, Mapping) or one.keys() != other.keys():
+            return False
+        return all(same(one[key], other[key]) for key in one)
     if isinstance(one, np.ndarray | np.generic | float):
+        if not isinstance(other, np.ndarray | np.generic | float | int):
+            return False
         return np.shape(one) == np.shape(other) and np.allclose(one, other, rtol=TOLERANCE)
     return bool(one == other)
 

@@ -18,6 +18,7 @@ from dask_serverless.translate import Translation, function_name
 from dask_serverless.worker.bundle import (
     BundleSpec,
     Child,
+    Step,
     encode,
     pack_children,
     pack_releases,
@@ -61,20 +62,20 @@ def bundle_specs(
     translation: Translation, plan: Plan, bundles: Bundles, constants: Constants
 ) -> Iterator[BundleSpec]:
     """The specs, bundle by bundle; all arrays become lists once, since items of lists are cheap."""
-    steps, constants_of = translation.steps, translation.constants_of
+    constants_of = translation.constants_of
     tasks, offsets = bundles.tasks.tolist(), bundles.task_offsets.tolist()
     edges = Edges(translation, plan, bundles)
     stored, wanted = bundles.stored.tolist(), translation.dag.wanted.tolist()
     slots = plan.slots.tolist()
     for bundle, slot in enumerate(slots):
         mine = tasks[offsets[bundle] : offsets[bundle + 1]]
-        names = set(chain.from_iterable([constants_of[task] for task in mine]))
+        names = set(chain.from_iterable([constants_of[t] for t in mine if t in constants_of]))
         plain, packed, hoisted = constants.of(names)
         inputs = edges.inputs(bundle)
         yield BundleSpec(
             slot=slot,
             inputs=tuple(inputs),
-            program=list(chain.from_iterable([steps[task] for task in mine])),
+            program=program(translation, mine),
             constants=plain,
             packed=packed,
             hoisted=hoisted,
@@ -83,6 +84,13 @@ def bundle_specs(
             children=pack_children(edges.children(bundle)),
             releases=pack_releases([(t, edges.uses[t]) for t in inputs if not wanted[t]]),
         )
+
+
+def program(translation: Translation, tasks: list[int]) -> list[Step]:
+    steps, first = translation.steps, translation.first_steps
+    if first is None:
+        return [steps[task] for task in tasks]
+    return [step for task in tasks for step in steps[first[task] : first[task + 1]]]
 
 
 class Edges:
@@ -128,29 +136,35 @@ class Constants:
     translation: Translation
     blobs: Blobs
     run: str
-    plain: dict[int, Any] = field(default_factory=dict)
+    plain: set[int] = field(default_factory=set)
     packed: dict[int, bytes] = field(default_factory=dict)
     hoisted: dict[int, bytes] = field(default_factory=dict)
     by_content: dict[bytes, bytes] = field(default_factory=dict)
     commands: list[Command] = field(default_factory=list)
 
     def of(self, names: set[int]) -> tuple[dict[int, Any], dict[int, bytes], dict[int, bytes]]:
-        plain, packed, hoisted = {}, {}, {}
+        plain: dict[int, Any] = {}
+        packed: dict[int, bytes] = {}
+        hoisted: dict[int, bytes] = {}
+        values = self.translation.constants
         for name in names:
+            value = values[name]
+            if type(value) in SCALARS:  # most are
+                plain[name] = value
+                continue
             if name not in self.plain and name not in self.packed and name not in self.hoisted:
-                self.sort(name)
+                self.sort(name, value)
             if name in self.plain:
-                plain[name] = self.plain[name]
+                plain[name] = value
             elif name in self.packed:
                 packed[name] = self.packed[name]
             else:
                 hoisted[name] = self.hoisted[name]
         return plain, packed, hoisted
 
-    def sort(self, name: int) -> None:
-        value = self.translation.constants[name]
+    def sort(self, name: int, value: Any) -> None:
         if is_plain(value):
-            self.plain[name] = value
+            self.plain.add(name)
             return
         try:
             frames = pack(value)
@@ -194,7 +208,7 @@ class Constants:
     def whose(self, name: int) -> Any:
         """The key of the first task that uses a constant."""
         labels = self.translation.dag.labels
-        for task, names in enumerate(self.translation.constants_of):
+        for task, names in self.translation.constants_of.items():
             if name in names:
                 return labels[task]
         return None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import difflib
 import os
 import threading
+import warnings
 import weakref
 from collections import deque
 from collections.abc import Iterator
@@ -29,7 +31,7 @@ from dask_serverless.store.connect import open_link
 from dask_serverless.store.embedded import EmbeddedStore
 from dask_serverless.store.link import Link
 from planners.plan import Planner
-from dask_serverless.tmpreg import find_planner
+from planners.registry import CheckedPlanner, planner_named
 
 # What Dask's own schedulers take: callers pass these to whatever scheduler there is.
 UNDERSTOOD = {
@@ -107,7 +109,7 @@ class Serverless:
     def __init__(self, **settings: Any) -> None:
         self._keywords = settings
         self.settings = Settings.gather(**settings)
-        self.planner: Planner = find_planner(self.settings.planner)
+        self.planner: Planner = make_planner(self.settings.planner)
         self.last_run: RunReport | None = None
         self._lock = threading.RLock()
         self._engine: Engine | None = None
@@ -206,7 +208,7 @@ class Lazy(Serverless):
         with self._lock:
             if self._engine is None:
                 self.settings = Settings.gather()
-                self.planner = find_planner(self.settings.planner)
+                self.planner = make_planner(self.settings.planner)
             return super()._ready()
 
     def __repr__(self) -> str:
@@ -219,12 +221,30 @@ def nested() -> Any:
 
 
 def check_options(options: dict[str, Any]) -> None:
+    """Refuse what was probably mistyped, and warn of what means nothing here.
+
+    Dask itself passes on whatever keywords its optimizations were called with, so a keyword that
+    nobody knows must not fail.
+    """
     for name in options:
-        if name not in UNDERSTOOD:
+        if name in UNDERSTOOD:
+            continue
+        if difflib.get_close_matches(name, UNDERSTOOD, 1, 0.8):
             raise TypeError(
                 f"This scheduler has no keyword {name!r}{suggestion(name, UNDERSTOOD)} "
                 "Settings go to Serverless(...)."
             )
+        warnings.warn(
+            f"The keyword {name!r} means nothing to this scheduler and is ignored; "
+            "settings go to Serverless(...).",
+            stacklevel=3,
+        )
+
+
+def make_planner(planner: Any) -> Planner:
+    if isinstance(planner, str):
+        return planner_named(planner)
+    return CheckedPlanner(planner, getattr(planner, "name", type(planner).__name__))
 
 
 def make_backend(settings: Settings, folders: list[str]) -> Backend:

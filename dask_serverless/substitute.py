@@ -29,6 +29,10 @@ def special_functions() -> dict[tuple[str, str], str]:
     }
 
 
+def func_name(func: Any) -> tuple[str, str]:
+    return getattr(func, "__module__", None) or "", getattr(func, "__qualname__", None) or ""
+
+
 def same(value: Any) -> Any:
     return value
 
@@ -83,6 +87,7 @@ def _names_partd(key: Any) -> bool:
 
 
 def _by_tasks(graph: dict[Any, Any], store: Any) -> None:
+    _unfuse(graph, store)
     splits: list[Any] = []
     collects: list[tuple[Any, Task]] = []
     for key, value in graph.items():
@@ -103,6 +108,16 @@ def _by_tasks(graph: dict[Any, Any], store: Any) -> None:
             pieces.append(TaskRef(name))
         graph[key] = _join(key, node, pieces, store)
     del graph[store]
+
+
+def _unfuse(graph: dict[Any, Any], store: Any) -> None:
+    """Take fused tasks that use the store apart: a chain of one partition is fused as a whole."""
+    for key, node in list(graph.items()):
+        fused = isinstance(node, Task) and func_name(node.func) == SUBGRAPH
+        if fused and store in node.dependencies:
+            inner, outkey, *_ = node.args
+            graph.update({k: part for k, part in inner.items() if k != outkey})
+            graph[key] = inner[outkey]
 
 
 def _legacy(key: Any, value: Any, store: Any, graph: Mapping[Any, Any]) -> Any:

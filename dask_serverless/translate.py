@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from dask._task_spec import (
 
 from dask_serverless import substitute
 from dask_serverless.errors import GraphError, MissingKey
+from dask_serverless.substitute import func_name
 from planners.dag import Dag
 
 # A step is (out, function, arguments, keywords): call functions[function] with the values named by
@@ -35,9 +36,11 @@ class Translation:
 
     graph: Mapping[Any, Any]  # materialised, for Dask's callbacks
     dag: Dag
-    steps: list[tuple[Step, ...]]  # task → its steps
+    steps: list[Step]  # all of them; a task's last one bears its name
+    first_steps: list[int] | None  # task → where its steps begin, and where the last one's end;
+    # None: each task has just one
     constants: dict[int, Any]
-    constants_of: list[tuple[int, ...]]  # task → the constants it uses
+    constants_of: dict[int, Sequence[int]]  # task → the constants it uses, if any
     functions: list[Callable[..., Any]]
     keys: Any  # as asked for: a key, or lists of keys nested at any depth
     recipes: dict[Any, Recipe]  # key → how the client comes by its value
@@ -137,13 +140,14 @@ class _Translator:
     def __init__(self, graph: Mapping[Any, Any]) -> None:
         self.graph = graph
         self.names: dict[Any, int] = {}  # key → the name of its value
-        self.steps: list[tuple[Step, ...]] = []
+        self.steps: list[Step] = []
+        self.first_steps: list[int] = []
         self.labels: list[Any] = []
         self.task_functions: list[int] = []
         self.inputs: list[int] = []
         self.offsets: list[int] = [0]
         self.constants: dict[int, Any] = {}
-        self.constants_of: list[tuple[int, ...]] = []
+        self.constants_of: dict[int, Sequence[int]] = {}
         self.constant_names: dict[int, int] = {}  # id(object) → name; the object stays alive above
         self.functions: list[Callable[..., Any]] = []
         self.function_names: dict[int, int] = {}  # id(function) → index
@@ -158,6 +162,7 @@ class _Translator:
             graph=self.graph,
             dag=self.dag(tasks),
             steps=self.steps,
+            first_steps=[*self.first_steps, len(self.steps)] if len(self.steps) > len(self.labels) else None,
             constants=self.constants,
             constants_of=self.constants_of,
             functions=self.functions,
@@ -166,13 +171,13 @@ class _Translator:
         )
 
     def dag(self, wanted: set[int]) -> Dag:
-        mask = np.zeros(len(self.steps), dtype=np.bool_)
+        mask = np.zeros(len(self.labels), dtype=np.bool_)
         mask[list(wanted)] = True
         return Dag(
             input_offsets=np.array(self.offsets, dtype=np.int64),
             inputs=np.array(self.inputs, dtype=np.int32),
             functions=np.array(self.task_functions, dtype=np.int32),
-            constant_bytes=np.zeros(len(self.steps), dtype=np.int64),
+            constant_bytes=np.zeros(len(self.labels), dtype=np.int64),
             wanted=mask,
             function_names=tuple(map(function_name, self.functions)),
             labels=self.labels,
@@ -201,73 +206,102 @@ class _Translator:
         return node
 
     def walk(self, key: Any) -> None:
-        """Emit everything below ``key``, inputs first."""
-        names, graph = self.names, self.graph
-        stack = [key]
-        opened: dict[Any, GraphNode] = {}
+        """Emit everything below ``key``, inputs first, in the order in which arguments name them.
+
+        The common task, whose arguments are plain references and constants, is dealt with right
+        here: this loop is most of what a task costs at the client.
+        """
+        names, graph, steps, labels = self.names, self.graph, self.steps, self.labels
+        function_of, constant_of = self.function_names.get, self.constant_names.get
+        inputs, offsets = self.inputs, self.offsets
+        stack, opened = [key], set()
         while stack:
             key = stack[-1]
             if key in names:
                 stack.pop()
                 continue
-            node = opened.get(key)
-            if node is None:
-                node = graph.get(key)
-                if not isinstance(node, GraphNode):
-                    node = self.node(key)
-                missing = [d for d in node._dependencies if d not in names]
-                if missing:
-                    opened[key] = node
-                    if len(missing) > 1:
-                        missing = in_argument_order(node, missing)
-                    stack += missing
-                    continue
-            elif any(d not in names for d in node._dependencies):
-                raise GraphError(f"The graph has a cycle through the key {key!r}.", key)
+            node = graph.get(key)
+            if type(node) is not Task or node.kwargs:
+                self.visit(key, node, stack, opened)
+                continue
+            arguments, used, missing, constants = [], [], [], None
+            for value in node.args:
+                if type(value) is TaskRef:
+                    name = names.get(value.key)
+                    if name is None:
+                        missing.append(value.key)
+                        continue
+                    if name >= 0:
+                        used.append(name)
+                elif isinstance(value, (GraphNode, TaskRef)):
+                    break
+                else:
+                    name = constant_of(id(value))
+                    if name is None:
+                        name = self.constant(value)
+                if name < 0:
+                    constants = [name] if constants is None else [*constants, name]
+                arguments.append(name)
             else:
-                del opened[key]
-            stack.pop()
-            self.emit(key, node)
+                if missing:
+                    self.open(key, missing, stack, opened)
+                    continue
+                func = node.func
+                index = function_of(id(func))
+                if index is None:
+                    index = self.function(func)
+                if index >= 0:
+                    stack.pop()
+                    task = len(labels)
+                    self.first_steps.append(len(steps))
+                    steps.append((task, index, tuple(arguments), None))
+                    if constants is not None:
+                        self.constants_of[task] = constants
+                    inputs += used if len(used) < 2 else dict.fromkeys(used)
+                    offsets.append(len(inputs))
+                    self.task_functions.append(index)
+                    labels.append(key)
+                    names[key] = task
+                    continue
+            self.visit(key, node, stack, opened)
 
-    def emit(self, key: Any, node: GraphNode) -> None:
+    def open(self, key: Any, missing: list[Any], stack: list[Any], opened: set[Any]) -> None:
+        """Put a node's inputs before it; a node that comes up twice lies on a cycle."""
+        if key in opened:
+            raise GraphError(f"The graph has a cycle through the key {key!r}.", key)
+        opened.add(key)
+        missing.reverse()
+        stack += missing
+
+    def visit(self, key: Any, node: Any, stack: list[Any], opened: set[Any]) -> None:
+        """The same for any kind of node."""
+        if not isinstance(node, GraphNode):
+            node = self.node(key)
+        missing = [d for d in node.dependencies if d not in self.names]
+        if missing:
+            self.open(key, in_argument_order(node, missing), stack, opened)
+            return
+        stack.pop()
         if isinstance(node, Alias):
             self.names[key] = self.names[node.target]
         elif isinstance(node, DataNode):
             self.names[key] = self.constant(node.value)
         else:
-            assert isinstance(node, Task)
-            self.emit_task(key, node)
+            self.emit(key, node)
 
-    def emit_task(self, key: Any, node: Task) -> None:
-        task = len(self.steps)
-        func = node.func
-        index = self.function_names.get(id(func))
-        if index is None:
-            index = self.function(func)
-        names = self.names
-        arguments: list[int] = []
-        before: list[Step] = []
-        if index < 0 or node.kwargs or type(node) is not Task:
-            self.steps_of(node, task, names, before)
-        else:
-            for value in node.args:
-                if type(value) is TaskRef:
-                    arguments.append(names[value.key])
-                elif isinstance(value, (GraphNode, TaskRef)):
-                    arguments.append(self.argument(value, names, before))
-                else:
-                    name = self.constant_names.get(id(value))
-                    arguments.append(self.constant(value) if name is None else name)
-            before.append((task, index, tuple(arguments), None))
-        used = before[0][2] if len(before) == 1 else [name for s in before for name in s[2]]
+    def emit(self, key: Any, node: Task) -> None:
+        task, begin = len(self.labels), len(self.steps)
+        self.steps_of(node, task, self.names, self.steps)
+        used = [name for step in self.steps[begin:] for name in step[2]]
         constants = self.constants
-        self.constants_of.append(tuple([n for n in used if n < 0 and n in constants]))
-        self.inputs += dict.fromkeys([n for n in used if n >= 0])
+        if found := [name for name in used if name in constants]:
+            self.constants_of[task] = found
+        self.first_steps.append(begin)
+        self.inputs += dict.fromkeys([name for name in used if name >= 0])
         self.offsets.append(len(self.inputs))
-        self.steps.append(tuple(before))
-        self.task_functions.append(before[-1][1])
+        self.task_functions.append(self.steps[-1][1])
         self.labels.append(key)
-        names[key] = task
+        self.names[key] = task
 
     def steps_of(self, node: Task, out: int, names: Mapping[Any, int], steps: list[Step]) -> None:
         """Append the steps that make ``node``'s value under the name ``out``."""
@@ -354,10 +388,6 @@ class _Translator:
         return index
 
 
-def func_name(func: Any) -> tuple[str, str]:
-    return getattr(func, "__module__", None) or "", getattr(func, "__qualname__", None) or ""
-
-
 def function_name(func: Any) -> str:
     """A short name for people and for the history of measurements."""
     from dask.utils import funcname
@@ -366,7 +396,7 @@ def function_name(func: Any) -> str:
 
 
 def in_argument_order(node: GraphNode, missing: list[Any]) -> list[Any]:
-    """Dependencies in the order in which the arguments name them, last first (for a stack).
+    """Dependencies in the order in which the arguments name them.
 
     A frozenset's order would differ from process to process, and scatter neighbours.
     """
@@ -375,7 +405,6 @@ def in_argument_order(node: GraphNode, missing: list[Any]) -> list[Any]:
     wanted = set(missing)
     found = [key for key in order if key in wanted]
     found += [key for key in missing if key not in order]
-    found.reverse()
     return found
 
 

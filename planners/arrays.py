@@ -19,6 +19,13 @@ def offsets_from_counts(counts: npt.NDArray[np.integer]) -> Offsets:
     return offsets
 
 
+def places_in(order: Ids) -> Ids:
+    """Id → its place in ``order``, which lists every id once."""
+    places = np.empty(len(order), dtype=np.int32)
+    places[order] = np.arange(len(order), dtype=np.int32)
+    return places
+
+
 def unique_pairs(
     rows: npt.NDArray[np.integer], values: npt.NDArray[np.integer], width: int
 ) -> tuple[Ids, Ids]:

@@ -59,6 +59,8 @@ class Dag:
         ``original`` tells the given ones. ``wanted`` is a flag for each task or a list of ids;
         without it, the wanted tasks are those that nobody uses.
         """
+        if len(labels):
+            _check_length(len(labels), tasks, "labels")
         sources, targets = _edge_arrays(tasks, producers, consumers, labels)
         edge_users, inputs = unique_pairs(targets, sources, tasks)
         offsets = offsets_from_counts(np.bincount(edge_users, minlength=tasks))
@@ -158,9 +160,13 @@ def _column(values: npt.ArrayLike | None, tasks: int, order: Ids | None) -> Byte
     if values is None:
         return np.zeros(tasks, dtype=np.int64)
     column = np.asarray(values, dtype=np.int64)
-    if column.shape != (tasks,):
-        raise DagError(f"{column.size} values for {tasks} tasks: give one per task")
+    _check_length(column.size, tasks, "values")
     return column if order is None else column[order]
+
+
+def _check_length(found: int, tasks: int, what: str) -> None:
+    if found != tasks:
+        raise DagError(f"{found} {what} for {tasks} tasks: give one per task")
 
 
 def _wanted(wanted: npt.ArrayLike | None, tasks: int, order: Ids | None, inputs: Ids) -> Flags:
@@ -169,6 +175,7 @@ def _wanted(wanted: npt.ArrayLike | None, tasks: int, order: Ids | None, inputs:
     given = np.asarray(wanted)
     flags: Flags = np.zeros(tasks, dtype=np.bool_)
     if given.dtype == np.bool_:
+        _check_length(given.size, tasks, "flags")
         flags[:] = given
     else:
         ids = given.astype(np.int64)

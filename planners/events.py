@@ -9,7 +9,6 @@ import numpy as np
 
 from planners.arrays import Ids, Offsets, offsets_from_counts
 from planners.layout import NONE, Layout
-from planners.optimizations.preload import Preload
 from planners.platform import Platform
 from planners.workload import Workload
 
@@ -79,7 +78,7 @@ class Events:
         self.fetch_bytes: list[float] = layout.fetch_bytes.tolist()
         self.store_bytes: list[float] = layout.store_bytes.tolist()
         self.held_for: list[int] = layout.held_for.tolist()
-        self.preloads, self.prewarms = layout.preloads, layout.prewarms
+        self.early_bytes, self.prewarms = layout.early_bytes, layout.prewarms
 
     def _read_graph(self, layout: Layout) -> None:
         """Bundles with their producers and users; a stretch of one slot waits for itself, too."""
@@ -176,12 +175,12 @@ class Events:
         self.cause[bundle] = cause
         size = self._bytes_to_fetch(bundle) if self.joined[container] else self.fetch_bytes[bundle]
         self.moved_down[bundle] = size
-        if self.preloads and bundle in self.preloads:
-            fetched = self._preload(bundle, self.preloads[bundle], now, size)
+        if bundle in self.early_bytes:
+            fetched = self._preload(bundle, now, size)
         else:
             fetched = now + self.download.base + self.download.per_byte * size if size else now
         self.fetched[bundle] = fetched
-        if self.prewarms and bundle in self.prewarms:
+        if bundle in self.prewarms:
             self._prewarm(bundle, now)
         computed = fetched + self.exec_seconds[bundle]
         if self.held_for[bundle] != NONE:
@@ -224,7 +223,7 @@ class Events:
             bundle = self.pending.popleft()
             size = self.memory[bundle]
             idle = self.pool.get(size)
-            if idle and now - idle[-1] > self.idle_seconds:
+            if idle and now - idle[-1] >= self.idle_seconds:
                 idle.clear()  # the last to fall idle is cold by now, so are the others
             is_cold = not idle
             if idle:
@@ -260,22 +259,17 @@ class Events:
                 size += self.pair_bytes[place]
         return size
 
-    def _preload(self, bundle: int, note: Preload, now: float, size: float) -> float:
-        """Inputs asked for early come one after another from the moment they are stored."""
-        sizes: dict[int, float] = {}
-        bundle_of, output_bytes = self.layout.plan.bundles, self.workload.output_bytes
+    def _preload(self, bundle: int, now: float, size: float) -> float:
+        """Inputs asked for early come one after another from the moment each is stored."""
         container = self.container[bundle]
-        for task in note.tasks:
-            producer = int(bundle_of[task])
-            if self.container[producer] != container:
-                sizes[producer] = sizes.get(producer, 0.0) + float(output_bytes[task])
+        early = self.early_bytes[bundle]
+        producers = [one for one in early if self.container[one] != container]
         clock = self.alive[container]
-        for producer in sorted(sizes, key=lambda one: (self.finished[one], one)):
+        for producer in sorted(producers, key=lambda one: (self.finished[one], one)):
             clock = max(clock, self.finished[producer])
-            if sizes[producer]:
-                clock += self.download.at(sizes[producer])
-        rest = size - sum(sizes.values())
-        return max(now, clock) + (self.download.at(rest) if rest > 0 else 0.0)
+            clock += self.download.at(early[producer]) if early[producer] else 0.0
+            size -= early[producer]
+        return max(now, clock) + (self.download.at(size) if size > 0 else 0.0)
 
 
 def _offsets(rows: Ids, count: int) -> Offsets:

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
-from planners.arrays import Ids
+from planners.arrays import Flags, Ids
 from planners.quotient import Quotient
 
 
-def grow(graph: Quotient, capacity: int) -> tuple[Ids, Ids]:
+def grow(
+    graph: Quotient, capacity: int, merge_capacity: int, apart: Flags | None = None
+) -> tuple[Ids, Ids]:
     """Node → group (named by one of its nodes), and node → phase of its group.
 
     Every edge between two groups goes from a lower phase to a higher one. That alone makes the
-    graph of groups acyclic, whatever else is merged within a phase.
+    graph of groups acyclic, whatever else is merged within a phase. A group takes in nodes up to
+    ``capacity`` tasks; a node merges the groups of its inputs up to ``merge_capacity``. Nodes that
+    are set ``apart`` join no group.
     """
-    parents = list(range(graph.groups))  # union-find; the root of a group is its name
+    parents = list(range(graph.nodes))  # union-find; the root of a group is its name
     sizes: list[int] = graph.weights.tolist()
-    phases = [0] * graph.groups
-    fans: list[int] = np.bincount(graph.inputs, minlength=graph.groups).tolist()
+    phases = [0] * graph.nodes
+    fans: list[int] = np.bincount(graph.inputs, minlength=graph.nodes).tolist()
     inputs: list[int] = graph.inputs.tolist()
     too_much = capacity + 1
+    if apart is not None:
+        for node in np.flatnonzero(apart).tolist():
+            sizes[node] = too_much
     begin = 0
     for node, end in enumerate(graph.input_offsets[1:].tolist()):
         if begin == end:
@@ -59,7 +66,7 @@ def grow(graph: Quotient, capacity: int) -> tuple[Ids, Ids]:
             if fans[producer] > capacity:
                 total = too_much
         begin = end
-        if total <= capacity:
+        if total <= (merge_capacity if len(tops) > 1 else capacity):
             group = tops[0]
             for other in tops:
                 parents[other] = group

@@ -5,50 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from planners.arrays import Ids, unique_pairs
+from planners.arrays import Flags, Ids
+from planners.crossings import Crossings, sums
 from planners.optimizations.annotation import AnnotationError
-from planners.optimizations.clustering import FanInCheck, FanOutCluster
-from planners.optimizations.delayed_io import DelayedIo
-from planners.optimizations.preload import Preload
-from planners.optimizations.prewarm import Prewarm
-from planners.optimizations.streaming import Streaming
-from planners.optimizations.task_dup import TaskDuplicate
+from planners.optimizations.clustering import CheckFanIn, KeepChildren
+from planners.optimizations.delayed_io import HoldOutput
+from planners.optimizations.preload import PreloadInputs
+from planners.optimizations.prewarm import StartContainers
+from planners.optimizations.streaming import StreamOutputs, left_to_store
+from planners.optimizations.task_dup import DuplicateTask
 from planners.plan import FLEXIBLE, Plan
 from planners.platform import Platform
-from planners.predictions import Floats, Sizes, transfer_seconds
+from planners.predictions import Floats, transfer_seconds
 from planners.workload import Workload
 
 NONE = -1
-
-
-@dataclass(frozen=True, eq=False)
-class Crossings:
-    """Each output and bundle that needs it from another bundle, and the same between bundles."""
-
-    tasks: Ids
-    producers: Ids
-    consumers: Ids
-    pair_producers: Ids  # (producer, consumer) once, by consumer and then producer
-    pair_consumers: Ids
-    pair_of: Ids  # crossing → its pair
-
-    @staticmethod
-    def of(workload: Workload, plan: Plan, copies: tuple[TaskDuplicate, ...]) -> Crossings:
-        dag, bundles = workload.dag, plan.bundles
-        crossing = bundles[dag.inputs] != bundles[dag.edge_users]
-        consumers, tasks = unique_pairs(
-            bundles[dag.edge_users[crossing]], dag.inputs[crossing], dag.tasks
-        )
-        if copies:
-            consumers, tasks = _without_copied(workload, plan, copies, consumers, tasks)
-        producers = bundles[tasks]
-        pair_consumers, pair_producers = unique_pairs(consumers, producers, len(plan.slots))
-        keys = pair_consumers.astype(np.int64) * len(plan.slots) + pair_producers
-        wanted = consumers.astype(np.int64) * len(plan.slots) + producers
-        pair_of = np.searchsorted(keys, wanted).astype(np.int32)
-        return Crossings(tasks, producers, consumers, pair_producers, pair_consumers, pair_of)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,100 +38,112 @@ class Layout:
     memory_mb: Ids
     next: Ids  # bundle → the one its container takes afterwards, or NONE
     stretch: Ids  # bundle → first bundle of its stretch
+    task_seconds: Floats  # per task, in the container that it is planned for
     exec_seconds: Floats
     constant_bytes: Floats  # of a bundle's tasks; fetched with the inputs
     pair_bytes: Floats
     fetch_bytes: Floats  # what comes from outside the stretch
-    store_bytes: Floats  # what has users outside the stretch, or is wanted
+    stored: Flags  # per task: somebody outside the stretch needs it, or the client
+    store_bytes: Floats
     store_seconds: Floats  # from the last task's end to the answer of publish
     held_for: Ids  # bundle → the fan-in for which it holds its output back, or NONE
     held_seconds: Floats  # how long at most
     held_bytes: Floats  # what is stored even when the fan-in is ours
-    preloads: dict[int, Preload]
-    prewarms: dict[int, list[Prewarm]]
+    early_bytes: dict[int, dict[int, float]]  # bundle → producer → bytes to fetch early
+    prewarms: dict[int, list[StartContainers]]  # by trigger
 
     @property
     def bundles(self) -> int:
         return len(self.next)
 
-    def task_seconds(self, workload: Workload) -> Floats:
-        return _task_seconds(self.plan, self.memory_mb, workload)
+    def producers_of(self, bundle: int) -> list[int]:
+        pairs = self.crossings
+        return [int(one) for one in pairs.pair_producers[pairs.pair_consumers == bundle]]
+
+    def stored_by_bundle(self) -> dict[int, list[int]]:
+        """The tasks whose outputs each bundle stores, in the order in which they run."""
+        tasks = np.flatnonzero(self.stored)
+        by_bundle: dict[int, list[int]] = {}
+        for task, bundle in zip(tasks.tolist(), self.plan.bundles[tasks].tolist(), strict=True):
+            by_bundle.setdefault(bundle, []).append(task)
+        return by_bundle
+
+    def handovers(self) -> list[tuple[int, int, float]]:
+        """Where a container that is free then has an only child to keep: parent, child, bytes."""
+        parents, children, sizes = _only_children(
+            self.plan, self.memory_mb, self.crossings, self.pair_bytes
+        )
+        following = self.next[parents]
+        free = (following == NONE) | (self.plan.slots[following] == FLEXIBLE)
+        rows = parents[free].tolist(), children[free].tolist(), sizes[free].tolist()
+        return list(zip(*rows, strict=True))
+
+    def fan_ins(self) -> list[tuple[int, int, float]]:
+        """Where a container may go on with a fan-in that alone needs its output: the same."""
+        parents, children = self.crossings.pair_producers, self.crossings.pair_consumers
+        users = np.bincount(parents, minlength=self.bundles)
+        fits = (users[parents] == 1) & (self.next[parents] == NONE)
+        fits &= (self.plan.slots[children] == FLEXIBLE) & (self.stretch[children] == children)
+        fits &= self.memory_mb[parents] == self.memory_mb[children]
+        rows = parents[fits].tolist(), children[fits].tolist(), self.pair_bytes[fits].tolist()
+        return list(zip(*rows, strict=True))
 
 
 def lay_out(plan: Plan, workload: Workload, platform: Platform) -> Layout:
-    copies = tuple(note for note in plan.annotations if isinstance(note, TaskDuplicate))
+    count = len(plan.slots)
+    copies = [note for note in plan.annotations if isinstance(note, DuplicateTask)]
     crossings = Crossings.of(workload, plan, copies)
+    pair_bytes = crossings.pair_bytes(workload.output_bytes)
     memory = np.where(plan.memory_mb > 0, plan.memory_mb, platform.default_memory_mb)
     memory = memory.astype(np.int32)
-    following = _following(plan, memory, crossings, workload.output_bytes)
+    following = _following(plan, memory, crossings, pair_bytes)
     stretch = _stretches(following)
-    exec_seconds = _exec_seconds(plan, memory, workload, copies)
-    held_for, held_seconds = _held(plan, memory, following, stretch)
-    constant_bytes = sums(plan.bundles, workload.dag.constant_bytes, len(plan.slots))
+    task_seconds = _task_seconds(plan, memory, workload)
+    exec_seconds = sums(plan.bundles, task_seconds, count)
+    constant_bytes = sums(plan.bundles, workload.dag.constant_bytes, count)
+    for copy in copies:
+        exec_seconds[copy.bundle] += workload.seconds(int(memory[copy.bundle]))[copy.task]
+        constant_bytes[copy.bundle] += workload.dag.constant_bytes[copy.task]
     outside = stretch[crossings.producers] != stretch[crossings.consumers]
-    weights = workload.output_bytes[crossings.tasks]
+    stored = _stored(workload, crossings, outside)
+    held_for, held_seconds = _held(plan, memory, following, stretch)
     elsewhere = outside & (held_for[crossings.producers] != crossings.consumers)
-    store_bytes = _stored(plan, workload, crossings, outside)
-    fetched = sums(crossings.consumers[outside], weights[outside], len(plan.slots))
-    return Layout(
+    held = _stored(workload, crossings, elsewhere)
+    fetched = workload.output_bytes[crossings.tasks[outside]]
+    layout = Layout(
         plan=plan,
         crossings=crossings,
         memory_mb=memory,
         next=following,
         stretch=stretch,
+        task_seconds=task_seconds,
         exec_seconds=exec_seconds,
         constant_bytes=constant_bytes,
-        pair_bytes=sums(crossings.pair_of, weights, len(crossings.pair_producers)),
-        fetch_bytes=constant_bytes + fetched,
-        store_bytes=store_bytes,
-        store_seconds=_store_seconds(plan, workload, platform, store_bytes, exec_seconds),
+        pair_bytes=pair_bytes,
+        fetch_bytes=constant_bytes + sums(crossings.consumers[outside], fetched, count),
+        stored=stored,
+        store_bytes=sums(plan.bundles, np.where(stored, workload.output_bytes, 0.0), count),
+        store_seconds=np.full(count, platform.publish_seconds),
         held_for=held_for,
         held_seconds=held_seconds,
-        held_bytes=_stored(plan, workload, crossings, elsewhere),
-        preloads={note.bundle: note for note in plan.annotations if isinstance(note, Preload)},
+        held_bytes=sums(plan.bundles, np.where(held, workload.output_bytes, 0.0), count),
+        early_bytes=_early_bytes(plan, workload, crossings),
         prewarms=_prewarms(plan),
     )
+    layout.store_seconds[:] += _upload_seconds(layout, workload)
+    return layout
 
 
-def sums(rows: Ids, values: Sizes, count: int) -> Floats:
-    """The values added up by row."""
-    return np.asarray(np.bincount(rows, values, count), dtype=np.float64)
-
-
-def _without_copied(
-    workload: Workload,
-    plan: Plan,
-    copies: tuple[TaskDuplicate, ...],
-    consumers: Ids,
-    tasks: Ids,
-) -> tuple[Ids, Ids]:
-    """A bundle that runs a copy of a task needs that task's inputs in place of its output."""
-    dag, bundles = workload.dag, plan.bundles
-    needed = set(zip(consumers.tolist(), tasks.tolist(), strict=True))
-    for copy in copies:
-        if (copy.bundle, copy.task) not in needed:
-            raise AnnotationError(
-                f"bundle {copy.bundle} does not take {dag.label(copy.task)} from another bundle"
-            )
-        needed.discard((copy.bundle, copy.task))
-        first, last = dag.input_offsets[copy.task], dag.input_offsets[copy.task + 1]
-        for producer in dag.inputs[first:last].tolist():
-            if bundles[producer] != copy.bundle:
-                needed.add((copy.bundle, producer))
-    pairs = np.array(sorted(needed), dtype=np.int32).reshape(-1, 2)
-    return pairs[:, 0], pairs[:, 1]
-
-
-def _following(plan: Plan, memory: Ids, crossings: Crossings, output_bytes: Floats) -> Ids:
+def _following(plan: Plan, memory: Ids, crossings: Crossings, pair_bytes: Floats) -> Ids:
     """What each container takes next whatever happens: slot, kept children, only child."""
     following = np.full(len(plan.slots), NONE, dtype=np.int32)
     slotted = np.flatnonzero(plan.slots != FLEXIBLE).astype(np.int32)
     order = slotted[np.argsort(plan.slots[slotted], kind="stable")]
     same = plan.slots[order[1:]] == plan.slots[order[:-1]]
     following[order[:-1][same]] = order[1:][same]
-    candidates = _only_children(plan, memory, crossings, output_bytes)
+    candidates = _only_children(plan, memory, crossings, pair_bytes)
     for note in plan.annotations:
-        if isinstance(note, FanOutCluster):
+        if isinstance(note, KeepChildren):
             _keep(following, candidates, note)
     _favour(following, candidates)
     return following
@@ -169,18 +153,17 @@ OnlyChildren = tuple[Ids, Ids, Floats]  # parent, child, bytes
 
 
 def _only_children(
-    plan: Plan, memory: Ids, crossings: Crossings, output_bytes: Floats
+    plan: Plan, memory: Ids, crossings: Crossings, pair_bytes: Floats
 ) -> OnlyChildren:
     """Flexible bundles with a single producer of the same memory size."""
     parents, children = crossings.pair_producers, crossings.pair_consumers
     producers = np.bincount(children, minlength=len(plan.slots))
     fits = (producers[children] == 1) & (plan.slots[children] == FLEXIBLE)
     fits &= memory[parents] == memory[children]
-    sizes = sums(crossings.pair_of, output_bytes[crossings.tasks], len(parents))
-    return parents[fits], children[fits], sizes[fits]
+    return parents[fits], children[fits], pair_bytes[fits]
 
 
-def _keep(following: Ids, candidates: OnlyChildren, note: FanOutCluster) -> None:
+def _keep(following: Ids, candidates: OnlyChildren, note: KeepChildren) -> None:
     parents, children, _ = candidates
     mine = set(children[parents == note.bundle].tolist())
     if following[note.bundle] != NONE or not note.children or not mine.issuperset(note.children):
@@ -215,16 +198,6 @@ def _stretches(following: Ids) -> Ids:
         first = jumped
 
 
-def _exec_seconds(
-    plan: Plan, memory: Ids, workload: Workload, copies: tuple[TaskDuplicate, ...]
-) -> Floats:
-    seconds = _task_seconds(plan, memory, workload)
-    total = sums(plan.bundles, seconds, len(plan.slots))
-    for copy in copies:
-        total[copy.bundle] += workload.seconds(int(memory[copy.bundle]))[copy.task]
-    return total
-
-
 def _task_seconds(plan: Plan, memory: Ids, workload: Workload) -> Floats:
     """Execution time of each task in the container that it is planned for."""
     sizes = np.unique(memory).tolist()
@@ -237,25 +210,32 @@ def _task_seconds(plan: Plan, memory: Ids, workload: Workload) -> Floats:
     return seconds
 
 
-def _stored(
-    plan: Plan, workload: Workload, crossings: Crossings, outside: npt.NDArray[np.bool_]
-) -> Floats:
-    """Bytes per bundle of outputs that are wanted or cross where ``outside`` says so."""
+def _stored(workload: Workload, crossings: Crossings, outside: Flags) -> Flags:
+    """Per task, whether it is wanted or crosses where ``outside`` says so."""
     stored = workload.dag.wanted.copy()
     stored[crossings.tasks[outside]] = True
-    sizes = np.where(stored, workload.output_bytes, 0.0)
-    return sums(plan.bundles, sizes, len(plan.slots))
+    return stored
 
 
-def _store_seconds(
-    plan: Plan, workload: Workload, platform: Platform, store_bytes: Floats, exec_seconds: Floats
-) -> Floats:
-    seconds = transfer_seconds(workload.upload, store_bytes)
-    for note in plan.annotations:
-        if isinstance(note, Streaming):
-            sizes = float(store_bytes[note.bundle]), float(exec_seconds[note.bundle])
-            seconds[note.bundle] = note.seconds_after(*sizes, workload.upload)
-    return seconds + platform.publish_seconds
+def _upload_seconds(layout: Layout, workload: Workload) -> Floats:
+    seconds = transfer_seconds(workload.upload, layout.store_bytes)
+    for note in layout.plan.annotations:
+        if isinstance(note, StreamOutputs):
+            seconds[note.bundle] = _streamed_seconds(layout, workload, note)
+    return seconds
+
+
+def _streamed_seconds(layout: Layout, workload: Workload, note: StreamOutputs) -> float:
+    mine = np.flatnonzero(layout.plan.bundles == note.bundle)
+    exec_seconds = float(layout.exec_seconds[note.bundle])
+    seconds = layout.task_seconds[mine]
+    copies = exec_seconds - float(seconds.sum())  # of other bundles' tasks; they run first
+    ends = copies + np.cumsum(seconds)
+    sizes = workload.output_bytes[mine]
+    early = np.isin(mine, note.tasks) & layout.stored[mine]
+    rest = float(sizes[layout.stored[mine] & ~early].sum())
+    pairs = zip(ends[early].tolist(), sizes[early].tolist(), strict=True)
+    return left_to_store(pairs, rest, exec_seconds, workload.upload)
 
 
 def _held(plan: Plan, memory: Ids, following: Ids, stretch: Ids) -> tuple[Ids, Floats]:
@@ -263,20 +243,41 @@ def _held(plan: Plan, memory: Ids, following: Ids, stretch: Ids) -> tuple[Ids, F
     held_for = np.full(len(following), NONE, dtype=np.int32)
     held_seconds = np.zeros(len(following))
     for note in plan.annotations:
-        if not isinstance(note, FanInCheck | DelayedIo):
+        if not isinstance(note, CheckFanIn | HoldOutput):
             continue
         bundle, child = note.bundle, note.child
         flexible = plan.slots[child] == FLEXIBLE and stretch[child] == child
-        if following[bundle] != NONE or not flexible or memory[bundle] != memory[child]:
+        other = held_for[bundle] not in (NONE, child)
+        if other or following[bundle] != NONE or not flexible or memory[bundle] != memory[child]:
             raise AnnotationError(f"bundle {bundle} cannot hold its output for bundle {child}")
         held_for[bundle] = child
-        held_seconds[bundle] = note.wait_seconds if isinstance(note, DelayedIo) else 0.0
+        if isinstance(note, HoldOutput):
+            held_seconds[bundle] = note.wait_seconds
     return held_for, held_seconds
 
 
-def _prewarms(plan: Plan) -> dict[int, list[Prewarm]]:
-    prewarms: dict[int, list[Prewarm]] = {}
+def _early_bytes(
+    plan: Plan, workload: Workload, crossings: Crossings
+) -> dict[int, dict[int, float]]:
+    """What is pre-loaded, of what the bundle still takes: a duplicated task is not fetched."""
+    asked = {
+        (note.bundle, task)
+        for note in plan.annotations
+        if isinstance(note, PreloadInputs)
+        for task in note.tasks
+    }
+    early: dict[int, dict[int, float]] = {}
+    if asked:
+        for bundle, task in zip(crossings.consumers.tolist(), crossings.tasks.tolist(), strict=True):
+            if (bundle, task) in asked:
+                producer, sizes = int(plan.bundles[task]), early.setdefault(bundle, {})
+                sizes[producer] = sizes.get(producer, 0.0) + float(workload.output_bytes[task])
+    return early
+
+
+def _prewarms(plan: Plan) -> dict[int, list[StartContainers]]:
+    prewarms: dict[int, list[StartContainers]] = {}
     for note in plan.annotations:
-        if isinstance(note, Prewarm):
+        if isinstance(note, StartContainers):
             prewarms.setdefault(note.trigger, []).append(note)
     return prewarms

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from planners.arrays import Ids, Offsets, gather_rows
+from planners.arrays import Ids, Offsets, gather_rows, places_in
 
 
 class CycleError(ValueError):
@@ -59,8 +59,7 @@ def depth_first_order(offsets: Offsets, inputs: Ids, roots: Ids) -> Ids:
 def renumber(offsets: Offsets, inputs: Ids, order: Ids) -> tuple[Offsets, Ids]:
     """The same rows with ids replaced by their places in ``order``, each row sorted."""
     tasks = len(order)
-    places = np.empty(tasks, dtype=np.int32)
-    places[order] = np.arange(tasks, dtype=np.int32)
+    places = places_in(order)
     new_offsets, rows = gather_rows(offsets, inputs, order)
     new_inputs = places[rows]
     users = np.repeat(np.arange(tasks, dtype=np.int64), np.diff(new_offsets))

@@ -4,8 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from planners.plan import Resources
 from planners.predictions import check_number
+from planners.workload import Workload
+
+
+class TooLittleMemory(ValueError):
+    """A task is expected to need more memory than its container would have."""
+
+    def __init__(self, task: str, needed_mb: float, memory_mb: int) -> None:
+        super().__init__(task, needed_mb, memory_mb)
+        self.task, self.needed_mb, self.memory_mb = task, needed_mb, memory_mb
+
+    def __str__(self) -> str:
+        return (
+            f"{self.task} is expected to need {self.needed_mb:,.0f} MB of memory, but containers "
+            f"have {self.memory_mb:,}: raise Resources.memory_mb or Platform.memory_sizes_mb"
+        )
 
 
 @dataclass(frozen=True)
@@ -38,9 +55,21 @@ class Platform:
         if not self.memory_sizes_mb or min(self.memory_sizes_mb) <= 0:
             raise ValueError("Platform.memory_sizes_mb needs at least one size, each above zero")
 
-    @property
-    def best_memory_mb(self) -> int:
-        return max(self.memory_sizes_mb)
+    def fitting_sizes(self, workload: Workload) -> list[int]:
+        """Memory sizes in which every task fits, smallest first."""
+        sizes = sorted(self.memory_sizes_mb)
+        if workload.dag.tasks:
+            self.check_memory(workload, sizes[-1])
+            needed = float(workload.peak_mb.max())
+            sizes = [size for size in sizes if size >= needed]
+        return sizes
+
+    def check_memory(self, workload: Workload, memory_mb: int) -> None:
+        if workload.dag.tasks and float(workload.peak_mb.max()) > memory_mb:
+            task = int(np.argmax(workload.peak_mb))
+            raise TooLittleMemory(
+                workload.dag.label(task), float(workload.peak_mb[task]), memory_mb
+            )
 
     def memory_of(self, resources: Resources) -> int:
         """The one size of a plan whose planner does not choose sizes."""

@@ -3,35 +3,101 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from planners.arrays import Ids, Offsets, offsets_from_counts, unique_pairs
+from planners.arrays import Flags, Ids, Offsets, offsets_from_counts, places_in, unique_pairs
 from planners.dag import Dag
 
 
 @dataclass(frozen=True, eq=False)
 class Quotient:
-    """Groups in topological order, with their inputs as CSR and how many tasks each holds."""
+    """Nodes in topological order, each with its inputs (CSR) and the number of tasks in it."""
 
     input_offsets: Offsets
     inputs: Ids
     weights: Ids
 
     @classmethod
-    def of(cls, dag: Dag, groups: Ids, count: int) -> Quotient:
-        """``groups`` says for each task to which of ``count`` groups it belongs."""
-        if count == dag.tasks:
-            return cls(dag.input_offsets, dag.inputs, np.ones(count, dtype=np.int32))
-        producers, consumers = groups[dag.inputs], groups[dag.edge_users]
-        crossing = producers != consumers
-        users, inputs = unique_pairs(consumers[crossing], producers[crossing], count)
-        return cls(
-            input_offsets=offsets_from_counts(np.bincount(users, minlength=count)),
-            inputs=inputs,
-            weights=np.bincount(groups, minlength=count).astype(np.int32),
-        )
+    def of_tasks(cls, dag: Dag) -> Quotient:
+        return cls(dag.input_offsets, dag.inputs, np.ones(dag.tasks, dtype=np.int32))
 
     @property
-    def groups(self) -> int:
+    def nodes(self) -> int:
         return len(self.weights)
+
+    @cached_property
+    def input_counts(self) -> Offsets:
+        return np.diff(self.input_offsets)
+
+    @cached_property
+    def user_counts(self) -> Offsets:
+        return np.bincount(self.inputs, minlength=self.nodes)
+
+    @cached_property
+    def edge_users(self) -> Ids:
+        return np.repeat(np.arange(self.nodes, dtype=np.int32), self.input_counts)
+
+    def merged(self, groups: Ids, count: int) -> Quotient:
+        """One node for each of ``count`` groups, whose ids must be topological."""
+        producers, users = groups[self.inputs], groups[self.edge_users]
+        crossing = producers != users
+        users, inputs = unique_pairs(users[crossing], producers[crossing], count)
+        return Quotient(
+            input_offsets=offsets_from_counts(np.bincount(users, minlength=count)),
+            inputs=inputs,
+            weights=np.bincount(groups, weights=self.weights, minlength=count).astype(np.int32),
+        )
+
+    def reordered(self, order: Ids) -> Quotient:
+        """The same nodes with other ids: ``order`` is topological and lists the present ones."""
+        places = places_in(order)
+        users, inputs = unique_pairs(places[self.edge_users], places[self.inputs], self.nodes)
+        offsets = offsets_from_counts(self.input_counts[order])
+        return Quotient(offsets, inputs, self.weights[order])
+
+    def by_level(self) -> tuple[Ids, int]:
+        """Nodes in the order of the heaviest path that leads to them; and the heaviest of all."""
+        levels: list[int] = self.weights.tolist()
+        inputs: list[int] = self.inputs.tolist()
+        begin = 0
+        for node, end in enumerate(self.input_offsets[1:].tolist()):
+            if begin < end:
+                levels[node] += max([levels[producer] for producer in inputs[begin:end]])
+                begin = end
+        reached = np.array(levels, dtype=np.int64)
+        order = np.argsort(reached - self.weights, kind="stable").astype(np.int32)
+        return order, int(reached.max(initial=0))
+
+    @cached_property
+    def work_ahead(self) -> Offsets:
+        """The most work on any path from each node to the end, its own included."""
+        ahead: list[int] = self.weights.tolist()
+        weights = list(ahead)
+        inputs: list[int] = self.inputs.tolist()
+        begins: list[int] = self.input_offsets.tolist()
+        for node in range(self.nodes - 1, -1, -1):
+            here = ahead[node]
+            for producer in inputs[begins[node] : begins[node + 1]]:
+                if ahead[producer] < here + weights[producer]:
+                    ahead[producer] = here + weights[producer]
+        return np.array(ahead, dtype=np.int64)
+
+    def by_urgency(self) -> Ids:
+        """Nodes, those with the most work ahead first.
+
+        That is a topological order too: a node has more ahead of it than any of its users.
+        """
+        return np.argsort(-self.work_ahead, kind="stable").astype(np.int32)
+
+    def sidelined(self) -> Flags:
+        """Nodes that can wait: an input has a user with more than twice the work ahead.
+
+        In a running sum, what takes the sums so far is such a node, and the next sum is not. In
+        one group with them, the next sum would be delayed by all that does not need it.
+        """
+        after = (self.work_ahead - self.weights)[self.inputs]
+        flags: Flags = np.zeros(self.nodes, dtype=np.bool_)
+        flags[self.edge_users[2 * self.work_ahead[self.edge_users] < after]] = True
+        return flags

@@ -7,57 +7,100 @@ from typing import ClassVar
 
 import numpy as np
 
-from planners.arrays import Ids
+from planners.arrays import Ids, places_in
 from planners.chains import chain_of_tasks
 from planners.dag import Dag
 from planners.growing import grow
+from planners.packing import pack
+from planners.pieces import piece_groups
 from planners.plan import FLEXIBLE, Plan, Resources
 from planners.quotient import Quotient
+from planners.trial import Trial, run_trial
 
-BUNDLES_PER_CONTAINER = 8
+BUNDLES_PER_CONTAINER = 8  # so that one slow bundle does not hold up the end
+LARGEST_CAPACITY = 4096  # tasks: a bundle is also what is run again when a container is lost
+GOOD_STRETCH = 1.1
 
 
 @dataclass(frozen=True)
 class Structural:
+    """Groups that grow from producers to users, packed into bundles of one phase.
+
+    How long tasks take is unknown, so a coarse grouping is tried first: it is the best one for
+    tiny tasks. Where a trial on paper shows that it costs parallelism, as in deep and narrow
+    graphs, finer ones are tried, and the one with the least regret over tiny and long tasks stays.
+    """
+
     name: ClassVar[str] = "structural"
-    capacity: int | None = None
 
     def plan(self, dag: Dag, resources: Resources) -> Plan:
         containers = max(resources.containers, 1)
-        chains = chain_of_tasks(dag)
-        count = int(chains.max()) + 1 if dag.tasks else 0
-        graph = Quotient.of(dag, chains, count)
-        capacity = self.capacity or max(1, dag.tasks // (containers * BUNDLES_PER_CONTAINER))
-        groups, phases = grow(graph, capacity)
-        bundles_of_chains = pack(graph, groups, phases, capacity, containers)
-        bundles = bundles_of_chains[chains]
-        n = int(bundles.max()) + 1 if dag.tasks else 0
+        bundle_of, bundles = _bundles(dag, containers)
         return Plan(
             planner=self.name,
-            bundles=bundles,
-            slots=np.full(n, FLEXIBLE, dtype=np.int32),
-            memory_mb=np.full(n, resources.memory_mb, dtype=np.int32),
+            bundles=bundle_of,
+            slots=np.full(bundles, FLEXIBLE, dtype=np.int32),
+            memory_mb=np.full(bundles, resources.memory_mb, dtype=np.int32),
         )
 
 
-def pack(graph: Quotient, groups: Ids, phases: Ids, capacity: int, containers: int) -> Ids:
-    """Node → bundle: neighbouring groups of a phase together, evenly filled up to the capacity."""
-    nodes = graph.groups
-    weights = np.minimum(np.bincount(groups, weights=graph.weights, minlength=nodes), capacity)
-    names = np.flatnonzero(weights)  # every group holds its own name
-    firsts = np.full(nodes, nodes, dtype=np.int32)
-    np.minimum.at(firsts, groups, np.arange(nodes, dtype=np.int32))
-    order = names[np.lexsort((firsts[names], phases[names]))]
-    weights, phase = weights[order], phases[order]
-    count = int(phase.max()) + 1 if nodes else 0
-    per_phase = np.bincount(phase, weights=weights, minlength=count)
-    bins = np.ceil(per_phase / capacity)
-    bins = np.where(bins > containers, np.ceil(bins / containers) * containers, bins)
-    bins = np.minimum(bins, np.bincount(phase, minlength=count))
-    before = np.cumsum(weights) - weights / 2 - (np.cumsum(per_phase) - per_phase)[phase]
-    bin_ = np.floor(before * (bins / np.maximum(per_phase, 1))[phase] + 1e-9).astype(np.int64)
-    key = phase.astype(np.int64) * (nodes + 1) + bin_
-    bundle = np.cumsum(np.diff(key, prepend=-1) > 0) - 1
-    result = np.empty(nodes, dtype=np.int32)
-    result[order] = bundle
-    return result[groups]
+def _bundles(dag: Dag, containers: int) -> tuple[Ids, int]:
+    if dag.tasks <= 1:
+        return np.zeros(dag.tasks, dtype=np.int32), dag.tasks
+    capacity = -(-dag.tasks // (containers * BUNDLES_PER_CONTAINER))
+    capacity = min(capacity, LARGEST_CAPACITY)
+    graph, node_of = _without_chains_and_pieces(dag, capacity, containers)
+    best = _coarse_or_finer(graph, dag.tasks, capacity, containers)
+    return best.bundle_of[node_of], best.bundles
+
+
+def _without_chains_and_pieces(dag: Dag, capacity: int, containers: int) -> tuple[Quotient, Ids]:
+    """The graph with what is sure to stay together as one node; and task → node."""
+    node_of = chain_of_tasks(dag)
+    graph = Quotient.of_tasks(dag)
+    nodes = int(node_of.max()) + 1
+    if nodes < dag.tasks:
+        graph = graph.merged(node_of, nodes)
+    pieces, nodes = piece_groups(graph, capacity, containers)
+    if nodes < graph.nodes:
+        graph, node_of = graph.merged(pieces, nodes), pieces[node_of]
+    return graph, node_of
+
+
+def _coarse_or_finer(graph: Quotient, tasks: int, capacity: int, containers: int) -> Trial:
+    """The coarsest grouping that is good enough, or else the one with the least regret."""
+    groups, phases = grow(graph, capacity, capacity)
+    best = trial = _packed(graph, groups, phases, tasks, capacity, containers)
+    if trial.stretch() < GOOD_STRETCH:
+        return trial
+    # Depth first, the groups of a stencil become diagonal stripes that run one after the other.
+    # Level by level, and merged only up to half of what they hold, they become trapezoids.
+    order, longest_path = graph.by_level()
+    levelled, places = graph.reordered(order), places_in(order)
+    sidelined = levelled.sidelined()
+    # A trapezoid as wide as a container's part of the graph, and as high.
+    trapezoid = max(2, int(tasks / longest_path / containers) ** 2)
+    while (
+        capacity > 1
+        and best.stretch(longest_path) > GOOD_STRETCH
+        and not trial.finer_is_hopeless(longest_path, best)
+    ):
+        capacity = max(1, capacity // 4)
+        if trial is not best:
+            capacity = min(capacity, trapezoid)
+        groups, phases = grow(levelled, capacity, max(1, capacity // 2), sidelined)
+        groups, phases = order[groups][places], phases[places]
+        trial = _packed(graph, groups, phases, tasks, capacity, containers)
+        best = min(best, trial, key=lambda each: each.regret)
+    return best
+
+
+def _packed(
+    graph: Quotient, groups: Ids, phases: Ids, tasks: int, capacity: int, containers: int
+) -> Trial:
+    depth = int(phases.max()) + 1
+    # Few tasks may be long ones: a phase feeds every container, as long as that is affordable.
+    affordable = max(BUNDLES_PER_CONTAINER * containers, tasks // 32) // depth
+    spread = min(4 * containers, affordable) if affordable >= containers else 1
+    bundle_of, bundles = pack(graph, groups, phases, capacity, containers, spread)
+    return run_trial(graph, bundle_of, bundles, containers)

@@ -103,19 +103,20 @@ class Timeline:
         bundles = self.plan.bundles
         order = np.argsort(bundles, kind="stable")
         ran = np.cumsum(self.task_seconds[order])
-        counts = np.bincount(bundles, minlength=len(self.fetched))
-        before = np.concatenate(([0.0], ran))[np.cumsum(counts) - counts]
+        lasts = np.cumsum(np.bincount(bundles, minlength=len(self.fetched))) - 1
+        # Counted from the bundle's end, because copies of other bundles' tasks run first.
+        executed = self.fetched + self.layout.exec_seconds
         completed = np.empty(len(bundles))
-        completed[order] = self.fetched[bundles[order]] + ran - before[bundles[order]]
+        completed[order] = (executed - ran[lasts])[bundles[order]] + ran
         return completed
 
     @property
     def task_started(self) -> Floats:
         return self.task_completed - self.task_seconds
 
-    @cached_property
+    @property
     def task_seconds(self) -> Floats:
-        return self.layout.task_seconds(self.workload)
+        return self.layout.task_seconds
 
     def prediction(self) -> Prediction:
         return Prediction(
@@ -185,7 +186,7 @@ def lower_bound_seconds(
 ) -> float:
     """No plan is faster: one start-up, then the longest path, or all work on all containers."""
     start = workload.cold_start(memory_mb)
-    if any(size == memory_mb and count for size, count in platform.warm):
+    if any(count for _, count in platform.warm):
         start = min(start, workload.warm_start(memory_mb))
     work = float(workload.seconds(memory_mb).sum()) / max(resources.containers, 1)
     return start + max(critical_seconds(workload, memory_mb), work) + platform.publish_seconds

@@ -11,9 +11,11 @@ from typing import Any
 NAMES = {
     "bundles": ("bundles", "bundle_count", "bundles_done"),
     "store_calls": ("store_calls", "store_commands"),
+    "materialise": ("materialise", "materialise_seconds"),
     "translate": ("translate", "translate_seconds"),
     "plan": ("plan", "plan_seconds"),
     "encode": ("encode", "encode_seconds"),
+    "submit": ("submit", "submit_seconds"),
     "wait": ("wait", "wait_seconds"),
     "collect": ("collect", "collect_seconds"),
 }

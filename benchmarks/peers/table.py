@@ -8,7 +8,10 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.peers import dask_itself, dask_on_ray, distributed_cluster, serverless
+import benchmarks.peers.dask_itself as dask_itself
+import benchmarks.peers.dask_on_ray as dask_on_ray
+import benchmarks.peers.distributed_cluster as distributed_cluster
+import benchmarks.peers.serverless as serverless
 
 SERVERLESS = "serverless"
 
@@ -46,6 +49,6 @@ def open_peer(name: str, containers: int) -> Iterator[Any]:
     try:
         importlib.import_module(peer.module)
     except ImportError as error:
-        raise PeerMissing(f"{peer.module} is not installed ({error})") from error
+        raise PeerMissing(f"{peer.module} cannot be imported ({error})") from error
     with peer.start(containers) as scheduler:
         yield scheduler

@@ -53,6 +53,7 @@ class Work:
     claim: str
     spec: BundleSpec | None = None
     values: dict[int, Any] = field(default_factory=dict)
+    constants: dict[int, Any] = field(default_factory=dict)  # alive to the end, as at the client
     started: float = 0.0
     seconds: list[float] = field(default_factory=list)  # fetching, running, storing
     times: Sequence[tuple[int, float, float]] = ()
@@ -156,9 +157,9 @@ class Shell:
             blobs = self.settle()
             early = self.visit.ahead.take(assignment.bundle)
             work.spec = spec = decode(assignment.spec or early.spec)
-            work.values = dict(spec.constants)
             for name, packed in spec.packed.items():
-                work.values[name] = blobs.get([packed])[0]
+                work.constants[name] = blobs.get([packed])[0]
+            work.values = {**spec.constants, **work.constants}
             names = [*spec.inputs, *spec.hoisted]
             references = [*assignment.inputs, *spec.hoisted.values()]
             if None in references:

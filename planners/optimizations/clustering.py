@@ -2,26 +2,104 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from planners.optimizations.annotation import Annotation
+from planners.predictions import Line
+
+if TYPE_CHECKING:
+    from planners.timeline import Timeline
 
 
 @dataclass(frozen=True)
-class FanOutCluster(Annotation):
-    """The container of ``bundle`` itself runs ``children`` one after another."""
+class KeepChildren(Annotation):
+    """The container of ``bundle`` runs ``children`` itself, one after another, where that pays.
+
+    By ``kept`` the container compares again with the sizes that outputs really have.
+    """
 
     kind: ClassVar[str] = "fan_out_cluster"
     bundle: int
-    children: tuple[int, ...]
+    children: tuple[int, ...]  # the first one is kept in any case
     child_seconds: tuple[float, ...]
+    start_seconds: float  # of a container for a child that is handed over
+    upload: tuple[float, float]  # seconds, and seconds per byte
+    download: tuple[float, float]
+
+    def kept(self, sizes: Sequence[float]) -> tuple[int, ...]:
+        """Of the children with inputs of these bytes, those that would not start sooner elsewhere."""
+        kept: list[int] = []
+        queued = 0.0
+        for child, seconds, size in zip(self.children, self.child_seconds, sizes, strict=True):
+            handover = Line(*self.upload).at(size) + self.start_seconds + Line(*self.download).at(size)
+            if not kept or queued <= handover:
+                kept.append(child)
+                queued += seconds
+        return tuple(kept)
 
 
 @dataclass(frozen=True)
-class FanInCheck(Annotation):
+class CheckFanIn(Annotation):
     """Once ``bundle`` has run, if only it is missing at ``child``, it goes on without storing."""
 
     kind: ClassVar[str] = "fan_in_check"
     bundle: int
     child: int
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """For flexible bundles: who has a slot has been told where to run."""
+
+    name: ClassVar[str] = "clustering"
+
+    def annotate(self, timeline: Timeline) -> tuple[Annotation, ...]:
+        return (*self._fan_outs(timeline), *self._fan_ins(timeline))
+
+    def _fan_outs(self, timeline: Timeline) -> list[Annotation]:
+        layout, workload = timeline.layout, timeline.workload
+        candidates: dict[int, list[tuple[float, int]]] = {}
+        for parent, child, size in layout.handovers():
+            candidates.setdefault(parent, []).append((-size, child))
+        notes: list[Annotation] = []
+        for parent, children in candidates.items():
+            sizes = {child: -negative for negative, child in sorted(children)}
+            seconds = [float(layout.exec_seconds[child]) for child in sizes]
+            wide = KeepChildren(
+                saves_seconds=0.0,
+                bundle=parent,
+                children=tuple(sizes),
+                child_seconds=tuple(seconds),
+                start_seconds=workload.warm_start(int(layout.memory_mb[parent])),
+                upload=(workload.upload.base, workload.upload.per_byte),
+                download=(workload.download.base, workload.download.per_byte),
+            )
+            kept = wide.kept(tuple(sizes.values()))
+            if len(kept) > 1:
+                notes.append(_narrowed(wide, kept, sizes))
+        return notes
+
+    def _fan_ins(self, timeline: Timeline) -> list[Annotation]:
+        upload = timeline.workload.upload
+        return [
+            CheckFanIn(saves_seconds=upload.at(size), bundle=bundle, child=child)
+            for bundle, child, size in timeline.layout.fan_ins()
+            if size and timeline.cause[child] == bundle
+        ]
+
+
+def _narrowed(wide: KeepChildren, kept: tuple[int, ...], sizes: dict[int, float]) -> KeepChildren:
+    """The same note about the kept children only."""
+    seconds = dict(zip(wide.children, wide.child_seconds, strict=True))
+    handed = (Line(*wide.upload).at(sizes[child]) for child in kept[1:])
+    return KeepChildren(
+        saves_seconds=sum(handed) + wide.start_seconds * (len(kept) - 1),
+        bundle=wide.bundle,
+        children=kept,
+        child_seconds=tuple(seconds[child] for child in kept),
+        start_seconds=wide.start_seconds,
+        upload=wide.upload,
+        download=wide.download,
+    )

@@ -3,16 +3,50 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from planners.optimizations.annotation import Annotation
 
+if TYPE_CHECKING:
+    from planners.timeline import Timeline
+
 
 @dataclass(frozen=True)
-class DelayedIo(Annotation):
-    """``bundle`` stores its output for ``child`` only if the others keep it waiting too long."""
+class HoldOutput(Annotation):
+    """``bundle`` stores its output for ``child`` only if the others take longer than this."""
 
     kind: ClassVar[str] = "delayed_io"
     bundle: int
     child: int
-    wait_seconds: float
+    wait_seconds: float  # what storing and fetching would take; the container may know better
+
+
+@dataclass(frozen=True)
+class DelayedIo:
+    """For the biggest input of a fan-in, if the other inputs come while it would be stored."""
+
+    least_seconds: float = 0.01  # do not bother for less
+
+    name: ClassVar[str] = "delayed_io"
+
+    def annotate(self, timeline: Timeline) -> tuple[Annotation, ...]:
+        biggest: dict[int, tuple[float, int]] = {}
+        for bundle, child, size in timeline.layout.fan_ins():
+            biggest[child] = max(biggest.get(child, (0.0, bundle)), (size, bundle))
+        notes = (
+            self._note(timeline, bundle, child, size) for child, (size, bundle) in biggest.items()
+        )
+        return tuple(note for note in notes if note is not None)
+
+    def _note(
+        self, timeline: Timeline, bundle: int, child: int, size: float
+    ) -> HoldOutput | None:
+        workload = timeline.workload
+        worth = workload.upload.at(size) + workload.download.at(size)
+        computed = float(timeline.fetched[bundle] + timeline.layout.exec_seconds[bundle])
+        others = timeline.layout.producers_of(child)
+        last = max(float(timeline.finished[other]) for other in others if other != bundle)
+        saved = worth - max(last - computed, 0.0)
+        if saved < self.least_seconds:
+            return None
+        return HoldOutput(saves_seconds=saved, bundle=bundle, child=child, wait_seconds=worth)

@@ -1,25 +1,64 @@
-"""streaming: outputs leave while the bundle's tasks still run."""
+"""streaming: outputs of a bundle's earlier tasks leave while its later tasks still run."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
 
 from planners.optimizations.annotation import Annotation
 from planners.predictions import Line
 
+if TYPE_CHECKING:
+    from planners.timeline import Timeline
+
 
 @dataclass(frozen=True)
-class Streaming(Annotation):
-    """Outputs of ``bundle`` are stored in chunks from its first task on."""
+class StreamOutputs(Annotation):
+    """``bundle`` stores the outputs of ``tasks`` one by one as they come, the others at its end."""
 
     kind: ClassVar[str] = "streaming"
     bundle: int
-    chunk_bytes: float
+    tasks: tuple[int, ...]
 
-    def seconds_after(self, size: float, exec_seconds: float, upload: Line) -> float:
-        """What of the upload is left once the last task ended: its last chunk, or what queued up."""
-        if not size:
-            return 0.0
-        last_chunk = upload.at(min(self.chunk_bytes, size))
-        return max(last_chunk, upload.at(size) - exec_seconds)
+
+def left_to_store(
+    early: Iterable[tuple[float, float]], rest: float, exec_seconds: float, upload: Line
+) -> float:
+    """Seconds from the bundle's last task to its last byte; early outputs are (end, bytes)."""
+    clock = 0.0
+    for end, size in early:
+        clock = max(clock, end) + (upload.at(size) if size else 0.0)
+    return max(clock - exec_seconds, 0.0) + (upload.at(rest) if rest else 0.0)
+
+
+@dataclass(frozen=True)
+class Streaming:
+    """For bundles where early uploads are done before the last task is, and worth their latency."""
+
+    least_seconds: float = 0.01  # do not bother for less
+
+    name: ClassVar[str] = "streaming"
+
+    def annotate(self, timeline: Timeline) -> tuple[Annotation, ...]:
+        return tuple(
+            note
+            for bundle, tasks in timeline.layout.stored_by_bundle().items()
+            if len(tasks) > 1 and (note := self._note(timeline, bundle, tasks)) is not None
+        )
+
+    def _note(self, timeline: Timeline, bundle: int, tasks: list[int]) -> StreamOutputs | None:
+        sizes = timeline.workload.output_bytes[tasks]
+        upload, exec_seconds = timeline.workload.upload, float(timeline.layout.exec_seconds[bundle])
+        ends = timeline.task_completed[tasks] - timeline.fetched[bundle]
+        worth = (sizes > 0) & (upload.base + upload.per_byte * sizes <= exec_seconds - ends)
+        early = [(float(end), float(size)) for end, size in zip(ends[worth], sizes[worth], strict=True)]
+        rest = float(sizes[~worth].sum())
+        before = upload.at(float(sizes.sum()))
+        saved = before - left_to_store(early, rest, exec_seconds, upload)
+        if not early or saved < self.least_seconds:
+            return None
+        chosen = np.array(tasks)[worth].tolist()
+        return StreamOutputs(saves_seconds=saved, bundle=bundle, tasks=tuple(chosen))

@@ -3,15 +3,52 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
 
 from planners.optimizations.annotation import Annotation
+from planners.predictions import transfer_seconds
+
+if TYPE_CHECKING:
+    from planners.timeline import Timeline
 
 
 @dataclass(frozen=True)
-class TaskDuplicate(Annotation):
+class DuplicateTask(Annotation):
     """``bundle`` runs a copy of ``task``, whose inputs it takes in place of its output."""
 
     kind: ClassVar[str] = "task_dup"
     bundle: int
     task: int
+
+
+@dataclass(frozen=True)
+class TaskDup:
+    """For outputs that cross between containers and take longer to fetch than to make again."""
+
+    least_seconds: float = 0.01  # do not bother for less
+
+    name: ClassVar[str] = "task_dup"
+
+    def annotate(self, timeline: Timeline) -> tuple[Annotation, ...]:
+        workload, crossings, layout = timeline.workload, timeline.layout.crossings, timeline.layout
+        outside = layout.stretch[crossings.producers] != layout.stretch[crossings.consumers]
+        tasks, consumers = crossings.tasks[outside], crossings.consumers[outside]
+        fetch = transfer_seconds(workload.download, workload.output_bytes)[tasks]
+        inputs = transfer_seconds(workload.download, workload.input_bytes)[tasks]
+        saved = fetch - timeline.task_seconds[tasks] - inputs
+        worth = saved >= self.least_seconds
+        # A copy of a copy's input would need a third look at what crosses: leave it.
+        duplicated = np.zeros(workload.dag.tasks, dtype=np.bool_)
+        duplicated[tasks[worth]] = True
+        users = workload.dag.edge_users[duplicated[workload.dag.inputs]]
+        blocked = np.zeros(workload.dag.tasks, dtype=np.bool_)
+        blocked[users] = True
+        worth &= ~blocked[tasks]
+        return tuple(
+            DuplicateTask(saves_seconds=seconds, bundle=bundle, task=task)
+            for seconds, bundle, task in zip(
+                saved[worth].tolist(), consumers[worth].tolist(), tasks[worth].tolist(), strict=True
+            )
+        )

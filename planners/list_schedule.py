@@ -1,0 +1,188 @@
+"""list_schedule: earliest finish over all slots, with communication, cold starts and gaps counted."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+
+from planners.dag import Dag
+from planners.layout import NONE
+from planners.placement import Placement, to_plan
+from planners.plan import Plan, Resources
+from planners.platform import Platform
+from planners.predictions import Predictions, Sla
+from planners.timeline import predict_timeline
+from planners.units import Units, rank_order, upward_ranks
+from planners.workload import Workload
+
+MANY_STEPS = 200_000  # units × slots beyond which one trial has to do
+
+
+@dataclass(frozen=True)
+class ListSchedule:
+    """Tries a few counts of slots and ways to rank, and keeps what the timeline says is fastest.
+
+    Fewer slots than containers pay where communication is dear: earliest finish is greedy and
+    spreads what had better stayed together.
+    """
+
+    predictions: Predictions
+    platform: Platform = field(default_factory=Platform)
+    sla: Sla = "average"
+    memory_mb: int = 0  # 0: what the resources or the platform say
+
+    name: ClassVar[str] = "list_schedule"
+
+    def plan(self, dag: Dag, resources: Resources) -> Plan:
+        return self.place(Workload.predict(dag, self.predictions, self.sla), resources)
+
+    def place(self, workload: Workload, resources: Resources) -> Plan:
+        memory = self.memory_mb or self.platform.memory_of(resources)
+        self.platform.check_memory(workload, memory)
+        units = Units.of(workload, memory)
+        best: Plan | None = None
+        for trial in self._trials(units, workload, memory, resources):
+            plan = to_plan(self.name, units, trial.run(), memory)
+            prediction = predict_timeline(plan, workload, self.platform, resources).prediction()
+            fastest = best.prediction.makespan_seconds if best and best.prediction else np.inf
+            if best is None or prediction.makespan_seconds < fastest:
+                best = replace(plan, prediction=prediction)
+        assert best is not None
+        return best
+
+    def _trials(
+        self, units: Units, workload: Workload, memory_mb: int, resources: Resources
+    ) -> Iterator[EarliestFinish]:
+        order = rank_order(upward_ranks(units, workload, self.platform)).tolist()
+        start_seconds = workload.cold_start(memory_mb)
+        expected = units.expected_store_seconds() + self.platform.publish_seconds
+        never = np.full(units.count, self.platform.publish_seconds)
+        most = max(min(resources.containers, units.count), 1)
+        counts = sorted({most, max(most // 2, 1), max(most // 4, 1), 1}, reverse=True)
+        many = units.count * most > MANY_STEPS
+        for slots in counts[:1] if many else counts:
+            for after in (expected,) if many else (expected, never):
+                yield EarliestFinish(units, workload, order, slots, start_seconds, after.tolist())
+
+
+class EarliestFinish:
+    """One pass in rank order; each unit goes to the slot, and the gap in it, where it ends first."""
+
+    def __init__(
+        self,
+        units: Units,
+        workload: Workload,
+        order: list[int],
+        slots: int,
+        start_seconds: float,
+        after: list[float],
+    ) -> None:
+        self.order, self.slots, self.start_seconds = order, slots, start_seconds
+        self.after = after  # seconds between a unit's execution and its slot being free
+        self.upload: list[float] = units.store_seconds.tolist()
+        self.download = workload.download
+        self.seconds: list[float] = units.seconds.tolist()
+        self.constant_bytes: list[float] = units.constant_bytes.tolist()
+        self.offsets: list[int] = units.parent_offsets.tolist()
+        self.parents: list[int] = units.parents.tolist()
+        self.bytes: list[float] = units.parent_bytes.tolist()
+        self.slot = [0] * units.count
+        self.start = [0.0] * units.count
+        self.executed = [0.0] * units.count
+        self.end = [0.0] * units.count
+        self.free: list[float] = []  # per opened slot, the end of the last unit
+        self.gap_starts: list[list[float]] = []  # and where it is idle before, in order
+        self.gap_ends: list[list[float]] = []
+
+    def run(self) -> Placement:
+        for unit in self.order:
+            self._place(unit)
+        elsewhere = [
+            max(end, executed + upload)
+            for end, executed, upload in zip(self.end, self.executed, self.upload, strict=True)
+        ]
+        return Placement(
+            np.array(self.slot, dtype=np.int32), np.array(self.start), np.array(elsewhere)
+        )
+
+    def _place(self, unit: int) -> None:
+        remote, total, held = self._inputs(unit)
+        seconds = self.seconds[unit] + self.after[unit]
+        far = seconds + (self.download.at(total) if total else 0.0)
+        best, start, end = NONE, 0.0, np.inf
+        for slot in held:
+            ready, left = self._home_inputs(unit, slot)
+            near = seconds + (self.download.at(left) if left else 0.0)
+            begin = self._gap(slot, ready, near, end)
+            if begin + near < end:
+                best, start, end = slot, begin, begin + near
+        for slot in range(len(self.free)):
+            begin = self._gap(slot, remote, far, end)
+            if begin + far < end:
+                best, start, end = slot, begin, begin + far
+        opened = remote + self.start_seconds
+        if len(self.free) < self.slots and opened + far < end:
+            best, start, end = len(self.free), opened, opened + far
+        self._take(unit, best, start, end)
+
+    def _inputs(self, unit: int) -> tuple[float, float, set[int]]:
+        """When all are elsewhere, their bytes, and the slots where some need not be fetched."""
+        remote, total, held = 0.0, self.constant_bytes[unit], set[int]()
+        for place in range(self.offsets[unit], self.offsets[unit + 1]):
+            parent = self.parents[place]
+            remote = max(remote, self.end[parent], self.executed[parent] + self.upload[parent])
+            held.add(self.slot[parent])
+            total += self.bytes[place]
+        return remote, total, held
+
+    def _home_inputs(self, unit: int, slot: int) -> tuple[float, float]:
+        """The same as seen from a slot that holds some of them: when, and the bytes to fetch."""
+        ready, left = 0.0, self.constant_bytes[unit]
+        for place in range(self.offsets[unit], self.offsets[unit + 1]):
+            parent = self.parents[place]
+            ready = max(ready, self.end[parent])
+            if self.slot[parent] != slot:
+                ready = max(ready, self.executed[parent] + self.upload[parent])
+                left += self.bytes[place]
+        return ready, left
+
+    def _gap(self, slot: int, ready: float, duration: float, limit: float) -> float:
+        """The earliest start in this slot that moves nothing; infinite if it would end past limit."""
+        free = self.free[slot]
+        if ready >= free:
+            return ready
+        starts, ends = self.gap_starts[slot], self.gap_ends[slot]
+        for place in range(bisect_right(ends, ready), len(starts)):
+            # In front of all others, the container would have to be started for this one.
+            begin = max(ready, starts[place]) if starts[place] else ready + self.start_seconds
+            if begin + duration >= limit:
+                return np.inf
+            if begin + duration <= ends[place]:
+                return begin
+        return free
+
+    def _take(self, unit: int, slot: int, start: float, end: float) -> None:
+        self.slot[unit], self.start[unit], self.end[unit] = slot, start, end
+        self.executed[unit] = end - self.after[unit]
+        if slot == len(self.free):
+            self.gap_starts.append([0.0])
+            self.gap_ends.append([start])
+            self.free.append(end)
+            return
+        starts, ends = self.gap_starts[slot], self.gap_ends[slot]
+        free = self.free[slot]
+        if start >= free:
+            if start > free:
+                starts.append(free)
+                ends.append(start)
+            self.free[slot] = end
+            return
+        place = bisect_left(ends, end)  # the gap it was found in: what is left before and after
+        before, after = (starts[place], start), (end, ends[place])
+        left = [gap for gap in (before, after) if gap[1] > gap[0]]
+        starts[place : place + 1] = [gap[0] for gap in left]
+        ends[place : place + 1] = [gap[1] for gap in left]

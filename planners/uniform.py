@@ -1,0 +1,133 @@
+"""uniform: one memory size; slots from predicted times and sizes, in one pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
+from typing import ClassVar
+
+import numpy as np
+
+from planners.dag import Dag
+from planners.placement import Placement, to_plan
+from planners.plan import Plan, Resources
+from planners.platform import Platform
+from planners.predictions import Predictions, Sla
+from planners.timeline import predict_timeline
+from planners.units import Units, rank_order, upward_ranks
+from planners.workload import Workload
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """The unit with the longest way to go first; it stays with most of its bytes, or is spread.
+
+    It stays unless the slot that is free first would have it done earlier. So at a fan-out short
+    tasks with big inputs stay with the producer, and long ones, which come first, are spread; the
+    short ones fill up behind them.
+    """
+
+    predictions: Predictions
+    platform: Platform = field(default_factory=Platform)
+    sla: Sla = "average"
+    memory_mb: int = 0  # 0: what the resources or the platform say
+
+    name: ClassVar[str] = "uniform"
+
+    def plan(self, dag: Dag, resources: Resources) -> Plan:
+        workload = Workload.predict(dag, self.predictions, self.sla)
+        plan = self.place(workload, resources)
+        timeline = predict_timeline(plan, workload, self.platform, resources)
+        return replace(plan, prediction=timeline.prediction())
+
+    def place(self, workload: Workload, resources: Resources) -> Plan:
+        """The plan without its prediction, for planners that start from this one."""
+        memory = self.memory_mb or self.platform.memory_of(resources)
+        self.platform.check_memory(workload, memory)
+        units = Units.of(workload, memory)
+        slots = max(min(resources.containers, units.count), 1)
+        placement = Spread(units, workload, self.platform, memory, slots).run()
+        return to_plan(self.name, units, placement, memory)
+
+
+class Spread:
+    """The pass itself: two candidate slots a unit, so its time hardly depends on the slots."""
+
+    def __init__(
+        self, units: Units, workload: Workload, platform: Platform, memory_mb: int, slots: int
+    ) -> None:
+        self.units = units
+        self.order = rank_order(upward_ranks(units, workload, platform)).tolist()
+        self.start_seconds = workload.cold_start(memory_mb)
+        self.download = workload.download
+        self.seconds: list[float] = units.seconds.tolist()
+        after = units.expected_store_seconds() + platform.publish_seconds
+        self.after: list[float] = after.tolist()
+        self.constant_bytes: list[float] = units.constant_bytes.tolist()
+        self.offsets: list[int] = units.parent_offsets.tolist()
+        self.parents: list[int] = units.parents.tolist()
+        self.bytes: list[float] = units.parent_bytes.tolist()
+        self.slot = [0] * units.count
+        self.start = [0.0] * units.count
+        self.end = [0.0] * units.count
+        self.slots = slots
+        self.free: list[float] = []  # per opened slot
+        self.soonest: list[tuple[float, int]] = []  # (free, slot), outdated entries included
+
+    def run(self) -> Placement:
+        for unit in self.order:
+            self._place(unit)
+        return Placement(
+            np.array(self.slot, dtype=np.int32), np.array(self.start), np.array(self.end)
+        )
+
+    def _place(self, unit: int) -> None:
+        ready, total, held = self._inputs(unit)
+        best = self._spread_slot(ready)
+        fetch = total - held.get(best, 0.0)
+        start = self._free(best, ready)
+        done = start + (self.download.at(fetch) if fetch else 0.0)
+        if held:
+            home = max(held, key=held.__getitem__)
+            if home != best:
+                left = total - held[home]
+                begin = max(self.free[home], ready)
+                home_done = begin + (self.download.at(left) if left else 0.0)
+                if home_done <= done:
+                    best, start, done = home, begin, home_done
+        self._take(unit, best, start, done + self.seconds[unit] + self.after[unit])
+
+    def _inputs(self, unit: int) -> tuple[float, float, dict[int, float]]:
+        """When they are there, their bytes, and how many of those each slot holds."""
+        ready, total, held = 0.0, self.constant_bytes[unit], dict[int, float]()
+        for place in range(self.offsets[unit], self.offsets[unit + 1]):
+            parent, size = self.parents[place], self.bytes[place]
+            ready = max(ready, self.end[parent])
+            slot = self.slot[parent]
+            held[slot] = held.get(slot, 0.0) + size
+            total += size
+        return ready, total, held
+
+    def _spread_slot(self, ready: float) -> int:
+        """The slot that is free first; a new one where that is sooner."""
+        soonest = self.soonest
+        while soonest and self.free[soonest[0][1]] != soonest[0][0]:
+            heappop(soonest)
+        opened = len(self.free)
+        if opened < self.slots and (
+            not soonest or soonest[0][0] > ready + self.start_seconds
+        ):
+            return opened
+        return soonest[0][1]
+
+    def _free(self, slot: int, ready: float) -> float:
+        if slot == len(self.free):
+            return ready + self.start_seconds
+        return max(self.free[slot], ready)
+
+    def _take(self, unit: int, slot: int, start: float, end: float) -> None:
+        if slot == len(self.free):
+            self.free.append(end)
+        self.free[slot] = end
+        heappush(self.soonest, (end, slot))
+        self.slot[unit], self.start[unit], self.end[unit] = slot, start, end

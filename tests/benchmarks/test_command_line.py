@@ -1,0 +1,29 @@
+"""The command: which module it imports, and a whole comparison of two small graphs."""
+
+import json
+import subprocess
+import sys
+
+from benchmarks.environment import REPOSITORY
+
+
+def benchmarks(*arguments):
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+
+
+def test_without_a_name_the_commands_are_listed():
+    done = benchmarks()
+    assert done.returncode == 2
+    assert "compare" in done.stderr and "planners" in done.stderr
+
+
+def test_a_comparison_prints_seconds_and_writes_samples(tmp_path):
+    file = tmp_path / "samples.json"
+    options = ["--only", "one-task", "--peers", "threads", "synchronous", "--repeat", "1"]
+    done = benchmarks("compare", *options, "--json", str(file))
+    assert done.returncode == 0, done.stderr
+    assert "one-task" in done.stdout and "÷ limit" in done.stdout
+    written = json.loads(file.read_text())
+    assert len(written["graphs"]["one-task"]["threads"]["samples"]) == 20
+    assert len(written["targets"]) == 11

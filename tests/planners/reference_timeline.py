@@ -1,0 +1,280 @@
+"""A slow, obvious reading of the cost model: sets and dicts, the next event found by min()."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import pairwise
+
+from planners.optimizations.clustering import CheckFanIn, KeepChildren
+from planners.optimizations.delayed_io import HoldOutput
+from planners.optimizations.preload import PreloadInputs
+from planners.optimizations.prewarm import StartContainers
+from planners.optimizations.streaming import StreamOutputs
+from planners.optimizations.task_dup import DuplicateTask
+from planners.plan import Plan
+from planners.platform import Platform
+from planners.workload import Workload
+
+
+class Stuck(Exception):
+    """Bundles are left that no container will ever run."""
+
+
+class Reference:
+    """One run of a plan. Everything a container does is looked up when it does it."""
+
+    def __init__(self, plan: Plan, workload: Workload, platform: Platform, containers: int):
+        self.plan, self.workload, self.platform = plan, workload, platform
+        self.places = containers
+        dag = workload.dag
+        self.bundle_of = [int(bundle) for bundle in plan.bundles]
+        self.bundles = list(range(len(plan.slots)))
+        self.memory = [int(memory) or platform.default_memory_mb for memory in plan.memory_mb]
+        self.slot = [int(slot) for slot in plan.slots]
+        self.inputs_of_task = {
+            task: [int(one) for one in dag.inputs[dag.input_offsets[task] : dag.input_offsets[task + 1]]]
+            for task in range(dag.tasks)
+        }
+        self.copies = self.notes(DuplicateTask)
+        self.needs = {bundle: self.needed_tasks(bundle) for bundle in self.bundles}
+        self.parents = {b: {self.bundle_of[task] for task in self.needs[b]} for b in self.bundles}
+        self.after: dict[int, int] = {}
+        self.decide_what_follows()
+        self.holds = {note.bundle: (note.child, 0.0) for note in self.notes(CheckFanIn)}
+        self.holds |= {note.bundle: (note.child, note.wait_seconds) for note in self.notes(HoldOutput)}
+
+    def notes(self, kind):
+        return [note for note in self.plan.annotations if isinstance(note, kind)]
+
+    def tasks_of(self, bundle):
+        return [task for task, its in enumerate(self.bundle_of) if its == bundle]
+
+    def needed_tasks(self, bundle):
+        copied = {copy.task for copy in self.copies if copy.bundle == bundle}
+        needed = {one for task in self.tasks_of(bundle) for one in self.inputs_of_task[task]}
+        needed = (needed - copied) | {one for task in copied for one in self.inputs_of_task[task]}
+        return {task for task in needed if self.bundle_of[task] != bundle} - copied
+
+    def bytes_between(self, parent, child):
+        return sum(self.size(task) for task in self.needs[child] if self.bundle_of[task] == parent)
+
+    def size(self, task):
+        return float(self.workload.output_bytes[task])
+
+    def decide_what_follows(self):
+        for slot in set(self.slot) - {-1}:
+            members = [bundle for bundle in self.bundles if self.slot[bundle] == slot]
+            for one, other in pairwise(members):
+                self.after[one] = other
+        for note in self.notes(KeepChildren):
+            for one, other in pairwise((note.bundle, *note.children)):
+                self.after[one] = other
+        for parent in self.bundles:
+            only = [
+                child
+                for child in self.bundles
+                if self.parents[child] == {parent}
+                and self.slot[child] == -1
+                and self.memory[child] == self.memory[parent]
+                and child not in self.after.values()
+            ]
+            if parent not in self.after and only:
+                self.after[parent] = min(only, key=lambda c: (-self.bytes_between(parent, c), c))
+
+    def companions(self, bundle):
+        """Bundles that are certain to run in the same container."""
+        before = {other: one for one, other in self.after.items()}
+        mine = {bundle}
+        for step in (before, self.after):
+            at = bundle
+            while at in step:
+                at = step[at]
+                mine.add(at)
+        return mine
+
+    def exec_seconds(self, bundle):
+        seconds = self.workload.seconds(self.memory[bundle])
+        copied = [copy.task for copy in self.copies if copy.bundle == bundle]
+        return sum(float(seconds[task]) for task in self.tasks_of(bundle) + copied)
+
+    def bytes_to_store(self, bundle, except_for=None):
+        return sum(map(self.size, self.tasks_to_store(bundle, except_for)))
+
+    def tasks_to_store(self, bundle, except_for=None):
+        at_home = self.companions(bundle) | {except_for}
+        return [
+            task
+            for task in self.tasks_of(bundle)
+            if self.workload.dag.wanted[task]
+            or any(task in self.needs[b] for b in self.bundles if b not in at_home)
+        ]
+
+    def streamed_seconds(self, note):
+        upload, stored = self.workload.upload, self.tasks_to_store(note.bundle)
+        tasks = self.tasks_of(note.bundle)
+        seconds = self.workload.seconds(self.memory[note.bundle])
+        clock = self.exec_seconds(note.bundle) - sum(float(seconds[task]) for task in tasks)
+        sent = 0.0
+        for task in tasks:
+            clock += float(seconds[task])
+            if task in stored and task in note.tasks:
+                sent = max(sent, clock) + (upload.at(self.size(task)) if self.size(task) else 0.0)
+        rest = sum(self.size(task) for task in stored if task not in note.tasks)
+        return max(sent - clock, 0.0) + (upload.at(rest) if rest else 0.0)
+
+    def store_seconds(self, bundle):
+        size, upload = self.bytes_to_store(bundle), self.workload.upload
+        seconds = upload.at(size) if size else 0.0
+        for note in self.notes(StreamOutputs):
+            if note.bundle == bundle:
+                seconds = self.streamed_seconds(note)
+        return seconds + self.platform.publish_seconds
+
+    def run(self):
+        self.events = []  # (time, rank, what happens)
+        self.arrived = defaultdict(set)
+        self.begun, self.fetched, self.finished, self.ready = {}, {}, {}, {}
+        self.container, self.made = {}, []
+        self.invoked, self.alive, self.ended, self.cold = [], [], [], []
+        self.size_of = []
+        self.idle = defaultdict(list)
+        for memory, count in self.platform.warm:
+            self.idle[memory] += [0.0] * count
+        self.queue, self.waits, self.holder, self.goes_to = [], {}, {}, {}
+        self.moved = 0.0
+        self.prewarm(-1, 0.0)
+        followers = set(self.after.values())
+        self.heads = [bundle for bundle in self.bundles if bundle not in followers]
+        self.queue = [bundle for bundle in self.heads if not self.parents[bundle]]
+        self.invoke(0.0)
+        while self.events:
+            event = min(self.events, key=lambda one: one[:2])
+            self.events.remove(event)
+            event[2](event[0])
+        if len(self.finished) < len(self.bundles):
+            raise Stuck
+        return self
+
+    def at(self, time, rank, action):
+        self.events.append((time, rank, action))
+
+    def prewarm(self, trigger, now):
+        for note in self.notes(StartContainers):
+            if note.trigger == trigger:
+                warm = now + note.delay_seconds + self.workload.cold_start(note.memory_mb)
+                self.at(warm, -1, lambda t, n=note: self.idle[n.memory_mb].extend([t] * n.containers))
+
+    def invoke(self, now):
+        while self.queue and len(self.invoked) - sum(e is not None for e in self.ended) < self.places:
+            bundle = self.queue.pop(0)
+            memory = self.memory[bundle]
+            warm = [t for t in self.idle[memory] if now - t < self.platform.idle_seconds]
+            if warm:
+                self.idle[memory].remove(max(warm))
+            start = self.workload.warm_start if warm else self.workload.cold_start
+            self.invoked.append(now)
+            self.alive.append(now + start(memory))
+            self.cold.append(not warm)
+            self.ended.append(None)
+            self.size_of.append(memory)
+            self.made.append(set())
+            self.begin(bundle, len(self.made) - 1, self.alive[-1])
+
+    def begin(self, bundle, container, now):
+        self.begun[bundle], self.container[bundle] = now, container
+        missing = [t for t in self.needs[bundle] if self.bundle_of[t] not in self.made[container]]
+        copied = [copy.task for copy in self.copies if copy.bundle == bundle]
+        tasks = self.tasks_of(bundle) + copied
+        constants = sum(int(self.workload.dag.constant_bytes[task]) for task in tasks)
+        self.moved += constants + sum(map(self.size, missing))
+        early = {t for n in self.notes(PreloadInputs) if n.bundle == bundle for t in n.tasks} & set(missing)
+        clock = self.alive[container]
+        producers = {self.bundle_of[task] for task in early}
+        for producer in sorted(producers, key=lambda p: (self.finished[p], p)):
+            size = sum(self.size(task) for task in early if self.bundle_of[task] == producer)
+            clock = max(clock, self.finished[producer])
+            clock += self.workload.download.at(size) if size else 0.0
+        rest = constants + sum(self.size(task) for task in missing if task not in early)
+        started = max(now, clock) if early else now
+        self.fetched[bundle] = started + (self.workload.download.at(rest) if rest else 0.0)
+        self.made[container].add(bundle)
+        self.prewarm(bundle, now)
+        computed = self.fetched[bundle] + self.exec_seconds(bundle)
+        if bundle in self.holds:
+            self.at(computed, 2 * bundle, lambda t: self.computed(bundle, t))
+        else:
+            self.store(bundle, computed)
+
+    def store(self, bundle, now):
+        self.moved += self.bytes_to_store(bundle)
+        end = now + self.store_seconds(bundle)
+        self.at(end, 2 * bundle + 1, lambda t: self.finish(bundle, t))
+
+    def computed(self, bundle, now):
+        child, wait = self.holds[bundle]
+        if self.parents[child] - self.arrived[child] == {bundle}:
+            self.go_without_storing(bundle, child, now)
+        elif wait > 0 and child not in self.holder:
+            self.holder[child] = bundle
+            self.at(now + wait, 2 * bundle, lambda t: self.give_up(bundle, child, t))
+        else:
+            self.store(bundle, now)
+
+    def give_up(self, bundle, child, now):
+        if self.holder.get(child) == bundle:
+            del self.holder[child]
+            self.store(bundle, now)
+
+    def go_without_storing(self, bundle, child, now):
+        self.goes_to[bundle] = child
+        size = self.bytes_to_store(bundle, except_for=child)
+        self.moved += size
+        stored = now + (self.workload.upload.at(size) if size else 0.0)
+        end = stored + self.platform.publish_seconds
+        self.at(end, 2 * bundle + 1, lambda t: self.finish(bundle, t))
+
+    def finish(self, bundle, now):
+        self.finished[bundle] = now
+        made_ready = []
+        for child in self.bundles:
+            if bundle not in self.parents[child]:
+                continue
+            self.arrived[child].add(bundle)
+            missing = self.parents[child] - self.arrived[child]
+            if not missing:
+                self.ready[child] = now
+                made_ready.append(child)
+            elif child in self.holder and missing == {self.holder[child]}:
+                self.go_without_storing(self.holder.pop(child), child, now)
+        container = self.container[bundle]
+        mine = [c for c in made_ready if c in self.heads and self.slot[c] == -1]
+        mine = [c for c in mine if self.memory[c] == self.memory[bundle]]
+        following = self.goes_to.get(bundle, self.after.get(bundle))
+        if following is None and mine:
+            following = mine[0]
+        if following is None:
+            self.ended[container] = now
+            self.idle[self.size_of[container]].append(now)
+        elif self.parents[following] <= self.arrived[following]:
+            self.begin(following, container, now)
+        else:
+            self.waits[following] = container
+        for child in made_ready:
+            if child in self.waits:
+                self.begin(child, self.waits.pop(child), now)
+            elif child in self.heads and child != following:
+                self.queue.append(child)
+        self.invoke(now)
+
+    @property
+    def makespan(self):
+        return max(self.finished.values(), default=0.0)
+
+    @property
+    def gb_seconds(self):
+        spans = zip(self.invoked, self.ended, self.size_of, strict=True)
+        used = sum((end - start) * size / 1024 for start, end, size in spans)
+        return used + sum(
+            note.containers * note.memory_mb / 1024 * self.workload.cold_start(note.memory_mb)
+            for note in self.notes(StartContainers)
+        )
