@@ -7,11 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from planners.arrays import Ids
 from planners.dag import Dag
 from planners.incremental import ROUNDING_SECONDS, Incremental
-from planners.plan import Plan, Resources
+from planners.plan import Plan, Planner, Resources
 from planners.platform import Platform
-from planners.predictions import Predictions, Sla
+from planners.predictions import Constant, Predictions, Sla
 from planners.timeline import predict_timeline
 from planners.uniform import Uniform
 from planners.workload import Workload
@@ -22,28 +23,32 @@ class NonUniform:
     """Starts from ``uniform`` with the best memory, and gives back what nobody waits for.
 
     Slots that cost most come first, each tries the smallest size first, and rounds go on until
-    nothing moves. ``slack`` is the share of the makespan that may be given for it.
+    nothing moves. ``slack`` is the share of the makespan that may be given for it, and up to
+    ``limit_seconds`` time does not matter. Another planner's slots are reduced as ``start``.
     """
 
-    predictions: Predictions
+    predictions: Predictions = field(default_factory=Constant)
     platform: Platform = field(default_factory=Platform)
     sla: Sla = "average"
+    start: Planner | None = None  # has to give every bundle a slot
     slack: float = 0.0
+    limit_seconds: float = 0.0
 
     name: ClassVar[str] = "non_uniform"
 
     def plan(self, dag: Dag, resources: Resources) -> Plan:
         workload = Workload.predict(dag, self.predictions, self.sla)
         memory = best_memory(workload, self.platform)
-        start = Uniform(self.predictions, self.platform, self.sla, memory)
-        return self.reduce(start.place(workload, resources), workload, resources)
-
-    def reduce(self, plan: Plan, workload: Workload, resources: Resources) -> Plan:
-        """The same slots with less memory; ``plan`` is any whose bundles all have slots."""
-        reduced = Reduction(plan, workload, self.platform, self.slack).run()
-        plan = replace(plan, planner=self.name, memory_mb=reduced)
-        timeline = predict_timeline(plan, workload, self.platform, resources)
-        return replace(plan, prediction=timeline.prediction())
+        if self.start is None:
+            uniform = Uniform(self.predictions, self.platform, self.sla, memory)
+            plan = uniform.place(workload, resources)
+        else:
+            plan = self.start.plan(dag, replace(resources, memory_mb=memory))
+        reduction = Reduction(plan, workload, self.platform)
+        reduction.limit *= 1 + self.slack
+        reduction.limit = max(reduction.limit, self.limit_seconds)
+        plan = replace(plan, planner=self.name, memory_mb=reduction.run())
+        return predict_timeline(plan, workload, self.platform, resources).predicted_plan()
 
 
 def best_memory(workload: Workload, platform: Platform) -> int:
@@ -54,15 +59,14 @@ def best_memory(workload: Workload, platform: Platform) -> int:
 
 
 class Reduction:
-    def __init__(
-        self, plan: Plan, workload: Workload, platform: Platform, slack: float = 0.0
-    ) -> None:
-        self.timeline = Incremental(plan, workload, platform)
-        self.limit = self.timeline.makespan_seconds * (1 + slack) + ROUNDING_SECONDS
-        self.sizes = sorted(platform.fitting_sizes(workload))
-        self.plan = plan
+    """Lowers the memory of slots as long as everything ends by ``limit``."""
 
-    def run(self) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+    def __init__(self, plan: Plan, workload: Workload, platform: Platform) -> None:
+        self.timeline = Incremental(plan, workload, platform)
+        self.limit = self.timeline.makespan_seconds + ROUNDING_SECONDS
+        self.sizes = platform.fitting_sizes(workload)
+
+    def run(self) -> Ids:
         """Bundle → memory, once a whole round moves nothing."""
         while self._round():
             pass
