@@ -69,10 +69,25 @@ def _without_chains_and_pieces(dag: Dag, capacity: int, containers: int) -> tupl
 
 def _coarse_or_finer(graph: Quotient, tasks: int, capacity: int, containers: int) -> Trial:
     """The coarsest grouping that is good enough, or else the one with the least regret."""
+    trial = _depth_first(graph, tasks, capacity, containers)
+    if trial.stretch() > GOOD_STRETCH:
+        return _finer(graph, tasks, capacity, containers, trial)
+    if trial.edges > 2 * trial.bundles:
+        # What takes blocks from a few others only, as a rechunk does, may fall apart into parts
+        # that exchange nothing, if only a bundle may hold such a part.
+        coarser = _depth_first(graph, tasks, 2 * capacity, containers)
+        if coarser.stretch() < GOOD_STRETCH and 2 * coarser.edges < trial.edges:
+            return coarser
+    return trial
+
+
+def _depth_first(graph: Quotient, tasks: int, capacity: int, containers: int) -> Trial:
     groups, phases = grow(graph, capacity, capacity)
-    best = trial = _packed(graph, groups, phases, tasks, capacity, containers)
-    if trial.stretch() < GOOD_STRETCH:
-        return trial
+    return _packed(graph, groups, phases, tasks, capacity, containers)
+
+
+def _finer(graph: Quotient, tasks: int, capacity: int, containers: int, trial: Trial) -> Trial:
+    """The least regret of ``trial`` and of what comes after it, at less capacity each time."""
     # Depth first, the groups of a stencil become diagonal stripes that run one after the other.
     # Level by level, and merged only up to half of what they hold, they become trapezoids.
     order, longest_path = graph.by_level()
@@ -80,6 +95,7 @@ def _coarse_or_finer(graph: Quotient, tasks: int, capacity: int, containers: int
     sidelined = levelled.sidelined()
     # A trapezoid as wide as a container's part of the graph, and as high.
     trapezoid = max(2, int(tasks / longest_path / containers) ** 2)
+    best = trial
     while (
         capacity > 1
         and best.stretch(longest_path) > GOOD_STRETCH

@@ -26,6 +26,7 @@ class Trial:
 
     bundle_of: Ids  # node of the given graph → bundle
     bundles: int
+    edges: int  # outputs that a bundle takes from another one
     tasks: int
     containers: int
     tiny_seconds: float
@@ -57,12 +58,14 @@ def run_trial(graph: Quotient, bundle_of: Ids, bundles: int, containers: int) ->
     merged = graph.merged(bundle_of, bundles)
     order = merged.by_urgency()
     merged, bundle_of = merged.reordered(order), places_in(order)[bundle_of]
-    overhead = BUNDLE_SECONDS + EDGE_SECONDS * _edges_into(graph, bundle_of, bundles)
+    edges_into = _edges_into(graph, bundle_of, bundles)
+    overhead = BUNDLE_SECONDS + EDGE_SECONDS * edges_into
     tiny = makespan(merged, overhead + TINY_TASK_SECONDS * merged.weights, containers)
     long = makespan(merged, overhead + LONG_TASK_SECONDS * merged.weights, containers)
     return Trial(
         bundle_of=bundle_of,
         bundles=bundles,
+        edges=int(edges_into.sum()),
         tasks=int(merged.weights.sum()),
         containers=containers,
         tiny_seconds=max(tiny, STORE_SECONDS * bundles),
