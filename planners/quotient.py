@@ -57,18 +57,25 @@ class Quotient:
         offsets = offsets_from_counts(self.input_counts[order])
         return Quotient(offsets, inputs, self.weights[order])
 
-    def by_level(self) -> tuple[Ids, int]:
-        """Nodes in the order of the heaviest path that leads to them; and the heaviest of all."""
-        levels: list[int] = self.weights.tolist()
+    @cached_property
+    def work_before(self) -> Offsets:
+        """The most work on any path from the beginning to each node, its own not included."""
+        reached: list[int] = self.weights.tolist()
         inputs: list[int] = self.inputs.tolist()
         begin = 0
         for node, end in enumerate(self.input_offsets[1:].tolist()):
             if begin < end:
-                levels[node] += max([levels[producer] for producer in inputs[begin:end]])
+                reached[node] += max([reached[producer] for producer in inputs[begin:end]])
                 begin = end
-        reached = np.array(levels, dtype=np.int64)
-        order = np.argsort(reached - self.weights, kind="stable").astype(np.int32)
-        return order, int(reached.max(initial=0))
+        return np.array(reached, dtype=np.int64) - self.weights
+
+    @property
+    def longest_path(self) -> int:
+        return int((self.work_before + self.weights).max(initial=0))
+
+    def by_level(self) -> Ids:
+        """Nodes in the order of the longest path that leads to them."""
+        return np.argsort(self.work_before, kind="stable").astype(np.int32)
 
     @cached_property
     def work_ahead(self) -> Offsets:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from planners.arrays import Ids, places_in
+from planners.arrays import Flags, Ids, places_in
 from planners.chains import chain_of_tasks
 from planners.dag import Dag
 from planners.growing import grow
@@ -50,7 +50,7 @@ def _bundles(dag: Dag, containers: int) -> tuple[Ids, int]:
     capacity = -(-dag.tasks // (containers * BUNDLES_PER_CONTAINER))
     capacity = min(capacity, LARGEST_CAPACITY)
     graph, node_of = _without_chains_and_pieces(dag, capacity, containers)
-    best = _coarse_or_finer(graph, dag.tasks, capacity, containers)
+    best = _best_trial(graph, dag.tasks, capacity, containers)
     return best.bundle_of[node_of], best.bundles
 
 
@@ -67,17 +67,12 @@ def _without_chains_and_pieces(dag: Dag, capacity: int, containers: int) -> tupl
     return graph, node_of
 
 
-def _coarse_or_finer(graph: Quotient, tasks: int, capacity: int, containers: int) -> Trial:
-    """The coarsest grouping that is good enough, or else the one with the least regret."""
+def _best_trial(graph: Quotient, tasks: int, capacity: int, containers: int) -> Trial:
     trial = _depth_first(graph, tasks, capacity, containers)
     if trial.stretch() > GOOD_STRETCH:
         return _finer(graph, tasks, capacity, containers, trial)
-    if trial.edges > 2 * trial.bundles:
-        # What takes blocks from a few others only, as a rechunk does, may fall apart into parts
-        # that exchange nothing, if only a bundle may hold such a part.
-        coarser = _depth_first(graph, tasks, 2 * capacity, containers)
-        if coarser.stretch() < GOOD_STRETCH and 2 * coarser.edges < trial.edges:
-            return coarser
+    if len(trial.travelling) > 2 * trial.bundles:
+        return _with_less_traffic(graph, tasks, capacity, containers, trial)
     return trial
 
 
@@ -86,27 +81,61 @@ def _depth_first(graph: Quotient, tasks: int, capacity: int, containers: int) ->
     return _packed(graph, groups, phases, tasks, capacity, containers)
 
 
+def _level_by_level(
+    graph: Quotient,
+    tasks: int,
+    capacity: int,
+    merge_capacity: int,
+    containers: int,
+    apart: Flags | None = None,
+) -> Trial:
+    order = graph.by_level()
+    places = places_in(order)
+    apart = None if apart is None else apart[order]
+    groups, phases = grow(graph.reordered(order), capacity, merge_capacity, apart)
+    return _packed(graph, order[groups][places], phases[places], tasks, capacity, containers)
+
+
+def _with_less_traffic(
+    graph: Quotient, tasks: int, capacity: int, containers: int, trial: Trial
+) -> Trial:
+    """Another way to cut the graph, if it is as good but moves clearly less.
+
+    Sizes are unknown, but what is read first tends to be larger than what is made of it later.
+    """
+    sizes = 1.0 / (1 + graph.work_before) ** 2
+    best = trial
+    for other, share in (
+        # What shares blocks gets together before what adds the results up.
+        (_level_by_level(graph, tasks, capacity, capacity, containers), 0.8),
+        # What takes blocks from a few others only, as a rechunk does, may fall apart into parts
+        # that exchange nothing, if only a bundle may hold such a part.
+        (_depth_first(graph, tasks, 2 * capacity, containers), 0.5),
+    ):
+        less = sizes[other.travelling].sum() < share * sizes[best.travelling].sum()
+        if less and other.stretch() < GOOD_STRETCH:
+            best = other
+    return best
+
+
 def _finer(graph: Quotient, tasks: int, capacity: int, containers: int, trial: Trial) -> Trial:
     """The least regret of ``trial`` and of what comes after it, at less capacity each time."""
     # Depth first, the groups of a stencil become diagonal stripes that run one after the other.
     # Level by level, and merged only up to half of what they hold, they become trapezoids.
-    order, longest_path = graph.by_level()
-    levelled, places = graph.reordered(order), places_in(order)
-    sidelined = levelled.sidelined()
-    # A trapezoid as wide as a container's part of the graph, and as high.
-    trapezoid = max(2, int(tasks / longest_path / containers) ** 2)
+    # A trapezoid as wide as a container's part of the graph, and as high:
+    trapezoid = max(2, int(tasks / graph.longest_path / containers) ** 2)
+    apart = graph.sidelined()
     best = trial
     while (
         capacity > 1
-        and best.stretch(longest_path) > GOOD_STRETCH
-        and not trial.finer_is_hopeless(longest_path, best)
+        and best.stretch(graph.longest_path) > GOOD_STRETCH
+        and not trial.finer_is_hopeless(graph.longest_path, best)
     ):
         capacity = max(1, capacity // 4)
         if trial is not best:
             capacity = min(capacity, trapezoid)
-        groups, phases = grow(levelled, capacity, max(1, capacity // 2), sidelined)
-        groups, phases = order[groups][places], phases[places]
-        trial = _packed(graph, groups, phases, tasks, capacity, containers)
+        half = max(1, capacity // 2)
+        trial = _level_by_level(graph, tasks, capacity, half, containers, apart)
         best = min(best, trial, key=lambda each: each.regret)
     return best
 
