@@ -100,7 +100,8 @@ class Auto:
             numbers = (self.predictions, self.platform, self.sla)
             best = replace(resources, memory_mb=best_memory(workload, self.platform))
             for start in (None, ListSchedule(*numbers, best.memory_mb)):
-                planner = NonUniform(*numbers, start=start, limit_seconds=self.deadline or 0.0)
+                limit = self.deadline or 0.0
+                planner = NonUniform(*numbers, start=start, slack=0.0, limit_seconds=limit)
                 yield self._tried(planner, workload, best)
         for planner in self.planners:
             yield self._tried(planner, workload, resources)

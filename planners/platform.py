@@ -12,6 +12,9 @@ from planners.plan import Resources
 from planners.predictions import check_number
 from planners.workload import Workload
 
+# Finer below one vCPU, where memory and speed go together; Lambda offers any number of MB.
+SIZES_MB = (256, 512, 768, 1024, 1280, 1536, 1769, 2654, 3538, 5307, 7076, 8845, 10240)
+
 
 class TooLittleMemory(PlanError):
     """A task is expected to need more memory than its container would have."""
@@ -45,7 +48,7 @@ class Prices:
 class Platform:
     """What the cost model has to know beside the tasks."""
 
-    memory_sizes_mb: tuple[int, ...] = (512, 1024, 1769, 3538, 5307, 7076, 8845, 10240)
+    memory_sizes_mb: tuple[int, ...] = SIZES_MB
     default_memory_mb: int = 1769  # where neither plan nor resources name a size
     warm: tuple[tuple[int, int], ...] = ()  # (memory size, idle containers) at submission
     idle_seconds: float = 300.0  # an idle container goes cold after this long

@@ -31,6 +31,7 @@ class Uniform:
     platform: Platform = field(default_factory=Platform)
     sla: Sla = "average"
     memory_mb: int = 0  # 0: what the resources or the platform say
+    slots: int = 0  # at most; 0: one for each container
 
     name: ClassVar[str] = "uniform"
 
@@ -44,8 +45,8 @@ class Uniform:
         memory = self.memory_mb or self.platform.memory_of(resources)
         self.platform.check_memory(workload, memory)
         units = Units.of(workload, memory)
-        slots = max(min(resources.containers, units.count), 1)
-        placement = Spread(units, workload, self.platform, memory, slots).run()
+        slots = min(resources.containers, self.slots or resources.containers, units.count)
+        placement = Spread(units, workload, self.platform, memory, max(slots, 1)).run()
         return to_plan(self.name, units, placement, memory)
 
 
