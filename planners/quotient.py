@@ -53,7 +53,7 @@ class Quotient:
     def reordered(self, order: Ids) -> Quotient:
         """The same nodes with other ids: ``order`` is topological and lists the present ones."""
         places = places_in(order)
-        users, inputs = unique_pairs(places[self.edge_users], places[self.inputs], self.nodes)
+        _, inputs = unique_pairs(places[self.edge_users], places[self.inputs], self.nodes)
         offsets = offsets_from_counts(self.input_counts[order])
         return Quotient(offsets, inputs, self.weights[order])
 
@@ -87,8 +87,7 @@ class Quotient:
         for node in range(self.nodes - 1, -1, -1):
             here = ahead[node]
             for producer in inputs[begins[node] : begins[node + 1]]:
-                if ahead[producer] < here + weights[producer]:
-                    ahead[producer] = here + weights[producer]
+                ahead[producer] = max(ahead[producer], here + weights[producer])
         return np.array(ahead, dtype=np.int64)
 
     def by_urgency(self) -> Ids:
