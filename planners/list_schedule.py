@@ -14,7 +14,7 @@ from planners.layout import NONE
 from planners.placement import Placement, to_plan
 from planners.plan import Plan, Resources
 from planners.platform import Platform
-from planners.predictions import Predictions, Sla
+from planners.predictions import Constant, Predictions, Sla
 from planners.timeline import predict_timeline
 from planners.units import Units, rank_order, upward_ranks
 from planners.workload import Workload
@@ -30,7 +30,7 @@ class ListSchedule:
     spreads what had better stayed together.
     """
 
-    predictions: Predictions
+    predictions: Predictions = field(default_factory=Constant)
     platform: Platform = field(default_factory=Platform)
     sla: Sla = "average"
     memory_mb: int = 0  # 0: what the resources or the platform say
