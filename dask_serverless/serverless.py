@@ -48,6 +48,7 @@ class Engine:
     settings: Settings
     pid: int = field(default_factory=os.getpid)
     links: deque[Link] = field(default_factory=deque)
+    ready: str = ""  # the private store's URL, once it has answered
 
     def __post_init__(self) -> None:
         self.embedded = None if self.settings.store else EmbeddedStore()
@@ -57,13 +58,15 @@ class Engine:
 
     @property
     def url(self) -> str:
+        """Where the store is, once it answers."""
         if self.embedded is None:
             return str(self.settings.store)
         if not self.embedded.alive():  # somebody killed it: its runs are lost, new ones need not be
             self.embedded.close()
-            self.embedded = EmbeddedStore()
+            self.embedded, self.ready = EmbeddedStore(), ""
             self.links.clear()
-        return self.embedded.wait_ready()
+        self.ready = self.ready or self.embedded.wait_ready()
+        return self.ready
 
     @property
     def places(self) -> list[tuple[str, ...]]:

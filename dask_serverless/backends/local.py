@@ -43,7 +43,8 @@ class LocalBackend:
         self.lines: Lines | None = None
         self.watched: dict[str, Gone] = {}
         self.busy: dict[str, str] = {}
-        self.cold = self.warm = 0
+        self.over: list[str] = []  # runs that the nursery may forget
+        self.loaded = 0  # how many modules the client had when it was last looked at
         self.known: set[str] = set()  # modules that the nursery was told of
 
     def start(self) -> None:
@@ -82,10 +83,12 @@ class LocalBackend:
     def invoke(self, invitation: Invitation, count: int = 1) -> None:
         with self.lock:
             self.start()
-            new = [name for name in heavy_modules() if name not in self.known]
-            if new:
-                self.known.update(new)
-                self._send({"do": "import", "modules": new})
+            if len(sys.modules) != self.loaded:
+                self.loaded = len(sys.modules)
+                new = [name for name in heavy_modules() if name not in self.known]
+                if new:
+                    self.known.update(new)
+                    self._send({"do": "import", "modules": new})
             message = {"do": "invoke", "invitation": invitation.to_json()}
             for _ in range(count):
                 self._send(message)
@@ -98,10 +101,7 @@ class LocalBackend:
 
     def forget(self, run: str) -> None:
         self.watched.pop(run, None)
-        self._send({"do": "forget", "run": run})
-
-    def counts(self) -> dict[str, int]:
-        return {"cold": self.cold, "warm": self.warm}
+        self.over.append(run)  # told with the next message: nothing depends on it
 
     def close(self) -> None:
         with self.lock:
@@ -120,17 +120,13 @@ class LocalBackend:
     def _send(self, message: Message) -> None:
         with self.lock:
             if self.lines is not None:
-                self.lines.send(message)
+                over, self.over = self.over, []
+                self.lines.send({**message, "over": over})
 
     def _listen(self, lines: Lines) -> None:
         """Hear of containers until the nursery is gone."""
         for message in lines:
-            if message["is"] == "started":
-                if message["warm"]:
-                    self.warm += 1
-                else:
-                    self.cold += 1
-            elif gone := self.watched.get(message["run"]):
+            if gone := self.watched.get(message["run"]):
                 gone(message.get("container", ""), message["why"])
         with suppress(OSError):
             lines.close()
