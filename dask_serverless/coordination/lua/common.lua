@@ -71,10 +71,10 @@ end
 local function pop(slot)
   while true do
     local first = redis.call('ZPOPMIN', queue(slot))
-    if not first[1] then
-      if slot >= 0 then redis.call('ZREM', key('slotted'), slot) end
-      return nil
+    if slot >= 0 and redis.call('EXISTS', queue(slot)) == 0 then
+      redis.call('ZREM', key('slotted'), slot) -- else containers would be invited for nothing
     end
+    if not first[1] then return nil end
     if redis.call('HEXISTS', key('state'), first[1]) == 0 then return first[1] end
   end
 end
