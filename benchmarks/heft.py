@@ -7,10 +7,6 @@ and of bundles it knows nothing, and no line of it is shared with ``planners``.
 
 from __future__ import annotations
 
-import numpy as np
-
-from planners.placement import Placement
-from planners.units import Units
 from planners.workload import Workload
 
 
