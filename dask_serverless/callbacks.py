@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dask.callbacks import local_callbacks, unpack_callbacks
 
-from dask_serverless.translate import Translation
+if TYPE_CHECKING:
+    from dask_serverless.translate import Translation
 
 Times = Sequence[tuple[int, float, float]]  # task, start, end
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgpack
@@ -21,7 +21,7 @@ from dask_serverless.callbacks import Observers
 from dask_serverless.coordination.base import LOST, OK, OVER, Condition, Event, Submission
 from dask_serverless.coordination.redis import RedisCoordination
 from dask_serverless.encode import Encoded, encode_run
-from dask_serverless.errors import BlobLost, ResultTooLarge, RunLost, StoreError
+from dask_serverless.errors import BlobLost, ResultTooLarge, RunLost, StoreError, StoreUnreachable
 from dask_serverless.pause import collector_paused
 from dask_serverless.report import RunReport
 from dask_serverless.store.link import Link
@@ -67,11 +67,11 @@ class Run:
         self.coordination = RedisCoordination(around.link, self.id, self.epoch)
         self.invitation = Invitation(self.id, self.epoch, around.store)
         self.report = RunReport(self.id)
-        self.outputs: dict[int, bytes] = {}  # references of what the client wants
+        self.outputs: dict[int, bytes | None] = {}  # references of what the client wants
         self.wanted_bytes = 0
         self.side: RedisCoordination | None = None
         self.side_lock = threading.Lock()
-        self.lost_reason = ""
+        self.submitted = False
 
     def compute(self, graph: Any, keys: Any) -> Any:
         try:
@@ -95,42 +95,43 @@ class Run:
         self.observers.start(translation)
         values: dict[int, Any] = {}
         if translation.dag.tasks:
-            with report.phase("plan"):
-                plan = self.plan(translation)
-                bundles = bundles_of(translation.dag, plan)
-            values = self.distribute(translation, plan, bundles)
+            values = self.distribute(translation)
         with report.phase("collect"):
             return nested(translation.keys, translation.recipes, values)
 
     def plan(self, translation: Translation) -> Plan:
         return self.around.planner.plan(translation.dag, Resources(self.around.containers))
 
-    def distribute(
-        self, translation: Translation, plan: Plan, bundles: Bundles
-    ) -> dict[int, Any]:
+    def distribute(self, translation: Translation) -> dict[int, Any]:
         """Run the tasks on containers; the values that the client wants."""
         report, around = self.report, self.around
-        report.tasks, report.bundles = translation.dag.tasks, bundles.count
-        self.bundles = bundles
-        begun = around.link.calls
-        started = around.backend.counts()
-        over = False
+        begun, over = around.link.calls, False
         try:
+            self.invite_early(translation)
+            with report.phase("plan"):
+                plan = self.plan(translation)
+                self.bundles = bundles_of(translation.dag, plan)
+            report.tasks, report.bundles = translation.dag.tasks, self.bundles.count
             with report.phase("encode"), collector_paused():
-                encoded = encode_run(translation, plan, bundles, around.blobs, self.id)
+                encoded = encode_run(translation, plan, self.bundles, around.blobs, self.id)
             with report.phase("submit"):
                 self.submit(encoded)
-                around.backend.watch(self.id, self.gone)
-                around.backend.invoke(self.invitation, min(around.containers, len(encoded.ready)))
             with report.phase("wait"):
-                self.wait(bundles.count)
+                self.wait(self.bundles.count)
             over = True
             with report.phase("collect"):
                 return self.collect()
         finally:
             self.end(over)
             report.client_calls = around.link.calls - begun
-            report.starts(started, around.backend.counts())
+
+    def invite_early(self, translation: Translation) -> None:
+        """Containers come up (or wake up) while the client still plans and encodes."""
+        around = self.around
+        roots = int(np.count_nonzero(np.diff(translation.dag.input_offsets) == 0))
+        around.backend.watch(self.id, self.gone)
+        early = replace(self.invitation, early=True)
+        around.backend.invoke(early, min(around.containers, roots))
 
     def submit(self, encoded: Encoded) -> None:
         around = self.around
@@ -146,6 +147,7 @@ class Run:
         )
         if encoded.commands:
             around.link.call(*encoded.commands)
+        self.submitted = True
         self.coordination.submit(
             Submission(
                 epoch=self.epoch,
@@ -161,7 +163,22 @@ class Run:
         )
 
     def wait(self, bundles: int) -> None:
-        """Until every bundle is done. Events are hints: the sweep is what this relies on."""
+        """Until every bundle is done. To be told is a hint: the sweep is what this relies on."""
+        if self.observers.times:
+            self.follow(bundles)
+            return
+        while (event := self.coordination.ended(LOOK_SECONDS)) is None:
+            self.heed_condition(self.coordination.sweep((), LIVE_SECONDS))
+        if bundles == 1 or event.failed:
+            self.heed(event)
+        else:
+            events, references = self.coordination.story(self.wanted)
+            for event in events:
+                self.heed(event)
+            self.outputs.update(zip(self.wanted, references, strict=True))
+
+    def follow(self, bundles: int) -> None:
+        """The same, with an eye on each bundle, for callbacks."""
         last, done = "0-0", 0
         swept = time.monotonic()
         while done < bundles:
@@ -211,18 +228,20 @@ class Run:
 
     def values(self, tasks: Sequence[int]) -> list[Any]:
         """Outputs that were asked for, fetched together."""
-        missing = [task for task in tasks if task not in self.outputs]
-        for task, reference in zip(missing, self.coordination.outputs(missing), strict=True):
-            if reference is None:
-                raise BlobLost(str(self.translation.dag.labels[task]))
-            self.outputs[task] = reference
-        return self.around.blobs.get([self.outputs[task] for task in tasks])
+        missing = [task for task in tasks if not self.outputs.get(task)]
+        self.outputs.update(zip(missing, self.coordination.outputs(missing), strict=True))
+        references = [self.outputs[task] for task in tasks]
+        if None in references:
+            raise BlobLost(str(self.translation.dag.labels[tasks[references.index(None)]]))
+        return self.around.blobs.get(references)
 
     def end(self, over: bool) -> None:
         """Leave nothing behind, whatever happened; a failure to clean must not hide an error."""
         if not over:
             self.around.backend.stop(self.id)
-        with suppress(StoreError):
+        with suppress(StoreUnreachable):
+            if not self.submitted:
+                self.coordination.withdraw()
             clean(self.coordination, self.around.blobs)
         self.around.backend.forget(self.id)
         if self.side is not None:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dask
 from dask.local import get_sync
@@ -20,18 +20,20 @@ from dask.local import get_sync
 from dask_serverless import callbacks
 from dask_serverless.backends.base import Backend
 from dask_serverless.backends.local import LocalBackend
-from dask_serverless.blobs.blobs import Blobs
 from dask_serverless.blobs.folder import Folders
-from dask_serverless.blobs.places import open_places
 from dask_serverless.config import Settings, suggestion
 from dask_serverless.errors import SettingsError
 from dask_serverless.report import RunReport
-from dask_serverless.run import Run, Surroundings
 from dask_serverless.store.connect import open_link
 from dask_serverless.store.embedded import EmbeddedStore
 from dask_serverless.store.link import Link
-from planners.plan import Planner
-from planners.registry import CheckedPlanner, planner_named
+
+if TYPE_CHECKING:
+    from dask_serverless.run import Surroundings
+    from planners.plan import Planner
+
+# What needs NumPy is imported where it is used: the dask command loads this package for every
+# command, also for those that have nothing to do with it.
 
 # What Dask's own schedulers take: callers pass these to whatever scheduler there is.
 UNDERSTOOD = {
@@ -48,6 +50,7 @@ class Engine:
     settings: Settings
     pid: int = field(default_factory=os.getpid)
     links: deque[Link] = field(default_factory=deque)
+    ready: str = ""  # the private store's URL, once it has answered
 
     def __post_init__(self) -> None:
         self.embedded = None if self.settings.store else EmbeddedStore()
@@ -57,13 +60,15 @@ class Engine:
 
     @property
     def url(self) -> str:
+        """Where the store is, once it answers."""
         if self.embedded is None:
             return str(self.settings.store)
         if not self.embedded.alive():  # somebody killed it: its runs are lost, new ones need not be
             self.embedded.close()
-            self.embedded = EmbeddedStore()
+            self.embedded, self.ready = EmbeddedStore(), ""
             self.links.clear()
-        return self.embedded.wait_ready()
+        self.ready = self.ready or self.embedded.wait_ready()
+        return self.ready
 
     @property
     def places(self) -> list[tuple[str, ...]]:
@@ -118,6 +123,8 @@ class Serverless:
 
     def __call__(self, graph: Any, keys: Any, **options: Any) -> Any:
         """Compute ``keys`` of what Dask passes; this is all that Dask needs of a scheduler."""
+        from dask_serverless.run import Run
+
         check_options(options)
         engine = self._ready()
         with callbacks.active(options.get("callbacks")) as active, engine.link() as (url, link):
@@ -132,6 +139,10 @@ class Serverless:
     def _surroundings(
         self, engine: Engine, url: str, link: Link, options: dict[str, Any]
     ) -> Surroundings:
+        from dask_serverless.blobs.blobs import Blobs
+        from dask_serverless.blobs.places import open_places
+        from dask_serverless.run import Surroundings
+
         settings = self.settings
         wanted = options.get("num_workers") or engine.backend.containers
         return Surroundings(
@@ -242,6 +253,8 @@ def check_options(options: dict[str, Any]) -> None:
 
 
 def make_planner(planner: Any) -> Planner:
+    from planners.registry import CheckedPlanner, planner_named
+
     if isinstance(planner, str):
         return planner_named(planner)
     return CheckedPlanner(planner, getattr(planner, "name", type(planner).__name__))

@@ -56,8 +56,9 @@ class Dag:
 
         Everything is indexed by the ids as given. Where each producer comes before its consumer,
         the ids are kept; otherwise tasks get new ids in a depth-first topological order, and
-        ``original`` tells the given ones. ``wanted`` is a flag for each task or a list of ids;
-        without it, the wanted tasks are those that nobody uses.
+        ``original`` tells the given ones. Planners look for what belongs together among
+        neighbours: kept ids do best in a depth-first order too. ``wanted`` is a flag for each task
+        or a list of ids; without it, the wanted tasks are those that nobody uses.
         """
         if len(labels):
             _check_length(len(labels), tasks, "labels")

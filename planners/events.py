@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from heapq import heappop, heappush
+from typing import Any
 
 import numpy as np
 
 from planners.arrays import Ids, Offsets, offsets_from_counts
+from planners.errors import PlanError
 from planners.layout import NONE, Layout
 from planners.platform import Platform
 from planners.workload import Workload
@@ -15,18 +17,18 @@ from planners.workload import Workload
 WARMED = -1  # event rank of a pre-warmed container; those of bundles are 2b and 2b + 1
 
 
-class Stalled(ValueError):
+class Stalled(PlanError):
     """Every container waits for a bundle whose slot finds no container."""
 
     def __init__(self, bundle: int, slot: int, containers: int) -> None:
-        super().__init__(bundle, slot, containers)
+        super().__init__(
+            f"bundle {bundle} of slot {slot} never starts: all {containers} containers wait for "
+            "it; plan fewer slots or give Resources more containers"
+        )
         self.bundle, self.slot, self.containers = bundle, slot, containers
 
-    def __str__(self) -> str:
-        return (
-            f"bundle {self.bundle} of slot {self.slot} never starts: all {self.containers} "
-            "containers wait for it; plan fewer slots or give Resources more containers"
-        )
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.bundle, self.slot, self.containers)
 
 
 class Events:

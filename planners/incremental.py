@@ -23,11 +23,10 @@ ROUNDING_SECONDS = 1e-9  # what sums in another order may differ by
 class Undo:
     """What one trial overwrote."""
 
-    slot: int
-    memory_mb: int
-    begun: dict[int, float] = field(default_factory=dict)
-    finished: dict[int, float] = field(default_factory=dict)
+    memory: dict[int, int]  # slot → size
+    times: dict[int, tuple[float, float]] = field(default_factory=dict)  # bundle → begun, finished
     cold: dict[int, bool] = field(default_factory=dict)
+    late: bool = False  # a bundle ended after its latest
 
 
 class Incremental:
@@ -61,11 +60,12 @@ class Incremental:
             self.members[slot].append(bundle)
         self.memory = [int(layout.memory_mb[bundles[0]]) for bundles in self.members]
         self.seconds_at: dict[int, list[float]] = {}
+        self.steps = 0  # bundles computed so far, which is what trials cost
         self.starts: dict[tuple[int, bool], float] = {}  # (memory, cold) → seconds
         self.begun = [0.0] * count
         self.finished = [0.0] * count
         self.cold = [True] * self.slot_count
-        self._settle(range(count), Undo(0, 0))
+        self._settle(range(count), Undo({}))
 
     @property
     def makespan_seconds(self) -> float:
@@ -90,17 +90,24 @@ class Incremental:
     def ready(self, bundle: int) -> float:
         return max([self.finished[parent] for parent in self.parents[bundle]], default=0.0)
 
-    def try_memory(self, slot: int, memory_mb: int) -> Undo:
-        """The slot with other memory; give what comes back to ``undo`` to drop the trial."""
-        undo = Undo(slot, self.memory[slot])
-        self.memory[slot] = memory_mb
-        self._settle(self.members[slot], undo)
+    def try_memory(
+        self, slots: list[int], memory_mb: int, latest: list[float] | None = None
+    ) -> Undo:
+        """The slots with other memory; give what comes back to ``undo`` to drop the trial.
+
+        A trial in which any bundle ends after its ``latest`` stops there, and has to be dropped.
+        """
+        undo = Undo({slot: self.memory[slot] for slot in slots})
+        for slot in slots:
+            self.memory[slot] = memory_mb
+        self._settle([bundle for slot in slots for bundle in self.members[slot]], undo, latest)
         return undo
 
     def undo(self, undo: Undo) -> None:
-        self.memory[undo.slot] = undo.memory_mb
-        for bundle, begun in undo.begun.items():
-            self.begun[bundle], self.finished[bundle] = begun, undo.finished[bundle]
+        for slot, memory_mb in undo.memory.items():
+            self.memory[slot] = memory_mb
+        for bundle, (begun, finished) in undo.times.items():
+            self.begun[bundle], self.finished[bundle] = begun, finished
         for slot, cold in undo.cold.items():
             self.cold[slot] = cold
 
@@ -137,41 +144,57 @@ class Incremental:
                 return True
         return False
 
-    def _settle(self, changed: range | list[int], undo: Undo) -> None:
+    def _settle(
+        self, changed: range | list[int], undo: Undo, latest: list[float] | None = None
+    ) -> None:
         """Until it agrees with which containers are warm, and when.
 
         Each round fixes at least one more start, because a start depends only on earlier ones.
         """
-        self._propagate(changed, undo)
-        while flipped := self._restart(undo):
-            self._propagate([self.members[slot][0] for slot in flipped], undo)
+        self._propagate(changed, undo, latest)
+        while not undo.late and (flipped := self._restart(undo)):
+            self._propagate([self.members[slot][0] for slot in flipped], undo, latest)
 
-    def _propagate(self, changed: range | list[int], undo: Undo) -> None:
+    def _propagate(
+        self, changed: range | list[int], undo: Undo, latest: list[float] | None
+    ) -> None:
         heap = list(changed)
         heapify(heap)
         queued = set(heap)
+        begun, finished, following, times = self.begun, self.finished, self.next, undo.times
         while heap:
             bundle = heappop(heap)
             queued.discard(bundle)
-            begun, finished = self._times(bundle)
-            if finished == self.finished[bundle] and begun == self.begun[bundle]:
+            begins, ends = self._times(bundle)
+            self.steps += 1
+            if ends == finished[bundle] and begins == begun[bundle]:
                 continue
-            undo.begun.setdefault(bundle, self.begun[bundle])
-            undo.finished.setdefault(bundle, self.finished[bundle])
-            self.begun[bundle], self.finished[bundle] = begun, finished
-            for other in (*self.children[bundle], self.next[bundle]):
-                if other != NONE and other not in queued:
+            if bundle not in times:
+                times[bundle] = begun[bundle], finished[bundle]
+            begun[bundle], finished[bundle] = begins, ends
+            if latest is not None and ends > latest[bundle] + ROUNDING_SECONDS:
+                undo.late = True
+                return
+            for other in self.children[bundle]:
+                if other not in queued:
                     queued.add(other)
                     heappush(heap, other)
+            other = following[bundle]
+            if other != NONE and other not in queued:
+                queued.add(other)
+                heappush(heap, other)
 
     def _times(self, bundle: int) -> tuple[float, float]:
-        slot = self.slot[bundle]
+        finished, slot = self.finished, self.slot[bundle]
+        begun = 0.0
+        for parent in self.parents[bundle]:
+            if finished[parent] > begun:  # noqa: PLR1730 a call of max is half the time of a trial
+                begun = finished[parent]
         previous = self.previous[bundle]
-        begun = self.ready(bundle)
         if previous == NONE:
             begun += self.start_seconds(slot)
-        else:
-            begun = max(begun, self.finished[previous])
+        elif finished[previous] > begun:
+            begun = finished[previous]
         executed = begun + self.fetch[bundle] + self.seconds(self.memory[slot])[bundle]
         return begun, executed + self.store[bundle]
 

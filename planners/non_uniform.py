@@ -7,43 +7,81 @@ from typing import ClassVar
 
 import numpy as np
 
+from planners.arrays import Ids
 from planners.dag import Dag
-from planners.incremental import ROUNDING_SECONDS, Incremental
-from planners.plan import Plan, Resources
+from planners.incremental import ROUNDING_SECONDS, Incremental, Undo
+from planners.plan import Plan, Planner, Resources
 from planners.platform import Platform
-from planners.predictions import Predictions, Sla
+from planners.predictions import Constant, Predictions, Sla
 from planners.timeline import predict_timeline
 from planners.uniform import Uniform
 from planners.workload import Workload
+
+HALVINGS = 3  # of the slots, at most
+LEAST_STEPS, STEPS_PER_BUNDLE = 80_000, 4  # bundles computed before trying on is not worth it
 
 
 @dataclass(frozen=True)
 class NonUniform:
     """Starts from ``uniform`` with the best memory, and gives back what nobody waits for.
 
-    Slots that cost most come first, each tries the smallest size first, and rounds go on until
-    nothing moves. ``slack`` is the share of the makespan that may be given for it.
+    First slots: as few as keep the makespan. Then memory: slots that cost most come first, each
+    tries the smallest size first, and rounds go on until nothing moves. ``slack`` is the share of
+    the makespan that may be given for it, and up to ``limit_seconds`` time does not matter.
+    Another planner's slots are reduced as ``start``.
     """
 
-    predictions: Predictions
+    predictions: Predictions = field(default_factory=Constant)
     platform: Platform = field(default_factory=Platform)
     sla: Sla = "average"
-    slack: float = 0.0
+    start: Planner | None = None  # has to give every bundle a slot
+    slack: float = 0.02
+    limit_seconds: float = 0.0
 
     name: ClassVar[str] = "non_uniform"
 
     def plan(self, dag: Dag, resources: Resources) -> Plan:
         workload = Workload.predict(dag, self.predictions, self.sla)
         memory = best_memory(workload, self.platform)
-        start = Uniform(self.predictions, self.platform, self.sla, memory)
-        return self.reduce(start.place(workload, resources), workload, resources)
+        sized = replace(resources, memory_mb=memory)
+        if self.start is None:
+            plan, fastest = self._fewest_slots(workload, sized)
+        else:
+            plan = self.start.plan(dag, sized)
+            fastest = Incremental(plan, workload, self.platform).makespan_seconds
+        plan = replace(plan, planner=self.name, memory_mb=self._reduced(plan, workload, fastest))
+        return predict_timeline(plan, workload, self.platform, resources).predicted_plan()
 
-    def reduce(self, plan: Plan, workload: Workload, resources: Resources) -> Plan:
-        """The same slots with less memory; ``plan`` is any whose bundles all have slots."""
-        reduced = Reduction(plan, workload, self.platform, self.slack).run()
-        plan = replace(plan, planner=self.name, memory_mb=reduced)
-        timeline = predict_timeline(plan, workload, self.platform, resources)
-        return replace(plan, prediction=timeline.prediction())
+    def _fewest_slots(self, workload: Workload, resources: Resources) -> tuple[Plan, float]:
+        """The cheapest of half as many slots again and again, while that does no harm."""
+        numbers = (self.predictions, self.platform, self.sla, resources.memory_mb)
+        best, cheapest, fastest = None, 0.0, 0.0
+        slots = max(min(resources.containers, workload.dag.tasks), 1)
+        for _ in range(HALVINGS):
+            plan = Uniform(*numbers, slots).place(workload, resources)
+            timeline = Incremental(plan, workload, self.platform)
+            if best is None:
+                fastest = timeline.makespan_seconds
+            elif timeline.makespan_seconds > self._limit(fastest):
+                break
+            if best is None or timeline.gb_seconds < cheapest:
+                best, cheapest = plan, timeline.gb_seconds
+            slots = slots // 2
+            if not slots:
+                break
+        assert best is not None
+        return best, fastest
+
+    def _reduced(self, plan: Plan, workload: Workload, fastest: float) -> Ids:
+        """First what costs no time, then what the slack allows."""
+        reduction = Reduction(plan, workload, self.platform)
+        reduction.lower(max(reduction.timeline.makespan_seconds, fastest) + ROUNDING_SECONDS)
+        if self._limit(fastest) > fastest:
+            reduction.lower(self._limit(fastest))
+        return reduction.memory_mb
+
+    def _limit(self, fastest: float) -> float:
+        return max(fastest * (1 + self.slack), self.limit_seconds) + ROUNDING_SECONDS
 
 
 def best_memory(workload: Workload, platform: Platform) -> int:
@@ -54,42 +92,67 @@ def best_memory(workload: Workload, platform: Platform) -> int:
 
 
 class Reduction:
-    def __init__(
-        self, plan: Plan, workload: Workload, platform: Platform, slack: float = 0.0
-    ) -> None:
+    """Lowers the memory of slots as long as everything ends in time."""
+
+    def __init__(self, plan: Plan, workload: Workload, platform: Platform) -> None:
         self.timeline = Incremental(plan, workload, platform)
-        self.limit = self.timeline.makespan_seconds * (1 + slack) + ROUNDING_SECONDS
-        self.sizes = sorted(platform.fitting_sizes(workload))
-        self.plan = plan
+        self.sizes = platform.fitting_sizes(workload)
+        self.enough = 0  # steps of the timeline after which nothing more is tried
 
-    def run(self) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
-        """Bundle → memory, once a whole round moves nothing."""
-        while self._round():
+    @property
+    def memory_mb(self) -> Ids:
+        """Bundle → memory."""
+        memory = np.array(self.timeline.memory, dtype=np.int32)
+        return memory[np.array(self.timeline.slot, dtype=np.int64)]
+
+    def lower(self, limit_seconds: float) -> None:
+        """Until a whole round moves nothing."""
+        self.enough = self.timeline.steps + LEAST_STEPS + STEPS_PER_BUNDLE * self.timeline.count
+        while self._round(limit_seconds):
             pass
-        timeline = self.timeline
-        memory = np.array(timeline.memory, dtype=np.int32)
-        return memory[np.array(timeline.slot, dtype=np.int64)]
 
-    def _round(self) -> bool:
+    def _round(self, limit_seconds: float) -> bool:
         timeline = self.timeline
-        latest = timeline.latest(self.limit)
+        latest = timeline.latest(limit_seconds)
         dearest_first = sorted(
             range(timeline.slot_count), key=timeline.slot_gb_seconds, reverse=True
         )
-        moved = [self._lower(slot, latest) for slot in dearest_first]
-        return any(moved)
+        moved = self._lower_together(latest, limit_seconds)
+        for slot in dearest_first:
+            moved |= self._lower(slot, latest, limit_seconds)
+        return moved
 
-    def _lower(self, slot: int, latest: list[float]) -> bool:
+    def _lower_together(self, latest: list[float], limit_seconds: float) -> bool:
+        """Slots that wait for each other: one alone that gets slower only makes the others dearer."""
+        timeline = self.timeline
+        for size in self.sizes:
+            slots = [slot for slot, memory in enumerate(timeline.memory) if memory > size]
+            slots = [slot for slot in slots if not timeline.surely_harms(slot, size, latest)]
+            if timeline.steps > self.enough or not slots:
+                continue
+            before = timeline.gb_seconds
+            trial = timeline.try_memory(slots, size, latest)
+            if self._pays(trial, before, limit_seconds):
+                return True
+            timeline.undo(trial)
+        return False
+
+    def _pays(self, trial: Undo, gb_seconds_before: float, limit_seconds: float) -> bool:
+        timeline = self.timeline
+        in_time = not trial.late and timeline.makespan_seconds <= limit_seconds
+        return in_time and timeline.gb_seconds < gb_seconds_before
+
+    def _lower(self, slot: int, latest: list[float], limit_seconds: float) -> bool:
         """Whether the slot now has the smallest size that is cheaper and harms nobody."""
         timeline = self.timeline
         for size in self.sizes:
             if size >= timeline.memory[slot]:
                 return False
-            if timeline.surely_harms(slot, size, latest):
+            if timeline.steps > self.enough or timeline.surely_harms(slot, size, latest):
                 continue
             before = timeline.gb_seconds
-            trial = timeline.try_memory(slot, size)
-            if timeline.makespan_seconds <= self.limit and timeline.gb_seconds < before:
+            trial = timeline.try_memory([slot], size, latest)
+            if self._pays(trial, before, limit_seconds):
                 return True
             timeline.undo(trial)
         return False

@@ -141,7 +141,7 @@ def _parsed(text: str | bytes) -> dict[str, Any]:
 
 
 class Planner(Protocol):
-    """What a user's own planner implements; see the entry point group ``dask_serverless.planners``."""
+    """What a user's own planner implements, and registers in ``dask_serverless.planners``."""
 
     @property
     def name(self) -> str: ...

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from planners.errors import PlanError
 from planners.plan import Resources
 from planners.predictions import check_number
 from planners.workload import Workload
 
+# Finer below one vCPU, where memory and speed go together; Lambda offers any number of MB.
+SIZES_MB = (256, 512, 768, 1024, 1280, 1536, 1769, 2654, 3538, 5307, 7076, 8845, 10240)
 
-class TooLittleMemory(ValueError):
+
+class TooLittleMemory(PlanError):
     """A task is expected to need more memory than its container would have."""
 
-    def __init__(self, task: str, needed_mb: float, memory_mb: int) -> None:
-        super().__init__(task, needed_mb, memory_mb)
-        self.task, self.needed_mb, self.memory_mb = task, needed_mb, memory_mb
-
-    def __str__(self) -> str:
-        return (
-            f"{self.task} is expected to need {self.needed_mb:,.0f} MB of memory, but containers "
-            f"have {self.memory_mb:,}: raise Resources.memory_mb or Platform.memory_sizes_mb"
+    def __init__(self, task: int, label: str, needed_mb: float, memory_mb: int) -> None:
+        super().__init__(
+            f"{label} is expected to need {needed_mb:,.0f} MB of memory, but containers have "
+            f"{memory_mb:,}: raise Resources.memory_mb or Platform.memory_sizes_mb",
+            task=task,
         )
+        self.label, self.needed_mb, self.memory_mb = label, needed_mb, memory_mb
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.task, self.label, self.needed_mb, self.memory_mb)
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Prices:
 class Platform:
     """What the cost model has to know beside the tasks."""
 
-    memory_sizes_mb: tuple[int, ...] = (512, 1024, 1769, 3538, 5307, 7076, 8845, 10240)
+    memory_sizes_mb: tuple[int, ...] = SIZES_MB
     default_memory_mb: int = 1769  # where neither plan nor resources name a size
     warm: tuple[tuple[int, int], ...] = ()  # (memory size, idle containers) at submission
     idle_seconds: float = 300.0  # an idle container goes cold after this long
@@ -67,9 +73,8 @@ class Platform:
     def check_memory(self, workload: Workload, memory_mb: int) -> None:
         if workload.dag.tasks and float(workload.peak_mb.max()) > memory_mb:
             task = int(np.argmax(workload.peak_mb))
-            raise TooLittleMemory(
-                workload.dag.label(task), float(workload.peak_mb[task]), memory_mb
-            )
+            needed_mb = float(workload.peak_mb[task])
+            raise TooLittleMemory(task, workload.dag.label(task), needed_mb, memory_mb)
 
     def memory_of(self, resources: Resources) -> int:
         """The one size of a plan whose planner does not choose sizes."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from planners.errors import PlanError
 
 Floats = npt.NDArray[np.float64]
 Sizes = npt.NDArray[np.float64] | npt.NDArray[np.int64]  # bytes
@@ -17,7 +19,7 @@ Sla = str | int  # "average", or the percentile (1 to 100) that the answer shoul
 VCPU_MB = 1769  # memory that buys one full vCPU on Lambda; less memory buys a share of one
 
 
-class PredictionError(ValueError):
+class PredictionError(PlanError):
     """No usable prediction; the message says for what and what to do."""
 
 
@@ -25,36 +27,36 @@ class UnknownSla(PredictionError):
     """The SLA is neither "average" nor a percentile."""
 
     def __init__(self, sla: object) -> None:
-        super().__init__(sla)
+        super().__init__(f'unknown SLA {sla!r}: use "average" or a whole percentile, 1 to 100')
         self.sla = sla
 
-    def __str__(self) -> str:
-        return f'unknown SLA {self.sla!r}: use "average" or a whole percentile from 1 to 100'
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.sla,)
 
 
 class MissingPrediction(PredictionError):
     """Nothing was measured for this yet."""
 
     def __init__(self, of: str, name: str) -> None:
-        super().__init__(of, name)
+        super().__init__(
+            f"no samples of {of} for {name!r}: run it once, give Measured a fallback, or use a "
+            'planner that needs no history ("structural", "wukong")'
+        )
         self.of, self.name = of, name
 
-    def __str__(self) -> str:
-        return (
-            f"no samples of {self.of} for {self.name!r}: run it once, give Measured a fallback, "
-            'or use a planner that needs no history ("structural", "wukong")'
-        )
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.of, self.name)
 
 
 class BadPrediction(PredictionError):
     """A prediction or a sample is negative, infinite or not a number."""
 
     def __init__(self, of: str, name: str, value: float) -> None:
-        super().__init__(of, name, value)
+        super().__init__(f"{of} of {name!r} is {value}: it must be a finite number, zero or more")
         self.of, self.name, self.value = of, name, value
 
-    def __str__(self) -> str:
-        return f"{self.of} of {self.name!r} is {self.value}: it must be a finite number, zero or more"
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.of, self.name, self.value)
 
 
 def check_sla(sla: object) -> float | None:

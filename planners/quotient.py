@@ -53,22 +53,29 @@ class Quotient:
     def reordered(self, order: Ids) -> Quotient:
         """The same nodes with other ids: ``order`` is topological and lists the present ones."""
         places = places_in(order)
-        users, inputs = unique_pairs(places[self.edge_users], places[self.inputs], self.nodes)
+        _, inputs = unique_pairs(places[self.edge_users], places[self.inputs], self.nodes)
         offsets = offsets_from_counts(self.input_counts[order])
         return Quotient(offsets, inputs, self.weights[order])
 
-    def by_level(self) -> tuple[Ids, int]:
-        """Nodes in the order of the heaviest path that leads to them; and the heaviest of all."""
-        levels: list[int] = self.weights.tolist()
+    @cached_property
+    def work_before(self) -> Offsets:
+        """The most work on any path from the beginning to each node, its own not included."""
+        reached: list[int] = self.weights.tolist()
         inputs: list[int] = self.inputs.tolist()
         begin = 0
         for node, end in enumerate(self.input_offsets[1:].tolist()):
             if begin < end:
-                levels[node] += max([levels[producer] for producer in inputs[begin:end]])
+                reached[node] += max([reached[producer] for producer in inputs[begin:end]])
                 begin = end
-        reached = np.array(levels, dtype=np.int64)
-        order = np.argsort(reached - self.weights, kind="stable").astype(np.int32)
-        return order, int(reached.max(initial=0))
+        return np.array(reached, dtype=np.int64) - self.weights
+
+    @property
+    def longest_path(self) -> int:
+        return int((self.work_before + self.weights).max(initial=0))
+
+    def by_level(self) -> Ids:
+        """Nodes in the order of the longest path that leads to them."""
+        return np.argsort(self.work_before, kind="stable").astype(np.int32)
 
     @cached_property
     def work_ahead(self) -> Offsets:
@@ -80,8 +87,7 @@ class Quotient:
         for node in range(self.nodes - 1, -1, -1):
             here = ahead[node]
             for producer in inputs[begins[node] : begins[node + 1]]:
-                if ahead[producer] < here + weights[producer]:
-                    ahead[producer] = here + weights[producer]
+                ahead[producer] = max(ahead[producer], here + weights[producer])
         return np.array(ahead, dtype=np.int64)
 
     def by_urgency(self) -> Ids:

@@ -7,19 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from planners.arrays import Ids, places_in
+from planners.arrays import Ids
 from planners.chains import chain_of_tasks
 from planners.dag import Dag
-from planners.growing import grow
-from planners.packing import pack
+from planners.groupings import Groupings, coarse_capacity
 from planners.pieces import piece_groups
 from planners.plan import FLEXIBLE, Plan, Resources
 from planners.quotient import Quotient
-from planners.trial import Trial, run_trial
-
-BUNDLES_PER_CONTAINER = 8  # so that one slow bundle does not hold up the end
-LARGEST_CAPACITY = 4096  # tasks: a bundle is also what is run again when a container is lost
-GOOD_STRETCH = 1.1
 
 
 @dataclass(frozen=True)
@@ -29,13 +23,13 @@ class Structural:
     How long tasks take is unknown, so a coarse grouping is tried first: it is the best one for
     tiny tasks. Where a trial on paper shows that it costs parallelism, as in deep and narrow
     graphs, finer ones are tried, and the one with the least regret over tiny and long tasks stays.
+    Bundle ids are in order of urgency: of several ready bundles, the lowest had better run first.
     """
 
     name: ClassVar[str] = "structural"
 
     def plan(self, dag: Dag, resources: Resources) -> Plan:
-        containers = max(resources.containers, 1)
-        bundle_of, bundles = _bundles(dag, containers)
+        bundle_of, bundles = _bundles(dag, max(resources.containers, 1))
         return Plan(
             planner=self.name,
             bundles=bundle_of,
@@ -47,60 +41,20 @@ class Structural:
 def _bundles(dag: Dag, containers: int) -> tuple[Ids, int]:
     if dag.tasks <= 1:
         return np.zeros(dag.tasks, dtype=np.int32), dag.tasks
-    capacity = -(-dag.tasks // (containers * BUNDLES_PER_CONTAINER))
-    capacity = min(capacity, LARGEST_CAPACITY)
-    graph, node_of = _without_chains_and_pieces(dag, capacity, containers)
-    best = _coarse_or_finer(graph, dag.tasks, capacity, containers)
+    graph, node_of = _without_chains_and_pieces(dag, containers)
+    best = Groupings(graph, dag.tasks, containers).best()
     return best.bundle_of[node_of], best.bundles
 
 
-def _without_chains_and_pieces(dag: Dag, capacity: int, containers: int) -> tuple[Quotient, Ids]:
+def _without_chains_and_pieces(dag: Dag, containers: int) -> tuple[Quotient, Ids]:
     """The graph with what is sure to stay together as one node; and task → node."""
     node_of = chain_of_tasks(dag)
     graph = Quotient.of_tasks(dag)
     nodes = int(node_of.max()) + 1
     if nodes < dag.tasks:
         graph = graph.merged(node_of, nodes)
+    capacity = coarse_capacity(dag.tasks, containers)
     pieces, nodes = piece_groups(graph, capacity, containers)
     if nodes < graph.nodes:
         graph, node_of = graph.merged(pieces, nodes), pieces[node_of]
     return graph, node_of
-
-
-def _coarse_or_finer(graph: Quotient, tasks: int, capacity: int, containers: int) -> Trial:
-    """The coarsest grouping that is good enough, or else the one with the least regret."""
-    groups, phases = grow(graph, capacity, capacity)
-    best = trial = _packed(graph, groups, phases, tasks, capacity, containers)
-    if trial.stretch() < GOOD_STRETCH:
-        return trial
-    # Depth first, the groups of a stencil become diagonal stripes that run one after the other.
-    # Level by level, and merged only up to half of what they hold, they become trapezoids.
-    order, longest_path = graph.by_level()
-    levelled, places = graph.reordered(order), places_in(order)
-    sidelined = levelled.sidelined()
-    # A trapezoid as wide as a container's part of the graph, and as high.
-    trapezoid = max(2, int(tasks / longest_path / containers) ** 2)
-    while (
-        capacity > 1
-        and best.stretch(longest_path) > GOOD_STRETCH
-        and not trial.finer_is_hopeless(longest_path, best)
-    ):
-        capacity = max(1, capacity // 4)
-        if trial is not best:
-            capacity = min(capacity, trapezoid)
-        groups, phases = grow(levelled, capacity, max(1, capacity // 2), sidelined)
-        groups, phases = order[groups][places], phases[places]
-        trial = _packed(graph, groups, phases, tasks, capacity, containers)
-        best = min(best, trial, key=lambda each: each.regret)
-    return best
-
-
-def _packed(
-    graph: Quotient, groups: Ids, phases: Ids, tasks: int, capacity: int, containers: int
-) -> Trial:
-    depth = int(phases.max()) + 1
-    # Few tasks may be long ones: a phase feeds every container, as long as that is affordable.
-    affordable = max(BUNDLES_PER_CONTAINER * containers, tasks // 32) // depth
-    spread = min(4 * containers, affordable) if affordable >= containers else 1
-    bundle_of, bundles = pack(graph, groups, phases, capacity, containers, spread)
-    return run_trial(graph, bundle_of, bundles, containers)

@@ -11,7 +11,7 @@ not slow each other down, and a bundle's tasks run one after another.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -126,6 +126,10 @@ class Timeline:
             cold_starts=self.cold_starts,
             bytes_moved=round(self.bytes_moved),
         )
+
+    def predicted_plan(self) -> Plan:
+        """The plan with what it is expected to take."""
+        return replace(self.plan, prediction=self.prediction())
 
 
 def predict_timeline(

@@ -26,6 +26,7 @@ class Trial:
 
     bundle_of: Ids  # node of the given graph → bundle
     bundles: int
+    travelling: Ids  # nodes whose output another bundle takes, once for each such bundle
     tasks: int
     containers: int
     tiny_seconds: float
@@ -57,12 +58,14 @@ def run_trial(graph: Quotient, bundle_of: Ids, bundles: int, containers: int) ->
     merged = graph.merged(bundle_of, bundles)
     order = merged.by_urgency()
     merged, bundle_of = merged.reordered(order), places_in(order)[bundle_of]
-    overhead = BUNDLE_SECONDS + EDGE_SECONDS * _edges_into(graph, bundle_of, bundles)
+    takers, travelling = _edges(graph, bundle_of)
+    overhead = BUNDLE_SECONDS + EDGE_SECONDS * np.bincount(takers, minlength=bundles)
     tiny = makespan(merged, overhead + TINY_TASK_SECONDS * merged.weights, containers)
     long = makespan(merged, overhead + LONG_TASK_SECONDS * merged.weights, containers)
     return Trial(
         bundle_of=bundle_of,
         bundles=bundles,
+        travelling=travelling,
         tasks=int(merged.weights.sum()),
         containers=containers,
         tiny_seconds=max(tiny, STORE_SECONDS * bundles),
@@ -70,12 +73,11 @@ def run_trial(graph: Quotient, bundle_of: Ids, bundles: int, containers: int) ->
     )
 
 
-def _edges_into(graph: Quotient, bundle_of: Ids, bundles: int) -> npt.NDArray[np.int64]:
-    """How many outputs of other bundles each bundle takes."""
+def _edges(graph: Quotient, bundle_of: Ids) -> tuple[Ids, Ids]:
+    """Bundle and node for each output that a bundle takes from another one."""
     producers, users = bundle_of[graph.inputs], bundle_of[graph.edge_users]
     crossing = producers != users
-    users, _ = unique_pairs(users[crossing], graph.inputs[crossing], graph.nodes)
-    return np.bincount(users, minlength=bundles)
+    return unique_pairs(users[crossing], graph.inputs[crossing], graph.nodes)
 
 
 def makespan(graph: Quotient, seconds: npt.NDArray[np.float64], containers: int) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from planners.dag import Dag
 from planners.placement import Placement, to_plan
 from planners.plan import Plan, Resources
 from planners.platform import Platform
-from planners.predictions import Predictions, Sla
+from planners.predictions import Constant, Predictions, Sla
 from planners.timeline import predict_timeline
 from planners.units import Units, rank_order, upward_ranks
 from planners.workload import Workload
@@ -27,26 +27,26 @@ class Uniform:
     short ones fill up behind them.
     """
 
-    predictions: Predictions
+    predictions: Predictions = field(default_factory=Constant)
     platform: Platform = field(default_factory=Platform)
     sla: Sla = "average"
     memory_mb: int = 0  # 0: what the resources or the platform say
+    slots: int = 0  # at most; 0: one for each container
 
     name: ClassVar[str] = "uniform"
 
     def plan(self, dag: Dag, resources: Resources) -> Plan:
         workload = Workload.predict(dag, self.predictions, self.sla)
         plan = self.place(workload, resources)
-        timeline = predict_timeline(plan, workload, self.platform, resources)
-        return replace(plan, prediction=timeline.prediction())
+        return predict_timeline(plan, workload, self.platform, resources).predicted_plan()
 
     def place(self, workload: Workload, resources: Resources) -> Plan:
         """The plan without its prediction, for planners that start from this one."""
         memory = self.memory_mb or self.platform.memory_of(resources)
         self.platform.check_memory(workload, memory)
         units = Units.of(workload, memory)
-        slots = max(min(resources.containers, units.count), 1)
-        placement = Spread(units, workload, self.platform, memory, slots).run()
+        slots = min(resources.containers, self.slots or resources.containers, units.count)
+        placement = Spread(units, workload, self.platform, memory, max(slots, 1)).run()
         return to_plan(self.name, units, placement, memory)
 
 

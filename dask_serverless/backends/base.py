@@ -29,8 +29,5 @@ class Backend(Protocol):
     def forget(self, run: str) -> None:
         """The run is over and has left nothing: watch it no more."""
 
-    def counts(self) -> dict[str, int]:
-        """Cold and warm starts so far."""
-
     def close(self) -> None:
         """End every container."""

@@ -84,6 +84,8 @@ class Nursery:
 
     def told(self, message: Message) -> None:
         """The client, or a container, wants something."""
+        for run in message.get("over", ()):
+            self.runs.pop(run, None)
         match message["do"]:
             case "invoke":
                 self.waiting.append(message["invitation"])
@@ -94,8 +96,6 @@ class Nursery:
                     self.retire()  # containers born before would each import them again
             case "stop":
                 self.stop(message["run"])
-            case "forget":
-                self.runs.pop(message["run"], None)
 
     def heard(self, child: Child) -> None:
         messages = child.lines.receive()
@@ -121,11 +121,9 @@ class Nursery:
             invitation = self.waiting.popleft()
             prefer = invitation["container"]
             child = next((c for c in idle if c.name == prefer), idle[0] if idle else None)
-            warm = child is not None
             child = child or self.bear()
             child.run = invitation["run"]
             child.lines.send({"do": "work", "invitation": invitation})
-            self.client.send({"is": "started", "run": child.run, "warm": warm})
 
     def drop_repeated(self) -> None:
         """One waiting invitation a run and container is enough: ready bundles wait in the store."""

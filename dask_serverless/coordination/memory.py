@@ -85,6 +85,7 @@ class MemoryCoordination:
             for bundle, slot in submission.ready:
                 record.ready.setdefault(slot, set()).add(bundle)
             self.store.runs[self.run] = record
+            self.store.changed.notify_all()
 
     def claim(
         self,
@@ -95,8 +96,11 @@ class MemoryCoordination:
         invited: bool = False,
         header: bool = False,
         ahead: str = "",
+        early_seconds: float = 0.0,
     ) -> Answer:
         with self.store.changed:
+            if early_seconds and self.run not in self.store.runs:
+                self.store.changed.wait(early_seconds)
             record = self.record()
             if record is None:
                 return Answer(LOST)
@@ -198,10 +202,24 @@ class MemoryCoordination:
             events = record.events[seen:] if record else []
             return News(f"{seen + len(events)}-0", events)
 
+    def ended(self, wait_seconds: float) -> Event | None:
+        with self.store.changed:
+            record = self.record()
+            if record and not record.over and wait_seconds > 0:
+                self.store.changed.wait(wait_seconds)
+            return record.events[-1] if record and record.over in ("done", "failed") else None
+
+    def story(self, tasks: Sequence[int]) -> tuple[list[Event], list[bytes | None]]:
+        return list(self.news("0-0", 0).events), self.outputs(tasks)
+
     def outputs(self, tasks: Sequence[int]) -> list[bytes | None]:
         with self.store.changed:
             record = self.record()
             return [record.out.get(task) if record else None for task in tasks]
+
+    def withdraw(self) -> None:
+        with self.store.changed:
+            self.store.changed.notify_all()
 
     def close(self) -> Remains:
         with self.store.changed:

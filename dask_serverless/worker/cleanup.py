@@ -11,6 +11,10 @@ from dask_serverless.worker.invitation import Invitation
 
 
 def clean(coordination: RedisCoordination, blobs: Blobs) -> None:
+    if blobs.cleared_by_run:
+        coordination.forget()
+        blobs.clear(coordination.run)
+        return
     remains = coordination.close()
     blobs.delete(remains.references)
     blobs.forget(coordination.run, remains.claims)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
+from planners.errors import PlanError
 
-class AnnotationError(ValueError):
+
+class AnnotationError(PlanError):
     """An annotation that does not fit its plan, or JSON that is no annotation."""
 
 

@@ -84,14 +84,18 @@ def test_plans_are_equal_by_value():
 def test_a_plan_prints_as_a_table():
     plan = plan_of(**GOOD, slots=(-1, 0, 0), memory_mb=(0, 512, 512), prediction=PREDICTION)
     assert str(plan).splitlines() == [
-        "by hand: 4 tasks in 3 bundles, "
-        "1.500 s, 3.000 GB s, cost 0.250000, 2 cold starts, 1.5 MB moved",
+        f"by hand: 4 tasks in 3 bundles, {PREDICTION}",
         "bundle  tasks  slot  memory",
         "------  -----  ----  -------",
         "     0      1  any   default",
         "     1      2  0     512 MB",
         "     2      1  0     512 MB",
     ]
+
+
+def test_a_prediction_prints_as_a_line():
+    line = "1.500 s, 3.000 GB s, cost 0.250000, 2 cold starts, 1.5 MB moved"
+    assert str(PREDICTION) == line
 
 
 def test_a_large_plan_prints_its_first_bundles():

@@ -1,5 +1,7 @@
 """What must hold of every planner that needs no history, on any graph."""
 
+from time import process_time
+
 import numpy as np
 import pytest
 from dag_shapes import (
@@ -104,3 +106,12 @@ def test_bundles_could_run_one_after_another(graph, planner):
 def test_planners_are_found_by_name(name):
     plan = planner_named(name).plan(tree(8), Resources(2))
     assert plan.planner == name
+
+
+@pytest.mark.parametrize("planner", PLANNERS, ids=lambda planner: planner.name)
+@pytest.mark.parametrize("tasks", [1_000, 32_000])
+def test_planning_takes_microseconds_a_task(planner, tasks):
+    for dag in (tree(tasks // 2), stencil(tasks // 50, 50), random_dag(1, tasks)):
+        began = process_time()
+        planner.plan(dag, Resources(2))
+        assert process_time() - began < 10e-6 * dag.tasks + 2e-3

@@ -31,7 +31,7 @@ if not over then
 end
 for _, name in ipairs({'meta', 'header', 'spec', 'state', 'edges', 'ready', 'slotted', 'slots',
     'working', 'leases', 'invites', 'tries', 'out', 'uses', 'trash', 'events', 'finished',
-    'suspects'}) do
+    'suspects', 'end', 'begun'}) do
   redis.call('EXPIRE', key(name), ARGV[3])
 end
 for _, slot in ipairs(redis.call('ZRANGE', key('slotted'), 0, -1)) do

@@ -1,0 +1,99 @@
+"""Optimization: the small interface behind which each one stands, and a planner that applies them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from planners.dag import Dag
+from planners.optimizations.annotation import Annotation, AnnotationError
+from planners.optimizations.clustering import Clustering
+from planners.optimizations.delayed_io import DelayedIo
+from planners.optimizations.preload import Preload
+from planners.optimizations.prewarm import Prewarm
+from planners.optimizations.streaming import Streaming
+from planners.optimizations.task_dup import TaskDup
+from planners.plan import Plan, Planner, Resources
+from planners.platform import Platform
+from planners.predictions import Constant, Predictions, Sla
+from planners.timeline import Timeline, predict_timeline
+from planners.workload import Workload
+
+
+class Optimization(Protocol):
+    """Looks at how a plan would run and says what containers should do differently."""
+
+    @property
+    def name(self) -> str: ...
+
+    def annotate(self, timeline: Timeline) -> tuple[Annotation, ...]: ...
+
+
+ALL: tuple[Optimization, ...] = (
+    Clustering(),
+    DelayedIo(),
+    TaskDup(),
+    Streaming(),
+    Preload(),
+    Prewarm(),
+)
+
+
+@dataclass(frozen=True)
+class Optimized:
+    """A planner around a planner: adds the annotations that the timeline says pay."""
+
+    planner: Planner
+    optimizations: tuple[Optimization, ...] = ALL
+    predictions: Predictions = field(default_factory=Constant)
+    platform: Platform = field(default_factory=Platform)
+    sla: Sla = "average"
+
+    @property
+    def name(self) -> str:
+        return self.planner.name
+
+    def plan(self, dag: Dag, resources: Resources) -> Plan:
+        workload = Workload.predict(dag, self.predictions, self.sla)
+        plan = self.planner.plan(dag, resources)
+        timeline = predict_timeline(plan, workload, self.platform, resources)
+        return optimize(timeline, resources, self.optimizations).predicted_plan()
+
+
+def optimize(
+    timeline: Timeline, resources: Resources, optimizations: tuple[Optimization, ...] = ALL
+) -> Timeline:
+    """One after another, on the timeline that those before it left; none has to know of any other.
+
+    All notes of an optimization are tried at once; if that is no gain, those on the critical path.
+    """
+    for optimization in optimizations:
+        notes = optimization.annotate(timeline)
+        critical = set(timeline.critical_path)
+        on_path = tuple(note for note in notes if getattr(note, "bundle", -1) in critical)
+        for some in (notes, on_path):
+            better = _with_notes(timeline, resources, some)
+            if better is not None:
+                timeline = better
+                break
+    return timeline
+
+
+def _with_notes(
+    timeline: Timeline, resources: Resources, notes: tuple[Annotation, ...]
+) -> Timeline | None:
+    """The timeline with these notes, if that is a gain."""
+    if not notes:
+        return None
+    plan = replace(timeline.plan, annotations=(*timeline.plan.annotations, *notes))
+    try:
+        other = predict_timeline(plan, timeline.workload, timeline.platform, resources)
+    except AnnotationError:  # does not fit what an earlier optimization decided
+        return None
+    before, after = _worth(timeline), _worth(other)
+    return other if after < before else None
+
+
+def _worth(timeline: Timeline) -> tuple[float, float, float]:
+    """Less is better: time first, rounded so that sums in another order do not count."""
+    return (round(timeline.makespan_seconds, 9), round(timeline.cost, 12), timeline.bytes_moved)
