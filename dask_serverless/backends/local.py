@@ -24,7 +24,6 @@ THREADS = (  # what decides how many threads BLAS and OpenMP start
 )  # fmt: skip
 
 
-_backends: weakref.WeakSet[LocalBackend] = weakref.WeakSet()
 # Arrays of some megabytes come from the kernel page by page and go back there when they are freed:
 # with glibc's defaults that is most of the time of cheap array tasks (map_overlap on blocks of
 # 1.3 MB: 0.40 s, of which 0.27 s in page faults; 0.12 s with these). Containers keep what they have
@@ -34,6 +33,8 @@ MALLOC = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
     "MALLOC_TOP_PAD_": str(16 << 20),
 }
+
+_backends: weakref.WeakSet[LocalBackend] = weakref.WeakSet()
 
 
 class LocalBackend:
