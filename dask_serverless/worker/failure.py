@@ -124,7 +124,8 @@ def rebuilt(frames: list[tuple[str, int, str]]) -> TracebackType | None:
     """A traceback that shows the frames of another process, with their lines of source."""
     tb: TracebackType | None = None
     for file, line, name in reversed(frames):
-        tb = TracebackType(tb, _frame(file, name), 0, line)
+        # -1: no instruction, else its line would be shown in the place of this one.
+        tb = TracebackType(tb, _frame(file, name), -1, line)
     return tb
 
 
