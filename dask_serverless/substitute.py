@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from dask._task_spec import GraphNode, List, Task, TaskRef, convert_legacy_task
@@ -37,22 +37,25 @@ def same(value: Any) -> Any:
     return value
 
 
-def refuse(kind: str, node: Task) -> None:
-    """Raise if a task of this kind cannot give its result from another process."""
+def refuse(kind: str, key: Any, arguments: Sequence[Any]) -> None:
+    """Raise if a task of this kind cannot give its result from another process.
+
+    ``arguments`` are the positional ones, None for those that other tasks make.
+    """
     import numpy as np
 
-    if kind == STORE and any(isinstance(a, np.ndarray) for a in node.args[1:2]):
+    if kind == STORE and any(isinstance(a, np.ndarray) for a in arguments[1:2]):
         raise UnsupportedTask(
             "da.store into a NumPy array would write into a copy: containers are other "
             "processes. Use array.compute(), or store into Zarr, HDF5 or another target on disk.",
-            node.key,
+            key,
         )
-    if kind == DISK and any(_is_partd(a) for a in node.args):
+    if kind == DISK and any(_is_partd(a) for a in arguments):
         raise UnsupportedTask(
             "Dask's 'disk' shuffle keeps its data in one process. Set "
             'dask.config.set({"dataframe.shuffle.method": "tasks"}) '
             'or pass shuffle_method="tasks".',
-            node.key,
+            key,
         )
 
 

@@ -312,9 +312,10 @@ class _Translator:
             func, kwargs = MAKERS[node.klass], {}
         elif self.special.get(func_name(func)) == "subgraph":
             return self.subgraph(node, out, names, steps)
-        elif kind := self.special.get(func_name(func)):
-            substitute.refuse(kind, node)
         arguments = [self.argument(value, names, steps) for value in args]
+        if kind := self.special.get(func_name(func)):
+            values = [self.constants.get(name) for name in arguments]
+            substitute.refuse(kind, node.key, values)
         arguments += [self.argument(value, names, steps) for value in kwargs.values()]
         step = (out, self.plain_function(func), tuple(arguments), tuple(kwargs) or None)
         steps.append(step)
