@@ -306,7 +306,7 @@ class RunLost(ServerlessError):
         )
 
 
-class ResultTooLarge(ServerlessError, MemoryError):
+class ResultTooLarge(ServerlessError):
     """The result is larger than the client wants."""
 
     def __init__(self, nbytes: int, limit: int) -> None:
