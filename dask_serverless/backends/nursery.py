@@ -106,7 +106,8 @@ class Nursery:
             if "do" in message:
                 self.told(message)
             elif message["is"] == "idle":
-                child.run, child.kill_at, child.idle_since = "", 0.0, time.monotonic()
+                child.run, child.kill_at, child.why = "", 0.0, ""
+                child.idle_since = time.monotonic()
             else:
                 self.client.send(message)
 
