@@ -1,0 +1,427 @@
+"""Bad input, case by case: the error is clear, names the culprit, and the client goes on working."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import sys
+import threading
+import time
+import traceback
+
+import dask
+import dask.array as da
+import msgpack
+import numpy as np
+import pytest
+from clients import run_script
+from dask import delayed
+from dask.utils import SerializableLock
+
+from dask_serverless import Serverless, ServerlessError, errors
+from dask_serverless.errors import (
+    BundleLost,
+    ExceptionNotPicklable,
+    InputNotPicklable,
+    ResultNotPicklable,
+    ResultTooLarge,
+    StoreEvicts,
+    StoreUnreachable,
+    TaskExited,
+    UnsupportedTask,
+)
+from dask_serverless.worker.header import Header
+
+
+@pytest.fixture(autouse=True)
+def goes_on(serverless):
+    """Whatever a test did, the same client computes afterwards, and nothing is left behind."""
+    yield
+    assert dask.compute(delayed(sum)([1, 2]), scheduler=serverless) == (3,)
+    assert [os.listdir(path) for path in serverless._engine.folders.paths] == [[], []]
+
+
+def compute(value, client):
+    return dask.compute(value, scheduler=client)[0]
+
+
+# Exceptions of tasks
+
+
+class Picky(Exception):
+    """An exception whose constructor wants more than its message."""
+
+    def __init__(self, code, *, reason):
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+
+
+class Wide(Exception):
+    def __init__(self, first, second):
+        super().__init__(first, second)
+        self.first, self.second = first, second
+
+
+def deep(n):
+    if n == 0:
+        raise ValueError("at the bottom")
+    return deep(n - 1)
+
+
+def raises(error):
+    raise error
+
+
+def test_an_exception_arrives_with_type_message_key_and_function(serverless):
+    with pytest.raises(ValueError) as caught:
+        compute(delayed(deep)(2, dask_key_name="my-key"), serverless)
+    assert str(caught.value) == "at the bottom"
+    (note,) = caught.value.__notes__
+    assert "deep" in note
+    assert "'my-key'" in note
+    assert "container" in note
+
+
+def test_the_traceback_has_the_frames_of_the_user_with_their_lines(serverless):
+    with pytest.raises(ValueError) as caught:
+        compute(delayed(deep)(2), serverless)
+    frames = traceback.extract_tb(caught.value.__traceback__)
+    assert [f.name for f in frames].count("deep") == 3
+    last = frames[-1]
+    assert (last.filename, last.line) == (__file__, 'raise ValueError("at the bottom")')
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "execute.py" not in shown
+
+
+def test_an_exception_from_the_middle_of_a_graph_is_the_error_of_the_compute(serverless):
+    bad = delayed(raises)(KeyError("x"), dask_key_name="bad")
+    total = delayed(sum)([delayed(int)(i) for i in range(50)] + [bad])
+    with pytest.raises(KeyError, match="x") as caught:
+        compute(total, serverless)
+    assert "'bad'" in caught.value.__notes__[0]
+
+
+def test_an_exception_keeps_its_attributes(serverless):
+    with pytest.raises(Wide) as caught:
+        compute(delayed(raises)(Wide(1, "two")), serverless)
+    assert (caught.value.first, caught.value.second) == (1, "two")
+
+
+def test_an_exception_whose_constructor_differs_arrives_as_text(serverless):
+    def task():
+        raise Picky(7, reason="odd")
+
+    with pytest.raises(ExceptionNotPicklable, match="Picky: 7: odd"):
+        compute(delayed(task)(), serverless)
+
+
+def test_an_exception_that_does_not_pickle_arrives_as_text(serverless):
+    def task():
+        raise ValueError("held", threading.Lock())
+
+    with pytest.raises(ExceptionNotPicklable, match="ValueError.*held"):
+        compute(delayed(task)(), serverless)
+
+
+def test_an_exception_that_can_not_be_shown_is_no_crash(serverless):
+    class Mute(Exception):
+        def __str__(self):
+            raise RuntimeError("no")
+
+        def __reduce__(self):
+            raise RuntimeError("no")
+
+    def task():
+        raise Mute
+
+    with pytest.raises(ExceptionNotPicklable, match="Mute"):
+        compute(delayed(task)(), serverless)
+
+
+def test_an_exception_group_arrives_whole(serverless):
+    group = ExceptionGroup("several", [ValueError(1), KeyError(2)])
+    with pytest.raises(ExceptionGroup) as caught:
+        compute(delayed(raises)(group), serverless)
+    assert [type(e) for e in caught.value.exceptions] == [ValueError, KeyError]
+
+
+def test_stop_iteration_and_other_odd_types_arrive(serverless):
+    for error in (StopIteration(3), asyncio.CancelledError("c"), UnicodeDecodeError("a", b"", 0, 1, "r")):
+        with pytest.raises(type(error)):
+            compute(delayed(raises)(error), serverless)
+
+
+def test_a_message_with_lone_surrogates_arrives(serverless):
+    with pytest.raises(ValueError, match="\\udcff"):
+        compute(delayed(raises)(ValueError("\udcff")), serverless)
+
+
+def test_an_exception_class_of_the_script_can_be_caught_there(tmp_path):
+    output = run_script(
+        tmp_path,
+        """
+        class Mine(Exception):
+            pass
+        def task():
+            raise Mine("here")
+        try:
+            dask.compute(delayed(task)(), scheduler=Serverless(containers=1))
+        except Mine as error:
+            tell("caught", error)
+        """,
+    )
+    assert output == "caught here\n"
+
+
+# Tasks that want to end their process
+
+
+@pytest.mark.parametrize("leave", [sys.exit, lambda: raises(KeyboardInterrupt()), exit, quit])
+def test_a_task_that_wants_to_leave_is_told_off(serverless, leave):
+    with pytest.raises(TaskExited, match="tried to end its container"):
+        compute(delayed(lambda: leave())(), serverless)
+
+
+def test_a_task_that_does_leave_is_lost_with_its_status():
+    with Serverless(containers=2, attempts=2) as client:
+        with pytest.raises(BundleLost, match="exited with status 3"):
+            compute(delayed(os._exit)(3), client)
+        assert compute(delayed(sum)([1]), client) == 1
+
+
+def test_a_task_over_the_memory_limit_is_told_with_the_limit():
+    def hungry():
+        blocks = []
+        for _ in range(100):
+            blocks.append(b"x" * (8 << 20))
+            time.sleep(0.005)
+        time.sleep(60)
+        return len(blocks)
+
+    with Serverless(containers=1, attempts=1, memory="400 MiB") as client:
+        assert compute(delayed(sum)([1]), client) == 1
+        with pytest.raises(BundleLost, match="more than its limit of 400 MiB"):
+            compute(delayed(hungry)(), client)
+        assert compute(delayed(sum)([1]), client) == 1
+
+
+# What does not pickle
+
+
+class Unsendable:
+    def __reduce__(self):
+        raise TypeError("stays here")
+
+
+def test_a_function_that_does_not_pickle_is_named(serverless):
+    lock = threading.Lock()
+
+    def uses_a_lock(x):
+        return lock.locked() + x
+
+    with pytest.raises(InputNotPicklable, match="my-task.*uses_a_lock.*pickle"):
+        compute(delayed(uses_a_lock)(1, dask_key_name="my-task"), serverless)
+
+
+def test_an_argument_that_does_not_pickle_is_named(serverless):
+    with pytest.raises(InputNotPicklable, match="my-task.*Unsendable.*stays here"):
+        graph = {"my-task": (type, Unsendable())}
+        serverless(graph, "my-task")
+
+
+def test_a_result_that_does_not_pickle_is_named(serverless):
+    with pytest.raises(ResultNotPicklable, match="lambda returned.*generator"):
+        compute(delayed(lambda: (i for i in range(3)))(), serverless)
+
+
+def test_a_result_that_does_not_pickle_may_be_used_in_the_same_bundle(serverless):
+    lines = delayed(iter)([1, 2, 3])
+    assert compute(delayed(sum)(lines), serverless) == 6
+
+
+def test_a_result_that_does_not_unpickle_here_says_so(serverless):
+    class Trap:
+        def __reduce__(self):
+            return raises, (RuntimeError("not here"),)
+
+    with pytest.raises(RuntimeError, match="not here"):
+        compute(delayed(Trap)(), serverless)
+
+
+# Results
+
+
+def test_a_result_larger_than_the_limit_is_refused():
+    with Serverless(containers=1, result_limit="1 MB") as client:
+        with pytest.raises(ResultTooLarge, match="result_limit"):
+            compute(delayed(np.zeros)(10**6), client)
+        assert compute(delayed(np.zeros)(10), client).shape == (10,)
+
+
+# Things that need shared memory
+
+
+def test_storing_into_numpy_is_refused(serverless):
+    target = np.zeros((4, 4))
+    with pytest.raises(UnsupportedTask, match="da.store"):
+        da.store(da.ones((4, 4), chunks=2), target, scheduler=serverless)
+    assert not target.any()
+
+
+def test_storing_into_files_works(serverless, tmp_path):
+    target = np.lib.format.open_memmap(tmp_path / "a.npy", mode="w+", dtype=float, shape=(4, 4))
+
+    class File:
+        path = str(tmp_path / "a.npy")
+        shape, dtype = (4, 4), np.dtype(float)
+
+        def __setitem__(self, index, value):
+            np.lib.format.open_memmap(self.path, mode="r+")[index] = value
+
+    da.store(da.ones((4, 4), chunks=2), File(), scheduler=serverless)
+    assert target.sum() == 16
+
+
+def counted(path, lock, times):
+    """Reads, waits and writes back: without a lock, counts get lost."""
+    for _ in range(times):
+        with lock:
+            value = int(path.read_text())
+            time.sleep(0.001)
+            path.write_text(str(value + 1))
+
+
+def test_a_lock_holds_across_containers(serverless, tmp_path):
+    path = tmp_path / "count"
+    path.write_text("0")
+    lock = SerializableLock("a name")
+    compute([delayed(counted)(path, lock, 20) for _ in range(6)], serverless)
+    assert path.read_text() == "120"
+
+
+def test_a_lock_in_a_class_or_partial_holds_too(serverless, tmp_path):
+    path = tmp_path / "count"
+    path.write_text("0")
+    lock = SerializableLock()
+
+    def closure(times):
+        return counted(path, lock, times)
+
+    compute([delayed(closure)(10) for _ in range(4)], serverless)
+    assert path.read_text() == "40"
+
+
+# Keywords and settings
+
+
+def test_unknown_keywords_are_refused_with_what_was_meant(serverless):
+    with pytest.raises(TypeError, match="did you mean 'containers'"):
+        Serverless(container=3)
+    with pytest.raises(TypeError, match="no keyword 'num_worker'; did you mean 'num_workers'"):
+        compute_with = {"num_worker": 3}
+        dask.compute(delayed(sum)([1]), scheduler=serverless, **compute_with)
+
+
+def test_keywords_of_other_schedulers_are_taken(serverless):
+    assert dask.compute(delayed(sum)([1]), scheduler=serverless, num_workers=1, pool=None) == (1,)
+
+
+# The store
+
+
+def test_a_store_that_nobody_answers_for_is_named(monkeypatch):
+    monkeypatch.setattr("dask_serverless.store.link.NETWORK_PATIENCE_SECONDS", 0.1)
+    client = Serverless(store="redis://127.0.0.1:1/0")
+    try:
+        with pytest.raises(StoreUnreachable, match="127.0.0.1:1.*DASK_SERVERLESS__STORE"):
+            compute(delayed(sum)([1]), client)
+    finally:
+        client.close()
+
+
+def test_a_store_that_evicts_is_refused(store_url, link):
+    from dask_serverless.store import connect
+
+    link.call(("CONFIG", "SET", "maxmemory-policy", "allkeys-lru"))
+    connect._checked.pop(store_url, None)
+    client = Serverless(store=store_url, containers=1)
+    try:
+        with pytest.raises(StoreEvicts, match="noeviction"):
+            compute(delayed(sum)([1]), client)
+        link.call(("CONFIG", "SET", "maxmemory-policy", "noeviction"))
+        assert compute(delayed(sum)([1]), client) == 1
+    finally:
+        link.call(("CONFIG", "SET", "maxmemory-policy", "noeviction"))
+        client.close()
+
+
+def test_a_full_store_is_said(store_url, link):
+    client = Serverless(store=store_url, containers=1)
+    try:
+        assert compute(delayed(sum)([1]), client) == 1
+        link.call(("CONFIG", "SET", "maxmemory", "1"))
+        with pytest.raises(errors.StoreError, match="maxmemory"):
+            compute(delayed(sum)([1]), client)
+    finally:
+        link.call(("CONFIG", "SET", "maxmemory", "0"))
+        client.close()
+
+
+# Versions
+
+
+def test_another_dask_on_the_other_side_is_refused(serverless, monkeypatch):
+    pack = Header.pack
+
+    def older(self):
+        object.__setattr__(self, "dask", "2024.1.0")
+        return pack(self)
+
+    monkeypatch.setattr(Header, "pack", older)
+    with pytest.raises(errors.VersionsDiffer, match="Dask 2024.1.0"):
+        compute(delayed(sum)([1]), serverless)
+
+
+def test_another_python_on_the_other_side_is_refused(serverless, monkeypatch):
+    pack = Header.pack
+
+    def older(self):
+        object.__setattr__(self, "python", "3.9.1")
+        return pack(self)
+
+    monkeypatch.setattr(Header, "pack", older)
+    with pytest.raises(errors.VersionsDiffer, match=r"Python 3.9"):
+        compute(delayed(sum)([1]), serverless)
+
+
+# The errors themselves
+
+
+def all_errors(kind=ServerlessError):
+    for child in kind.__subclasses__():
+        yield child
+        yield from all_errors(child)
+
+
+@pytest.mark.parametrize("kind", sorted(set(all_errors()), key=lambda kind: kind.__name__))
+def test_every_error_survives_pickling_with_its_data_and_message(kind):
+    values = {"url": "redis://h", "missing": ["x"]}
+    count = kind.__init__.__code__.co_argcount - 1
+    names = kind.__init__.__code__.co_varnames[1 : count + 1]
+    numbers = ("bundle", "tries", "nbytes", "limit", "task")
+    arguments = [values.get(n, 3 if n in numbers else [n] if n == "folders" else n) for n in names]
+    error = kind(*arguments)
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is kind
+    assert str(again) == str(error)
+    assert vars(again) == vars(error)
+    assert kind.__doc__
+
+
+def test_a_failure_is_readable_without_python():
+    from dask_serverless.worker.failure import pack_failure
+
+    packed = pack_failure(ValueError("x"), task=3, function="f", container="c", bundle=2)
+    what, details = msgpack.unpackb(packed)
+    assert (what, details["kind"], details["text"], details["task"]) == ("raised", "ValueError", "x", 3)
