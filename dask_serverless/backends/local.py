@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -23,6 +24,7 @@ THREADS = (  # what decides how many threads BLAS and OpenMP start
 )  # fmt: skip
 
 
+_backends: weakref.WeakSet[LocalBackend] = weakref.WeakSet()
 # Arrays of some megabytes come from the kernel page by page and go back there when they are freed:
 # with glibc's defaults that is most of the time of cheap array tasks (map_overlap on blocks of
 # 1.3 MB: 0.40 s, of which 0.27 s in page faults; 0.12 s with these). Containers keep what they have
@@ -57,13 +59,17 @@ class LocalBackend:
         self.over: list[str] = []  # runs that the nursery may forget
         self.loaded = 0  # how many modules the client had when it was last looked at
         self.known: set[str] = set()  # modules that the nursery was told of
+        _backends.add(self)
 
     def start(self) -> None:
         with self.lock:
-            if self.process is None or self.process.poll() is not None:
+            if self.lines is None:
                 self._spawn()
 
     def _spawn(self) -> None:
+        if self.process is not None:  # it let go of its connection: killed, or about to be gone
+            self.process.kill()
+            self.process.wait()
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-m", "dask_serverless.backends.nursery", str(theirs.fileno())]
         self.process = subprocess.Popen(
@@ -141,7 +147,11 @@ class LocalBackend:
                 gone(message.get("container", ""), message["why"])
         with suppress(OSError):
             lines.close()
-        if self.lines is lines:  # not closed by us: its containers died with it
+        with self.lock:
+            died = self.lines is lines  # not closed by us: its containers died with it
+            if died:
+                self.lines = None  # the next invitation starts another one
+        if died:
             for gone in list(self.watched.values()):
                 gone("*", "the process that starts containers was killed")
 
@@ -161,3 +171,14 @@ def environment(containers: int) -> dict[str, str]:
 def heavy_modules() -> list[str]:
     """In the order in which the client imported them."""
     return [name for name in list(sys.modules) if name.partition(".")[0] in HEAVY]
+
+
+def _forget_after_fork() -> None:
+    """The nursery is the parent's; were its connection open here too, it would outlive the parent."""
+    for backend in list(_backends):
+        backend.lock = threading.RLock()
+        if backend.lines is not None:
+            backend.lines.close()
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)

@@ -141,7 +141,11 @@ class Coordination(Protocol):
         """Say that the container is alive."""
 
     def sweep(self, gone: Sequence[tuple[str, str]], live_seconds: int) -> Condition:
-        """Put back what lost containers and ended leases left; ``gone`` are (container, why)."""
+        """Put back what lost containers and ended leases left.
+
+        ``gone`` are (container, why); the container "*" stands for all of them, and for the
+        invitations that they did not answer.
+        """
 
     def cancel(self, why: str) -> None:
         """End the run: whoever calls next is told so."""

@@ -179,10 +179,7 @@ class MemoryCoordination:
                 return Condition(LOST)
             if not record.over:
                 for container, why in gone:
-                    if container in record.working:
-                        self.put_back(record, record.working[container][0], container, why)
-                    for slot in [s for s, c in record.slots.items() if c == container]:
-                        del record.slots[slot]
+                    self.bereave(record, container, why)
                 for bundle in [b for b, ends in record.leases.items() if ends <= self.now()]:
                     owner = next((c for c, (b, _) in record.working.items() if b == bundle), None)
                     self.put_back(record, bundle, owner, "no sign of life")
@@ -352,6 +349,15 @@ class MemoryCoordination:
         chosen = (who + [""] * ready)[: max(0, wanted)]
         record.invites.update({f"{claim}:{i}": now for i in range(len(chosen))})
         return chosen
+
+    def bereave(self, record: Record, gone: str, why: str) -> None:
+        for container in sorted(record.working) if gone == "*" else [gone]:
+            if container in record.working:
+                self.put_back(record, record.working[container][0], container, why)
+        for slot in [s for s, owner in record.slots.items() if gone in ("*", owner)]:
+            del record.slots[slot]
+        if gone == "*":
+            record.invites.clear()
 
     def put_back(self, record: Record, bundle: int, container: str | None, why: str) -> None:
         record.leases.pop(bundle, None)

@@ -142,6 +142,8 @@ def call_of(random, graph, container, held, number):
         return "fail", (container, bundle, claim, b"error"), {}
     if dice < 0.88:
         gone = [(f"c{random.randint(0, 3)}", "why") for _ in range(random.randint(0, 2))]
+        if random.random() < 0.1:
+            gone.append(("*", "all at once"))
         return "sweep", (gone, 60), {}
     if dice < 0.92:
         return "outputs", (sorted({0, random.randrange(len(graph.inputs))}),), {}
