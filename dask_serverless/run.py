@@ -30,7 +30,7 @@ from dask_serverless.worker.cleanup import clean
 from dask_serverless.worker.failure import unpack_failure
 from dask_serverless.worker.header import Header
 from dask_serverless.worker.invitation import Invitation
-from planners.bundles import Bundles, bundles_of
+from planners.bundles import bundles_of
 from planners.plan import Plan, Planner, Resources
 
 LOOK_SECONDS = 1.0  # how long the client relies on being told, before it looks for itself
@@ -230,10 +230,10 @@ class Run:
         """Outputs that were asked for, fetched together."""
         missing = [task for task in tasks if not self.outputs.get(task)]
         self.outputs.update(zip(missing, self.coordination.outputs(missing), strict=True))
-        references = [self.outputs[task] for task in tasks]
-        if None in references:
-            raise BlobLost(str(self.translation.dag.labels[tasks[references.index(None)]]))
-        return self.around.blobs.get(references)
+        lost = [task for task in tasks if not self.outputs[task]]
+        if lost:
+            raise BlobLost(str(self.translation.dag.labels[lost[0]]))
+        return self.around.blobs.get([r for task in tasks if (r := self.outputs[task])])
 
     def end(self, over: bool) -> None:
         """Leave nothing behind, whatever happened; a failure to clean must not hide an error."""
@@ -253,4 +253,3 @@ def nested(keys: Any, recipes: dict[Any, Recipe], outputs: dict[int, Any]) -> An
     if isinstance(keys, list):
         return tuple([nested(key, recipes, outputs) for key in keys])
     return recipes[keys].make(outputs)
-

@@ -262,7 +262,9 @@ class MemoryCoordination:
                 return bundle
         return None
 
-    def take(self, record: Record, container: str, claim: str, invited_for: int | None) -> int | None:
+    def take(
+        self, record: Record, container: str, claim: str, invited_for: int | None
+    ) -> int | None:
         mine = record.working.get(container)
         if mine and record.state.get(mine[0]) == claim:
             return mine[0]
@@ -317,9 +319,7 @@ class MemoryCoordination:
                     released.append(reference)
         return released
 
-    def arrive(
-        self, record: Record, container: str, report: Report, following: str
-    ) -> int | None:
+    def arrive(self, record: Record, container: str, report: Report, following: str) -> int | None:
         chosen = None
         for name, slot, first, edges, *bits in msgpack.unpackb(report.children):
             record.edges.update(bits)

@@ -77,6 +77,7 @@ class Shell:
         self.visits: OrderedDict[str, Visit] = OrderedDict()
         self.heartbeat = Heartbeat(container, lost)
         self.machine = m.Machine(tokens(container))
+        self.current = Work(-1, "")
         self.deleted: list[bytes] = []
         self.interruptible = ""  # the claim whose tasks run just now
         self.cold = True  # until it leaves for the first time
@@ -172,9 +173,9 @@ class Shell:
                 work.constants[name] = blobs.get([packed])[0]
             work.values = {**spec.constants, **work.constants}
             names = [*spec.inputs, *spec.hoisted]
-            references = [*assignment.inputs, *spec.hoisted.values()]
-            if None in references:
-                raise BlobLost(f"task {names[references.index(None)]}")
+            references = [r for r in assignment.inputs if r] + list(spec.hoisted.values())
+            if len(references) < len(names):
+                raise BlobLost(f"task {names[list(assignment.inputs).index(None)]}")
             if references:
                 work.values.update(zip(names, blobs.get(references, early.blobs), strict=True))
         except BaseException as error:

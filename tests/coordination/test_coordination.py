@@ -460,9 +460,7 @@ def test_close_leaves_no_key(on_redis, link):
     assert link.call(("KEYS", "*")) == [[]]
 
 
-def test_every_key_of_a_swept_run_goes_by_itself_when_its_client_does_not_come_back(
-    on_redis, link
-):
+def test_every_key_of_a_swept_run_goes_by_itself_when_its_client_does_not_come_back(on_redis, link):
     graph = Graph([[], [], [0, 1], [0], [2, 3]], slots=[0, 1, -1, 7, 7])
     on_redis.submit(graph.submission(blobs=[b"fconstant"]))
     on_redis.claim("c1", "k1", invited=True, header=True)
