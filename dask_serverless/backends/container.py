@@ -72,6 +72,8 @@ def settle() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     die_with_parent()
+    with suppress(AttributeError, ValueError):  # else what tasks print is lost when we are killed
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     random.seed()  # else all containers would draw the same numbers
     if (numpy := sys.modules.get("numpy")) is not None:
         numpy.random.seed()
