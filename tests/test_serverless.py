@@ -1,0 +1,462 @@
+"""What users do, through Serverless with real containers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import dask
+import dask.array as da
+import dask.bag as db
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd
+import pytest
+from awaiting import eventually
+from clients import Client, run_script
+from dask import delayed
+
+import dask_serverless
+from dask_serverless import Serverless
+from dask_serverless.store.connect import open_link
+
+
+def compute(*values, client, **options):
+    return dask.compute(*values, scheduler=client, **options)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(serverless):
+    yield
+    with open_link(serverless._engine.url) as link:
+        eventually(lambda: not [k for k in link.call(("KEYS", "ds:*"))[0] if b":lock:" not in k])
+    assert [os.listdir(path) for path in serverless._engine.folders.paths] == [[], []]
+
+
+# Collections
+
+
+def test_arrays(serverless):
+    x = da.random.default_rng(1).random((400, 400), chunks=(100, 100))
+    value = (x + x.T).sum(axis=0).mean()
+    (found,) = compute(value, client=serverless)
+    assert np.isclose(found, value.compute(scheduler="sync"))
+
+
+def test_dataframes(serverless):
+    frame = pd.DataFrame({"a": np.arange(100) % 7, "b": np.arange(100.0), "c": ["x", "yy"] * 50})
+    df = dd.from_pandas(frame, npartitions=5)
+    (found,) = compute(df.groupby("a").b.mean(), client=serverless)
+    pd.testing.assert_series_equal(found.sort_index(), frame.groupby("a").b.mean())
+    (whole,) = compute(df, client=serverless)
+    pd.testing.assert_frame_equal(whole, frame, check_dtype=False)
+
+
+def test_a_shuffle_outside_of_our_context(serverless):
+    """Dask chooses the disk shuffle there; its tasks are replaced."""
+    frame = pd.DataFrame({"a": np.arange(40) % 4, "b": np.arange(40)})
+    df = dd.from_pandas(frame, npartitions=4)
+    (found,) = compute(df.shuffle("a", shuffle_method="disk"), client=serverless)
+    assert sorted(found.b) == list(range(40))
+
+
+def test_bags(serverless):
+    bag = db.from_sequence(range(100), npartitions=7)
+    (counts,) = compute(bag.map(lambda n: n % 3).frequencies(), client=serverless)
+    assert dict(counts) == {0: 34, 1: 33, 2: 33}
+    (groups,) = compute(bag.groupby(lambda n: n % 5), client=serverless)
+    assert {key: len(values) for key, values in groups} == dict.fromkeys(range(5), 20)
+
+
+def test_several_collections_at_once_in_their_order_and_nesting(serverless):
+    x = da.ones(10, chunks=5)
+    values = compute(x.sum(), {"a": [x.max(), 3]}, "text", (x.min(),), client=serverless)
+    assert values == (10.0, {"a": [1.0, 3]}, "text", (1.0,))
+
+
+def test_persist_keeps_a_collection_that_can_be_computed_on(serverless):
+    x = da.arange(100, chunks=10) + 1
+    kept = x.persist(scheduler=serverless)
+    assert compute(kept.sum(), client=serverless) == (5050,)
+
+
+def test_get_takes_plain_graphs_with_nested_and_single_keys(serverless):
+    graph = {"a": 1, "b": (sum, ["a", 2, (max, 3, "a")]), ("c", 0): (lambda x: -x, "b")}
+    assert serverless.get(graph, ["b", [("c", 0), ["a"]]]) == (6, (-6, (1,)))
+    assert serverless(graph, ("c", 0)) == -6
+    assert serverless(graph, []) == ()
+
+
+def test_coroutine_functions_run_to_their_end(serverless):
+    async def double(x):
+        await asyncio.sleep(0)
+        return 2 * x
+
+    assert compute(delayed(sum)([delayed(double)(i) for i in range(4)]), client=serverless) == (12,)
+
+
+def test_a_task_may_write_into_its_input_without_changing_it_for_others(serverless):
+    def ruin(array):
+        array[:] = -1
+        return float(array.sum())
+
+    array = delayed(np.ones)(50_000)
+    ruined = [delayed(ruin)(array) for _ in range(6)]
+    kept = delayed(lambda a: float(a.sum()))(array)
+    with dask.config.set({"optimization.fuse.active": False}):
+        *sums, kept = compute(*ruined, kept, client=serverless)
+    assert sums == [-50_000.0] * 6
+    assert kept in (50_000.0, -50_000.0)  # in one bundle, tasks share values, as in Dask itself
+
+
+def test_a_result_may_be_written_to(serverless):
+    for size in (10, 100_000):
+        (array,) = compute(delayed(np.zeros)(size), client=serverless)
+        array[:] = 1
+        assert array.sum() == size
+
+
+def test_a_task_may_compute_with_dask_itself(serverless):
+    def inner(n):
+        return int(da.ones(n, chunks=3).sum().compute()) + dask.compute(delayed(sum)([n]))[0]
+
+    assert compute([delayed(inner)(n) for n in (4, 9)], client=serverless) == ([8, 18],)
+
+
+def test_a_task_may_get_the_scheduler_itself_as_an_argument(serverless):
+    def inner(scheduler):
+        return dask.compute(delayed(sum)([1, 2]), scheduler=scheduler)
+
+    function = delayed(lambda: inner(serverless))
+    assert compute(function(), client=serverless) == ((3,),)
+
+
+def test_the_working_folder_of_the_client_is_that_of_the_tasks(serverless, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("data.txt").write_text("here")
+    assert compute(delayed(lambda: Path("data.txt").read_text())(), client=serverless) == ("here",)
+    compute(delayed(lambda: Path("out.txt").write_text("there"))(), client=serverless)
+    assert (tmp_path / "out.txt").read_text() == "there"
+
+
+def test_modules_beside_the_script_are_found(serverless, tmp_path, monkeypatch):
+    (tmp_path / "beside_the_script.py").write_text("def f(x):\n    return x + 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import beside_the_script  # type: ignore[import-not-found]
+
+    assert compute(delayed(beside_the_script.f)(1), client=serverless) == (2,)
+
+
+def test_containers_do_not_draw_the_same_random_numbers(serverless):
+    draws = [delayed(lambda i: (np.random.random(), os.getpid()))(i) for i in range(40)]
+    (found,) = compute(draws, client=serverless)
+    assert len({number for number, _ in found}) == 40
+
+
+def test_environment_holds_blas_to_the_share_of_a_container(serverless):
+    (found,) = compute(delayed(lambda: os.environ["OMP_NUM_THREADS"])(), client=serverless)
+    assert int(found) <= max(1, os.cpu_count() // 2)
+
+
+# Who calls, and how often at once
+
+
+def test_in_a_thread(serverless):
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(compute, delayed(sum)([1, 2]), client=serverless)
+        assert future.result(30) == (3,)
+
+
+def test_several_threads_at_once_do_not_disturb_each_other(serverless):
+    def one(n):
+        x = da.full((60, 60), n, chunks=20)
+        return compute((x + x.T).sum(), client=serverless)[0]
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(one, range(18))) == [2 * n * 3600 for n in range(18)]
+
+
+def test_an_error_in_one_thread_leaves_the_others_alone(serverless):
+    def one(n):
+        try:
+            return compute([delayed(lambda i: i // n)(i) for i in range(20)], client=serverless)[0]
+        except ZeroDivisionError:
+            return "failed"
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(one, [0, 1, 0, 2, 0, 1]))
+    assert [f == "failed" for f in found] == [True, False, True, False, True, False]
+    assert found[3] == [i // 2 for i in range(20)]
+
+
+def test_two_clients_at_once(serverless):
+    with Serverless(containers=1) as other:
+        with ThreadPoolExecutor(2) as pool:
+            sums = [
+                pool.submit(compute, delayed(sum)([delayed(int)(i) for i in range(30)]), client=c)
+                for c in (serverless, other)
+            ]
+        assert [f.result() for f in sums] == [(435,), (435,)]
+    assert compute(delayed(sum)([1]), client=serverless) == (1,)
+
+
+def test_many_computes_leave_no_connections_behind(serverless):
+    value = delayed(sum)([1, 2])
+    for _ in range(5):
+        compute(value, client=serverless)
+    with open_link(serverless._engine.url) as link:
+        before = len(link.call(("CLIENT", "LIST"))[0].splitlines())
+        for _ in range(30):
+            compute(value, client=serverless)
+        after = len(link.call(("CLIENT", "LIST"))[0].splitlines())
+    assert after <= before + 2
+
+
+TWO_CLIENTS = """
+    s = Serverless(containers=1)
+    values = [delayed(lambda i: i * {factor})(i) for i in range(100)]
+    tell(sum(dask.compute(values, scheduler=s)[0]))
+    s.close()
+"""
+
+
+def test_two_processes_on_one_store(tmp_path, store_url, link):
+    environment = {"DASK_SERVERLESS__STORE": store_url}
+    with (
+        Client(tmp_path, TWO_CLIENTS.format(factor=2), **environment) as first,
+        Client(tmp_path, TWO_CLIENTS.format(factor=3), **environment) as second,
+    ):
+        assert first.finish() == "9900\n"
+        assert second.finish() == "14850\n"
+    assert link.call(("KEYS", "*")) == [[]]
+
+
+# The object
+
+
+def test_inside_the_context_it_is_the_default_and_outside_no_more():
+    method = dask.config.get("dataframe.shuffle.method", None)
+    scheduler = dask.config.get("scheduler", None)
+    with Serverless(containers=1) as client:
+        assert dask.config.get("scheduler") is client
+        assert dask.config.get("dataframe.shuffle.method") == (method or "tasks")
+        pid = delayed(os.getpid)().compute()
+        assert pid != os.getpid()
+    assert dask.config.get("dataframe.shuffle.method", None) == method
+    assert dask.config.get("scheduler", None) is scheduler
+
+
+def test_a_shuffle_method_that_the_user_chose_stays():
+    with dask.config.set({"dataframe.shuffle.method": "disk"}), Serverless(containers=1):
+        assert dask.config.get("dataframe.shuffle.method") == "disk"
+
+
+def test_an_error_inside_the_context_restores_the_default_too():
+    with pytest.raises(KeyError), Serverless(containers=1):
+        raise KeyError
+    assert not isinstance(dask.config.get("scheduler", None), Serverless)
+
+
+def test_contexts_of_one_client_may_be_nested():
+    client = Serverless(containers=1)
+    with client:
+        with client:
+            pass
+        assert dask.config.get("scheduler") is client
+        assert delayed(sum)([1]).compute() == 1
+
+
+def test_a_closed_client_starts_again_when_it_is_used():
+    client = Serverless(containers=1)
+    assert compute(delayed(sum)([1]), client=client) == (1,)
+    client.close()
+    client.close()
+    assert compute(delayed(sum)([2]), client=client) == (2,)
+    client.close()
+
+
+def test_close_leaves_no_container_and_no_folder():
+    client = Serverless(containers=2)
+    compute([delayed(np.ones)(10_000) for _ in range(4)], client=client)
+    process, folders = client._engine.backend.process, client._engine.folders.paths
+    client.close()
+    assert process.poll() is not None
+    assert not any(map(os.path.exists, folders))
+
+
+def test_the_ready_made_instance_is_one_of_its_kind():
+    assert repr(dask_serverless.serverless) == "serverless"
+    assert isinstance(dask_serverless.serverless, Serverless)
+
+
+def test_the_report_of_the_last_run(serverless):
+    compute(delayed(sum)([delayed(np.ones)(20_000) for _ in range(4)]), client=serverless)
+    report = serverless.last_run
+    assert report.tasks >= 5
+    assert 1 <= report.bundles <= report.tasks
+    assert sum(c["bundles"] for c in report.containers.values()) == report.bundles
+    assert report.makespan > 0
+    assert report.store_calls > 0
+    assert "containers" in str(report)
+
+
+def test_containers_leave_after_an_idle_time():
+    with Serverless(containers=2, idle_seconds=0.2) as client:
+        from clients import children
+
+        compute([delayed(sum)([i]) for i in range(4)], client=client)
+        nursery = client._engine.backend.process.pid
+        eventually(lambda: not children(nursery))
+        assert compute(delayed(sum)([1]), client=client) == (1,)
+
+
+# Settings that change how data travels
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"inline_bytes": 0},
+        {"compression": "lz4", "inline_bytes": 100},
+        {"planner": "wukong", "inline_bytes": 1000},
+        {"planner": "simple"},
+    ],
+    ids=str,
+)
+def test_settings_change_how_and_not_what(settings):
+    x = da.arange(40_000, chunks=5_000) % 97
+    y = x.reshape(200, 200)
+    value = (y @ y.T).sum() + x.std()
+    expected = value.compute(scheduler="sync")
+    with Serverless(containers=2, **settings) as client:
+        assert np.isclose(compute(value, client=client)[0], expected)
+        assert [os.listdir(path) for path in client._engine.folders.paths] == [[], []]
+
+
+def test_large_outputs_at_a_url(tmp_path):
+    x = da.arange(80_000, chunks=10_000)
+    with Serverless(containers=2, blobs=f"file://{tmp_path}", inline_bytes=100) as client:
+        (found,) = compute(x[::-1] + x, client=client)
+        assert (found == 79_999).all()
+        assert os.listdir(tmp_path) == []
+
+
+# Scripts
+
+
+def test_the_snippet_of_the_readme_in_a_plain_script(tmp_path):
+    output = run_script(
+        tmp_path,
+        """
+        import dask.array as da
+        serverless = Serverless()
+        x = da.ones((400, 400), chunks=(100, 100))
+        tell(dask.compute((x + x.T).sum(axis=0).mean(), scheduler=serverless))
+        with Serverless() as s:
+            tell(x.sum().compute())
+        """,
+    )
+    assert "800.0" in output and "160000.0" in output
+
+
+def test_the_ready_made_instance_in_a_plain_script(tmp_path):
+    source = """
+    from dask_serverless import serverless
+    def double(x):
+        return 2 * x
+    tell(dask.compute(delayed(double)(4), scheduler=serverless)[0])
+    dask.config.set(scheduler=serverless)
+    tell(delayed(double)(5).compute())
+    """
+    assert run_script(tmp_path, source).split() == ["8", "10"]
+
+
+def test_classes_of_the_script_come_back_as_themselves(tmp_path):
+    source = """
+    from dataclasses import dataclass
+    @dataclass
+    class Point:
+        x: int
+    def move(point):
+        return Point(point.x + 1)
+    (found,) = dask.compute(delayed(move)(Point(1)), scheduler=Serverless(containers=1))
+    tell(isinstance(found, Point), found == Point(2))
+    """
+    assert run_script(tmp_path, source) == "True True\n"
+
+
+def test_what_tasks_print_is_seen(tmp_path):
+    source = """
+    def say(i):
+        print("task", i)
+        sys.stderr.write("error\\n")
+        return i
+    dask.compute([delayed(say)(i) for i in range(3)], scheduler=Serverless(containers=2))
+    """
+    output = run_script(tmp_path, source, PYTHONUNBUFFERED="")
+    assert sorted(output.split("\n")) == ["", "task 0", "task 1", "task 2"]
+
+
+def test_a_fork_of_the_client_computes_on_its_own(tmp_path):
+    source = """
+    s = Serverless(containers=2)
+    tell(dask.compute(delayed(sum)([1, 2]), scheduler=s)[0])
+    child = os.fork()
+    tell(dask.compute(delayed(sum)([child > 0, 2]), scheduler=s)[0])
+    if child:
+        assert os.waitpid(child, 0)[1] == 0
+        tell(dask.compute(delayed(sum)([7]), scheduler=s)[0])
+    """
+    with Client(tmp_path, source) as script:
+        assert sorted(script.finish().split()) == ["2", "3", "3", "7"]
+        eventually(lambda: not script.left())
+        eventually(lambda: not list(script.temporary.iterdir()))
+
+
+def test_in_the_interactive_interpreter(tmp_path):
+    """Functions typed there have no file."""
+    typed = (
+        "import dask\nfrom dask_serverless import Serverless\n"
+        "def f(x):\n    return x + 1\n\n"
+        "dask.compute(dask.delayed(f)(1), scheduler=Serverless(containers=1))\n"
+    )
+    root = str(Path(dask_serverless.__file__).parent.parent)
+    result = subprocess.run(
+        [sys.executable, "-i", "-q"],
+        input=typed,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": root},
+        check=True,
+    )
+    assert "(2,)" in result.stdout, result.stderr
+
+
+def test_under_multiprocessing_with_fork(tmp_path):
+    source = """
+    import multiprocessing
+    s = Serverless(containers=1)
+    def job(n):
+        return dask.compute(delayed(sum)([n, 1]), scheduler=s)[0]
+    if __name__ == "__main__":
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            tell(pool.map(job, range(4)))
+    """
+    with Client(tmp_path, source) as script:
+        assert script.finish() == "[1, 2, 3, 4]\n"
+        eventually(lambda: not script.left())
+
+
+def test_threads_of_the_client_do_not_matter(serverless):
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+    assert compute(delayed(sum)([1]), client=serverless) == (1,)
+    stop.set()
+    thread.join()
