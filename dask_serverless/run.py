@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import msgpack
@@ -17,11 +18,19 @@ import numpy as np
 
 from dask_serverless.backends.base import Backend
 from dask_serverless.blobs.blobs import Blobs
+from dask_serverless.blobs.places import open_places
 from dask_serverless.callbacks import Observers
 from dask_serverless.coordination.base import LOST, OK, OVER, Condition, Event, Submission
 from dask_serverless.coordination.redis import RedisCoordination
 from dask_serverless.encode import Encoded, encode_run
-from dask_serverless.errors import BlobLost, ResultTooLarge, RunLost, StoreError, StoreUnreachable
+from dask_serverless.errors import (
+    BlobLost,
+    ContainersCutOff,
+    ResultTooLarge,
+    RunLost,
+    StoreError,
+    StoreUnreachable,
+)
 from dask_serverless.pause import collector_paused
 from dask_serverless.report import RunReport
 from dask_serverless.store.link import Link
@@ -56,6 +65,13 @@ class Surroundings:
     compression: str | None
 
 
+class Failed(Exception):
+    """Carries what a task raised past our own frames, which say nothing about it."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
 class Run:
     """Made for one call, used once."""
 
@@ -72,6 +88,7 @@ class Run:
         self.side: RedisCoordination | None = None
         self.side_lock = threading.Lock()
         self.submitted = False
+        self.cut_off: list[str] = []  # why containers could not reach the store
 
     def compute(self, graph: Any, keys: Any) -> Any:
         try:
@@ -193,7 +210,7 @@ class Run:
 
     def heed(self, event: Event) -> None:
         if event.failed:
-            raise unpack_failure(event.payload, self.translation.dag.labels.__getitem__)
+            raise self.failure(event.payload)
         told = msgpack.unpackb(event.payload, strict_map_key=False)
         self.report.bundle(told)
         self.outputs.update(told.get("o", {}))
@@ -205,16 +222,24 @@ class Run:
         self.observers.tasks(times, told["c"], self.values)
 
     def heed_condition(self, condition: Condition) -> None:
+        if len(self.cut_off) >= self.around.attempts:
+            raise ContainersCutOff(self.cut_off[-1])
         if condition.status == LOST:
             raise RunLost(self.id)
         if condition.status == OVER and condition.why == "failed":
-            raise unpack_failure(condition.error, self.translation.dag.labels.__getitem__)
+            raise self.failure(condition.error)
         if condition.status == OK:
             for whom in condition.invitations:
                 self.around.backend.invoke(self.invitation.to(whom))
 
+    def failure(self, packed: bytes) -> Failed:
+        return Failed(unpack_failure(packed, self.translation.dag.labels.__getitem__))
+
     def gone(self, container: str, why: str) -> None:
         """A container is gone (the backend's thread tells): what it held goes to others at once."""
+        if not container:
+            self.cut_off.append(why)
+            return
         with self.side_lock, suppress(StoreError):
             if self.side is None:
                 self.side = RedisCoordination(self.around.side(), self.id, self.epoch)
@@ -237,15 +262,24 @@ class Run:
 
     def end(self, over: bool) -> None:
         """Leave nothing behind, whatever happened; a failure to clean must not hide an error."""
-        if not over:
-            self.around.backend.stop(self.id)
+        claims: Sequence[str] = ()
         with suppress(StoreUnreachable):
             if not self.submitted:
                 self.coordination.withdraw()
-            clean(self.coordination, self.around.blobs)
+            claims = clean(self.coordination, self.around.blobs)
+        if not over:
+            self.around.backend.stop(self.id, partial(self.clean_again, claims))
         self.around.backend.forget(self.id)
         if self.side is not None:
             self.side.link.close()
+
+    def clean_again(self, claims: Sequence[str]) -> None:
+        """The last container has left a run that was stopped: what it wrote since goes too."""
+        around = self.around
+        with suppress(StoreError), around.side() as link:
+            blobs = Blobs(open_places(around.places, link))
+            blobs.forget(self.id, claims)
+            blobs.clear(self.id)
 
 
 def nested(keys: Any, recipes: dict[Any, Recipe], outputs: dict[int, Any]) -> Any:

@@ -123,7 +123,7 @@ class Serverless:
 
     def __call__(self, graph: Any, keys: Any, **options: Any) -> Any:
         """Compute ``keys`` of what Dask passes; this is all that Dask needs of a scheduler."""
-        from dask_serverless.run import Run
+        from dask_serverless.run import Failed, Run
 
         check_options(options)
         engine = self._ready()
@@ -131,8 +131,11 @@ class Serverless:
             run = Run(self._surroundings(engine, url, link, options), callbacks.Observers(active))
             try:
                 return run.compute(graph, keys)
+            except Failed as failed:
+                error = failed.error
             finally:
                 self.last_run = run.report
+        raise error
 
     get = __call__
 

@@ -169,7 +169,9 @@ def test_a_client_killed_in_the_middle_leaves_nothing(tmp_path):
         eventually(lambda: not any(folder.exists() for folder in folders))
 
 
-def test_a_client_killed_in_the_middle_leaves_no_key_in_a_store_of_others(tmp_path, link, store_url):
+def test_a_client_killed_in_the_middle_leaves_no_key_in_a_store_of_others(
+    tmp_path, link, store_url
+):
     options = f", store={store_url!r}"
     source = long_compute(tmp_path, options) + "    dask.compute(graph, scheduler=s)\n"
     with Client(tmp_path, source) as script:
@@ -183,13 +185,16 @@ def test_a_client_killed_in_the_middle_leaves_no_key_in_a_store_of_others(tmp_pa
 
 def test_a_client_killed_while_its_fork_lives_on_leaves_nothing(tmp_path):
     """The fork has the same connections, so the nursery heard no end of them."""
-    source = long_compute(tmp_path) + """
+    source = (
+        long_compute(tmp_path)
+        + """
     if os.fork() == 0:
         tell(os.getpid())
         time.sleep(60)
         os._exit(0)
     dask.compute(graph, scheduler=s)
     """
+    )
     with Client(tmp_path, source) as script:
         script.hear()
         fork = int(script.hear())
@@ -214,7 +219,9 @@ def test_a_script_that_ends_without_close_leaves_nothing(tmp_path):
 
 
 def test_ctrl_c_frees_the_containers_and_leaves_the_client_usable(tmp_path):
-    source = long_compute(tmp_path) + """
+    source = (
+        long_compute(tmp_path)
+        + """
     try:
         dask.compute(graph, scheduler=s)
     except KeyboardInterrupt:
@@ -226,6 +233,7 @@ def test_ctrl_c_frees_the_containers_and_leaves_the_client_usable(tmp_path):
     tell(open_link(s._engine.url).call(("KEYS", "*")))
     tell([os.listdir(path) for path in s._engine.folders.paths])
     """
+    )
     with Client(tmp_path, source) as script:
         script.hear()
         eventually((tmp_path / "started").exists)
@@ -239,7 +247,9 @@ def test_ctrl_c_frees_the_containers_and_leaves_the_client_usable(tmp_path):
 
 
 def test_ctrl_c_stops_tasks_that_do_not_listen_to_it(tmp_path):
-    source = long_compute(tmp_path) + """
+    source = (
+        long_compute(tmp_path)
+        + """
     def stubborn(i):
         open("stubborn", "w").close()
         while True:
@@ -253,6 +263,7 @@ def test_ctrl_c_stops_tasks_that_do_not_listen_to_it(tmp_path):
         tell("interrupted")
     tell(dask.compute(delayed(sum)([1, 2]), scheduler=s))
     """
+    )
     with Client(tmp_path, source) as script:
         script.hear()
         eventually((tmp_path / "stubborn").exists)

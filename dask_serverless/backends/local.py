@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from dask_serverless.backends.base import Gone
@@ -56,7 +56,7 @@ class LocalBackend:
         self.process: subprocess.Popen[bytes] | None = None
         self.lines: Lines | None = None
         self.watched: dict[str, Gone] = {}
-        self.busy: dict[str, str] = {}
+        self.stopping: dict[str, Callable[[], None]] = {}
         self.over: list[str] = []  # runs that the nursery may forget
         self.loaded = 0  # how many modules the client had when it was last looked at
         self.known: set[str] = set()  # modules that the nursery was told of
@@ -114,8 +114,14 @@ class LocalBackend:
     def watch(self, run: str, gone: Gone) -> None:
         self.watched[run] = gone
 
-    def stop(self, run: str) -> None:
+    def stop(self, run: str, settled: Callable[[], None]) -> None:
+        self.stopping[run] = settled
         self._send({"do": "stop", "run": run})
+
+    def settle(self, *runs: str) -> None:
+        for run in runs:
+            if settled := self.stopping.pop(run, None):
+                settled()
 
     def forget(self, run: str) -> None:
         self.watched.pop(run, None)
@@ -134,6 +140,7 @@ class LocalBackend:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self.settle(*list(self.stopping))
 
     def _send(self, message: Message) -> None:
         with self.lock:
@@ -144,7 +151,9 @@ class LocalBackend:
     def _listen(self, lines: Lines) -> None:
         """Hear of containers until the nursery is gone."""
         for message in lines:
-            if gone := self.watched.get(message["run"]):
+            if message["is"] == "stopped":
+                self.settle(message["run"])
+            elif gone := self.watched.get(message["run"]):
                 gone(message.get("container", ""), message["why"])
         with suppress(OSError):
             lines.close()
@@ -153,6 +162,7 @@ class LocalBackend:
             if died:
                 self.lines = None  # the next invitation starts another one
         if died:
+            self.settle(*list(self.stopping))
             for gone in list(self.watched.values()):
                 gone("*", "the process that starts containers was killed")
 

@@ -54,6 +54,7 @@ class Nursery:
         self.children: dict[int, Child] = {}  # by the connection's file number
         self.waiting: deque[dict[str, Any]] = deque()  # invitations
         self.runs: dict[str, dict[str, Any]] = {}  # invitations of runs that are not over
+        self.stopped: set[str] = set()  # runs whose last containers are still to leave
         self.born = 0
 
     def live(self) -> None:
@@ -186,6 +187,7 @@ class Nursery:
                 os.kill(child.pid, STOP)
                 child.kill_at = time.monotonic() + GRACE_SECONDS
                 child.why = "the run was stopped"
+        self.stopped.add(run)
 
     def end(self) -> None:
         """The client is gone: so are its containers, and what its runs left."""
@@ -210,6 +212,9 @@ class Nursery:
 
     def look_after(self) -> None:
         now = time.monotonic()
+        for run in self.stopped - {child.run for child in self.children.values()}:
+            self.stopped.discard(run)
+            self.client.send({"is": "stopped", "run": run})
         for child in list(self.children.values()):
             if child.kill_at and now >= child.kill_at:
                 os.kill(child.pid, signal.SIGKILL)

@@ -124,13 +124,14 @@ def rebuilt(frames: list[tuple[str, int, str]]) -> TracebackType | None:
     """A traceback that shows the frames of another process, with their lines of source."""
     tb: TracebackType | None = None
     for file, line, name in reversed(frames):
-        # -1: no instruction, else its line would be shown in the place of this one.
+        # -1, no instruction: else the columns of our stand-in would be underlined in the user's line.
         tb = TracebackType(tb, _frame(file, name), -1, line)
     return tb
 
 
 def _frame(file: str, name: str) -> Any:
-    code: CodeType = compile("frame = getframe()", file, "exec").replace(co_name=name)
+    code: CodeType = compile("frame = getframe()", file, "exec")
+    code = code.replace(co_name=name, co_qualname=name)
     scope: dict[str, Any] = {"getframe": sys._getframe, "__name__": name, "__file__": file}
     exec(code, scope)
     return scope["frame"]
