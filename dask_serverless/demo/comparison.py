@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -28,20 +31,22 @@ def compare_with_distributed(serverless: Any, size: str, containers: int) -> boo
 
     workers = f"{containers} single-threaded worker process{'es' if containers > 1 else ''}"
     click.echo(f"Against distributed {distributed.__version__} with {workers}, warm, in turns,")
-    click.echo(f"new data each time, median of {ROUNDS}, seconds:")
+    click.echo(f"new data each time, median of {ROUNDS}, seconds:\n")
     with cluster(containers) as client:
         seconds, wrong = measured({"serverless": serverless, "distributed": client}, size)
     if wrong:
-        click.echo(f"WRONG RESULT ({', '.join(wrong)}): the two differ.", err=True)
+        click.echo(f"\nWRONG RESULT ({', '.join(wrong)}): the two differ.", err=True)
         return False
-    click.echo(table(seconds))
+    click.echo("\r" * sys.stdout.isatty() + table(seconds))
     return True
 
 
 @contextmanager
 def cluster(workers: int) -> Iterator[Any]:
+    """What a Serverless object has: processes with one thread each, that leave Ctrl-C to us."""
     from distributed import Client, LocalCluster
 
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # what Ctrl-C cuts short is no news
     with (
         LocalCluster(
             n_workers=workers,
@@ -53,7 +58,13 @@ def cluster(workers: int) -> Iterator[Any]:
         Client(local, set_as_default=False) as client,
     ):
         client.wait_for_workers(workers)
+        client.run(ignore_interrupts)
         yield client
+
+
+def ignore_interrupts() -> None:
+    """Ctrl-C in a terminal reaches every process: without this each worker shows a traceback."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def measured(
@@ -64,6 +75,7 @@ def measured(
     wrong: set[str] = set()
     for number in range(-1, ROUNDS):
         scale = computation.SIZES[size if number >= 0 else "small"]  # the first round warms up
+        say_round(number)
         results: dict[str, dict[str, Any]] = {name: {} for name in schedulers}
         order = list(schedulers.items())
         if number % 2:  # nobody always follows the same other one
@@ -79,6 +91,13 @@ def measured(
     return medians, sorted(wrong)
 
 
+def say_round(number: int) -> None:
+    """Some sign of life at a terminal, on a line that the table overwrites."""
+    if sys.stdout.isatty():
+        what = f"round {number + 1} of {ROUNDS}" if number >= 0 else "warming up"
+        click.echo(f"\r  {what} ... ", nl=False)
+
+
 def timed(collection: Any, scheduler: Any) -> tuple[Any, float]:
     begun = perf_counter()
     result = dask.compute(collection, scheduler=scheduler)[0]
@@ -86,7 +105,7 @@ def timed(collection: Any, scheduler: Any) -> tuple[Any, float]:
 
 
 def table(seconds: dict[str, dict[str, float]]) -> str:
-    lines = ["", f"  {'':<9}{'serverless':>12}{'distributed':>13}{'ratio':>10}"]
+    lines = [f"  {'':<9}{'serverless':>12}{'distributed':>13}{'ratio':>10}"]
     rows = {**seconds, "both": _sum(seconds)} if len(seconds) > 1 else seconds
     for part, by in rows.items():
         ours, theirs = by["serverless"], by["distributed"]
