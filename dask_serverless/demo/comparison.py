@@ -30,8 +30,8 @@ def compare_with_distributed(serverless: Any, size: str, containers: int) -> boo
     import distributed
 
     workers = f"{containers} single-threaded worker process{'es' if containers > 1 else ''}"
-    click.echo(f"Against distributed {distributed.__version__} with {workers}, warm, in turns,")
-    click.echo(f"new data each time, median of {ROUNDS}, seconds:\n")
+    click.echo(f"Against distributed {distributed.__version__} with {workers},")
+    click.echo(f"warm, in turns, new data each time, median of {ROUNDS}, seconds:\n")
     with cluster(containers) as client:
         seconds, wrong = measured({"serverless": serverless, "distributed": client}, size)
     if wrong:

@@ -26,7 +26,7 @@ from dask_serverless.store.connect import is_cluster
 
 LEAST_CONTAINERS = 2  # with one there is nothing to coordinate
 SEED = 1
-CHECK_SECONDS = 3.0  # a store that was named answers at once, or its name is wrong
+CHECK_SECONDS = 2.0  # a store that was named answers at once, or its name is wrong
 
 
 def perform(*, size: str, containers: int | None, store: str | None, compare: bool) -> bool:

@@ -55,5 +55,5 @@ def counts(reports: Mapping[str, RunReport]) -> str:
     return (
         f"  {tasks:,} tasks in {bundles:,} bundles; {cold} cold starts, {warm} warm\n"
         f"  {calls:,} store calls, {calls / max(1, bundles):.1f} a bundle; "
-        f"{format_bytes(moved)} written for other bundles and the client"
+        f"{format_bytes(moved)} stored"
     )
