@@ -7,10 +7,6 @@ and of bundles it knows nothing, and no line of it is shared with ``planners``.
 
 from __future__ import annotations
 
-import numpy as np
-
-from planners.placement import Placement
-from planners.units import Units
 from planners.workload import Workload
 
 
@@ -34,7 +30,10 @@ def heft(workload: Workload, memory_mb: int, processors: int) -> tuple[list[int]
         best, start = 0, float("inf")
         for processor in range(processors):
             ready = max(
-                (end_of[one] + (move[one] if processor_of[one] != processor else 0.0) for one in inputs[task]),
+                (
+                    end_of[one] + (move[one] if processor_of[one] != processor else 0.0)
+                    for one in inputs[task]
+                ),
                 default=0.0,
             )
             found = gap(busy[processor], ready, seconds[task])

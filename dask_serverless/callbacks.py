@@ -42,7 +42,11 @@ class Observers:
             "released": set(), "cache": {}, "dependencies": {}, "dependents": {},
             "waiting_data": {},
         }  # fmt: skip
-        self.users = dict(enumerate((translation.dag.user_offsets[1:] - translation.dag.user_offsets[:-1]).tolist()))
+        self.users = dict(
+            enumerate(
+                (translation.dag.user_offsets[1:] - translation.dag.user_offsets[:-1]).tolist()
+            )
+        )
         for _, start_state, *_ in self.callbacks:
             if start_state:
                 start_state(self.graph, self.state)

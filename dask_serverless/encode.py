@@ -169,7 +169,9 @@ class Constants:
         try:
             frames = pack(value)
         except Exception as error:
-            raise InputNotPicklable(self.whose(name), f"{type(value).__name__}", str(error)) from error
+            raise InputNotPicklable(
+                self.whose(name), f"{type(value).__name__}", str(error)
+            ) from error
         if size(frames) <= HOIST_BYTES:
             self.packed[name] = INLINE + b"".join(frames)
             return
@@ -203,7 +205,9 @@ class Constants:
             index = self.translation.functions.index(function)
             tasks = np.flatnonzero(self.translation.dag.functions == index)
             key = self.translation.dag.labels[tasks[0]] if len(tasks) else None
-            raise InputNotPicklable(key, f"function {function_name(function)}", str(error)) from error
+            raise InputNotPicklable(
+                key, f"function {function_name(function)}", str(error)
+            ) from error
 
     def whose(self, name: int) -> Any:
         """The key of the first task that uses a constant."""
@@ -223,5 +227,7 @@ def is_plain(value: Any) -> bool:
     if kind is tuple or kind is list or kind is set or kind is frozenset:
         return len(value) <= LONG and all(map(is_plain, value))
     if kind is dict:
-        return len(value) <= LONG and all(map(is_plain, value)) and all(map(is_plain, value.values()))
+        return (
+            len(value) <= LONG and all(map(is_plain, value)) and all(map(is_plain, value.values()))
+        )
     return False

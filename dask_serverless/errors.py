@@ -306,6 +306,20 @@ class RunLost(ServerlessError):
         )
 
 
+class ContainersCutOff(ServerlessError, ConnectionError):
+    """Containers come up, but cannot reach the store."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+    def __str__(self) -> str:
+        return (
+            f"Containers cannot reach the store that this client uses: {self.why} Name one in "
+            f"{SETTING} that both can reach."
+        )
+
+
 class ResultTooLarge(ServerlessError, MemoryError):
     """The result is larger than the client wants."""
 

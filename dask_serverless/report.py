@@ -43,15 +43,14 @@ class RunReport:
         mine = self.containers.setdefault(
             told["c"], {"bundles": 0, "fetch": 0.0, "run": 0.0, "store": 0.0}
         )
+        if not mine["bundles"]:
+            self.cold_starts += bool(told["w"])
+            self.warm_starts += not told["w"]
         mine["bundles"] += 1
         for name, seconds in zip(("fetch", "run", "store"), told["t"], strict=False):
             mine[name] += seconds
         self.container_calls += told.get("n", 0)
         self.bytes_moved += told.get("m", 0)
-
-    def starts(self, before: dict[str, int], after: dict[str, int]) -> None:
-        self.cold_starts = after["cold"] - before["cold"]
-        self.warm_starts = after["warm"] - before["warm"]
 
     @property
     def store_calls(self) -> int:

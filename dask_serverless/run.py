@@ -9,7 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import msgpack
@@ -17,11 +18,19 @@ import numpy as np
 
 from dask_serverless.backends.base import Backend
 from dask_serverless.blobs.blobs import Blobs
+from dask_serverless.blobs.places import open_places
 from dask_serverless.callbacks import Observers
 from dask_serverless.coordination.base import LOST, OK, OVER, Condition, Event, Submission
 from dask_serverless.coordination.redis import RedisCoordination
 from dask_serverless.encode import Encoded, encode_run
-from dask_serverless.errors import BlobLost, ResultTooLarge, RunLost, StoreError
+from dask_serverless.errors import (
+    BlobLost,
+    ContainersCutOff,
+    ResultTooLarge,
+    RunLost,
+    StoreError,
+    StoreUnreachable,
+)
 from dask_serverless.pause import collector_paused
 from dask_serverless.report import RunReport
 from dask_serverless.store.link import Link
@@ -30,7 +39,7 @@ from dask_serverless.worker.cleanup import clean
 from dask_serverless.worker.failure import unpack_failure
 from dask_serverless.worker.header import Header
 from dask_serverless.worker.invitation import Invitation
-from planners.bundles import Bundles, bundles_of
+from planners.bundles import bundles_of
 from planners.plan import Plan, Planner, Resources
 
 LOOK_SECONDS = 1.0  # how long the client relies on being told, before it looks for itself
@@ -56,6 +65,13 @@ class Surroundings:
     compression: str | None
 
 
+class Failed(Exception):
+    """Carries what a task raised past our own frames, which say nothing about it."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
 class Run:
     """Made for one call, used once."""
 
@@ -67,11 +83,12 @@ class Run:
         self.coordination = RedisCoordination(around.link, self.id, self.epoch)
         self.invitation = Invitation(self.id, self.epoch, around.store)
         self.report = RunReport(self.id)
-        self.outputs: dict[int, bytes] = {}  # references of what the client wants
+        self.outputs: dict[int, bytes | None] = {}  # references of what the client wants
         self.wanted_bytes = 0
         self.side: RedisCoordination | None = None
         self.side_lock = threading.Lock()
-        self.lost_reason = ""
+        self.submitted = False
+        self.cut_off: list[str] = []  # why containers could not reach the store
 
     def compute(self, graph: Any, keys: Any) -> Any:
         try:
@@ -95,42 +112,43 @@ class Run:
         self.observers.start(translation)
         values: dict[int, Any] = {}
         if translation.dag.tasks:
-            with report.phase("plan"):
-                plan = self.plan(translation)
-                bundles = bundles_of(translation.dag, plan)
-            values = self.distribute(translation, plan, bundles)
+            values = self.distribute(translation)
         with report.phase("collect"):
             return nested(translation.keys, translation.recipes, values)
 
     def plan(self, translation: Translation) -> Plan:
         return self.around.planner.plan(translation.dag, Resources(self.around.containers))
 
-    def distribute(
-        self, translation: Translation, plan: Plan, bundles: Bundles
-    ) -> dict[int, Any]:
+    def distribute(self, translation: Translation) -> dict[int, Any]:
         """Run the tasks on containers; the values that the client wants."""
         report, around = self.report, self.around
-        report.tasks, report.bundles = translation.dag.tasks, bundles.count
-        self.bundles = bundles
-        begun = around.link.calls
-        started = around.backend.counts()
-        over = False
+        begun, over = around.link.calls, False
         try:
+            self.invite_early(translation)
+            with report.phase("plan"):
+                plan = self.plan(translation)
+                self.bundles = bundles_of(translation.dag, plan)
+            report.tasks, report.bundles = translation.dag.tasks, self.bundles.count
             with report.phase("encode"), collector_paused():
-                encoded = encode_run(translation, plan, bundles, around.blobs, self.id)
+                encoded = encode_run(translation, plan, self.bundles, around.blobs, self.id)
             with report.phase("submit"):
                 self.submit(encoded)
-                around.backend.watch(self.id, self.gone)
-                around.backend.invoke(self.invitation, min(around.containers, len(encoded.ready)))
             with report.phase("wait"):
-                self.wait(bundles.count)
+                self.wait(self.bundles.count)
             over = True
             with report.phase("collect"):
                 return self.collect()
         finally:
             self.end(over)
             report.client_calls = around.link.calls - begun
-            report.starts(started, around.backend.counts())
+
+    def invite_early(self, translation: Translation) -> None:
+        """Containers come up (or wake up) while the client still plans and encodes."""
+        around = self.around
+        roots = int(np.count_nonzero(np.diff(translation.dag.input_offsets) == 0))
+        around.backend.watch(self.id, self.gone)
+        early = replace(self.invitation, early=True)
+        around.backend.invoke(early, min(around.containers, roots))
 
     def submit(self, encoded: Encoded) -> None:
         around = self.around
@@ -146,6 +164,7 @@ class Run:
         )
         if encoded.commands:
             around.link.call(*encoded.commands)
+        self.submitted = True
         self.coordination.submit(
             Submission(
                 epoch=self.epoch,
@@ -161,7 +180,22 @@ class Run:
         )
 
     def wait(self, bundles: int) -> None:
-        """Until every bundle is done. Events are hints: the sweep is what this relies on."""
+        """Until every bundle is done. To be told is a hint: the sweep is what this relies on."""
+        if self.observers.times:
+            self.follow(bundles)
+            return
+        while (event := self.coordination.ended(LOOK_SECONDS)) is None:
+            self.heed_condition(self.coordination.sweep((), LIVE_SECONDS))
+        if bundles == 1 or event.failed:
+            self.heed(event)
+        else:
+            events, references = self.coordination.story(self.wanted)
+            for event in events:
+                self.heed(event)
+            self.outputs.update(zip(self.wanted, references, strict=True))
+
+    def follow(self, bundles: int) -> None:
+        """The same, with an eye on each bundle, for callbacks."""
         last, done = "0-0", 0
         swept = time.monotonic()
         while done < bundles:
@@ -176,7 +210,7 @@ class Run:
 
     def heed(self, event: Event) -> None:
         if event.failed:
-            raise unpack_failure(event.payload, self.translation.dag.labels.__getitem__)
+            raise self.failure(event.payload)
         told = msgpack.unpackb(event.payload, strict_map_key=False)
         self.report.bundle(told)
         self.outputs.update(told.get("o", {}))
@@ -188,16 +222,24 @@ class Run:
         self.observers.tasks(times, told["c"], self.values)
 
     def heed_condition(self, condition: Condition) -> None:
+        if len(self.cut_off) >= self.around.attempts:
+            raise ContainersCutOff(self.cut_off[-1])
         if condition.status == LOST:
             raise RunLost(self.id)
         if condition.status == OVER and condition.why == "failed":
-            raise unpack_failure(condition.error, self.translation.dag.labels.__getitem__)
+            raise self.failure(condition.error)
         if condition.status == OK:
             for whom in condition.invitations:
                 self.around.backend.invoke(self.invitation.to(whom))
 
+    def failure(self, packed: bytes) -> Failed:
+        return Failed(unpack_failure(packed, self.translation.dag.labels.__getitem__))
+
     def gone(self, container: str, why: str) -> None:
         """A container is gone (the backend's thread tells): what it held goes to others at once."""
+        if not container:
+            self.cut_off.append(why)
+            return
         with self.side_lock, suppress(StoreError):
             if self.side is None:
                 self.side = RedisCoordination(self.around.side(), self.id, self.epoch)
@@ -211,22 +253,33 @@ class Run:
 
     def values(self, tasks: Sequence[int]) -> list[Any]:
         """Outputs that were asked for, fetched together."""
-        missing = [task for task in tasks if task not in self.outputs]
-        for task, reference in zip(missing, self.coordination.outputs(missing), strict=True):
-            if reference is None:
-                raise BlobLost(str(self.translation.dag.labels[task]))
-            self.outputs[task] = reference
-        return self.around.blobs.get([self.outputs[task] for task in tasks])
+        missing = [task for task in tasks if not self.outputs.get(task)]
+        self.outputs.update(zip(missing, self.coordination.outputs(missing), strict=True))
+        lost = [task for task in tasks if not self.outputs[task]]
+        if lost:
+            raise BlobLost(str(self.translation.dag.labels[lost[0]]))
+        return self.around.blobs.get([r for task in tasks if (r := self.outputs[task])])
 
     def end(self, over: bool) -> None:
         """Leave nothing behind, whatever happened; a failure to clean must not hide an error."""
+        claims: Sequence[str] = ()
+        with suppress(StoreUnreachable):
+            if not self.submitted:
+                self.coordination.withdraw()
+            claims = clean(self.coordination, self.around.blobs)
         if not over:
-            self.around.backend.stop(self.id)
-        with suppress(StoreError):
-            clean(self.coordination, self.around.blobs)
+            self.around.backend.stop(self.id, partial(self.clean_again, claims))
         self.around.backend.forget(self.id)
         if self.side is not None:
             self.side.link.close()
+
+    def clean_again(self, claims: Sequence[str]) -> None:
+        """The last container has left a run that was stopped: what it wrote since goes too."""
+        around = self.around
+        with suppress(StoreError), around.side() as link:
+            blobs = Blobs(open_places(around.places, link))
+            blobs.forget(self.id, claims)
+            blobs.clear(self.id)
 
 
 def nested(keys: Any, recipes: dict[Any, Recipe], outputs: dict[int, Any]) -> Any:
@@ -234,4 +287,3 @@ def nested(keys: Any, recipes: dict[Any, Recipe], outputs: dict[int, Any]) -> An
     if isinstance(keys, list):
         return tuple([nested(key, recipes, outputs) for key in keys])
     return recipes[keys].make(outputs)
-

@@ -50,6 +50,7 @@ class Engine:
     settings: Settings
     pid: int = field(default_factory=os.getpid)
     links: deque[Link] = field(default_factory=deque)
+    ready: str = ""  # the private store's URL, once it has answered
 
     def __post_init__(self) -> None:
         self.embedded = None if self.settings.store else EmbeddedStore()
@@ -59,13 +60,15 @@ class Engine:
 
     @property
     def url(self) -> str:
+        """Where the store is, once it answers."""
         if self.embedded is None:
             return str(self.settings.store)
         if not self.embedded.alive():  # somebody killed it: its runs are lost, new ones need not be
             self.embedded.close()
-            self.embedded = EmbeddedStore()
+            self.embedded, self.ready = EmbeddedStore(), ""
             self.links.clear()
-        return self.embedded.wait_ready()
+        self.ready = self.ready or self.embedded.wait_ready()
+        return self.ready
 
     @property
     def places(self) -> list[tuple[str, ...]]:
@@ -120,7 +123,7 @@ class Serverless:
 
     def __call__(self, graph: Any, keys: Any, **options: Any) -> Any:
         """Compute ``keys`` of what Dask passes; this is all that Dask needs of a scheduler."""
-        from dask_serverless.run import Run
+        from dask_serverless.run import Failed, Run
 
         check_options(options)
         engine = self._ready()
@@ -128,8 +131,11 @@ class Serverless:
             run = Run(self._surroundings(engine, url, link, options), callbacks.Observers(active))
             try:
                 return run.compute(graph, keys)
+            except Failed as failed:
+                error = failed.error
             finally:
                 self.last_run = run.report
+        raise error
 
     get = __call__
 

@@ -10,7 +10,6 @@ import numpy as np
 from dask._task_spec import (
     Alias,
     DataNode,
-    Dict,
     GraphNode,
     NestedContainer,
     Task,
@@ -131,7 +130,12 @@ def make_dict(*values: Any) -> dict[Any, Any]:
     return dict(zip(values[::2], values[1::2], strict=True))
 
 
-MAKERS = {list: make_list, tuple: make_tuple, set: make_set, dict: make_dict}
+MAKERS: dict[Any, Callable[..., Any]] = {
+    list: make_list,
+    tuple: make_tuple,
+    set: make_set,
+    dict: make_dict,
+}
 
 
 class _Translator:
@@ -162,7 +166,9 @@ class _Translator:
             graph=self.graph,
             dag=self.dag(tasks),
             steps=self.steps,
-            first_steps=[*self.first_steps, len(self.steps)] if len(self.steps) > len(self.labels) else None,
+            first_steps=[*self.first_steps, len(self.steps)]
+            if len(self.steps) > len(self.labels)
+            else None,
             constants=self.constants,
             constants_of=self.constants_of,
             functions=self.functions,
@@ -214,7 +220,8 @@ class _Translator:
         names, graph, steps, labels = self.names, self.graph, self.steps, self.labels
         function_of, constant_of = self.function_names.get, self.constant_names.get
         inputs, offsets = self.inputs, self.offsets
-        stack, opened = [key], set()
+        stack: list[Any] = [key]
+        opened: set[Any] = set()
         while stack:
             key = stack[-1]
             if key in names:
@@ -337,7 +344,9 @@ class _Translator:
     def subgraph(self, node: Task, out: int, names: Mapping[Any, int], steps: list[Step]) -> None:
         """A fused task: its inner tasks become steps (Dask would order the graph at each call)."""
         inner, outkey, inkeys, *dependencies = node.args
-        scope = {k: self.argument(v, names, steps) for k, v in zip(inkeys, dependencies, strict=False)}
+        scope = {
+            k: self.argument(v, names, steps) for k, v in zip(inkeys, dependencies, strict=False)
+        }
         stack = [outkey]
         while stack:
             key = stack[-1]

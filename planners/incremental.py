@@ -188,7 +188,7 @@ class Incremental:
         finished, slot = self.finished, self.slot[bundle]
         begun = 0.0
         for parent in self.parents[bundle]:
-            if finished[parent] > begun:  # noqa: PLR1730 a call of max is half the time of a trial
+            if finished[parent] > begun:
                 begun = finished[parent]
         previous = self.previous[bundle]
         if previous == NONE:

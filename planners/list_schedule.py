@@ -12,22 +12,24 @@ import numpy as np
 from planners.dag import Dag
 from planners.layout import NONE
 from planners.placement import Placement, to_plan
-from planners.plan import Plan, Resources
+from planners.plan import FLEXIBLE, Plan, Resources
 from planners.platform import Platform
 from planners.predictions import Constant, Predictions, Sla
-from planners.timeline import predict_timeline
+from planners.structural import Structural
+from planners.timeline import Timeline, predict_timeline
 from planners.units import Units, rank_order, upward_ranks
 from planners.workload import Workload
 
 MANY_STEPS = 200_000  # units × slots beyond which one trial has to do
+WOBBLES = 4
 
 
 @dataclass(frozen=True)
 class ListSchedule:
-    """Tries a few counts of slots and ways to rank, and keeps what the timeline says is fastest.
+    """Tries a few sizes of groups and counts of slots; keeps what the timeline says is fastest.
 
-    Fewer slots than containers pay where communication is dear: earliest finish is greedy and
-    spreads what had better stayed together.
+    Groups larger than chains, and fewer slots than containers, pay where communication is dear:
+    earliest finish is greedy and spreads what had better stayed together.
     """
 
     predictions: Predictions = field(default_factory=Constant)
@@ -43,30 +45,61 @@ class ListSchedule:
     def place(self, workload: Workload, resources: Resources) -> Plan:
         memory = self.memory_mb or self.platform.memory_of(resources)
         self.platform.check_memory(workload, memory)
-        units = Units.of(workload, memory)
-        best: Plan | None = None
-        for trial in self._trials(units, workload, memory, resources):
-            plan = to_plan(self.name, units, trial.run(), memory)
-            prediction = predict_timeline(plan, workload, self.platform, resources).prediction()
-            fastest = best.prediction.makespan_seconds if best and best.prediction else np.inf
-            if best is None or prediction.makespan_seconds < fastest:
-                best = replace(plan, prediction=prediction)
+        best: Timeline | None = None
+        for units in self._groupings(workload, memory, resources):
+            for trial in self._trials(units, workload, memory, resources):
+                plan = to_plan(self.name, units, trial.run(), memory)
+                timeline = predict_timeline(plan, workload, self.platform, resources)
+                if best is None or timeline.makespan_seconds < best.makespan_seconds:
+                    best = timeline
         assert best is not None
-        return best
+        return best.predicted_plan()
+
+    def _groupings(
+        self, workload: Workload, memory_mb: int, resources: Resources
+    ) -> Iterator[Units]:
+        chains = Units.of(workload, memory_mb)
+        yield chains
+        if workload.dag.tasks * resources.containers > MANY_STEPS:
+            return
+        counts = {chains.count}
+        for groups in self._other_groups(workload.dag, resources):
+            if len(groups.slots) not in counts:
+                counts.add(len(groups.slots))
+                yield Units.of(workload, memory_mb, groups)
+
+    def _other_groups(self, dag: Dag, resources: Resources) -> Iterator[Plan]:
+        """Single tasks, since the first of a chain may fill a gap; and ever larger groups."""
+        each = np.arange(dag.tasks, dtype=np.int32)
+        yield Plan(self.name, each, np.full_like(each, FLEXIBLE), np.zeros_like(each))
+        for share in (1, 4, 16, 64):
+            yield Structural().plan(dag, Resources(max(resources.containers // share, 1)))
 
     def _trials(
         self, units: Units, workload: Workload, memory_mb: int, resources: Resources
     ) -> Iterator[EarliestFinish]:
         order = rank_order(upward_ranks(units, workload, self.platform)).tolist()
         start_seconds = workload.cold_start(memory_mb)
-        expected = units.expected_store_seconds() + self.platform.publish_seconds
-        never = np.full(units.count, self.platform.publish_seconds)
+        expected = (units.expected_store_seconds() + self.platform.publish_seconds).tolist()
+        never = [self.platform.publish_seconds] * units.count
         most = max(min(resources.containers, units.count), 1)
-        counts = sorted({most, max(most // 2, 1), max(most // 4, 1), 1}, reverse=True)
-        many = units.count * most > MANY_STEPS
-        for slots in counts[:1] if many else counts:
-            for after in (expected,) if many else (expected, never):
-                yield EarliestFinish(units, workload, order, slots, start_seconds, after.tolist())
+        yield EarliestFinish(units, workload, order, most, start_seconds, expected)
+        if units.count * most > MANY_STEPS:
+            return
+        # Optimists, about storing and about starting: what they get wrong sometimes cancels out.
+        yield EarliestFinish(units, workload, order, most, start_seconds, never)
+        yield EarliestFinish(units, workload, order, most, 0.0, [0.0] * units.count)
+        for slots in sorted({max(most // share, 1) for share in (2, 4, most)} - {most}):
+            yield EarliestFinish(units, workload, order, slots, start_seconds, expected)
+        for other in self._wobbled_orders(units, workload):
+            yield EarliestFinish(units, workload, other, most, start_seconds, expected)
+
+    def _wobbled_orders(self, units: Units, workload: Workload) -> Iterator[list[int]]:
+        """Ranks are so close that chance finds better ones; always the same chance."""
+        for seed in range(WOBBLES):
+            wobble = np.random.default_rng(seed).uniform(0.8, 1.2, units.count)
+            wobbled = replace(units, seconds=units.seconds * wobble)
+            yield rank_order(upward_ranks(wobbled, workload, self.platform)).tolist()
 
 
 class EarliestFinish:

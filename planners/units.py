@@ -1,4 +1,4 @@
-"""Units: the chains of a Dag with weights and bytes, which is what slots are chosen for."""
+"""Units: chains or other groups of tasks, with the weights by which slots are chosen for them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from planners.arrays import Flags, Ids, Offsets, offsets_from_counts
 from planners.crossings import Crossings, sums
-from planners.plan import Resources
+from planners.plan import Plan, Resources
 from planners.platform import Platform
 from planners.predictions import Floats, transfer_seconds
 from planners.workload import Workload
@@ -17,7 +17,7 @@ from planners.wukong import Wukong
 
 @dataclass(frozen=True, eq=False)
 class Units:
-    """A graph of chains. Cutting a chain never helps: nobody else waits for its middle."""
+    """A graph of chains, unless told otherwise: nobody else waits for the middle of a chain."""
 
     unit_of: Ids  # task → unit; ids are topological
     seconds: Floats  # execution at one memory size
@@ -36,23 +36,23 @@ class Units:
         return len(self.seconds)
 
     @staticmethod
-    def of(workload: Workload, memory_mb: int) -> Units:
+    def of(workload: Workload, memory_mb: int, groups: Plan | None = None) -> Units:
         dag = workload.dag
-        chains = Wukong().plan(dag, Resources(1))
-        count = len(chains.slots)
-        crossings = Crossings.of(workload, chains)
+        groups = groups or Wukong().plan(dag, Resources(1))
+        count = len(groups.slots)
+        crossings = Crossings.of(workload, groups)
         producers, consumers = crossings.pair_producers, crossings.pair_consumers
         sizes = crossings.pair_bytes(workload.output_bytes)
         by_producer = np.argsort(producers, kind="stable")
         shared = dag.wanted.copy()
         shared[crossings.tasks] = True
-        stored = sums(chains.bundles, np.where(shared, workload.output_bytes, 0.0), count)
+        stored = sums(groups.bundles, np.where(shared, workload.output_bytes, 0.0), count)
         return Units(
-            unit_of=chains.bundles,
-            seconds=sums(chains.bundles, workload.seconds(memory_mb), count),
-            constant_bytes=sums(chains.bundles, dag.constant_bytes, count),
+            unit_of=groups.bundles,
+            seconds=sums(groups.bundles, workload.seconds(memory_mb), count),
+            constant_bytes=sums(groups.bundles, dag.constant_bytes, count),
             store_seconds=transfer_seconds(workload.upload, stored),
-            wanted=sums(chains.bundles, dag.wanted.astype(np.int64), count) > 0,
+            wanted=sums(groups.bundles, dag.wanted.astype(np.int64), count) > 0,
             parent_offsets=offsets_from_counts(np.bincount(consumers, minlength=count)),
             parents=producers,
             parent_bytes=sizes,

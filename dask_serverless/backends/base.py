@@ -7,7 +7,9 @@ from typing import Protocol
 
 from dask_serverless.worker.invitation import Invitation
 
-Gone = Callable[[str, str], None]  # called with a container's name and why it is gone
+# Called with a container's name and why it is gone; "*" means all of the backend's, and "" one that
+# is well, but cannot reach the store.
+Gone = Callable[[str, str], None]
 
 
 class Backend(Protocol):
@@ -23,14 +25,14 @@ class Backend(Protocol):
     def watch(self, run: str, gone: Gone) -> None:
         """Tell of containers that are gone while they work on this run."""
 
-    def stop(self, run: str) -> None:
-        """Free the containers that work on a run, by force if need be."""
+    def stop(self, run: str, settled: Callable[[], None]) -> None:
+        """Free the containers that work on a run, by force if need be.
+
+        ``settled`` is called, once and from whichever thread, when none of them works on it.
+        """
 
     def forget(self, run: str) -> None:
         """The run is over and has left nothing: watch it no more."""
-
-    def counts(self) -> dict[str, int]:
-        """Cold and warm starts so far."""
 
     def close(self) -> None:
         """End every container."""

@@ -18,6 +18,7 @@ from dask_serverless.store.connect import open_link
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.shell import Interrupt, Shell
 
+QUIET_SECONDS = 1.0  # without work, until memory is given back
 STOP = signal.SIGUSR1  # stop what runs just now
 
 
@@ -25,7 +26,7 @@ def serve(name: str, nursery: Lines) -> None:
     """Live until the nursery closes the connection or asks to leave."""
     settle()
     container = Container(name, nursery)
-    for message in nursery:
+    for message in nursery.until_quiet(QUIET_SECONDS, trim):
         if message["do"] == "leave":
             break
         container.work(Invitation(**message["invitation"]))
@@ -74,6 +75,12 @@ def settle() -> None:
     random.seed()  # else all containers would draw the same numbers
     if (numpy := sys.modules.get("numpy")) is not None:
         numpy.random.seed()
+
+
+def trim() -> None:
+    """Give freed memory back to the system (glibc): while at work, a container keeps it."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def die_with_parent() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 Message = dict[str, Any]
@@ -41,6 +42,16 @@ class Lines:
 
     def __iter__(self) -> Iterator[Message]:
         while (messages := self.receive()) is not None:
+            yield from messages
+
+    def until_quiet(self, seconds: float, quiet: Callable[[], None]) -> Iterator[Message]:
+        """All messages; ``quiet`` is called when there has been none for so long, once each time."""
+        while True:
+            if not select.select([self.stream], [], [], seconds)[0]:
+                quiet()
+            messages = self.receive()
+            if messages is None:
+                return
             yield from messages
 
     def close(self) -> None:

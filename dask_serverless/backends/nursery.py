@@ -54,6 +54,7 @@ class Nursery:
         self.children: dict[int, Child] = {}  # by the connection's file number
         self.waiting: deque[dict[str, Any]] = deque()  # invitations
         self.runs: dict[str, dict[str, Any]] = {}  # invitations of runs that are not over
+        self.stopped: set[str] = set()  # runs whose last containers are still to leave
         self.born = 0
 
     def live(self) -> None:
@@ -84,6 +85,8 @@ class Nursery:
 
     def told(self, message: Message) -> None:
         """The client, or a container, wants something."""
+        for run in message.get("over", ()):
+            self.runs.pop(run, None)
         match message["do"]:
             case "invoke":
                 self.waiting.append(message["invitation"])
@@ -94,8 +97,6 @@ class Nursery:
                     self.retire()  # containers born before would each import them again
             case "stop":
                 self.stop(message["run"])
-            case "forget":
-                self.runs.pop(message["run"], None)
 
     def heard(self, child: Child) -> None:
         messages = child.lines.receive()
@@ -121,11 +122,9 @@ class Nursery:
             invitation = self.waiting.popleft()
             prefer = invitation["container"]
             child = next((c for c in idle if c.name == prefer), idle[0] if idle else None)
-            warm = child is not None
             child = child or self.bear()
             child.run = invitation["run"]
             child.lines.send({"do": "work", "invitation": invitation})
-            self.client.send({"is": "started", "run": child.run, "warm": warm})
 
     def drop_repeated(self) -> None:
         """One waiting invitation a run and container is enough: ready bundles wait in the store."""
@@ -187,6 +186,7 @@ class Nursery:
                 os.kill(child.pid, STOP)
                 child.kill_at = time.monotonic() + GRACE_SECONDS
                 child.why = "the run was stopped"
+        self.stopped.add(run)
 
     def end(self) -> None:
         """The client is gone: so are its containers, and what its runs left."""
@@ -211,6 +211,9 @@ class Nursery:
 
     def look_after(self) -> None:
         now = time.monotonic()
+        for run in self.stopped - {child.run for child in self.children.values()}:
+            self.stopped.discard(run)
+            self.client.send({"is": "stopped", "run": run})
         for child in list(self.children.values()):
             if child.kill_at and now >= child.kill_at:
                 os.kill(child.pid, signal.SIGKILL)

@@ -42,6 +42,11 @@ class Blobs:
         """Whether large blobs take time to come: then fetching ahead pays."""
         return self.large.tag != SharedFiles.tag
 
+    @property
+    def cleared_by_run(self) -> bool:
+        """Whether ``clear`` finds all that a run has left, without being told references."""
+        return hasattr(self.large, "clear")
+
     def put(self, name: str, value: Any) -> Stored:
         return self.put_frames(name, pack(value))
 

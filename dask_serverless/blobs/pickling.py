@@ -28,7 +28,7 @@ def reduce_lock(lock: SerializableLock) -> tuple[Any, ...]:
     return StoreLock, (str(lock.token),)
 
 
-class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+class Pickler(cloudpickle.Pickler):
     replaced: ClassVar[dict[type, Callable[[Any], tuple[Any, ...]]]] = {
         SerializableLock: reduce_lock,
         weakref.ProxyType: reduce_proxy,

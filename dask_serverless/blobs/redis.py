@@ -30,9 +30,11 @@ class RedisBlobs:
         reference = self.tag + f"{chunks} {key}".encode()
         data = b"".join(frames)
         view = memoryview(data)
-        values = [data] if chunks == 1 else [
-            bytes(view[i * CHUNK_BYTES : (i + 1) * CHUNK_BYTES]) for i in range(chunks)
-        ]
+        values = (
+            [data]
+            if chunks == 1
+            else [bytes(view[i * CHUNK_BYTES : (i + 1) * CHUNK_BYTES]) for i in range(chunks)]
+        )
         commands: list[Command] = [
             ("SET", k, value, "EX", LEFTOVER_SECONDS)
             for k, value in zip(keys(reference), values, strict=True)

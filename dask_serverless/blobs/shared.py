@@ -8,7 +8,6 @@ import os
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from dask_serverless.blobs.base import Command
 from dask_serverless.blobs.frames import Frames
@@ -53,7 +52,9 @@ class SharedFiles:
     def clear(self, run: str) -> None:
         """Remove all that a run left, also what a container wrote and never announced."""
         for directory in self.directories:
-            shutil.rmtree(Path(directory, run), ignore_errors=True)
+            folder = os.path.join(directory, run)
+            if os.path.isdir(folder):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def write(path: str, frames: Frames) -> None:

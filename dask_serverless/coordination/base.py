@@ -114,8 +114,11 @@ class Coordination(Protocol):
         invited: bool = False,
         header: bool = False,
         ahead: str = "",
+        early_seconds: float = 0.0,
     ) -> Answer:
         """Ask for a bundle; with ``header``, also for what each container needs once.
+
+        A container invited early waits up to ``early_seconds`` for the run to be submitted.
 
         ``ahead`` is the bundle fetched ahead, whose spec need not be sent again, "-" for none yet,
         or "" if the container does not fetch ahead.
@@ -138,7 +141,11 @@ class Coordination(Protocol):
         """Say that the container is alive."""
 
     def sweep(self, gone: Sequence[tuple[str, str]], live_seconds: int) -> Condition:
-        """Put back what lost containers and ended leases left; ``gone`` are (container, why)."""
+        """Put back what lost containers and ended leases left.
+
+        ``gone`` are (container, why); the container "*" stands for all of them, and for the
+        invitations that they did not answer.
+        """
 
     def cancel(self, why: str) -> None:
         """End the run: whoever calls next is told so."""
@@ -146,8 +153,17 @@ class Coordination(Protocol):
     def news(self, last: str, wait_seconds: float) -> News:
         """What happened after ``last``, waiting for it if need be."""
 
+    def ended(self, wait_seconds: float) -> Event | None:
+        """The failure or the last bundle's event, if the run is over within that time."""
+
+    def story(self, tasks: Sequence[int]) -> tuple[list[Event], list[bytes | None]]:
+        """All events so far, and references of outputs."""
+
     def outputs(self, tasks: Sequence[int]) -> list[bytes | None]:
         """References of outputs."""
+
+    def withdraw(self) -> None:
+        """The run will not be submitted: those who wait for it need not."""
 
     def close(self) -> Remains:
         """Forget the run; what is still to be deleted elsewhere."""

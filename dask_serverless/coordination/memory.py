@@ -85,6 +85,7 @@ class MemoryCoordination:
             for bundle, slot in submission.ready:
                 record.ready.setdefault(slot, set()).add(bundle)
             self.store.runs[self.run] = record
+            self.store.changed.notify_all()
 
     def claim(
         self,
@@ -95,8 +96,11 @@ class MemoryCoordination:
         invited: bool = False,
         header: bool = False,
         ahead: str = "",
+        early_seconds: float = 0.0,
     ) -> Answer:
         with self.store.changed:
+            if early_seconds and self.run not in self.store.runs:
+                self.store.changed.wait(early_seconds)
             record = self.record()
             if record is None:
                 return Answer(LOST)
@@ -175,10 +179,7 @@ class MemoryCoordination:
                 return Condition(LOST)
             if not record.over:
                 for container, why in gone:
-                    if container in record.working:
-                        self.put_back(record, record.working[container][0], container, why)
-                    for slot in [s for s, c in record.slots.items() if c == container]:
-                        del record.slots[slot]
+                    self.bereave(record, container, why)
                 for bundle in [b for b, ends in record.leases.items() if ends <= self.now()]:
                     owner = next((c for c, (b, _) in record.working.items() if b == bundle), None)
                     self.put_back(record, bundle, owner, "no sign of life")
@@ -201,10 +202,24 @@ class MemoryCoordination:
             events = record.events[seen:] if record else []
             return News(f"{seen + len(events)}-0", events)
 
+    def ended(self, wait_seconds: float) -> Event | None:
+        with self.store.changed:
+            record = self.record()
+            if record and not record.over and wait_seconds > 0:
+                self.store.changed.wait(wait_seconds)
+            return record.events[-1] if record and record.over in ("done", "failed") else None
+
+    def story(self, tasks: Sequence[int]) -> tuple[list[Event], list[bytes | None]]:
+        return list(self.news("0-0", 0).events), self.outputs(tasks)
+
     def outputs(self, tasks: Sequence[int]) -> list[bytes | None]:
         with self.store.changed:
             record = self.record()
             return [record.out.get(task) if record else None for task in tasks]
+
+    def withdraw(self) -> None:
+        with self.store.changed:
+            self.store.changed.notify_all()
 
     def close(self) -> Remains:
         with self.store.changed:
@@ -247,7 +262,9 @@ class MemoryCoordination:
                 return bundle
         return None
 
-    def take(self, record: Record, container: str, claim: str, invited_for: int | None) -> int | None:
+    def take(
+        self, record: Record, container: str, claim: str, invited_for: int | None
+    ) -> int | None:
         mine = record.working.get(container)
         if mine and record.state.get(mine[0]) == claim:
             return mine[0]
@@ -302,9 +319,7 @@ class MemoryCoordination:
                     released.append(reference)
         return released
 
-    def arrive(
-        self, record: Record, container: str, report: Report, following: str
-    ) -> int | None:
+    def arrive(self, record: Record, container: str, report: Report, following: str) -> int | None:
         chosen = None
         for name, slot, first, edges, *bits in msgpack.unpackb(report.children):
             record.edges.update(bits)
@@ -334,6 +349,15 @@ class MemoryCoordination:
         chosen = (who + [""] * ready)[: max(0, wanted)]
         record.invites.update({f"{claim}:{i}": now for i in range(len(chosen))})
         return chosen
+
+    def bereave(self, record: Record, gone: str, why: str) -> None:
+        for container in sorted(record.working) if gone == "*" else [gone]:
+            if container in record.working:
+                self.put_back(record, record.working[container][0], container, why)
+        for slot in [s for s, owner in record.slots.items() if gone in ("*", owner)]:
+            del record.slots[slot]
+        if gone == "*":
+            record.invites.clear()
 
     def put_back(self, record: Record, bundle: int, container: str | None, why: str) -> None:
         record.leases.pop(bundle, None)

@@ -77,7 +77,12 @@ class RedisCoordination:
             commands.append(("ZADD", queue, *members))
             if slot >= 0:
                 commands.append(("ZADD", key + "slotted", slot, slot))
+        commands.append(("XADD", key + "begun", "*", "b", "1"))
         self.link.call(*commands)
+
+    def withdraw(self) -> None:
+        begun = self.prefix + "begun"
+        self.link.call(("XADD", begun, "*", "b", "0"), ("DEL", begun))
 
     def claim(
         self,
@@ -88,9 +93,14 @@ class RedisCoordination:
         invited: bool = False,
         header: bool = False,
         ahead: str = "",
+        early_seconds: float = 0.0,
     ) -> Answer:
         wish = ("" if slot is None else slot, int(invited), int(header), ahead)
-        reply = self.ask("claim", container, claim, *wish)
+        commands: list[Command] = [self.command("claim", container, claim, *wish)]
+        if early_seconds:  # the claim follows in the same batch: no round trip in between
+            wait = ("BLOCK", int(1000 * early_seconds), "STREAMS", self.prefix + "begun", "0-0")
+            commands.insert(0, ("XREAD", *wait))
+        reply = self.link.call(*commands, wait_seconds=early_seconds)[-1]
         return replace(answer(reply), header=reply[4]) if len(reply) > 4 else answer(reply)
 
     def publish(
@@ -140,17 +150,32 @@ class RedisCoordination:
         self.ask("cancel", why)
 
     def news(self, last: str, wait_seconds: float) -> News:
+        entries = self.read("events", last, wait_seconds)
+        return News(entries[-1][0].decode(), happened(entries)) if entries else News(last)
+
+    def ended(self, wait_seconds: float) -> Event | None:
+        entries = self.read("end", "0-0", wait_seconds)
+        return happened(entries)[0] if entries else None
+
+    def read(self, stream: str, last: str, wait_seconds: float) -> Any:
         block = ("BLOCK", max(1, int(wait_seconds * 1000))) if wait_seconds > 0 else ()
-        command = ("XREAD", "COUNT", 1000, *block, "STREAMS", self.prefix + "events", last)
+        command = ("XREAD", "COUNT", 1000, *block, "STREAMS", self.prefix + stream, last)
         reply = self.link.call(command, wait_seconds=wait_seconds)[0]
-        if not reply:
-            return News(last)
-        entries = reply[0][1]
-        events = [Event(failed=fields[0] == b"f", payload=fields[1]) for _, fields in entries]
-        return News(entries[-1][0].decode(), events)
+        return reply[0][1] if reply else []
+
+    def story(self, tasks: Sequence[int]) -> tuple[list[Event], list[bytes | None]]:
+        commands: list[Command] = [("XRANGE", self.prefix + "events", "-", "+")]
+        if tasks:
+            commands.append(("HMGET", self.prefix + "out", *tasks))
+        entries, *outputs = self.link.call(*commands)
+        return happened(entries), list(outputs[0]) if outputs else []
 
     def outputs(self, tasks: Sequence[int]) -> list[bytes | None]:
         return list(self.link.call(("HMGET", self.prefix + "out", *tasks))[0]) if tasks else []
+
+    def forget(self) -> None:
+        """Close without waiting, where nothing outside the store's keys has to be known."""
+        self.link.post(self.command("close"))
 
     def close(self) -> Remains:
         reply = self.ask("close")
@@ -163,6 +188,10 @@ class RedisCoordination:
 
     def command(self, name: str, *arguments: Any) -> Command:
         return self.link.script(script(name), [self.meta], [self.epoch, *arguments])
+
+
+def happened(entries: Any) -> list[Event]:
+    return [Event(failed=fields[0] == b"f", payload=fields[1]) for _, fields in entries]
 
 
 def answer(reply: Any) -> Answer:

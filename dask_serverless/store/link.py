@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha1
 from typing import Any, Self
@@ -54,6 +55,8 @@ class Link:
         self._wire: Wire | None = None
         self._begun = False
         self._closed_bytes = (0, 0)
+        self._posted = 0  # commands sent whose replies are still to come
+        self._loaded: set[Argument] = set()  # scripts that were posted before
         self._pid = os.getpid()
 
     def call(self, *commands: Command, wait_seconds: float = 0.0, raises: bool = True) -> list[Any]:
@@ -64,10 +67,36 @@ class Link:
         StoreError.
         """
         self.calls += 1
+        self._settle_posted()
         replies = self._deliver(commands, wait_seconds)
         if ReplyError in map(type, replies):
             return self._settle(commands, replies, wait_seconds, raises)
         return replies
+
+    def post(self, command: Command) -> None:
+        """Send a script's command whose reply nobody needs: it is read before the next call's.
+
+        The command is lost if the connection is; for what is tried again by others anyway. The
+        first time it is an ordinary call, which loads the script where the server lacks it.
+        """
+        if command[1] not in self._loaded:
+            self.call(command)
+            self._loaded.add(command[1])
+            return
+        self.calls += 1
+        self._settle_posted()
+        with suppress(OSError):
+            self._connected().send([command])
+            self._posted += 1
+
+    def _settle_posted(self) -> None:
+        posted, self._posted = self._posted, 0
+        if posted and self._wire is not None and self._pid == os.getpid():
+            try:
+                if ReplyError in map(type, self._wire.receive(posted)):
+                    self._loaded.clear()
+            except OSError:
+                self.close()
 
     def script(
         self, script: Script, keys: Sequence[Argument] = (), arguments: Sequence[Argument] = ()
@@ -86,6 +115,7 @@ class Link:
 
     def close(self) -> None:
         """Close the connection; the next call opens a new one."""
+        self._posted = 0
         if self._wire is not None:
             self._closed_bytes = (self.bytes_sent, self.bytes_received)
             self._wire.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dask_serverless.blobs.blobs import Blobs
 from dask_serverless.blobs.places import open_places
 from dask_serverless.coordination.redis import RedisCoordination
@@ -10,11 +12,17 @@ from dask_serverless.worker.header import Header
 from dask_serverless.worker.invitation import Invitation
 
 
-def clean(coordination: RedisCoordination, blobs: Blobs) -> None:
+def clean(coordination: RedisCoordination, blobs: Blobs) -> Sequence[str]:
+    """The claims under which blobs may still be written."""
+    if blobs.cleared_by_run:
+        coordination.forget()
+        blobs.clear(coordination.run)
+        return ()
     remains = coordination.close()
     blobs.delete(remains.references)
     blobs.forget(coordination.run, remains.claims)
     blobs.clear(coordination.run)
+    return remains.claims
 
 
 def clean_after(invitation: Invitation, link: Link) -> None:

@@ -124,12 +124,15 @@ def rebuilt(frames: list[tuple[str, int, str]]) -> TracebackType | None:
     """A traceback that shows the frames of another process, with their lines of source."""
     tb: TracebackType | None = None
     for file, line, name in reversed(frames):
-        tb = TracebackType(tb, _frame(file, name), 0, line)
+        frame = _frame(file, line, name)
+        tb = TracebackType(tb, frame, frame.f_lasti, line)
     return tb
 
 
-def _frame(file: str, name: str) -> Any:
-    code: CodeType = compile("frame = getframe()", file, "exec").replace(co_name=name)
+def _frame(file: str, line: int, name: str) -> Any:
+    """A frame whose only instructions are in that line of that file."""
+    source = "\n" * (line - 1) + "frame = getframe()"
+    code: CodeType = compile(source, file, "exec").replace(co_name=name, co_qualname=name)
     scope: dict[str, Any] = {"getframe": sys._getframe, "__name__": name, "__file__": file}
     exec(code, scope)
     return scope["frame"]

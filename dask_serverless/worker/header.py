@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import dask
@@ -31,7 +31,7 @@ class Header:
     dask: str = dask.__version__
 
     def pack(self) -> bytes:
-        return bytes(msgpack.packb(asdict(self)))
+        return bytes(msgpack.packb(vars(self)))
 
     @staticmethod
     def unpack(data: bytes) -> Header:

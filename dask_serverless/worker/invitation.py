@@ -13,15 +13,16 @@ class Invitation:
     run: str
     epoch: str
     store: str  # URL
+    early: bool = False  # the run is not in the store yet: wait for it
     slot: int | None = None
     container: str = ""  # whom to prefer, if it is idle
 
     def to(self, whom: str) -> Invitation:
         """The same for "" (any container) or for "slot container", as the store words it."""
         if not whom:
-            return replace(self, slot=None, container="")
+            return replace(self, early=False, slot=None, container="")
         slot, _, container = whom.partition(" ")
-        return replace(self, slot=int(slot), container=container)
+        return replace(self, early=False, slot=int(slot), container=container)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -28,6 +28,7 @@ from dask_serverless.worker.header import Functions, Header
 from dask_serverless.worker.heartbeat import Heartbeat
 from dask_serverless.worker.invitation import Invitation
 
+EARLY_SECONDS = 2.0  # a client that takes longer to plan and encode invites again
 RUNS_REMEMBERED = 4  # a container that comes back to a run need not fetch its functions again
 
 
@@ -66,18 +67,21 @@ class Shell:
     def __init__(
         self,
         container: str,
-        links: Callable[[str], Link],
+        open_link: Callable[[str], Link],
         invite: Callable[[Invitation, Sequence[str]], None],
         lost: Callable[[str], None],
     ) -> None:
         self.container = container
-        self.links = links
+        self.open_link = open_link
         self.invite = invite
         self.visits: OrderedDict[str, Visit] = OrderedDict()
         self.heartbeat = Heartbeat(container, lost)
         self.machine = m.Machine(tokens(container))
+        self.current = Work(-1, "")
         self.deleted: list[bytes] = []
         self.interruptible = ""  # the claim whose tasks run just now
+        self.cold = True  # until it leaves for the first time
+        self.held_links: dict[tuple[str, str], Link] = {}
 
     def work(self, invitation: Invitation) -> None:
         """Work on a run until nothing is left to do for this container."""
@@ -98,16 +102,22 @@ class Shell:
         self.machine = m.Machine(self.machine.claims)
 
     def begin(self, invitation: Invitation) -> Visit:
-        link, beats = self.links(invitation.store), self.links(invitation.store)
+        link = self.link(invitation.store, "work")
+        beats = self.link(invitation.store, "heartbeat")
         place = (invitation.run, invitation.epoch)
         visit = Visit(RedisCoordination(link, *place), RedisCoordination(beats, *place), link)
+        visit.told_calls = link.calls
         self.visits[invitation.run] = visit
         if len(self.visits) > RUNS_REMEMBERED:
             _, old = self.visits.popitem(last=False)
-            old.link.close()
-            old.beats.link.close()
             old.ahead.close()
         return visit
+
+    def link(self, store: str, purpose: str) -> Link:
+        """A connection, for all runs on that store."""
+        if (store, purpose) not in self.held_links:
+            self.held_links[store, purpose] = self.open_link(store)
+        return self.held_links[store, purpose]
 
     def perform(self, instruction: m.Instruction) -> m.Event | None:
         match instruction:
@@ -131,6 +141,7 @@ class Shell:
             case m.Discard():
                 self.delete(self.current.written)
             case m.Leave():
+                self.cold = False
                 self.current = Work(-1, "")
         return None
 
@@ -143,6 +154,7 @@ class Shell:
             invited=instruction.invited,
             header=visit.header is None,
             ahead=visit.ahead.wish,
+            early_seconds=EARLY_SECONDS if self.invitation.early and instruction.invited else 0.0,
         )
         visit.ahead.fetch(answer.upcoming)
         if answer.header and visit.header is None:
@@ -161,9 +173,9 @@ class Shell:
                 work.constants[name] = blobs.get([packed])[0]
             work.values = {**spec.constants, **work.constants}
             names = [*spec.inputs, *spec.hoisted]
-            references = [*assignment.inputs, *spec.hoisted.values()]
-            if None in references:
-                raise BlobLost(f"task {names[references.index(None)]}")
+            references = [r for r in assignment.inputs if r] + list(spec.hoisted.values())
+            if len(references) < len(names):
+                raise BlobLost(f"task {names[list(assignment.inputs).index(None)]}")
             if references:
                 work.values.update(zip(names, blobs.get(references, early.blobs), strict=True))
         except BaseException as error:
@@ -186,7 +198,7 @@ class Shell:
             visit.functions = [prepared(f) for f in blobs.get([visit.header.functions])[0]]
             visit.blobs = blobs
             if blobs.remote:
-                visit.ahead.begin(self.links(self.invitation.store), visit.header)
+                visit.ahead.begin(self.open_link(self.invitation.store), visit.header)
         return visit.blobs
 
     def run(self) -> m.Event:
@@ -239,6 +251,7 @@ class Shell:
         event: dict[str, Any] = {
             "b": work.bundle, "c": self.container, "s": work.started, "t": work.seconds,
             "n": visit.link.calls + 1 - visit.told_calls, "m": moved, "z": wanted_bytes,
+            "w": self.cold,
         }  # fmt: skip
         visit.told_calls = visit.link.calls + 1
         if sum(map(len, wanted.values())) <= blobs.inline_bytes:

@@ -164,6 +164,19 @@ def test_a_lost_container_gives_its_bundle_back_and_is_fenced(coordination):
     assert run.outputs([0]) == [b"iright"]
 
 
+def test_all_containers_lost_at_once_give_back_everything(coordination):
+    """The nursery was killed: waiting for leases and invitations would take many seconds."""
+    graph = Graph([[], [], [], []], slots=[-1, 3, -1, -1])
+    run = begun(coordination, graph, containers=2)
+    run.claim("c1", "k1")
+    run.claim("c2", "k2")
+    condition = run.sweep([("*", "the nursery was killed")], 60)
+    assert condition.invitations == ["", ""]
+    assert run.sweep([("*", "the next one too")], 60).invitations == ["", ""]
+    assert {names(run.claim(f"n{n}", f"m{n}").assignment) for n in range(4)} == {0, 1, 2, 3}
+    assert run.publish("c1", graph.report(0, "k1"), "").status == FENCED
+
+
 def test_a_lost_container_that_held_nothing_changes_nothing(coordination):
     run = begun(coordination, CHAIN)
     run.claim("c1", "k1")
@@ -447,9 +460,7 @@ def test_close_leaves_no_key(on_redis, link):
     assert link.call(("KEYS", "*")) == [[]]
 
 
-def test_every_key_of_a_swept_run_goes_by_itself_when_its_client_does_not_come_back(
-    on_redis, link
-):
+def test_every_key_of_a_swept_run_goes_by_itself_when_its_client_does_not_come_back(on_redis, link):
     graph = Graph([[], [], [0, 1], [0], [2, 3]], slots=[0, 1, -1, 7, 7])
     on_redis.submit(graph.submission(blobs=[b"fconstant"]))
     on_redis.claim("c1", "k1", invited=True, header=True)

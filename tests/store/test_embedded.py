@@ -17,7 +17,7 @@ import pytest
 from store_servers import until
 
 from dask_serverless.errors import StoreUnreachable
-from dask_serverless.store import binary
+from dask_serverless.store import binary, embedded
 from dask_serverless.store.address import parse
 from dask_serverless.store.directory import PREFIX, SWEEP_AGE_SECONDS
 from dask_serverless.store.embedded import EmbeddedStore
@@ -37,6 +37,13 @@ def short_temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test's servers go where no other test's do."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
+
+
+@pytest.fixture(autouse=True)
+def no_server_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests of this process may hold the server that is shared in it."""
+    monkeypatch.setattr(embedded, "_server", None)
+    monkeypatch.setattr(embedded, "_holders", set())
 
 
 def path_of(url: str) -> Path:

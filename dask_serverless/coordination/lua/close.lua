@@ -18,5 +18,5 @@ end
 redis.call('UNLINK', key('meta'), key('header'), key('spec'), key('state'), key('edges'),
   key('ready'), key('slotted'), key('slots'), key('working'), key('leases'), key('invites'),
   key('tries'), key('out'), key('uses'), key('trash'), key('events'), key('finished'),
-  key('suspects'))
+  key('suspects'), key('end'), key('begun'))
 return {'ok', references, suspects}

@@ -5,6 +5,7 @@
 --
 -- Keys below ds:{run}:
 --   meta      hash    epoch, over (why the run ended), total, done, lease (ms), cap, attempts
+--   begun     stream  one entry, when all of the run is here: containers invited early wait for it
 --   header    string  what every container of the run needs once (functions, folders, versions)
 --   spec      hash    bundle -> '<I4 count><I4 input>*count' .. what the container runs
 --   state     hash    bundle -> 'd' (done) or the claim that runs it; absent: waiting or ready
@@ -22,7 +23,8 @@
 --   uses      hash    task -> bundles done with it, where it has several
 --   trash     set     references to delete: of released outputs, and of what goes with the run
 --   suspects  set     claims that were lost: what they wrote may not have been announced
---   events    stream  what the client waits for
+--   events    stream  what happened: bundles done ('e'), the failure ('f')
+--   end       stream  one entry, when the run is over: the failure, or the last bundle's event
 
 local prefix = string.sub(KEYS[1], 1, -5)
 local function key(name) return prefix .. name end
@@ -69,10 +71,10 @@ end
 local function pop(slot)
   while true do
     local first = redis.call('ZPOPMIN', queue(slot))
-    if not first[1] then
-      if slot >= 0 then redis.call('ZREM', key('slotted'), slot) end
-      return nil
+    if slot >= 0 and redis.call('EXISTS', queue(slot)) == 0 then
+      redis.call('ZREM', key('slotted'), slot) -- else containers would be invited for nothing
     end
+    if not first[1] then return nil end
     if redis.call('HEXISTS', key('state'), first[1]) == 0 then return first[1] end
   end
 end
@@ -194,6 +196,7 @@ local function put_back(bundle, container, why)
     local reason = cmsgpack.pack({'lost', tonumber(bundle), tries, why})
     redis.call('HSET', KEYS[1], 'over', 'failed', 'error', reason)
     redis.call('XADD', key('events'), '*', 'f', reason)
+    redis.call('XADD', key('end'), '*', 'f', reason)
     over = 'failed'
   else
     make_ready(bundle, slot_of(redis.call('HGET', key('spec'), bundle)))

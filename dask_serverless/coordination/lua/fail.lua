@@ -8,4 +8,5 @@ if not ends or tonumber(ends) < now() then return {'fenced'} end
 redis.call('HSET', KEYS[1], 'over', 'failed', 'error', ARGV[5])
 redis.call('HDEL', key('working'), ARGV[2])
 redis.call('XADD', key('events'), '*', 'f', ARGV[5])
+redis.call('XADD', key('end'), '*', 'f', ARGV[5])
 return {'ok'}

@@ -69,6 +69,7 @@ local done = redis.call('HINCRBY', KEYS[1], 'done', 1)
 redis.call('XADD', key('events'), '*', 'e', ARGV[9])
 if done == tonumber(meta[6]) then
   redis.call('HSET', KEYS[1], 'over', 'done')
+  redis.call('XADD', key('end'), '*', 'e', ARGV[9])
   return {'ok', {}, {}, {}, released}
 end
 if not chosen and following ~= '' then chosen = take(container, following) end

@@ -1,16 +1,21 @@
 -- The client looks after its run: claims that ran out go back to the outbox, the keys live on.
--- ARGV: epoch, containers known to be gone {container, why, …} (cmsgpack), seconds the keys may live
+-- ARGV: epoch, containers known to be gone {container, why, …} (cmsgpack; '*': all of them),
+--       seconds the keys may live
 -- Reply: {'lost'} | {'over', why, error or ''} | {'ok', done, invitations}
 local gone = cmsgpack.unpack(ARGV[2])
 if not over then
   for i = 1, #gone, 2 do
-    local bundle = work_of(gone[i])
-    if bundle then put_back(bundle, gone[i], gone[i + 1]) end
-    for _, pair in ipairs({redis.call('HGETALL', key('slots'))}) do
-      for j = 1, #pair, 2 do
-        if pair[j + 1] == gone[i] then redis.call('HDEL', key('slots'), pair[j]) end
-      end
+    local all = gone[i] == '*'
+    local lost = all and redis.call('HKEYS', key('working')) or {gone[i]}
+    for _, container in ipairs(lost) do
+      local bundle = work_of(container)
+      if bundle then put_back(bundle, container, gone[i + 1]) end
     end
+    local slots = redis.call('HGETALL', key('slots'))
+    for j = 1, #slots, 2 do
+      if all or slots[j + 1] == gone[i] then redis.call('HDEL', key('slots'), slots[j]) end
+    end
+    if all then redis.call('DEL', key('invites')) end -- nobody is left to answer them
   end
   local late = redis.call('ZRANGEBYSCORE', key('leases'), '-inf', now())
   if #late > 0 then
@@ -26,7 +31,7 @@ if not over then
 end
 for _, name in ipairs({'meta', 'header', 'spec', 'state', 'edges', 'ready', 'slotted', 'slots',
     'working', 'leases', 'invites', 'tries', 'out', 'uses', 'trash', 'events', 'finished',
-    'suspects'}) do
+    'suspects', 'end', 'begun'}) do
   redis.call('EXPIRE', key(name), ARGV[3])
 end
 for _, slot in ipairs(redis.call('ZRANGE', key('slotted'), 0, -1)) do

@@ -1,0 +1,164 @@
+"""Many containers at once, with all that can go wrong between two steps, from seeds."""
+
+from __future__ import annotations
+
+from itertools import count
+from random import Random
+from time import sleep
+
+import pytest
+from bundle_graphs import names
+from interleaving import Moods, World, random_graph
+
+from dask_serverless.coordination.memory import MemoryCoordination, MemoryStore
+from dask_serverless.coordination.redis import RedisCoordination
+
+runs = count()
+
+
+class Twin:
+    """The memory twin, as far as a world needs it."""
+
+    def __init__(self) -> None:
+        self.milliseconds = 1_000_000
+        self.store = MemoryStore(clock=lambda: self.milliseconds / 1000)
+        self.name = f"run{next(runs)}"
+
+    def open(self):
+        return MemoryCoordination(self.store, self.name, "epoch")
+
+    def pass_time(self):
+        record = self.store.runs[self.name]
+        record.leases = dict.fromkeys(record.leases, 0.0)
+        record.invites.clear()
+
+
+class Real:
+    """A real server; time passes by rewriting what it noted of time."""
+
+    def __init__(self, link) -> None:
+        self.link = link
+        self.name = f"run{next(runs)}"
+
+    def open(self):
+        return RedisCoordination(self.link, self.name, "epoch")
+
+    def pass_time(self):
+        prefix = f"ds:{{{self.name}}}:"
+        for bundle in self.link.call(("ZRANGE", prefix + "leases", 0, -1))[0]:
+            self.link.call(("ZADD", prefix + "leases", 1, bundle))
+        self.link.call(("DEL", prefix + "invites"))
+
+
+@pytest.mark.parametrize("first", range(0, 2000, 500))
+def test_whatever_happens_each_bundle_counts_once_over_the_twin(first):
+    for seed in range(first, first + 500):
+        lives(seed, Twin(), Moods())
+
+
+def test_whatever_happens_each_bundle_counts_once_over_a_server(link):
+    for seed in range(1000, 1300):
+        lives(seed, Real(link), Moods())
+    assert link.call(("KEYS", "*")) == [[]]
+
+
+def test_a_task_that_raises_ends_the_run_whatever_else_happens(link):
+    ends = set()
+    for seed in range(2000, 2040):
+        ends.add(lives(seed, Twin(), Moods(raises=0.1)))
+        ends.add(lives(seed, Real(link), Moods(raises=0.1)))
+    assert ends == {"done", "failed"}
+    assert link.call(("KEYS", "*")) == [[]]
+
+
+def lives(seed, side, moods):
+    world = World(seed, side.open, side.pass_time, moods)
+    try:
+        why = world.live()
+        assert why == "done" or moods.raises
+        world.check_end(why)
+    except AssertionError as error:
+        error.add_note(f"seed {seed}, graph {world.graph.inputs}, slots {world.graph.slots}")
+        raise
+    return why
+
+
+@pytest.mark.parametrize("first", range(0, 60, 20))
+def test_the_twin_and_the_scripts_answer_alike(link, first):
+    for seed in range(first, first + 20):
+        differential(seed, Twin(), Real(link))
+
+
+def differential(seed, twin, real):
+    """The same random calls on both sides, also nonsensical ones."""
+    random = Random(seed)
+    graph = random_graph(random)
+    sides = [twin.open(), real.open()]
+    submission = graph.submission(containers=random.randint(1, 4), attempts=4, blobs=[b"fx"])
+    for side in sides:
+        side.submit(submission)
+    held = {}
+    for number in range(random.randint(10, 80)):
+        container = f"c{random.randint(0, 3)}"
+        arguments = call_of(random, graph, container, held, number)
+        if arguments is None:
+            twin.pass_time()
+            real.pass_time()
+            continue
+        name, args, options = arguments
+        twin.milliseconds += 2
+        sleep(0.0012)  # no two calls at the same millisecond: their order by time would be another
+        answers = [getattr(side, name)(*args, **options) for side in sides]
+        mine, theirs = map(comparable, answers)
+        assert mine == theirs, f"seed {seed}, call {number}: {name}{args}{options}"
+        if name in ("claim", "publish"):
+            following = args[2] if name == "publish" else args[1]
+            if (bundle := names(answers[0].assignment)) is not None:
+                held[container] = (bundle, following)
+    assert comparable(sides[0].close()) == comparable(sides[1].close())
+
+
+def call_of(random, graph, container, held, number):
+    """(method, arguments, keywords), or None for time to pass."""
+    bundle, claim = held.get(container, (random.randrange(len(graph.inputs)), "none"))
+    dice = random.random()
+    if dice < 0.3:
+        slot = random.choice([None, 0, 1, 2])
+        again = claim if random.random() < 0.2 else f"k{number}"
+        ahead = random.choice(["", "-", str(bundle)])
+        invited, header = random.random() < 0.5, random.random() < 0.2
+        options = {"slot": slot, "invited": invited, "header": header, "ahead": ahead}
+        return "claim", (container, again), options
+    if dice < 0.75:
+        reference = f"{random.choice('ir')}{bundle}:{claim}".encode()
+        deleted = [f"r{random.randrange(len(graph.inputs))}:k".encode()]
+        following = random.choice(["", f"k{number}", f"k{number}"])
+        report = graph.report(bundle, claim, reference, deleted)
+        ahead = random.choice(["", "-", "1"])
+        return "publish", (container, report, following), {"ahead": ahead}
+    if dice < 0.8:
+        return "renew", (container, bundle, claim), {}
+    if dice < 0.81:
+        return "fail", (container, bundle, claim, b"error"), {}
+    if dice < 0.88:
+        gone = [(f"c{random.randint(0, 3)}", "why") for _ in range(random.randint(0, 2))]
+        if random.random() < 0.1:
+            gone.append(("*", "all at once"))
+        return "sweep", (gone, 60), {}
+    if dice < 0.92:
+        return "outputs", (sorted({0, random.randrange(len(graph.inputs))}),), {}
+    if dice < 0.95:
+        return "news", ("0-0", 0), {}
+    return None
+
+
+def comparable(answer):
+    """As plain values: tuples and lists alike, and where to go on reading left out."""
+    if isinstance(answer, list):
+        return answer
+    fields = dict(vars(answer))
+    fields.pop("last", None)
+    for name in ("references", "claims"):
+        if name in fields:
+            fields[name] = sorted(set(fields[name]))
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in fields.items()}
