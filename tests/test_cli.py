@@ -144,6 +144,13 @@ def test_a_bad_setting_gets_one_clear_line() -> None:
     assert "Traceback" not in result.stderr
 
 
+def test_an_unknown_planner_gets_one_clear_line() -> None:
+    result = run("demo", DASK_SERVERLESS__PLANNER="wukon")
+    assert result.returncode == 2
+    assert "Did you mean 'wukong'?" in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+
+
 def test_help_does_not_wait_for_numpy() -> None:
     """The dask command imports this whatever it was called for."""
     script = (
