@@ -30,7 +30,10 @@ def heft(workload: Workload, memory_mb: int, processors: int) -> tuple[list[int]
         best, start = 0, float("inf")
         for processor in range(processors):
             ready = max(
-                (end_of[one] + (move[one] if processor_of[one] != processor else 0.0) for one in inputs[task]),
+                (
+                    end_of[one] + (move[one] if processor_of[one] != processor else 0.0)
+                    for one in inputs[task]
+                ),
                 default=0.0,
             )
             found = gap(busy[processor], ready, seconds[task])

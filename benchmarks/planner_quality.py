@@ -96,9 +96,7 @@ def workload_of(workflow: Workflow) -> tuple[Workload, Constant]:
     """Every task a function of its own, because the graphs say how long each one takes."""
     tasks = workflow.dag.tasks
     names = tuple(f"task-{task}" for task in range(tasks))
-    dag = replace(
-        workflow.dag, functions=np.arange(tasks, dtype=np.int32), function_names=names
-    )
+    dag = replace(workflow.dag, functions=np.arange(tasks, dtype=np.int32), function_names=names)
     predictions = Constant(
         seconds_of=dict(zip(names, workflow.seconds.tolist(), strict=True)),
         output_bytes_of=dict(zip(names, workflow.output_bytes.tolist(), strict=True)),
@@ -141,7 +139,7 @@ def judge(name: str, make: Callable[[], Workflow], containers: int) -> Row:
         heft=peer.makespan_seconds / bound,
         saved=1 - saving.gb_seconds / uniform.gb_seconds,
         stretched=saving.makespan_seconds / uniform.makespan_seconds,
-        chosen=getattr(auto.annotations[-1], "name", auto.planner),
+        chosen=getattr(auto.annotations[0], "name", auto.planner),
     )
 
 
@@ -165,7 +163,9 @@ def quality_verdicts(rows: list[Row]) -> list[Verdict]:
     peer = [row.list_schedule / row.heft for row in rows]
     count = f"{len(imbalanced)} graphs whose containers wait half their time"
     return [
-        Verdict(f"auto by lower bound, median of {len(cheap)} cheap ones", median(cheap or [0]), 1.15),
+        Verdict(
+            f"auto by lower bound, median of {len(cheap)} cheap ones", median(cheap or [0]), 1.15
+        ),
         Verdict("auto by best of wukong, simple, uniform, worst", max(others), 1.02),
         Verdict("list_schedule by HEFT, worst", max(peer), 1.0),
         Verdict("list_schedule by HEFT, median", median(peer), 1.0),
@@ -181,7 +181,9 @@ def quality_verdicts(rows: list[Row]) -> list[Verdict]:
             1.0,
             at_least=True,
         ),
-        Verdict("makespan of non_uniform by uniform, worst", max(row.stretched for row in rows), 1.02),
+        Verdict(
+            "makespan of non_uniform by uniform, worst", max(row.stretched for row in rows), 1.02
+        ),
     ]
 
 

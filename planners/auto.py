@@ -89,7 +89,7 @@ class Auto:
         failed = [candidate for candidate in candidates if candidate.timeline is None]
         note = self._explain(best, alive + failed)
         plan = best.timeline.predicted_plan()
-        return replace(plan, annotations=(*plan.annotations, note))
+        return replace(plan, annotations=(note, *plan.annotations))
 
     def _candidates(self, workload: Workload, resources: Resources) -> Iterator[Candidate]:
         for size in self._sizes(workload, resources):

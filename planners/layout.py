@@ -268,7 +268,9 @@ def _early_bytes(
     }
     early: dict[int, dict[int, float]] = {}
     if asked:
-        for bundle, task in zip(crossings.consumers.tolist(), crossings.tasks.tolist(), strict=True):
+        for bundle, task in zip(
+            crossings.consumers.tolist(), crossings.tasks.tolist(), strict=True
+        ):
             if (bundle, task) in asked:
                 producer, sizes = int(plan.bundles[task]), early.setdefault(bundle, {})
                 sizes[producer] = sizes.get(producer, 0.0) + float(workload.output_bytes[task])

@@ -29,7 +29,9 @@ class Measured(Predictions):
     functions: Mapping[str, Sketch]
     uploads: Sketch = field(default_factory=Sketch)  # rows whose input_bytes took seconds to store
     downloads: Sketch = field(default_factory=Sketch)
-    cold_starts: Sketch = field(default_factory=Sketch)  # rows whose memory_mb took seconds to start
+    cold_starts: Sketch = field(
+        default_factory=Sketch
+    )  # rows whose memory_mb took seconds to start
     warm_starts: Sketch = field(default_factory=Sketch)
     fallback: Predictions | None = None
     threads: float = 1.0  # vCPUs that a function can use, where sizes have to be scaled
@@ -146,7 +148,9 @@ def fit(sizes: Floats, values: Floats, quantile: float | None) -> Line:
         raised = values.sum() / fitted.sum() if fitted.sum() > 0 else 1.0
     else:
         usable = fitted > 0
-        raised = float(np.quantile(values[usable] / fitted[usable], quantile)) if usable.any() else 1.0
+        raised = (
+            float(np.quantile(values[usable] / fitted[usable], quantile)) if usable.any() else 1.0
+        )
     return Line(float(base * raised), float(per_byte * raised), len(values))
 
 

@@ -43,7 +43,9 @@ class Sketch:
     def column(self, name: str) -> npt.NDArray[np.float64]:
         return np.asarray(self.rows[name], dtype=np.float64)
 
-    def add(self, samples: Iterable[tuple[float, float, float, float, float]], source: int) -> Sketch:
+    def add(
+        self, samples: Iterable[tuple[float, float, float, float, float]], source: int
+    ) -> Sketch:
         """With more samples, each (memory_mb, input_bytes, seconds, output_bytes, peak_bytes).
 
         ``source`` says whose samples these are (a hash of run and container, say): two sources may

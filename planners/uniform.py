@@ -114,9 +114,7 @@ class Spread:
         while soonest and self.free[soonest[0][1]] != soonest[0][0]:
             heappop(soonest)
         opened = len(self.free)
-        if opened < self.slots and (
-            not soonest or soonest[0][0] > ready + self.start_seconds
-        ):
+        if opened < self.slots and (not soonest or soonest[0][0] > ready + self.start_seconds):
             return opened
         return soonest[0][1]
 

@@ -33,7 +33,9 @@ class Annotation:
     def from_json(value: dict[str, Any]) -> Annotation:
         kind = KINDS.get(value.get("kind", ""))
         if kind is None:
-            raise AnnotationError(f"unknown annotation {value.get('kind')!r}: known are {sorted(KINDS)}")
+            raise AnnotationError(
+                f"unknown annotation {value.get('kind')!r}: known are {sorted(KINDS)}"
+            )
         given = {name: _frozen(value[name]) for name in value if name != "kind"}
         missing = {field.name for field in fields(kind)} ^ set(given)
         if missing:

@@ -33,7 +33,9 @@ class KeepChildren(Annotation):
         kept: list[int] = []
         queued = 0.0
         for child, seconds, size in zip(self.children, self.child_seconds, sizes, strict=True):
-            handover = Line(*self.upload).at(size) + self.start_seconds + Line(*self.download).at(size)
+            handover = (
+                Line(*self.upload).at(size) + self.start_seconds + Line(*self.download).at(size)
+            )
             if not kept or queued <= handover:
                 kept.append(child)
                 queued += seconds

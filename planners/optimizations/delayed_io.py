@@ -38,9 +38,7 @@ class DelayedIo:
         )
         return tuple(note for note in notes if note is not None)
 
-    def _note(
-        self, timeline: Timeline, bundle: int, child: int, size: float
-    ) -> HoldOutput | None:
+    def _note(self, timeline: Timeline, bundle: int, child: int, size: float) -> HoldOutput | None:
         workload = timeline.workload
         worth = workload.upload.at(size) + workload.download.at(size)
         computed = float(timeline.fetched[bundle] + timeline.layout.exec_seconds[bundle])

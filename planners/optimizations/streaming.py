@@ -54,7 +54,9 @@ class Streaming:
         upload, exec_seconds = timeline.workload.upload, float(timeline.layout.exec_seconds[bundle])
         ends = timeline.task_completed[tasks] - timeline.fetched[bundle]
         worth = (sizes > 0) & (upload.base + upload.per_byte * sizes <= exec_seconds - ends)
-        early = [(float(end), float(size)) for end, size in zip(ends[worth], sizes[worth], strict=True)]
+        early = [
+            (float(end), float(size)) for end, size in zip(ends[worth], sizes[worth], strict=True)
+        ]
         rest = float(sizes[~worth].sum())
         before = upload.at(float(sizes.sum()))
         saved = before - left_to_store(early, rest, exec_seconds, upload)

@@ -32,7 +32,10 @@ class Reference:
         self.memory = [int(memory) or platform.default_memory_mb for memory in plan.memory_mb]
         self.slot = [int(slot) for slot in plan.slots]
         self.inputs_of_task = {
-            task: [int(one) for one in dag.inputs[dag.input_offsets[task] : dag.input_offsets[task + 1]]]
+            task: [
+                int(one)
+                for one in dag.inputs[dag.input_offsets[task] : dag.input_offsets[task + 1]]
+            ]
             for task in range(dag.tasks)
         }
         self.copies = self.notes(DuplicateTask)
@@ -41,7 +44,9 @@ class Reference:
         self.after: dict[int, int] = {}
         self.decide_what_follows()
         self.holds = {note.bundle: (note.child, 0.0) for note in self.notes(CheckFanIn)}
-        self.holds |= {note.bundle: (note.child, note.wait_seconds) for note in self.notes(HoldOutput)}
+        self.holds |= {
+            note.bundle: (note.child, note.wait_seconds) for note in self.notes(HoldOutput)
+        }
 
     def notes(self, kind):
         return [note for note in self.plan.annotations if isinstance(note, kind)]
@@ -162,10 +167,14 @@ class Reference:
         for note in self.notes(StartContainers):
             if note.trigger == trigger:
                 warm = now + note.delay_seconds + self.workload.cold_start(note.memory_mb)
-                self.at(warm, -1, lambda t, n=note: self.idle[n.memory_mb].extend([t] * n.containers))
+                self.at(
+                    warm, -1, lambda t, n=note: self.idle[n.memory_mb].extend([t] * n.containers)
+                )
 
     def invoke(self, now):
-        while self.queue and len(self.invoked) - sum(e is not None for e in self.ended) < self.places:
+        while (
+            self.queue and len(self.invoked) - sum(e is not None for e in self.ended) < self.places
+        ):
             bundle = self.queue.pop(0)
             memory = self.memory[bundle]
             warm = [t for t in self.idle[memory] if now - t < self.platform.idle_seconds]
@@ -187,7 +196,9 @@ class Reference:
         tasks = self.tasks_of(bundle) + copied
         constants = sum(int(self.workload.dag.constant_bytes[task]) for task in tasks)
         self.moved += constants + sum(map(self.size, missing))
-        early = {t for n in self.notes(PreloadInputs) if n.bundle == bundle for t in n.tasks} & set(missing)
+        early = {t for n in self.notes(PreloadInputs) if n.bundle == bundle for t in n.tasks} & set(
+            missing
+        )
         clock = self.alive[container]
         producers = {self.bundle_of[task] for task in early}
         for producer in sorted(producers, key=lambda p: (self.finished[p], p)):

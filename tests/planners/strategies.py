@@ -114,7 +114,9 @@ def annotations(draw, plan, workload):
     notes: list[object] = []
     if draw(st.booleans()):
         trigger = draw(st.just(-1) | bundle)
-        notes.append(StartContainers(0.0, trigger, draw(st.sampled_from(SIZES_MB)), 1, draw(eighths)))
+        notes.append(
+            StartContainers(0.0, trigger, draw(st.sampled_from(SIZES_MB)), 1, draw(eighths))
+        )
     if draw(st.booleans()):
         notes.append(StreamOutputs(0.0, draw(bundle), tuple(range(0, dag.tasks, 2))))
     for task, producer, consumer in edges[:12]:
@@ -128,5 +130,7 @@ def annotations(draw, plan, workload):
         elif kind == "delay":
             notes.append(HoldOutput(0.0, producer, consumer, draw(eighths)))
         elif kind == "cluster":
-            notes.append(KeepChildren(0.0, producer, (consumer,), (0.0,), 0.0, (0.0, 0.0), (0.0, 0.0)))
+            notes.append(
+                KeepChildren(0.0, producer, (consumer,), (0.0,), 0.0, (0.0, 0.0), (0.0, 0.0))
+            )
     return tuple(notes)

@@ -32,7 +32,9 @@ def linear(count=60, memory=VCPU_MB, base=2.0, per_byte=0.5, noise=0.0):
     random = np.random.default_rng(5)
     sizes = random.uniform(0, 100, count)
     seconds = (base + per_byte * sizes) * (1 + noise * random.standard_normal(count))
-    return [(memory, size, time, 2 * size, 3 * size) for size, time in zip(sizes, seconds, strict=True)]
+    return [
+        (memory, size, time, 2 * size, 3 * size) for size, time in zip(sizes, seconds, strict=True)
+    ]
 
 
 def test_measured_knows_the_input_size():

@@ -57,7 +57,9 @@ def test_travels_as_bytes(some):
     assert Sketch.from_bytes(sketch.to_bytes()) == sketch
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: b"old!" + data[4:], lambda _: b""])
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-1], lambda data: b"old!" + data[4:], lambda _: b""]
+)
 def test_refuses_bytes_that_are_no_sketch(damage):
     with pytest.raises(PredictionError, match="delete it"):
         Sketch.from_bytes(damage(Sketch().add(measured(3), 0).to_bytes()))
