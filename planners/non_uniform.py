@@ -123,7 +123,7 @@ class Reduction:
         return moved
 
     def _lower_together(self, latest: list[float], limit_seconds: float) -> bool:
-        """Slots that wait for each other: one alone that gets slower only makes the others dearer."""
+        """Slots that wait for each other: one slower alone only makes the others dearer."""
         timeline = self.timeline
         for size in self.sizes:
             slots = [slot for slot, memory in enumerate(timeline.memory) if memory > size]

@@ -18,7 +18,6 @@ from planners.predictions import VCPU_MB, BadPrediction, Constant, Line, Unknown
 from planners.registry import planner_named
 from planners.timeline import lower_bound_seconds, predict_timeline
 from planners.uniform import Uniform
-from planners.workload import Workload
 
 PLANNERS = [Uniform, NonUniform, ListSchedule, Auto]
 
