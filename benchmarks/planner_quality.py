@@ -139,7 +139,7 @@ def judge(name: str, make: Callable[[], Workflow], containers: int) -> Row:
         heft=peer.makespan_seconds / bound,
         saved=1 - saving.gb_seconds / uniform.gb_seconds,
         stretched=saving.makespan_seconds / uniform.makespan_seconds,
-        chosen=getattr(auto.annotations[-1], "name", auto.planner),
+        chosen=getattr(auto.annotations[0], "name", auto.planner),
     )
 
 
@@ -147,7 +147,7 @@ def heft_plan(workload: Workload, memory_mb: int, containers: int) -> Plan:
     """A bundle for each task, numbered by start, which is topological as no task is instant."""
     tasks = workload.dag.tasks
     processors, starts = heft(workload, memory_mb, min(containers, tasks))
-    order = np.lexsort((np.arange(tasks), starts))
+    order = np.lexsort((np.arange(tasks), np.array(starts)))
     bundles = np.empty(tasks, dtype=np.int32)
     bundles[order] = np.arange(tasks, dtype=np.int32)
     slots = np.array(processors, dtype=np.int32)[order]
@@ -177,7 +177,7 @@ def quality_verdicts(rows: list[Row]) -> list[Verdict]:
         ),
         Verdict(
             "share of those that save 20 %",
-            float(np.mean([row.saved >= 0.2 for row in imbalanced] or [0])),
+            float(np.mean([row.saved >= 0.2 for row in imbalanced] or [False])),
             1.0,
             at_least=True,
         ),

@@ -28,7 +28,7 @@ class Verdict:
 
 
 def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
-    rows = [
+    rows: list[dict[str, object]] = [
         {
             "measured": f"{verdict.value:.4g} {verdict.unit}".strip(),
             "target": f"{'≥' if verdict.at_least else '≤'} {verdict.target:g}",

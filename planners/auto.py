@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from planners.dag import Dag
 from planners.errors import PlanError
-from planners.list_schedule import ListSchedule
+from planners.list_schedule import EFFORT, ListSchedule
 from planners.non_uniform import NonUniform, best_memory
 from planners.optimizations.chosen import Chosen
 from planners.optimizations.optimization import ALL, Optimization, optimize
@@ -56,8 +56,22 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Given:
+    """A plan that was made already, as a planner."""
+
+    made: Plan
+
+    @property
+    def name(self) -> str:
+        return self.made.planner
+
+    def plan(self, dag: Dag, resources: Resources) -> Plan:
+        return self.made
+
+
+@dataclass(frozen=True)
 class Auto:
-    """Takes the fastest; with ``deadline`` the cheapest in time, with ``budget`` the fastest for it.
+    """The fastest; with ``deadline`` the cheapest in time, with ``budget`` the fastest for it.
 
     With both, the cheapest that meets both. ``planners`` adds a user's own to the candidates.
     """
@@ -89,26 +103,39 @@ class Auto:
         failed = [candidate for candidate in candidates if candidate.timeline is None]
         note = self._explain(best, alive + failed)
         plan = best.timeline.predicted_plan()
-        return replace(plan, annotations=(*plan.annotations, note))
+        return replace(plan, annotations=(note, *plan.annotations))
 
     def _candidates(self, workload: Workload, resources: Resources) -> Iterator[Candidate]:
-        for size in self._sizes(workload, resources):
+        sizes = self._sizes(workload, resources)
+        for size in sizes:
             sized = replace(resources, memory_mb=size)
-            for planner in self._planners_of(size):
-                yield self._tried(planner, workload, sized)
-        if not resources.memory_mb:
-            numbers = (self.predictions, self.platform, self.sla)
-            best = replace(resources, memory_mb=best_memory(workload, self.platform))
-            for start in (None, ListSchedule(*numbers, best.memory_mb)):
-                limit = self.deadline or 0.0
-                planner = NonUniform(*numbers, start=start, slack=0.0, limit_seconds=limit)
-                yield self._tried(planner, workload, best)
+            for planner in self._planners_of(size, EFFORT // len(sizes)):
+                tried = self._tried(planner, workload, sized)
+                yield tried
+                if size == sizes[0] and not resources.memory_mb:
+                    yield from self._reduced(tried, planner, workload, sized)
         for planner in self.planners:
             yield self._tried(planner, workload, resources)
 
-    def _planners_of(self, memory_mb: int) -> Sequence[Planner]:
+    def _planners_of(self, memory_mb: int, effort: int) -> Sequence[Planner]:
         numbers = (self.predictions, self.platform, self.sla, memory_mb)
-        return Structural(), Wukong(), Simple(), Uniform(*numbers), ListSchedule(*numbers)
+        scheduled = ListSchedule(*numbers, effort=effort)
+        return Structural(), Wukong(), Simple(), Uniform(*numbers), scheduled
+
+    def _reduced(
+        self, tried: Candidate, planner: Planner, workload: Workload, resources: Resources
+    ) -> Iterator[Candidate]:
+        """The slots of a planner that chose them by numbers, with less memory where it is idle."""
+        numbers = (self.predictions, self.platform, self.sla)
+        limit = self.deadline or 0.0
+        if isinstance(planner, Uniform):
+            start = None
+        elif isinstance(planner, ListSchedule) and tried.timeline is not None:
+            start = Given(tried.timeline.plan)
+        else:
+            return
+        reducer = NonUniform(*numbers, start=start, slack=0.0, limit_seconds=limit)
+        yield self._tried(reducer, workload, resources)
 
     def _sizes(self, workload: Workload, resources: Resources) -> list[int]:
         """Only the best for the fastest plan; all of them where money counts."""
@@ -124,6 +151,8 @@ class Auto:
         started = f" from {start.name}" if (start := getattr(planner, "start", None)) else ""
         name = f"{planner.name}{started} at {resources.memory_mb} MB"
         try:
+            if resources.memory_mb:
+                self.platform.check_memory(workload, resources.memory_mb)
             plan = CheckedPlanner(planner, planner.name).plan(workload.dag, resources)
             return Candidate(name, predict_timeline(plan, workload, self.platform, resources))
         except PlanError as error:  # a user's planner may do anything; the others still stand

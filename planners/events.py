@@ -196,7 +196,7 @@ class Events:
         heappush(self.queue, (finished, 2 * bundle + 1, 0, 0))
 
     def _computed(self, bundle: int, now: float) -> None:
-        """Its output is held back if the fan-in may still become ours; asked again when waiting ends."""
+        """Held back if the fan-in may still become ours; asked again when the wait is over."""
         fan_in, wait = self.held_for[bundle], float(self.layout.held_seconds[bundle])
         if bundle in self.held:
             if self.holders.get(fan_in) == bundle:
@@ -212,7 +212,7 @@ class Events:
         self.held.add(bundle)
 
     def _release(self, bundle: int, fan_in: int, now: float) -> None:
-        """All others have arrived: the container announces and goes on, with nothing to store for it."""
+        """All others have arrived: it announces and goes on, and stores nothing for the fan-in."""
         self.promised[bundle] = fan_in
         self.moved_up[bundle] = size = float(self.layout.held_bytes[bundle])
         stored = now + (self.workload.upload.at(size) if size else 0.0)

@@ -222,7 +222,7 @@ class Incremental:
         return flipped
 
     def _moments(self) -> list[tuple[float, int, bool, int, int]]:
-        """Starts and ends of slots in the order of events: time, trigger, end first, bundle, slot."""
+        """Starts and ends of slots in the order of events: (time, trigger, ends, bundle, slot)."""
         moments = []
         for slot, bundles in enumerate(self.members):
             first, last = bundles[0], bundles[-1]

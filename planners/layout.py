@@ -175,7 +175,7 @@ def _keep(following: Ids, candidates: OnlyChildren, note: KeepChildren) -> None:
 
 
 def _favour(following: Ids, candidates: OnlyChildren) -> None:
-    """Where a container is free, it goes on with its only child; of many, the one with most bytes."""
+    """A free container goes on with its only child; of many, with the one that has most bytes."""
     parents, children, sizes = candidates
     kept = np.zeros(len(following), dtype=np.bool_)
     kept[following[following != NONE]] = True

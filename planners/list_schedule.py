@@ -1,4 +1,4 @@
-"""list_schedule: earliest finish over all slots, with communication, cold starts and gaps counted."""
+"""list_schedule: earliest finish over all slots; communication, cold starts and gaps count."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from planners.timeline import Timeline, predict_timeline
 from planners.units import Units, rank_order, upward_ranks
 from planners.workload import Workload
 
-MANY_STEPS = 200_000  # units × slots beyond which one trial has to do
+EFFORT = 1_500_000  # about as many microseconds
 WOBBLES = 4
 
 
@@ -36,6 +36,7 @@ class ListSchedule:
     platform: Platform = field(default_factory=Platform)
     sla: Sla = "average"
     memory_mb: int = 0  # 0: what the resources or the platform say
+    effort: int = EFFORT  # looks of a unit at a slot, after which no further trial starts
 
     name: ClassVar[str] = "list_schedule"
 
@@ -46,22 +47,29 @@ class ListSchedule:
         memory = self.memory_mb or self.platform.memory_of(resources)
         self.platform.check_memory(workload, memory)
         best: Timeline | None = None
-        for units in self._groupings(workload, memory, resources):
-            for trial in self._trials(units, workload, memory, resources):
-                plan = to_plan(self.name, units, trial.run(), memory)
-                timeline = predict_timeline(plan, workload, self.platform, resources)
-                if best is None or timeline.makespan_seconds < best.makespan_seconds:
-                    best = timeline
+        looks = 0
+        for trial in self._all_trials(workload, memory, resources):
+            plan = to_plan(self.name, trial.units, trial.run(), memory)
+            timeline = predict_timeline(plan, workload, self.platform, resources)
+            if best is None or timeline.makespan_seconds < best.makespan_seconds:
+                best = timeline
+            looks += trial.units.count * trial.slots
+            if looks >= self.effort:
+                break
         assert best is not None
         return best.predicted_plan()
+
+    def _all_trials(
+        self, workload: Workload, memory_mb: int, resources: Resources
+    ) -> Iterator[EarliestFinish]:
+        for units in self._groupings(workload, memory_mb, resources):
+            yield from self._trials(units, workload, memory_mb, resources)
 
     def _groupings(
         self, workload: Workload, memory_mb: int, resources: Resources
     ) -> Iterator[Units]:
         chains = Units.of(workload, memory_mb)
         yield chains
-        if workload.dag.tasks * resources.containers > MANY_STEPS:
-            return
         counts = {chains.count}
         for groups in self._other_groups(workload.dag, resources):
             if len(groups.slots) not in counts:
@@ -84,8 +92,6 @@ class ListSchedule:
         never = [self.platform.publish_seconds] * units.count
         most = max(min(resources.containers, units.count), 1)
         yield EarliestFinish(units, workload, order, most, start_seconds, expected)
-        if units.count * most > MANY_STEPS:
-            return
         # Optimists, about storing and about starting: what they get wrong sometimes cancels out.
         yield EarliestFinish(units, workload, order, most, start_seconds, never)
         yield EarliestFinish(units, workload, order, most, 0.0, [0.0] * units.count)
@@ -103,7 +109,7 @@ class ListSchedule:
 
 
 class EarliestFinish:
-    """One pass in rank order; each unit goes to the slot, and the gap in it, where it ends first."""
+    """One pass in rank order: each unit to the slot, and the gap in it, where it ends first."""
 
     def __init__(
         self,
@@ -114,7 +120,8 @@ class EarliestFinish:
         start_seconds: float,
         after: list[float],
     ) -> None:
-        self.order, self.slots, self.start_seconds = order, slots, start_seconds
+        self.units, self.order = units, order
+        self.slots, self.start_seconds = slots, start_seconds
         self.after = after  # seconds between a unit's execution and its slot being free
         self.upload: list[float] = units.store_seconds.tolist()
         self.download = workload.download
@@ -184,7 +191,7 @@ class EarliestFinish:
         return ready, left
 
     def _gap(self, slot: int, ready: float, duration: float, limit: float) -> float:
-        """The earliest start in this slot that moves nothing; infinite if it would end past limit."""
+        """The earliest start in this slot that moves nothing; infinite if it ends past limit."""
         free = self.free[slot]
         if ready >= free:
             return ready

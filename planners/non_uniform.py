@@ -10,6 +10,7 @@ import numpy as np
 from planners.arrays import Ids
 from planners.dag import Dag
 from planners.incremental import ROUNDING_SECONDS, Incremental, Undo
+from planners.list_schedule import ListSchedule
 from planners.plan import Plan, Planner, Resources
 from planners.platform import Platform
 from planners.predictions import Constant, Predictions, Sla
@@ -17,7 +18,8 @@ from planners.timeline import predict_timeline
 from planners.uniform import Uniform
 from planners.workload import Workload
 
-HALVINGS = 3  # of the slots, at most
+FEW_LOOKS = 100_000  # tasks × slots up to which list_schedule is cheap enough
+SHRINKS = 6  # of the slots by a quarter, at most
 LEAST_STEPS, STEPS_PER_BUNDLE = 80_000, 4  # bundles computed before trying on is not worth it
 
 
@@ -25,10 +27,10 @@ LEAST_STEPS, STEPS_PER_BUNDLE = 80_000, 4  # bundles computed before trying on i
 class NonUniform:
     """Starts from ``uniform`` with the best memory, and gives back what nobody waits for.
 
-    First slots: as few as keep the makespan. Then memory: slots that cost most come first, each
-    tries the smallest size first, and rounds go on until nothing moves. ``slack`` is the share of
-    the makespan that may be given for it, and up to ``limit_seconds`` time does not matter.
-    Another planner's slots are reduced as ``start``.
+    First slots: as few as keep the makespan; small graphs are list-scheduled for that, too. Then
+    memory: slots that cost most come first, each tries the smallest size first, and rounds go on
+    until nothing moves. ``slack`` is the share of the makespan that may be given for it, and up to
+    ``limit_seconds`` time does not matter. Another planner's slots are reduced as ``start``.
     """
 
     predictions: Predictions = field(default_factory=Constant)
@@ -53,23 +55,25 @@ class NonUniform:
         return predict_timeline(plan, workload, self.platform, resources).predicted_plan()
 
     def _fewest_slots(self, workload: Workload, resources: Resources) -> tuple[Plan, float]:
-        """The cheapest of half as many slots again and again, while that does no harm."""
+        """The cheapest of ever fewer slots that keep the makespan, which is that of uniform."""
         numbers = (self.predictions, self.platform, self.sla, resources.memory_mb)
-        best, cheapest, fastest = None, 0.0, 0.0
-        slots = max(min(resources.containers, workload.dag.tasks), 1)
-        for _ in range(HALVINGS):
-            plan = Uniform(*numbers, slots).place(workload, resources)
-            timeline = Incremental(plan, workload, self.platform)
-            if best is None:
-                fastest = timeline.makespan_seconds
-            elif timeline.makespan_seconds > self._limit(fastest):
-                break
-            if best is None or timeline.gb_seconds < cheapest:
-                best, cheapest = plan, timeline.gb_seconds
-            slots = slots // 2
-            if not slots:
-                break
-        assert best is not None
+        plan = Uniform(*numbers).place(workload, resources)
+        timeline = Incremental(plan, workload, self.platform)
+        fastest = timeline.makespan_seconds
+        best, cheapest = plan, timeline.gb_seconds
+        most = min(resources.containers, workload.dag.tasks)
+        placers: list[tuple[Uniform | ListSchedule, int]] = [(Uniform(*numbers), most * 3 // 4)]
+        if most * workload.dag.tasks <= FEW_LOOKS:
+            placers.append((ListSchedule(*numbers, effort=1), most))
+        for placer, slots in placers:
+            for _ in range(SHRINKS):
+                plan = placer.place(workload, replace(resources, containers=max(slots, 1)))
+                timeline = Incremental(plan, workload, self.platform)
+                if timeline.makespan_seconds > self._limit(fastest):
+                    break
+                if timeline.gb_seconds < cheapest:
+                    best, cheapest = plan, timeline.gb_seconds
+                slots = slots * 3 // 4
         return best, fastest
 
     def _reduced(self, plan: Plan, workload: Workload, fastest: float) -> Ids:
@@ -123,7 +127,7 @@ class Reduction:
         return moved
 
     def _lower_together(self, latest: list[float], limit_seconds: float) -> bool:
-        """Slots that wait for each other: one alone that gets slower only makes the others dearer."""
+        """Slots that wait for each other: one slower alone only makes the others dearer."""
         timeline = self.timeline
         for size in self.sizes:
             slots = [slot for slot, memory in enumerate(timeline.memory) if memory > size]

@@ -1,4 +1,4 @@
-"""Predictions: what planners ask about the future, every answer a line over bytes with its samples."""
+"""Predictions: what planners ask; every answer is a line over bytes, and says its samples."""
 
 from __future__ import annotations
 

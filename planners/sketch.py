@@ -1,4 +1,4 @@
-"""Sketch: a sample of all measurements that stays within a fixed budget of bytes and merges exactly."""
+"""Sketch: a sample of all measurements, within a fixed budget of bytes, that merges exactly."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Sketch:
         """With more samples, each (memory_mb, input_bytes, seconds, output_bytes, peak_bytes).
 
         ``source`` says whose samples these are (a hash of run and container, say): two sources may
-        measure the very same numbers and both shall count, while the same sample sent twice shall not.
+        measure the very same numbers and both count, while the same sample sent twice does not.
         """
         table = np.array(list(samples), dtype=np.float32).reshape(-1, len(COLUMNS))
         _check(table)

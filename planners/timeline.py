@@ -99,7 +99,7 @@ class Timeline:
 
     @cached_property
     def task_completed(self) -> Floats:
-        """Earliest completion of each task; its output is elsewhere only when its bundle is done."""
+        """Earliest completion of each task; its output leaves only when its bundle is done."""
         bundles = self.plan.bundles
         order = np.argsort(bundles, kind="stable")
         ran = np.cumsum(self.task_seconds[order])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,10 @@ from dask_serverless import Serverless
 from dask_serverless.store.connect import open_link
 from dask_serverless.store.embedded import EmbeddedStore
 from dask_serverless.store.link import Link
+
+# A shell that runs the tests in the background has SIGINT ignored in them, and in what they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

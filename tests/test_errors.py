@@ -147,7 +147,11 @@ def test_an_exception_group_arrives_whole(serverless):
 
 
 def test_stop_iteration_and_other_odd_types_arrive(serverless):
-    for error in (StopIteration(3), asyncio.CancelledError("c"), UnicodeDecodeError("a", b"", 0, 1, "r")):
+    for error in (
+        StopIteration(3),
+        asyncio.CancelledError("c"),
+        UnicodeDecodeError("a", b"", 0, 1, "r"),
+    ):
         with pytest.raises(type(error)):
             compute(delayed(raises)(error), serverless)
 
@@ -424,4 +428,9 @@ def test_a_failure_is_readable_without_python():
 
     packed = pack_failure(ValueError("x"), task=3, function="f", container="c", bundle=2)
     what, details = msgpack.unpackb(packed)
-    assert (what, details["kind"], details["text"], details["task"]) == ("raised", "ValueError", "x", 3)
+    assert (what, details["kind"], details["text"], details["task"]) == (
+        "raised",
+        "ValueError",
+        "x",
+        3,
+    )

@@ -29,7 +29,7 @@ class KeepChildren(Annotation):
     download: tuple[float, float]
 
     def kept(self, sizes: Sequence[float]) -> tuple[int, ...]:
-        """Of the children with inputs of these bytes, those that would not start sooner elsewhere."""
+        """Of children with inputs of these bytes, those that would not start sooner elsewhere."""
         kept: list[int] = []
         queued = 0.0
         for child, seconds, size in zip(self.children, self.child_seconds, sizes, strict=True):

@@ -1,4 +1,4 @@
-"""delayed_io: a big output for a fan-in is held back for a while, in case the fan-in becomes ours."""
+"""delayed_io: a big output for a fan-in is held back for a while; the fan-in may become ours."""
 
 from __future__ import annotations
 

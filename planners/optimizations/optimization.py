@@ -1,4 +1,4 @@
-"""Optimization: the small interface behind which each one stands, and a planner that applies them."""
+"""Optimization: the interface behind which each one stands, and a planner that applies them."""
 
 from __future__ import annotations
 

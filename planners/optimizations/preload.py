@@ -1,4 +1,4 @@
-"""preload: inputs that are stored well before the last one are fetched while the container waits."""
+"""preload: inputs that are stored well before the last one are fetched while waiting for it."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def plans(draw, dag, slots=True, flexible=True):
 
 
 def _groups(draw, dag):
-    """Tasks of one rank fall into bundles of their own; only within a rank, so still topological."""
+    """Tasks without edges may have bundles of their own; their place in the order is free."""
     alone = draw(st.lists(st.integers(0, 2), min_size=dag.tasks, max_size=dag.tasks))
     linked = np.zeros(dag.tasks, dtype=bool)
     linked[dag.inputs] = True

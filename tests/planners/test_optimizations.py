@@ -1,0 +1,197 @@
+"""Optimizations: each saves what it says where it should, travels as JSON, and bears the others."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from dag_shapes import from_pairs, random_dag
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import annotations, plans, platforms, workloads
+
+from planners.optimizations.annotation import Annotation, AnnotationError
+from planners.optimizations.clustering import CheckFanIn, Clustering, KeepChildren
+from planners.optimizations.delayed_io import DelayedIo, HoldOutput
+from planners.optimizations.optimization import ALL, Optimized, optimize
+from planners.optimizations.preload import Preload, PreloadInputs
+from planners.optimizations.prewarm import Prewarm, StartContainers
+from planners.optimizations.streaming import Streaming, StreamOutputs
+from planners.optimizations.task_dup import DuplicateTask, TaskDup
+from planners.plan import FLEXIBLE, Plan, Resources
+from planners.platform import Platform
+from planners.predictions import VCPU_MB, Constant
+from planners.timeline import predict_timeline
+from planners.uniform import Uniform
+from planners.workload import Workload
+from planners.wukong import Wukong
+
+MB = 1_000_000
+RESOURCES = Resources(16)
+
+
+def timeline_of(pairs, seconds, output_bytes, bundles, slots, **options):
+    """A second a step and 100 MB a second, unless said otherwise."""
+    tasks = len(seconds)
+    names = tuple(f"task-{task}" for task in range(tasks))
+    dag = from_pairs(tasks, pairs, functions=np.arange(tasks), function_names=names)
+    defaults = {"transfer_latency_seconds": 0.0, "bytes_per_second": 100e6}
+    predictions = Constant(
+        seconds_of=dict(zip(names, seconds, strict=True)),
+        output_bytes_of=dict(zip(names, output_bytes, strict=True)),
+        **{"cold_start_seconds": 0.0, "warm_start_seconds": 0.0, **defaults, **options},
+    )
+    plan = Plan(
+        "by hand",
+        np.array(bundles, dtype=np.int32),
+        np.array(slots, dtype=np.int32),
+        np.full(len(slots), VCPU_MB, dtype=np.int32),
+    )
+    plan.validate(dag)
+    workload = Workload.predict(dag, predictions)
+    return predict_timeline(plan, workload, Platform(publish_seconds=0.0), RESOURCES)
+
+
+def saved_by(timeline, *optimizations):
+    better = optimize(timeline, RESOURCES, optimizations)
+    return timeline.makespan_seconds - better.makespan_seconds, better.plan.annotations
+
+
+def test_preload_fetches_while_the_last_input_is_awaited():
+    # 3 in slot 0 behind 0; input 1 is there after 2 s and takes 1 s, input 2 after 5 s
+    timeline = timeline_of(
+        [(0, 3), (1, 3), (2, 3)], [1, 1, 5, 1], [0, 100 * MB, 0, 0], [0, 1, 2, 3], [0, 1, 2, 0]
+    )
+    saved, notes = saved_by(timeline, Preload())
+    assert notes == (PreloadInputs(saves_seconds=1.0, bundle=3, tasks=(1,)),)
+    assert saved == pytest.approx(1.0)
+
+
+def test_preload_leaves_what_comes_with_the_last_input():
+    timeline = timeline_of(
+        [(0, 3), (1, 3), (2, 3)],
+        [1, 5, 5, 1],
+        [0, 100 * MB, 100 * MB, 0],
+        [0, 1, 2, 3],
+        [0, 1, 2, 0],
+    )
+    assert saved_by(timeline, Preload()) == (0.0, ())
+
+
+def test_prewarm_has_containers_ready_before_the_fan_out():
+    timeline = timeline_of(
+        [(0, 1), (0, 2), (0, 3)],
+        [5, 1, 1, 1],
+        [0] * 4,
+        [0, 1, 2, 3],
+        [FLEXIBLE] * 4,
+        cold_start_seconds=2.0,
+    )
+    saved, (note,) = saved_by(timeline, Prewarm())
+    assert isinstance(note, StartContainers)
+    assert (note.containers, note.memory_mb) == (2, VCPU_MB)
+    assert saved == pytest.approx(2.0)
+
+
+def test_task_dup_runs_a_cheap_task_again_instead_of_fetching():
+    timeline = timeline_of([(0, 1), (0, 2)], [0.1, 1, 1], [300 * MB, 0, 0], [0, 1, 2], [0, 0, 1])
+    saved, (note,) = saved_by(timeline, TaskDup())
+    assert isinstance(note, DuplicateTask) and (note.task, note.bundle) == (0, 2)
+    assert note.saves_seconds == pytest.approx(2.9)
+    assert saved >= 2.9  # and nothing is stored any more
+
+
+def test_clustering_keeps_children_that_are_dearer_to_hand_over():
+    timeline = timeline_of(
+        [(0, 1), (0, 2), (0, 3)],
+        [1, 0.1, 0.1, 0.1],
+        [100 * MB, 0, 0, 0],
+        [0, 1, 2, 3],
+        [FLEXIBLE] * 4,
+    )
+    saved, (note,) = saved_by(timeline, Clustering())
+    assert isinstance(note, KeepChildren) and set(note.children) == {1, 2, 3}
+    assert saved == pytest.approx(1 + 1 - 0.2)  # upload and download, less two children in a row
+
+
+def test_clustering_compares_again_with_real_sizes():
+    note = KeepChildren(0.0, 0, (1, 2, 3), (5.0, 5.0, 5.0), 1.0, (0.0, 1e-8), (0.0, 1e-8))
+    assert note.kept([0, 0, 0]) == (1,)
+    assert note.kept([1e9, 1e9, 1e9]) == (1, 2, 3)
+
+
+def test_clustering_looks_before_it_stores_at_a_fan_in():
+    timeline = timeline_of(
+        [(0, 2), (1, 2)], [5, 1, 1], [100 * MB, MB, 0], [0, 1, 2], [FLEXIBLE] * 3
+    )
+    saved, notes = saved_by(timeline, Clustering())
+    assert CheckFanIn(saves_seconds=1.0, bundle=0, child=2) in notes
+    assert saved == pytest.approx(1.0)
+
+
+def test_delayed_io_holds_a_big_output_for_a_fan_in():
+    timeline = timeline_of([(0, 2), (1, 2)], [4, 5, 1], [500 * MB, 0, 0], [0, 1, 2], [FLEXIBLE] * 3)
+    saved, (note,) = saved_by(timeline, DelayedIo())
+    assert isinstance(note, HoldOutput) and (note.bundle, note.child) == (0, 2)
+    assert note.wait_seconds == pytest.approx(10.0)
+    # Stored, it would be there after 9 s, and ours to go on with: holding saves all but the wait.
+    assert saved == pytest.approx(4.0)
+
+
+def test_streaming_stores_early_outputs_while_later_tasks_run():
+    timeline = timeline_of([(0, 1), (0, 2), (1, 2)], [1, 5, 1], [200 * MB, 0, 0], [0, 0, 1], [0, 1])
+    saved, (note,) = saved_by(timeline, Streaming())
+    assert note == StreamOutputs(saves_seconds=2.0, bundle=0, tasks=(0,))
+    assert saved == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("planner", [Uniform(), Wukong()])
+def test_any_planner_composes_them(planner):
+    dag = random_dag(4, 200)
+    plain = predict_timeline(
+        planner.plan(dag, RESOURCES), Workload.predict(dag, Constant()), Platform(), RESOURCES
+    )
+    plan = Optimized(planner).plan(dag, RESOURCES)
+    plan.validate(dag)
+    assert plan.planner == planner.name
+    assert plan.annotations
+    assert plan.prediction.makespan_seconds <= plain.makespan_seconds
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), workloads(), platforms(), st.permutations(ALL))
+def test_in_any_order_they_never_make_a_plan_slower(data, workload, platform, order):
+    plan = data.draw(plans(workload.dag))
+    timeline = predict_timeline(plan, workload, platform, Resources(9))
+    better = optimize(timeline, Resources(9), tuple(order))
+    assert better.makespan_seconds <= timeline.makespan_seconds + 1e-9
+    assert Plan.from_json(better.predicted_plan().to_json()) == better.predicted_plan()
+
+
+@settings(deadline=None)
+@given(st.data(), workloads())
+def test_annotations_travel_as_json(data, workload):
+    plan = data.draw(plans(workload.dag))
+    for note in data.draw(annotations(plan, workload)):
+        assert Annotation.from_json(note.to_json()) == note
+
+
+def test_json_that_is_no_annotation_is_refused():
+    with pytest.raises(AnnotationError, match="unknown annotation 'faster'"):
+        Annotation.from_json({"kind": "faster"})
+    with pytest.raises(AnnotationError, match=r"wrong or missing \['task'\]"):
+        Annotation.from_json({"kind": "task_dup", "bundle": 1, "saves_seconds": 0.0})
+
+
+@pytest.mark.parametrize(
+    "note, message",
+    [
+        (DuplicateTask(0.0, 0, 2), "does not take task 2 from another bundle"),
+        (HoldOutput(0.0, 1, 0, 1.0), "cannot hold its output"),
+        (KeepChildren(0.0, 2, (0,), (0.0,), 0.0, (0.0, 0.0), (0.0, 0.0)), "cannot keep"),
+    ],
+)
+def test_annotations_that_do_not_fit_their_plan_are_refused(note, message):
+    timeline = timeline_of([(0, 2), (1, 2)], [1, 1, 1], [0] * 3, [0, 1, 2], [0, 1, 0])
+    plan = replace(timeline.plan, annotations=(note,))
+    with pytest.raises(AnnotationError, match=message):
+        predict_timeline(plan, timeline.workload, timeline.platform, RESOURCES)
