@@ -20,9 +20,7 @@ PLANNERS = ["structural", "wukong", "simple"]
 @given(case=graphs(), containers=st.integers(1, 3), inline=st.sampled_from([0, 100, 16_384]))
 def test_over_the_memory_twin(planner, case, containers, inline):
     graph, keys = case
-    found = in_process.get(
-        graph, keys, planner=planner, containers=containers, inline_bytes=inline
-    )
+    found = in_process.get(graph, keys, planner=planner, containers=containers, inline_bytes=inline)
     assert same(found, dask.get(graph, keys))
 
 
