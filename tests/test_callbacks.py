@@ -8,7 +8,7 @@ import dask
 import pytest
 from dask import delayed
 from dask.callbacks import Callback
-from dask.diagnostics import CacheProfiler, ProgressBar, Profiler, ResourceProfiler
+from dask.diagnostics import CacheProfiler, Profiler, ProgressBar, ResourceProfiler
 
 
 def add(x, y):

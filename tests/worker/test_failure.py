@@ -16,7 +16,7 @@ def crossed(error, task=0):
     """What the client gets of an error raised here."""
     try:
         raise error
-    except BaseException as raised:  # noqa: BLE001
+    except BaseException as raised:
         packed = pack_failure(raised, task=task, function="f", container="c1", bundle=3)
     return unpack_failure(packed, ["the key"].__getitem__)
 
