@@ -26,6 +26,7 @@ from dask_serverless.store.binary import find_binary
 from dask_serverless.store.connect import information_of, open_link
 from dask_serverless.store.embedded import EmbeddedStore
 from dask_serverless.store.link import Link
+from planners.errors import PlanError
 
 PACKAGES = (
     "dask-serverless", "dask", "distributed", "numpy", "pandas", "pyarrow", "cloudpickle",
@@ -37,7 +38,7 @@ PREFIX = f"DASK_{SECTION.upper()}__"
 
 
 def show(store: str | None) -> bool:
-    """Print everything, also when some of it does not work; whether all of it does."""
+    """Print everything, also where something does not work; whether all of it does."""
     section("Versions", versions())
     section("Machine", machine())
     try:
@@ -47,8 +48,10 @@ def show(store: str | None) -> bool:
         return False
     works, rows = look_at_store(settings.store)
     section("Store", rows)
+    known, rows = look_at_planner(settings.planner)
+    section("Planner", rows)
     section("Settings", settings_in_force(settings, {"store"} if store else set()))
-    return works
+    return works and known
 
 
 def section(title: str, rows: Iterator[tuple[str, str]] | list[tuple[str, str]]) -> None:
@@ -104,6 +107,16 @@ def server(url: str) -> str:
     name = "Valkey" if "valkey_version" in told else "Redis"
     mode = told.get("redis_mode") or told.get("server_mode", "standalone")
     return f"{name} {told.get(f'{name.lower()}_version')}, {mode}"
+
+
+def look_at_planner(planner: Any) -> tuple[bool, list[tuple[str, str]]]:
+    from planners.registry import known_planners, planner_named
+
+    known = ("there are", ", ".join(known_planners()))
+    try:
+        return True, [("in use", planner_named(planner).name), known]
+    except PlanError as error:
+        return False, [("not usable", str(error))]
 
 
 def settings_in_force(settings: Settings, keywords: set[str]) -> Iterator[tuple[str, str]]:

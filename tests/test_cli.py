@@ -201,9 +201,10 @@ def test_info_shows_no_password_and_fails_when_the_store_would() -> None:
 
 
 def test_the_table_of_times_has_a_column_for_each_computation() -> None:
-    one, other = RunReport("1", tasks=10, bundles=2), RunReport("2", tasks=5, bundles=2)
-    one.bundle({"c": "x", "t": [0.001, 0.5, 0.002], "n": 3, "m": 2048})
-    other.bundle({"c": "x", "t": [0.0, 0.25, 0.0], "n": 1, "m": 0})
+    mine = {"x": {"bundles": 1, "fetch": 0.001, "run": 0.5, "store": 0.002}}
+    yours = {"x": {"bundles": 1, "fetch": 0.0, "run": 0.25, "store": 0.0}}
+    one = RunReport("1", 10, 2, container_calls=3, bytes_moved=2048, containers=mine)
+    other = RunReport("2", 5, 2, container_calls=1, containers=yours)
     table = where_the_time_went({"array": one, "dataframe": other})
     assert re.search(r"client +array +dataframe", table)
     assert re.search(r"x +2 +1\.0 +750\.0 +2\.0", table)

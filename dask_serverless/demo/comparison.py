@@ -52,7 +52,7 @@ def cluster(workers: int) -> Iterator[Any]:
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address=":0",  # None would still ask for the port of everybody
             silence_logs="ERROR",
         ) as local,
         Client(local, set_as_default=False) as client,
