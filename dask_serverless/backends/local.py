@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -33,6 +34,8 @@ MALLOC = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
     "MALLOC_TOP_PAD_": str(16 << 20),
 }
+
+LAST_WORDS_SECONDS = 0.05  # what killed containers have sent is in the store by then
 
 _backends: weakref.WeakSet[LocalBackend] = weakref.WeakSet()
 
@@ -94,8 +97,9 @@ class LocalBackend:
                 "modules": heavy_modules(),
             }
         )
+        arguments = (self.process, lines)
         threading.Thread(
-            target=self._listen, args=[lines], name="dask-serverless-local", daemon=True
+            target=self._listen, args=arguments, name="dask-serverless-local", daemon=True
         ).start()
 
     def invoke(self, invitation: Invitation, count: int = 1) -> None:
@@ -148,7 +152,7 @@ class LocalBackend:
                 over, self.over = self.over, []
                 self.lines.send({**message, "over": over})
 
-    def _listen(self, lines: Lines) -> None:
+    def _listen(self, process: subprocess.Popen[bytes], lines: Lines) -> None:
         """Hear of containers until the nursery is gone."""
         for message in lines:
             if message["is"] == "stopped":
@@ -158,10 +162,14 @@ class LocalBackend:
         with suppress(OSError):
             lines.close()
         with self.lock:
-            died = self.lines is lines  # not closed by us: its containers died with it
+            died = self.lines is lines  # not closed by us: its containers die with it
             if died:
                 self.lines = None  # the next invitation starts another one
         if died:
+            # Its connection closes before its containers are killed: one that claims a bundle in
+            # between would keep it until the lease ends.
+            process.wait()
+            time.sleep(LAST_WORDS_SECONDS)
             self.settle(*list(self.stopping))
             for gone in list(self.watched.values()):
                 gone("*", "the process that starts containers was killed")
