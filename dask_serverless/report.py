@@ -44,8 +44,8 @@ class RunReport:
             told["c"], {"bundles": 0, "fetch": 0.0, "run": 0.0, "store": 0.0}
         )
         if not mine["bundles"]:
-            self.cold_starts += bool(told["w"])
-            self.warm_starts += not told["w"]
+            self.cold_starts += bool(told.get("w"))
+            self.warm_starts += not told.get("w")
         mine["bundles"] += 1
         for name, seconds in zip(("fetch", "run", "store"), told["t"], strict=False):
             mine[name] += seconds

@@ -132,9 +132,9 @@ class Run:
             with report.phase("encode"), collector_paused():
                 encoded = encode_run(translation, plan, self.bundles, around.blobs, self.id)
             with report.phase("submit"):
-                self.submit(encoded)
+                submission = self.submission(encoded)
             with report.phase("wait"):
-                self.wait(self.bundles.count)
+                self.wait(submission)
             over = True
             with report.phase("collect"):
                 return self.collect()
@@ -150,7 +150,7 @@ class Run:
         early = replace(self.invitation, early=True)
         around.backend.invoke(early, min(around.containers, roots))
 
-    def submit(self, encoded: Encoded) -> None:
+    def submission(self, encoded: Encoded) -> Submission:
         around = self.around
         header = Header(
             functions=encoded.functions,
@@ -164,29 +164,30 @@ class Run:
         )
         if encoded.commands:
             around.link.call(*encoded.commands)
-        self.submitted = True
-        self.coordination.submit(
-            Submission(
-                epoch=self.epoch,
-                bundles=len(encoded.specs),
-                containers=around.containers,
-                lease_ms=int(around.lease_seconds * 1000),
-                attempts=around.attempts,
-                header=header.pack(),
-                specs=encoded.specs,
-                blobs=encoded.blobs,
-                ready=encoded.ready,
-            )
+        return Submission(
+            epoch=self.epoch,
+            bundles=len(encoded.specs),
+            containers=around.containers,
+            lease_ms=int(around.lease_seconds * 1000),
+            attempts=around.attempts,
+            header=header.pack(),
+            specs=encoded.specs,
+            blobs=encoded.blobs,
+            ready=encoded.ready,
         )
 
-    def wait(self, bundles: int) -> None:
+    def wait(self, submission: Submission) -> None:
         """Until every bundle is done. To be told is a hint: the sweep is what this relies on."""
+        self.submitted = True
         if self.observers.times:
-            self.follow(bundles)
+            self.coordination.submit(submission)
+            self.follow(submission.bundles)
             return
-        while (event := self.coordination.ended(LOOK_SECONDS)) is None:
+        event = self.coordination.submit(submission, LOOK_SECONDS)
+        while event is None:
             self.heed_condition(self.coordination.sweep((), LIVE_SECONDS))
-        if bundles == 1 or event.failed:
+            event = self.coordination.ended(LOOK_SECONDS)
+        if submission.bundles == 1 or event.failed:
             self.heed(event)
         else:
             events, references = self.coordination.story(self.wanted)
@@ -215,7 +216,7 @@ class Run:
         self.report.bundle(told)
         self.outputs.update(told.get("o", {}))
         self.wanted_bytes += told.get("z", 0)
-        limit = self.around.result_limit
+        limit = None if self.observers.values else self.around.result_limit  # they get everything
         if limit is not None and self.wanted_bytes > limit:
             raise ResultTooLarge(self.wanted_bytes, limit)
         times = told.get("p") or [(t, 0.0, 0.0) for t in self.bundles.tasks_of(told["b"]).tolist()]
@@ -282,8 +283,14 @@ class Run:
             blobs.clear(self.id)
 
 
-def nested(keys: Any, recipes: dict[Any, Recipe], outputs: dict[int, Any]) -> Any:
+def nested(
+    keys: Any,
+    recipes: dict[Any, Recipe],
+    outputs: dict[int, Any],
+    made: dict[int, Any] | None = None,
+) -> Any:
     """Values in the order and nesting in which the keys were asked for."""
+    made = {} if made is None else made
     if isinstance(keys, list):
-        return tuple([nested(key, recipes, outputs) for key in keys])
-    return recipes[keys].make(outputs)
+        return tuple([nested(key, recipes, outputs, made) for key in keys])
+    return recipes[keys].make(outputs, made)

@@ -54,16 +54,14 @@ class Recipe:
     gather: GraphNode | None = None
     parts: Mapping[Any, Recipe] = field(default_factory=dict)
 
-    def make(self, outputs: Mapping[int, Any]) -> Any:
-        if self.gather is not None:
-            return self.gather({key: part.make(outputs) for key, part in self.parts.items()})
-        return outputs[self.task] if self.task >= 0 else self.value
-
-    def tasks(self) -> Iterable[int]:
-        if self.task >= 0:
-            yield self.task
-        for part in self.parts.values():
-            yield from part.tasks()
+    def make(self, outputs: Mapping[int, Any], made: dict[int, Any]) -> Any:
+        """The value; ``made`` has those of gathering recipes by identity, for what they share."""
+        if self.gather is None:
+            return outputs[self.task] if self.task >= 0 else self.value
+        if id(self) not in made:
+            parts = {key: part.make(outputs, made) for key, part in self.parts.items()}
+            made[id(self)] = self.gather(parts)
+        return made[id(self)]
 
 
 def translate(graph: Mapping[Any, Any], keys: Any) -> Translation:
@@ -91,6 +89,8 @@ def flat(keys: Any) -> Iterable[Any]:
     else:
         yield keys
 
+
+MOST_GATHERED = 50  # sinks upon sinks, for the sake of Python's stack; others become tasks
 
 # Sinks that only put parts together: they run on the client, so no container holds the whole result.
 GATHERING = {
@@ -156,12 +156,13 @@ class _Translator:
         self.functions: list[Callable[..., Any]] = []
         self.function_names: dict[int, int] = {}  # id(function) → index
         self.next_name = -1
+        self.recipes: dict[Any, Recipe] = {}
         self.special = substitute.special_functions()
 
     def translate(self, keys: Any) -> Translation:
         wanted = list(flat(keys))
-        recipes = {key: self.recipe(key) for key in wanted}
-        tasks = {task for recipe in recipes.values() for task in recipe.tasks()}
+        recipes = {key: self.recipe(key, ()) for key in wanted}
+        tasks = {recipe.task for recipe in self.recipes.values() if recipe.task >= 0}
         return Translation(
             graph=self.graph,
             dag=self.dag(tasks),
@@ -189,13 +190,26 @@ class _Translator:
             labels=self.labels,
         )
 
-    def recipe(self, key: Any) -> Recipe:
+    def recipe(self, key: Any, above: Iterable[Any]) -> Recipe:
+        """How to come by a key's value; ``above`` are the keys that need it."""
+        if key not in self.recipes:
+            path = {*above, key}
+            self.recipes[key] = self.new_recipe(key, path)
+        return self.recipes[key]
+
+    def new_recipe(self, key: Any, path: set[Any]) -> Recipe:
         node = self.node(key)
         while isinstance(node, Alias) and node.target in self.graph:
             key = node.target
+            if key in path:
+                raise GraphError(f"The graph has a cycle through the key {key!r}.", key)
+            path.add(key)
             node = self.node(key)
-        if only_gathers(node) and key not in self.names:
-            return Recipe(gather=node, parts={k: self.recipe(k) for k in node.dependencies})
+        if only_gathers(node) and key not in self.names and len(path) < MOST_GATHERED:
+            if found := path.intersection(node.dependencies):
+                cycle = found.pop()
+                raise GraphError(f"The graph has a cycle through the key {cycle!r}.", cycle)
+            return Recipe(gather=node, parts={k: self.recipe(k, path) for k in node.dependencies})
         self.walk(key)
         name = self.names[key]
         return Recipe(task=name) if name >= 0 else Recipe(value=self.constants[name])

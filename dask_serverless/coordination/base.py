@@ -102,8 +102,11 @@ class Remains:
 class Coordination(Protocol):
     """One run, seen by one party (a container, or the client), over one store."""
 
-    def submit(self, submission: Submission) -> None:
-        """Store the run; containers may be invoked when this returns."""
+    def submit(self, submission: Submission, wait_seconds: float = 0.0) -> Event | None:
+        """Store the run, and wait for its end in the same round trip (see ``ended``).
+
+        Safe to repeat even when containers work on the run already.
+        """
 
     def claim(
         self,

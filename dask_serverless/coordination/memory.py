@@ -78,14 +78,16 @@ class MemoryCoordination:
     def now(self) -> float:
         return self.store.clock() * 1000
 
-    def submit(self, submission: Submission) -> None:
+    def submit(self, submission: Submission, wait_seconds: float = 0.0) -> Event | None:
         with self.store.changed:
             specs = dict(enumerate(submission.specs))
             record = Record(submission, specs=specs, trash=set(submission.blobs))
             for bundle, slot in submission.ready:
                 record.ready.setdefault(slot, set()).add(bundle)
-            self.store.runs[self.run] = record
+            if self.record() is None:
+                self.store.runs[self.run] = record
             self.store.changed.notify_all()
+        return self.ended(wait_seconds) if wait_seconds else None
 
     def claim(
         self,

@@ -51,14 +51,15 @@ class RedisCoordination:
         self.prefix = f"ds:{{{run}}}:"
         self.meta = self.prefix + "meta"
 
-    def submit(self, submission: Submission) -> None:
+    def submit(self, submission: Submission, wait_seconds: float = 0.0) -> Event | None:
         key = self.prefix
         commands: list[Command] = [
             (
-                "HSET", self.meta, "epoch", self.epoch, "total", submission.bundles, "done", 0,
+                "HSET", self.meta, "epoch", self.epoch, "total", submission.bundles,
                 "lease", submission.lease_ms, "cap", submission.containers,
                 "attempts", submission.attempts,
             ),
+            ("HSETNX", self.meta, "done", 0),
             ("SET", key + "header", submission.header),
         ]  # fmt: skip
         if submission.blobs:
@@ -78,7 +79,11 @@ class RedisCoordination:
             if slot >= 0:
                 commands.append(("ZADD", key + "slotted", slot, slot))
         commands.append(("XADD", key + "begun", "*", "b", "1"))
-        self.link.call(*commands)
+        if not wait_seconds:
+            self.link.call(*commands)
+            return None
+        commands.append(self.reading("end", "0-0", wait_seconds))
+        return ending(self.link.call(*commands, wait_seconds=wait_seconds)[-1])
 
     def withdraw(self) -> None:
         begun = self.prefix + "begun"
@@ -150,18 +155,20 @@ class RedisCoordination:
         self.ask("cancel", why)
 
     def news(self, last: str, wait_seconds: float) -> News:
-        entries = self.read("events", last, wait_seconds)
-        return News(entries[-1][0].decode(), happened(entries)) if entries else News(last)
+        command = self.reading("events", last, wait_seconds)
+        reply = self.link.call(command, wait_seconds=wait_seconds)[0]
+        if not reply:
+            return News(last)
+        entries = reply[0][1]
+        return News(entries[-1][0].decode(), happened(entries))
 
     def ended(self, wait_seconds: float) -> Event | None:
-        entries = self.read("end", "0-0", wait_seconds)
-        return happened(entries)[0] if entries else None
+        command = self.reading("end", "0-0", wait_seconds)
+        return ending(self.link.call(command, wait_seconds=wait_seconds)[0])
 
-    def read(self, stream: str, last: str, wait_seconds: float) -> Any:
+    def reading(self, stream: str, last: str, wait_seconds: float) -> Command:
         block = ("BLOCK", max(1, int(wait_seconds * 1000))) if wait_seconds > 0 else ()
-        command = ("XREAD", "COUNT", 1000, *block, "STREAMS", self.prefix + stream, last)
-        reply = self.link.call(command, wait_seconds=wait_seconds)[0]
-        return reply[0][1] if reply else []
+        return ("XREAD", "COUNT", 1000, *block, "STREAMS", self.prefix + stream, last)
 
     def story(self, tasks: Sequence[int]) -> tuple[list[Event], list[bytes | None]]:
         commands: list[Command] = [("XRANGE", self.prefix + "events", "-", "+")]
@@ -188,6 +195,10 @@ class RedisCoordination:
 
     def command(self, name: str, *arguments: Any) -> Command:
         return self.link.script(script(name), [self.meta], [self.epoch, *arguments])
+
+
+def ending(reply: Any) -> Event | None:
+    return happened(reply[0][1])[0] if reply else None
 
 
 def happened(entries: Any) -> list[Event]:

@@ -19,6 +19,7 @@ from dask_serverless.errors import (
 )
 
 OURS = "dask_serverless"
+NO_COLUMNS = 0x80 | 13 << 3  # an entry of a code object's table of lines (CPython 3.11 and later)
 
 
 @dataclass(frozen=True)
@@ -124,14 +125,21 @@ def rebuilt(frames: list[tuple[str, int, str]]) -> TracebackType | None:
     """A traceback that shows the frames of another process, with their lines of source."""
     tb: TracebackType | None = None
     for file, line, name in reversed(frames):
-        # -1, no instruction: else the columns of our stand-in would be underlined in the user's line.
-        tb = TracebackType(tb, _frame(file, name), -1, line)
+        frame = _frame(file, line, name)
+        tb = TracebackType(tb, frame, frame.f_lasti, line)
     return tb
 
 
-def _frame(file: str, name: str) -> Any:
+def _frame(file: str, line: int, name: str) -> Any:
+    """A frame all of whose instructions are in that line of that file, in no column: else the
+    columns of this stand-in would be underlined in the user's line.
+    """
     code: CodeType = compile("frame = getframe()", file, "exec")
-    code = code.replace(co_name=name, co_qualname=name)
+    units = len(code.co_code) // 2
+    lines = [bytes([NO_COLUMNS | min(8, units - i) - 1, 0]) for i in range(0, units, 8)]
+    code = code.replace(
+        co_name=name, co_qualname=name, co_firstlineno=line, co_linetable=b"".join(lines)
+    )
     scope: dict[str, Any] = {"getframe": sys._getframe, "__name__": name, "__file__": file}
     exec(code, scope)
     return scope["frame"]

@@ -1,0 +1,147 @@
+"""Containers of this host: their nursery, their messages, their ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+
+import dask
+import pytest
+from awaiting import eventually
+from clients import children, commandline
+from dask import delayed
+
+from dask_serverless import Serverless
+from dask_serverless.backends.lines import Lines
+from dask_serverless.backends.nursery import Child, Nursery, ended
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+
+
+@pytest.fixture
+def pair():
+    ours, theirs = socket.socketpair()
+    yield Lines(ours), Lines(theirs)
+    ours.close()
+    theirs.close()
+
+
+def test_messages_arrive_whole_however_they_are_cut(pair):
+    near, far = pair
+    data = b"".join(json.dumps({"n": n, "text": "ü\n" * n}).encode() + b"\n" for n in range(9))
+    found = []
+    for first in range(0, len(data), 7):
+        near.stream.sendall(data[first : first + 7])
+        found += far.receive()
+    assert [message["n"] for message in found] == list(range(9))
+    assert found[8]["text"] == "ü\n" * 8
+
+
+def test_the_other_side_gone_is_an_end_and_no_error(pair):
+    near, far = pair
+    near.send({"last": 1})
+    near.close()
+    assert list(far) == [{"last": 1}]
+    assert far.send({"too": "late"}) is False or far.send({"too": "late"}) is False
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(9, "SIGKILL.*memory"), (11, "SIGSEGV"), (3 << 8, "status 3"), (0, "status 0")],
+)
+def test_how_a_container_ended_is_said_in_words(status, words):
+    import re
+
+    assert re.search(words, ended(status))
+
+
+def test_memory_is_still_limited_in_a_container_that_was_stopped_before(pair):
+    """Its reason to be killed stayed, so that the limit was never looked at again."""
+    near, far = pair
+    nursery = Nursery(
+        near,
+        {"containers": 1, "memory_bytes": 1, "idle_seconds": 60, "name": "n", "folders": []},
+    )
+    ours, theirs = map(Lines, socket.socketpair())
+    child = Child("n-1", os.getpid(), ours, run="run", why="the run was stopped", kill_at=1e12)
+    nursery.children[ours.fileno()] = child
+    theirs.send({"is": "idle"})
+    nursery.heard(child)
+    assert (child.run, child.why, child.kill_at) == ("", "", 0.0)
+    assert far
+    ours.close()
+    theirs.close()
+
+
+def pid_and_pause(seconds):
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def compute(client, *values):
+    return dask.compute(*values, scheduler=client)
+
+
+def test_no_more_containers_than_allowed_and_warm_ones_are_used_again():
+    with Serverless(containers=2) as client:
+        tasks = [delayed(pid_and_pause)(0.02) for _ in range(20)]
+        first = set(compute(client, tasks)[0])
+        second = set(compute(client, tasks)[0])
+        assert len(first | second) <= 2
+        assert os.getpid() not in first
+
+
+def test_containers_are_children_of_the_nursery_and_the_nursery_has_one_thread():
+    with Serverless(containers=2) as client:
+        compute(client, [delayed(pid_and_pause)(0.05) for _ in range(4)])
+        nursery = client._engine.backend.process.pid
+        assert "dask_serverless.backends.nursery" in commandline(nursery)
+        assert len(children(nursery)) in (1, 2)
+        assert len(os.listdir(f"/proc/{nursery}/task")) == 1
+
+
+def test_libraries_imported_later_come_with_the_next_containers():
+    with Serverless(containers=1) as client:
+        compute(client, delayed(sum)([1]))
+        import dask.dataframe  # noqa: F401
+
+        loaded = delayed(lambda: "pandas" in sys.modules)()
+        eventually(lambda: compute(client, loaded) == (True,))
+
+
+def test_a_container_that_hangs_loses_its_bundle_to_another_one(tmp_path):
+    """SIGSTOP stands for a machine that swaps or a network that is gone: no end is seen."""
+    with Serverless(containers=2, lease_seconds=0.5) as client:
+        pids = tmp_path / "pids"
+
+        def task(i):
+            with open(pids, "a") as file:
+                file.write(f"{os.getpid()}\n")
+                file.flush()
+            if len(pids.read_text().splitlines()) == 1:
+                os.kill(os.getpid(), signal.SIGSTOP)
+            return i
+
+        found = compute(client, [delayed(task)(i) for i in range(3)])
+        assert found == ([0, 1, 2],)
+        first = int(pids.read_text().splitlines()[0])
+        os.kill(first, signal.SIGCONT)  # it learns that its claim is lost, and is as good as new
+        assert compute(client, [delayed(abs)(i) for i in range(3)]) == ([0, 1, 2],)
+
+
+def test_a_task_much_longer_than_its_lease_runs_once(tmp_path):
+    with Serverless(containers=2, lease_seconds=0.5) as client:
+        started = tmp_path / "started"
+
+        def task():
+            with open(started, "a") as file:
+                file.write("x")
+            time.sleep(2.5)
+            return 1
+
+        assert compute(client, delayed(task)()) == (1,)
+        assert started.read_text() == "x"

@@ -1,0 +1,111 @@
+"""Runs a translated graph within this process: the real shell over the memory twins."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from dask_serverless.blobs.blobs import Blobs
+from dask_serverless.blobs.memory import Memory
+from dask_serverless.coordination.base import OVER, Submission
+from dask_serverless.coordination.memory import MemoryCoordination, MemoryStore
+from dask_serverless.encode import encode_run
+from dask_serverless.run import nested
+from dask_serverless.translate import translate
+from dask_serverless.worker.execute import prepared
+from dask_serverless.worker.failure import unpack_failure
+from dask_serverless.worker.header import Header
+from dask_serverless.worker.invitation import Invitation
+from dask_serverless.worker.shell import Shell, Visit
+from planners.bundles import bundles_of
+from planners.plan import Resources
+from planners.registry import planner_named
+
+
+class Unlinked:
+    """Stands where a shell expects its link: nothing here goes to a server."""
+
+    calls = 0
+
+
+class InProcess(Shell):
+    """A container without a process."""
+
+    def __init__(self, name: str, store: MemoryStore, blobs: Blobs, invited: deque[str]) -> None:
+        super().__init__(name, None, lambda _, whom: invited.extend(whom), lambda claim: None)
+        self.store = store
+        self.shared = blobs
+        self.heartbeat.hold = lambda held: None  # type: ignore[method-assign]
+
+    def begin(self, invitation: Invitation) -> Visit:
+        coordination: Any = MemoryCoordination(self.store, invitation.run, invitation.epoch)
+        link: Any = Unlinked()
+        visit = self.visits[invitation.run] = Visit(coordination, coordination, link)
+        header = self.store.runs[invitation.run].submission.header
+        visit.header = Header.unpack(header)
+        visit.blobs = self.shared
+        table = self.shared.get([visit.header.functions])[0]
+        visit.functions = [prepared(function) for function in table]
+        return visit
+
+
+def get(
+    graph: Mapping[Any, Any],
+    keys: Any,
+    *,
+    planner: str = "structural",
+    containers: int = 2,
+    inline_bytes: int = 16 << 10,
+    observe: bool = False,
+) -> Any:
+    """Like ``dask.get``, through everything but processes, sockets and a server."""
+    translation = translate(graph, keys)
+    if not translation.dag.tasks:
+        return nested(translation.keys, translation.recipes, {})
+    plan = planner_named(planner).plan(translation.dag, Resources(containers))
+    bundles = bundles_of(translation.dag, plan)
+    memory, store = Memory(), MemoryStore()
+    blobs = Blobs([memory], inline_bytes=inline_bytes)
+    encoded = encode_run(translation, plan, bundles, blobs, "run")
+    client = MemoryCoordination(store, "run", "epoch")
+    header = Header(
+        functions=encoded.functions,
+        places=(),
+        inline_bytes=inline_bytes,
+        compression=None,
+        lease_seconds=600.0,
+        observe=observe,
+    )
+    client.submit(
+        Submission(
+            epoch="epoch",
+            bundles=len(encoded.specs),
+            containers=containers,
+            lease_ms=600_000,
+            attempts=1,
+            header=header.pack(),
+            specs=encoded.specs,
+            blobs=encoded.blobs,
+            ready=encoded.ready,
+        )
+    )
+    invited: deque[str] = deque([""] * containers)
+    shells = {f"c{n}": InProcess(f"c{n}", store, blobs, invited) for n in range(containers)}
+    turns = 0
+    while invited:
+        invitation = Invitation("run", "epoch", "memory").to(invited.popleft())
+        name = invitation.container or f"c{turns % containers}"
+        turns += 1
+        shells[name].work(invitation)
+    condition = client.sweep((), 60)
+    assert condition.status == OVER
+    if condition.why == "failed":
+        raise unpack_failure(condition.error, translation.dag.labels.__getitem__)
+    wanted = [task for task, flag in enumerate(translation.dag.wanted) if flag]
+    values = dict(zip(wanted, blobs.get(client.outputs(wanted)), strict=True))
+    result = nested(translation.keys, translation.recipes, values)
+    remains = client.close()
+    blobs.delete(remains.references)
+    assert memory.blobs == {}
+    return result

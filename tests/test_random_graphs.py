@@ -1,0 +1,70 @@
+"""Any graph gives what Dask's synchronous scheduler gives: in process, and through containers."""
+
+from __future__ import annotations
+
+import dask
+import in_process
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from random_graphs import Unlucky, graphs, same
+
+from dask_serverless import Serverless
+
+QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
+PLANNERS = ["structural", "wukong", "simple"]
+
+
+@pytest.mark.parametrize("planner", PLANNERS)
+@settings(max_examples=150, deadline=None, suppress_health_check=QUIET)
+@given(case=graphs(), containers=st.integers(1, 3), inline=st.sampled_from([0, 100, 16_384]))
+def test_over_the_memory_twin(planner, case, containers, inline):
+    graph, keys = case
+    found = in_process.get(graph, keys, planner=planner, containers=containers, inline_bytes=inline)
+    assert same(found, dask.get(graph, keys))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=QUIET)
+@given(case=graphs(), observe=st.booleans())
+def test_task_by_task_for_callbacks(case, observe):
+    graph, keys = case
+    assert same(in_process.get(graph, keys, observe=observe), dask.get(graph, keys))
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=QUIET)
+@given(case=graphs(failures=True))
+def test_a_failure_is_a_failure_on_both_sides(case):
+    graph, keys = case
+    try:
+        expected = dask.get(graph, keys)
+    except Unlucky:
+        with pytest.raises(Unlucky):
+            in_process.get(graph, keys)
+    else:
+        assert same(in_process.get(graph, keys), expected)
+
+
+@pytest.fixture(scope="module", params=PLANNERS)
+def client(request):
+    with Serverless(containers=2, planner=request.param, inline_bytes=1000) as client:
+        yield client
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=QUIET)
+@given(case=graphs(most=25))
+def test_through_containers(client, case):
+    graph, keys = case
+    assert same(client.get(graph, keys), dask.get(graph, keys))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=QUIET)
+@given(case=graphs(failures=True))
+def test_failures_through_containers(client, case):
+    graph, keys = case
+    try:
+        expected = dask.get(graph, keys)
+    except Unlucky:
+        with pytest.raises(Unlucky):
+            client.get(graph, keys)
+    else:
+        assert same(client.get(graph, keys), expected)

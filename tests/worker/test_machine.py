@@ -1,0 +1,146 @@
+"""The machine: each legal transition's instructions, and what it refuses."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import get_args
+
+import pytest
+
+from dask_serverless.coordination.base import FENCED, LOST, OK, OVER, Answer, Assignment
+from dask_serverless.errors import IllegalTransition
+from dask_serverless.worker import machine as m
+from dask_serverless.worker.machine import State
+
+BUNDLE = Assignment(7, b"spec", [])
+NEXT = Assignment(8, b"next", [])
+EVENTS = {
+    m.Invited: m.Invited(),
+    m.Answered: m.Answered(Answer(OK)),
+    m.Fetched: m.Fetched(),
+    m.Ran: m.Ran(),
+    m.Raised: m.Raised(b"error"),
+    m.Interrupted: m.Interrupted(),
+}
+ROUTES = {
+    State.IDLE: [],
+    State.CLAIMING: [m.Invited()],
+    State.FETCHING: [m.Invited(), m.Answered(Answer(OK, BUNDLE))],
+    State.RUNNING: [m.Invited(), m.Answered(Answer(OK, BUNDLE)), m.Fetched()],
+    State.PUBLISHING: [m.Invited(), m.Answered(Answer(OK, BUNDLE)), m.Fetched(), m.Ran()],
+    State.FAILING: [m.Invited(), m.Answered(Answer(OK, BUNDLE)), m.Fetched(), m.Raised(b"e")],
+}
+
+
+def machine(state=State.IDLE):
+    machine = m.Machine(iter(f"k{number}" for number in range(100)))
+    for event in ROUTES[state]:
+        machine.handle(event)
+    assert machine.state is state
+    return machine
+
+
+@pytest.mark.parametrize(
+    ("state", "event", "instructions", "then"),
+    [
+        (State.IDLE, m.Invited(), [m.Claim("k0", None, True)], State.CLAIMING),
+        (State.IDLE, m.Invited(3), [m.Claim("k0", 3, True)], State.CLAIMING),
+        (
+            State.CLAIMING,
+            m.Answered(Answer(OK, BUNDLE)),
+            [m.Fetch(BUNDLE, "k0")],
+            State.FETCHING,
+        ),
+        (
+            State.CLAIMING,
+            m.Answered(Answer(OK, BUNDLE, ["", "1 c"])),
+            [m.Invite(["", "1 c"]), m.Fetch(BUNDLE, "k0")],
+            State.FETCHING,
+        ),
+        (State.CLAIMING, m.Answered(Answer(OK)), [m.Leave()], State.IDLE),
+        (State.CLAIMING, m.Answered(Answer(LOST)), [m.Leave()], State.IDLE),
+        (State.CLAIMING, m.Answered(Answer(OVER)), [m.Leave()], State.IDLE),
+        (State.CLAIMING, m.Interrupted(), [m.Leave()], State.IDLE),
+        (State.FETCHING, m.Fetched(), [m.Run()], State.RUNNING),
+        (State.FETCHING, m.Raised(b"e"), [m.Fail(7, "k0", b"e")], State.FAILING),
+        (State.FETCHING, m.Interrupted(), [m.Leave()], State.IDLE),
+        (State.RUNNING, m.Ran(), [m.Publish(7, "k0", "k1")], State.PUBLISHING),
+        (State.RUNNING, m.Raised(b"e"), [m.Fail(7, "k0", b"e")], State.FAILING),
+        (State.RUNNING, m.Interrupted(), [m.Leave()], State.IDLE),
+        (
+            State.PUBLISHING,
+            m.Answered(Answer(OK, NEXT)),
+            [m.Fetch(NEXT, "k1")],
+            State.FETCHING,
+        ),
+        (State.PUBLISHING, m.Answered(Answer(OK)), [m.Leave()], State.IDLE),
+        (
+            State.PUBLISHING,
+            m.Answered(Answer(OK, released=[b"r"])),
+            [m.Delete([b"r"]), m.Leave()],
+            State.IDLE,
+        ),
+        (
+            State.PUBLISHING,
+            m.Answered(Answer(FENCED)),
+            [m.Discard(), m.Claim("k2", None, False)],
+            State.CLAIMING,
+        ),
+        (State.PUBLISHING, m.Answered(Answer(OVER)), [m.Discard(), m.Leave()], State.IDLE),
+        (State.PUBLISHING, m.Answered(Answer(LOST)), [m.Discard(), m.Leave()], State.IDLE),
+        (State.PUBLISHING, m.Raised(b"e"), [m.Fail(7, "k0", b"e")], State.FAILING),
+        (State.PUBLISHING, m.Interrupted(), [m.Discard(), m.Leave()], State.IDLE),
+        (State.FAILING, m.Answered(Answer(OK)), [m.Leave()], State.IDLE),
+        (State.FAILING, m.Answered(Answer(FENCED)), [m.Leave()], State.IDLE),
+        (State.FAILING, m.Interrupted(), [m.Leave()], State.IDLE),
+    ],
+)
+def test_a_legal_transition(state, event, instructions, then):
+    container = machine(state)
+    assert container.handle(event) == instructions
+    assert container.state is then
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"), [pair for pair in product(State, EVENTS) if pair not in m.TABLE]
+)
+def test_an_illegal_event_is_an_error_that_tells_the_story(state, kind):
+    container = machine(state)
+    with pytest.raises(IllegalTransition, match=state.value) as caught:
+        container.handle(EVENTS[kind])
+    assert kind.__name__ in caught.value.event
+    assert container.state is state
+
+
+def test_every_kind_of_event_is_in_the_table():
+    assert {kind for _, kind in m.TABLE} == set(get_args(m.Event)) == set(EVENTS)
+
+
+def test_every_state_can_be_reached_and_left():
+    reached = {target for _, targets in m.TABLE.values() for target in targets}
+    assert reached == {state for state, _ in m.TABLE} == set(State)
+
+
+def test_claims_are_never_used_twice():
+    container = machine(State.PUBLISHING)
+    claims = ["k0", container.following]
+    for _ in range(5):
+        container.handle(m.Answered(Answer(OK, NEXT)))
+        container.handle(m.Fetched())
+        (publish,) = container.handle(m.Ran())
+        assert publish.claim == claims[-1]
+        claims.append(publish.following)
+    assert len(set(claims)) == len(claims)
+
+
+def test_a_container_works_again_after_any_end():
+    container = machine(State.FAILING)
+    container.handle(m.Answered(Answer(OK)))
+    assert container.handle(m.Invited())[0].claim not in ("k0", "")
+
+
+def test_the_diagram_shows_every_transition():
+    lines = m.diagram().splitlines()
+    assert lines[0] == "stateDiagram-v2"
+    assert "    idle --> claiming: Invited" in lines
+    assert len(lines) == 2 + sum(len(targets) for _, targets in m.TABLE.values())
