@@ -154,6 +154,17 @@ class StoreCommandFailed(StoreError):
         return f"The store at {self.url} answered {self.command} with an error: {self.message}"
 
 
+class PlanRefused(ServerlessError, ValueError):
+    """There is no such planner, or it made a plan that cannot be run."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.problem} (the setting planner)"
+
+
 class GraphError(ServerlessError, ValueError):
     """The graph cannot be run, whoever runs it."""
 

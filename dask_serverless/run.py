@@ -26,6 +26,7 @@ from dask_serverless.encode import Encoded, encode_run
 from dask_serverless.errors import (
     BlobLost,
     ContainersCutOff,
+    PlanRefused,
     ResultTooLarge,
     RunLost,
     StoreError,
@@ -40,6 +41,7 @@ from dask_serverless.worker.failure import unpack_failure
 from dask_serverless.worker.header import Header
 from dask_serverless.worker.invitation import Invitation
 from planners.bundles import bundles_of
+from planners.errors import PlanError
 from planners.plan import Plan, Planner, Resources
 
 LOOK_SECONDS = 1.0  # how long the client relies on being told, before it looks for itself
@@ -117,7 +119,10 @@ class Run:
             return nested(translation.keys, translation.recipes, values)
 
     def plan(self, translation: Translation) -> Plan:
-        return self.around.planner.plan(translation.dag, Resources(self.around.containers))
+        try:
+            return self.around.planner.plan(translation.dag, Resources(self.around.containers))
+        except PlanError as error:
+            raise PlanRefused(str(error)) from error
 
     def distribute(self, translation: Translation) -> dict[int, Any]:
         """Run the tasks on containers; the values that the client wants."""
@@ -170,6 +175,7 @@ class Run:
             containers=around.containers,
             lease_ms=int(around.lease_seconds * 1000),
             attempts=around.attempts,
+            live_seconds=LIVE_SECONDS,
             header=header.pack(),
             specs=encoded.specs,
             blobs=encoded.blobs,

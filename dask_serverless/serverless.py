@@ -22,7 +22,7 @@ from dask_serverless.backends.base import Backend
 from dask_serverless.backends.local import LocalBackend
 from dask_serverless.blobs.folder import Folders
 from dask_serverless.config import Settings, suggestion
-from dask_serverless.errors import SettingsError
+from dask_serverless.errors import PlanRefused, SettingsError
 from dask_serverless.report import RunReport
 from dask_serverless.store.connect import open_link
 from dask_serverless.store.embedded import EmbeddedStore
@@ -256,10 +256,14 @@ def check_options(options: dict[str, Any]) -> None:
 
 
 def make_planner(planner: Any) -> Planner:
+    from planners.errors import PlanError
     from planners.registry import CheckedPlanner, planner_named
 
     if isinstance(planner, str):
-        return planner_named(planner)
+        try:
+            return planner_named(planner)
+        except PlanError as error:
+            raise PlanRefused(str(error)) from error
     return CheckedPlanner(planner, getattr(planner, "name", type(planner).__name__))
 
 

@@ -84,6 +84,7 @@ def get(
             containers=containers,
             lease_ms=600_000,
             attempts=1,
+            live_seconds=600,
             header=header.pack(),
             specs=encoded.specs,
             blobs=encoded.blobs,

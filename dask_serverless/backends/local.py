@@ -183,6 +183,8 @@ def environment(containers: int) -> dict[str, str]:
         env.setdefault(name, share)
     for name, value in MALLOC.items():
         env.setdefault(name, value)
+    # pyarrow's allocator would start a thread at import, and the nursery forks from one thread only
+    env.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
     env["DASK_SCHEDULER"] = "synchronous"
     return env
 

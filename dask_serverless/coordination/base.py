@@ -23,6 +23,7 @@ class Submission:
     containers: int  # how many may work on the run at once
     lease_ms: int
     attempts: int
+    live_seconds: int  # how long its keys outlive the last look of a client
     header: bytes
     specs: Sequence[bytes]  # by bundle
     blobs: Sequence[bytes]  # references that go with the run: functions, large constants

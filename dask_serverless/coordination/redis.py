@@ -58,7 +58,7 @@ class RedisCoordination:
             (
                 "HSET", self.meta, "epoch", self.epoch, "total", submission.bundles,
                 "lease", submission.lease_ms, "cap", submission.containers,
-                "attempts", submission.attempts,
+                "attempts", submission.attempts, "live", submission.live_seconds,
             ),
             ("HSETNX", self.meta, "done", 0),
             ("SET", key + "header", submission.header),
@@ -80,6 +80,8 @@ class RedisCoordination:
             if slot >= 0:
                 commands.append(("ZADD", key + "slotted", slot, slot))
         commands.append(("XADD", key + "begun", "*", "b", "1"))
+        for name in ("meta", "begun", "header", "spec", "ready", "trash"):
+            commands.append(("EXPIRE", key + name, submission.live_seconds))
         if not wait_seconds:
             self.link.call(*commands)
             return None

@@ -8,6 +8,8 @@ from dask_serverless.store.cluster import ClusterLink
 from dask_serverless.store.link import Link
 from dask_serverless.store.versions import needed, new_enough
 
+#: A server that was there before may be failing over; one that never answered is probably misnamed.
+FIRST_SECONDS = 3.0
 #: URLs whose servers were checked in this process, and whether each is a cluster.
 _checked: dict[str, bool] = {}
 
@@ -25,7 +27,8 @@ def is_cluster(url: str, patience_seconds: float | None = None) -> bool:
     known = _checked.get(url)
     if known is None:
         address = parse(url)
-        with Link(address, patience_seconds) as link:
+        patience = FIRST_SECONDS if patience_seconds is None else patience_seconds
+        with Link(address, patience) as link:
             information = information_of(link)
         check(address, information)
         known = address.cluster or information.get("cluster_enabled") == "1"

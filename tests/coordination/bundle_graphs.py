@@ -79,6 +79,7 @@ class Graph:
             containers=containers,
             lease_ms=lease_ms,
             attempts=attempts,
+            live_seconds=600,
             header=b"header",
             specs=[encode(spec) for spec in self.specs],
             blobs=list(blobs),

@@ -15,8 +15,5 @@ end
 for _, slot in ipairs(redis.call('ZRANGE', key('slotted'), 0, -1)) do
   redis.call('UNLINK', key('ready:' .. slot))
 end
-redis.call('UNLINK', key('meta'), key('header'), key('spec'), key('state'), key('edges'),
-  key('ready'), key('slotted'), key('slots'), key('working'), key('leases'), key('invites'),
-  key('tries'), key('out'), key('uses'), key('trash'), key('events'), key('finished'),
-  key('suspects'), key('end'), key('begun'))
+for _, name in ipairs(NAMES) do redis.call('UNLINK', key(name)) end
 return {'ok', references, suspects}

@@ -26,10 +26,14 @@
 --   events    stream  what happened: bundles done ('e'), the failure ('f')
 --   end       stream  one entry, when the run is over: the failure, or the last bundle's event
 
+local NAMES = {'meta', 'begun', 'header', 'spec', 'state', 'edges', 'ready', 'slotted', 'slots',
+  'working', 'leases', 'invites', 'finished', 'tries', 'out', 'uses', 'trash', 'suspects', 'events',
+  'end'}
+
 local prefix = string.sub(KEYS[1], 1, -5)
 local function key(name) return prefix .. name end
 
-local meta = redis.call('HMGET', KEYS[1], 'epoch', 'over', 'lease', 'cap', 'attempts', 'total')
+local meta = redis.call('HMGET', KEYS[1], 'epoch', 'over', 'lease', 'cap', 'attempts', 'total', 'live')
 if not meta[1] or meta[1] ~= ARGV[1] then return {'lost'} end
 local over, lease, cap, attempts = meta[2], tonumber(meta[3]), tonumber(meta[4]), tonumber(meta[5])
 
@@ -42,6 +46,14 @@ local function now()
     moment = time[1] * 1000 + math.floor(time[2] / 1000)
   end
   return moment
+end
+
+-- Keys that the client no longer looks after are gone after this time.
+local function live(seconds)
+  for _, name in ipairs(NAMES) do redis.call('EXPIRE', key(name), seconds) end
+  for _, slot in ipairs(redis.call('ZRANGE', key('slotted'), 0, -1)) do
+    redis.call('EXPIRE', key('ready:' .. slot), seconds)
+  end
 end
 
 local function queue(slot)

@@ -66,6 +66,7 @@ for _, child in ipairs(cmsgpack.unpack(ARGV[7])) do
 end
 
 local done = redis.call('HINCRBY', KEYS[1], 'done', 1)
+if done == 1 then live(meta[7]) end -- the client has not looked after it yet
 redis.call('XADD', key('events'), '*', 'e', ARGV[9])
 if done == tonumber(meta[6]) then
   redis.call('HSET', KEYS[1], 'over', 'done')

@@ -29,13 +29,6 @@ if not over then
     end
   end
 end
-for _, name in ipairs({'meta', 'header', 'spec', 'state', 'edges', 'ready', 'slotted', 'slots',
-    'working', 'leases', 'invites', 'tries', 'out', 'uses', 'trash', 'events', 'finished',
-    'suspects', 'end', 'begun'}) do
-  redis.call('EXPIRE', key(name), ARGV[3])
-end
-for _, slot in ipairs(redis.call('ZRANGE', key('slotted'), 0, -1)) do
-  redis.call('EXPIRE', key('ready:' .. slot), ARGV[3])
-end
+live(ARGV[3])
 if over then return {'over', over, redis.call('HGET', KEYS[1], 'error') or ''} end
 return {'ok', tonumber(redis.call('HGET', KEYS[1], 'done')), invitations('sweep:' .. now())}
