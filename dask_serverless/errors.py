@@ -70,8 +70,9 @@ class StoreDenied(StoreError):
         self.reason = reason
 
     def __str__(self) -> str:
+        reason = self.reason.rstrip(".")
         return (
-            f"The store at {self.url} refuses us: {self.reason}. Put the user and password into "
+            f"The store at {self.url} refuses us: {reason}. Put the user and password into "
             f"the URL (redis://user:password@host:port) in {SETTING}."
         )
 

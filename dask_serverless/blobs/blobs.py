@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from dask_serverless.blobs.base import Command, Place
@@ -11,6 +12,7 @@ from dask_serverless.blobs.redis import RedisBlobs
 from dask_serverless.blobs.shared import SharedFiles
 
 INLINE = b"i"
+NOTHING: Mapping[bytes, Any] = MappingProxyType({})
 COMPRESSED = b"z"  # in front of a place's own tag
 
 
@@ -60,13 +62,21 @@ class Blobs:
             return Stored(COMPRESSED + reference, commands, len(frames[0]))
         return Stored(*self.large.put(name, frames), nbytes)
 
-    def get(self, references: Sequence[bytes], ahead: Mapping[bytes, Any] = {}) -> list[Any]:
+    def get(self, references: Sequence[bytes], ahead: Mapping[bytes, Any] = NOTHING) -> list[Any]:
         """The values; what has to be fetched is fetched together."""
         found = {**ahead, **self.fetch([r for r in references if r not in ahead])}
-        return [
-            unpack(memoryview(r)[1:]) if r[:1] == INLINE else unpack(_plain(r, found[r]))
-            for r in references
-        ]
+        values = []
+        taken: set[bytes] = set()
+        for reference in references:
+            if reference[:1] == INLINE:
+                values.append(unpack(memoryview(reference)[1:]))
+                continue
+            blob = _plain(reference, found[reference])
+            if reference in taken:  # two constants of the same content must not share memory
+                blob = bytearray(blob)
+            taken.add(reference)
+            values.append(unpack(blob))
+        return values
 
     def fetch(self, references: Sequence[bytes]) -> dict[bytes, Any]:
         """The bytes of those that are not inline, by reference."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dask_serverless.store.link import Link
 
 SPECS_AT_ONCE = 500  # in one HSET
+EVENTS_AT_ONCE = 10_000
 
 
 @cache
@@ -171,11 +172,18 @@ class RedisCoordination:
         return ("XREAD", "COUNT", 1000, *block, "STREAMS", self.prefix + stream, last)
 
     def story(self, tasks: Sequence[int]) -> tuple[list[Event], list[bytes | None]]:
-        commands: list[Command] = [("XRANGE", self.prefix + "events", "-", "+")]
+        commands = [self.page("-")]
         if tasks:
             commands.append(("HMGET", self.prefix + "out", *tasks))
         entries, *outputs = self.link.call(*commands)
+        page = entries
+        while len(page) == EVENTS_AT_ONCE:
+            page = self.link.call(self.page(b"(" + page[-1][0]))[0]
+            entries += page
         return happened(entries), list(outputs[0]) if outputs else []
+
+    def page(self, start: str | bytes) -> Command:
+        return ("XRANGE", self.prefix + "events", start, "+", "COUNT", EVENTS_AT_ONCE)
 
     def outputs(self, tasks: Sequence[int]) -> list[bytes | None]:
         return list(self.link.call(("HMGET", self.prefix + "out", *tasks))[0]) if tasks else []

@@ -13,8 +13,8 @@ MEANINGS = {
     "translate": "the graph becomes arrays",
     "plan": "tasks become bundles",
     "encode": "bundles become bytes",
-    "submit": "to the store, and invoke",
-    "wait": "the containers work",
+    "submit": "large constants to the store",
+    "wait": "submitted: the containers work",
     "collect": "fetch the result",
 }
 SPENT = ("fetch", "run", "store")

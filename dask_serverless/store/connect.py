@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dask_serverless.errors import StoreEvicts, StoreReadOnly, StoreTooOld
 from dask_serverless.store.address import Address, parse
 from dask_serverless.store.cluster import ClusterLink
 from dask_serverless.store.link import Link
-from dask_serverless.store.sockets import CONNECT_SECONDS
 from dask_serverless.store.versions import needed, new_enough
-from dask_serverless.store.wire import CLIENT_NAME, REPLY_SECONDS
-
-if TYPE_CHECKING:
-    from redis import Redis
-    from redis.cluster import RedisCluster
 
 #: URLs whose servers were checked in this process, and whether each is a cluster.
 _checked: dict[str, bool] = {}
@@ -26,24 +18,6 @@ def open_link(url: str, patience_seconds: float | None = None) -> Link:
     if is_cluster(url, patience_seconds):
         return ClusterLink(address, patience_seconds)
     return Link(address, patience_seconds)
-
-
-def connect(url: str) -> Redis | RedisCluster:
-    """A redis-py client for what a link does not do; importing it costs 50 ms and more."""
-    import redis
-    from redis.backoff import ExponentialBackoff
-    from redis.retry import Retry
-
-    cluster = is_cluster(url)
-    client = redis.RedisCluster if cluster else redis.Redis
-    return client.from_url(
-        url.replace("+cluster://", "://", 1),
-        decode_responses=False,
-        client_name=CLIENT_NAME,
-        socket_timeout=REPLY_SECONDS,
-        socket_connect_timeout=CONNECT_SECONDS,
-        retry=Retry(ExponentialBackoff(cap=1.0), retries=5),
-    )
 
 
 def is_cluster(url: str, patience_seconds: float | None = None) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from dask_serverless.errors import StoreCommandFailed
 from dask_serverless.store.address import parse
 from dask_serverless.store.cluster import ClusterLink
-from dask_serverless.store.connect import connect, open_link
+from dask_serverless.store.connect import open_link
 from dask_serverless.store.link import Link, Script
 from dask_serverless.store.slots import command_slot, hash_slot
 
@@ -100,13 +100,6 @@ def test_a_cluster_counts_its_traffic(cluster_urls: list[str]) -> None:
         assert link.calls == 1
         assert link.bytes_sent > 2000
         assert link.bytes_received > 0
-
-
-def test_a_client_for_the_rest_is_a_cluster_client(cluster_urls: list[str]) -> None:
-    client = connect(cluster_urls[0].replace("redis:", "redis+cluster:"))
-    assert type(client).__name__ == "RedisCluster"
-    client.set("a", b"1")
-    assert client.get("a") == b"1"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from store_servers import Servers
 
 from dask_serverless import errors
 from dask_serverless.store.address import parse
-from dask_serverless.store.connect import connect, open_link
+from dask_serverless.store.connect import open_link
 from dask_serverless.store.link import Link
 
 
@@ -189,12 +189,6 @@ def test_a_server_is_checked_once(start_server: Servers) -> None:
         assert link.call(("PING",)) == [b"PONG"]
 
 
-def test_a_client_for_the_rest(url: str) -> None:
-    client = connect(url)
-    client.set("a", b"1")
-    assert client.get("a") == b"1"
-
-
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for 127.0.0.1 that signs itself, and its key."""
@@ -232,7 +226,6 @@ def test_tls_with_the_authority_named(tls_url: str, certificates: Path) -> None:
     value = bytes(1_000_000)
     with open_link(url) as link:
         assert link.call(("SET", "a", value), ("GET", "a")) == [b"OK", value]
-    assert connect(url).get("a") == value
 
 
 def test_tls_without_a_known_authority_is_refused(tls_url: str) -> None:
