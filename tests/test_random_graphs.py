@@ -16,7 +16,7 @@ PLANNERS = ["structural", "wukong", "simple"]
 
 
 @pytest.mark.parametrize("planner", PLANNERS)
-@settings(max_examples=150, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=80, deadline=None, suppress_health_check=QUIET)
 @given(case=graphs(), containers=st.integers(1, 3), inline=st.sampled_from([0, 100, 16_384]))
 def test_over_the_memory_twin(planner, case, containers, inline):
     graph, keys = case
@@ -50,14 +50,14 @@ def client(request):
         yield client
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=25, deadline=None, suppress_health_check=QUIET)
 @given(case=graphs(most=25))
 def test_through_containers(client, case):
     graph, keys = case
     assert same(client.get(graph, keys), dask.get(graph, keys))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=15, deadline=None, suppress_health_check=QUIET)
 @given(case=graphs(failures=True))
 def test_failures_through_containers(client, case):
     graph, keys = case
