@@ -10,8 +10,7 @@ from contextlib import contextmanager
 
 import click
 
-from dask_serverless.errors import ServerlessError, SettingsError, StoreUrlInvalid
-from planners.errors import PlanError, UnknownPlanner
+from dask_serverless.errors import PlanRefused, ServerlessError, SettingsError, StoreUrlInvalid
 
 INTERRUPTED = 130  # what shells report for a command that Ctrl-C ended
 SIZES = ("small", "medium", "large")
@@ -66,9 +65,9 @@ def one_line_errors() -> Iterator[None]:
     """What the user can put right is told in one line, without a traceback."""
     try:
         yield
-    except (SettingsError, StoreUrlInvalid, UnknownPlanner) as error:
+    except (PlanRefused, SettingsError, StoreUrlInvalid) as error:
         raise click.UsageError(str(error)) from None
-    except (ServerlessError, PlanError) as error:
+    except ServerlessError as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
         click.echo("\nInterrupted.", err=True)

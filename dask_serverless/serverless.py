@@ -50,6 +50,7 @@ class Engine:
     settings: Settings
     pid: int = field(default_factory=os.getpid)
     links: deque[Link] = field(default_factory=deque)
+    lock: threading.Lock = field(default_factory=threading.Lock)
     ready: str = ""  # the private store's URL, once it has answered
 
     def __post_init__(self) -> None:
@@ -63,12 +64,13 @@ class Engine:
         """Where the store is, once it answers."""
         if self.embedded is None:
             return str(self.settings.store)
-        if not self.embedded.alive():  # somebody killed it: its runs are lost, new ones need not be
-            self.embedded.close()
-            self.embedded, self.ready = EmbeddedStore(), ""
-            self.links.clear()
-        self.ready = self.ready or self.embedded.wait_ready()
-        return self.ready
+        with self.lock:
+            if not self.embedded.alive():  # killed: its runs are lost, new ones need not be
+                self.embedded.close()
+                self.embedded, self.ready = EmbeddedStore(), ""
+                self.links.clear()
+            self.ready = self.ready or self.embedded.wait_ready()
+            return self.ready
 
     @property
     def places(self) -> list[tuple[str, ...]]:
@@ -88,8 +90,10 @@ class Engine:
             link = self.links.pop()
         except IndexError:
             link = open_link(url)
-        yield url, link
-        self.links.append(link)
+        try:
+            yield url, link
+        finally:
+            self.links.append(link)
 
     def close(self) -> None:
         if self.pid != os.getpid():  # a fork's copy: all of this belongs to its parent

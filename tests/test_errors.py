@@ -428,7 +428,8 @@ def test_a_failure_is_readable_without_python():
 
     packed = pack_failure(ValueError("x"), task=3, function="f", container="c", bundle=2)
     what, details = msgpack.unpackb(packed)
-    assert (what, details["kind"], details["text"], details["task"]) == (
+    [raised] = details["chain"]
+    assert (what, raised["kind"], raised["text"], details["task"]) == (
         "raised",
         "ValueError",
         "x",

@@ -306,3 +306,21 @@ def test_a_flushed_store_is_said_and_the_next_compute_works(store_url, link):
         with pytest.raises(RunLost):
             outcome()
         assert dask.compute(tree(4), scheduler=client) == (12,)
+
+
+def test_a_container_killed_beside_a_process_of_its_task_is_noticed(serverless, tmp_path):
+    """The task's own child holds the container's connection open, so no end of it is heard."""
+    marker = tmp_path / "killed"
+
+    def fork_and_die():
+        if marker.exists():
+            return "second try"
+        marker.touch()
+        if os.fork() == 0:
+            time.sleep(5)  # outlives the container
+            os._exit(0)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    begun = time.monotonic()
+    assert dask.compute(dask.delayed(fork_and_die)(), scheduler=serverless) == ("second try",)
+    assert time.monotonic() - begun < 4

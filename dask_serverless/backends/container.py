@@ -69,6 +69,8 @@ class Container:
 
 def settle() -> None:
     """What a forked process must do before it runs anybody's code."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     die_with_parent()

@@ -60,6 +60,8 @@ class Nursery:
     def live(self) -> None:
         poll = select.poll()
         poll.register(self.client, select.POLLIN)
+        ended = ending_children()
+        poll.register(ended, select.POLLIN)
         self.poll = poll
         while True:
             for number, _ in poll.poll(self.patience()):
@@ -69,6 +71,9 @@ class Nursery:
                         return
                     for message in messages:
                         self.told(message)
+                elif number == ended:
+                    os.read(ended, 1 << 12)
+                    self.reap()
                 elif number in self.children:
                     self.heard(self.children[number])
             self.place()
@@ -168,9 +173,17 @@ class Nursery:
                 sys.stdout.flush()
             os._exit(code)
 
-    def bury(self, child: Child) -> None:
+    def reap(self) -> None:
+        """Notice the dead by their own: what a task has forked may hold a connection open."""
+        for child in list(self.children.values()):
+            pid, status = os.waitpid(child.pid, os.WNOHANG)
+            if pid:
+                self.bury(child, status)
+
+    def bury(self, child: Child, status: int | None = None) -> None:
         self.forget(child)
-        _, status = os.waitpid(child.pid, 0)
+        if status is None:
+            _, status = os.waitpid(child.pid, 0)
         if child.run:
             why = child.why or ended(status)
             self.client.send({"is": "gone", "run": child.run, "container": child.name, "why": why})
@@ -232,6 +245,16 @@ class Nursery:
                 f"{self.memory_bytes >> 20} MiB (the setting memory)"
             )
             os.kill(child.pid, signal.SIGKILL)
+
+
+def ending_children() -> int:
+    """A descriptor that can be read when a child has ended."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.set_blocking(writing, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    return reading
 
 
 def resident_bytes(pid: int) -> int:

@@ -7,6 +7,7 @@ with EmbeddedStore() as store:      # returns at once; other start-up work goes 
 from __future__ import annotations
 
 import atexit
+import itertools
 import os
 import threading
 from typing import Self
@@ -19,6 +20,7 @@ READY_SECONDS = 10.0
 _lock = threading.Lock()
 _server: Server | None = None
 _holders: set[int] = set()
+_numbers = itertools.count()
 
 
 class EmbeddedStore:
@@ -26,7 +28,8 @@ class EmbeddedStore:
 
     def __init__(self) -> None:
         self._pid = os.getpid()
-        self._server = _hold(id(self))
+        self._holder = next(_numbers)
+        self._server = _hold(self._holder)
 
     @property
     def url(self) -> str:
@@ -46,7 +49,7 @@ class EmbeddedStore:
     def close(self) -> None:
         """Give the share back (once); nothing is left when the last one is."""
         if self._pid == os.getpid():
-            _release(id(self), self._server)
+            _release(self._holder, self._server)
 
     def __enter__(self) -> Self:
         return self

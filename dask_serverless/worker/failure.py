@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import sys
 import traceback
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from types import CodeType, TracebackType
 from typing import Any
@@ -22,16 +23,27 @@ OURS = "dask_serverless"
 NO_COLUMNS = 0x80 | 13 << 3  # an entry of a code object's table of lines (CPython 3.11 and later)
 
 
+LONGEST_CHAIN = 16  # exceptions that led to one another
+
+
+@dataclass(frozen=True)
+class Raised:
+    """One exception; plain pickle would lose its traceback and what it came from."""
+
+    exception: bytes  # pickled, or empty if it does not pickle
+    kind: str
+    text: str
+    frames: list[tuple[str, int, str]]  # (file, line, function) of the user's side
+    cause: bool  # whether the next one of the chain is its cause, or what was handled meanwhile
+
+
 @dataclass(frozen=True)
 class Failure:
     """What happened in a container, in a form that any version can read."""
 
     task: int  # -1: not in one task
     function: str
-    exception: bytes  # pickled, or empty if it does not pickle
-    kind: str
-    text: str
-    frames: list[tuple[str, int, str]]  # (file, line, function) of the user's side
+    chain: list[dict[str, Any]]  # of Raised: what arrived, what it came from, …
     container: str
     bundle: int
 
@@ -48,13 +60,25 @@ def pack_failure(
     return Failure(
         task=task,
         function=function,
-        exception=_pickled(error),
-        kind=type(error).__name__,
-        text=_shown(error),
-        frames=_frames(error.__traceback__),
+        chain=[asdict(raised) for raised in _chain(error)],
         container=container,
         bundle=bundle,
     ).pack()
+
+
+def _chain(error: BaseException | None) -> Iterator[Raised]:
+    for _ in range(LONGEST_CHAIN):
+        if error is None:
+            return
+        yield Raised(
+            exception=_pickled(error),
+            kind=type(error).__name__,
+            text=_shown(error),
+            frames=_frames(error.__traceback__),
+            cause=error.__cause__ is not None,
+        )
+        hidden = None if error.__suppress_context__ else error.__context__
+        error = error.__cause__ or hidden
 
 
 def _as_exit(error: BaseException, function: str) -> TaskExited:
@@ -95,12 +119,22 @@ def unpack_failure(data: bytes, label: Any) -> BaseException:
         bundle, tries, why = details
         return BundleLost(bundle, tries, why)
     failure = Failure(**details[0])
-    error = _exception(failure)
+    error = _unchained([Raised(**raised) for raised in failure.chain])
     key = label(failure.task) if failure.task >= 0 else None
     where = f"while running {failure.function} for the key {key!r} in container {failure.container}"
     if failure.task >= 0:
         _note(error, where)
-    return error.with_traceback(rebuilt(failure.frames))
+    return error
+
+
+def _unchained(chain: list[Raised]) -> BaseException:
+    errors = [_exception(raised).with_traceback(rebuilt(raised.frames)) for raised in chain]
+    for raised, error, origin in zip(chain, errors, errors[1:], strict=False):
+        if raised.cause:
+            error.__cause__ = origin
+        else:
+            error.__context__ = origin
+    return errors[0]
 
 
 def _note(error: BaseException, note: str) -> None:
@@ -110,15 +144,15 @@ def _note(error: BaseException, note: str) -> None:
         pass
 
 
-def _exception(failure: Failure) -> BaseException:
-    if failure.exception:
+def _exception(raised: Raised) -> BaseException:
+    if raised.exception:
         try:
-            error = pickle.loads(failure.exception)
+            error = pickle.loads(raised.exception)
             if isinstance(error, BaseException):
                 return error
         except Exception:
             pass  # its class is not importable here
-    return ExceptionNotPicklable(failure.kind, failure.text)
+    return ExceptionNotPicklable(raised.kind, raised.text)
 
 
 def rebuilt(frames: list[tuple[str, int, str]]) -> TracebackType | None:

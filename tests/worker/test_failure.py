@@ -85,7 +85,9 @@ def test_an_exception_that_takes_no_notes_arrives():
 def test_a_class_that_the_client_does_not_have_arrives_as_text():
     packed = pack_failure(ValueError("text"), task=0, function="f", container="c", bundle=0)
     what, details = msgpack.unpackb(packed)
-    details["exception"] = pickle.dumps(ValueError).replace(b"ValueError", b"Nonesuch_x")
+    details["chain"][0]["exception"] = pickle.dumps(ValueError).replace(
+        b"ValueError", b"Nonesuch_x"
+    )
     error = unpack_failure(msgpack.packb([what, details]), ["k"].__getitem__)
     assert str(error).startswith("ValueError: text")
 
