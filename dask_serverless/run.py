@@ -34,9 +34,10 @@ from dask_serverless.errors import (
     StoreUnreachable,
 )
 from dask_serverless.pause import collector_paused
+from dask_serverless.recipes import nested
 from dask_serverless.report import RunReport
 from dask_serverless.store.link import Link
-from dask_serverless.translate import Recipe, Translation, materialise, translate
+from dask_serverless.translate import Translation, materialise, translate
 from dask_serverless.worker.cleanup import clean
 from dask_serverless.worker.failure import unpack_failure
 from dask_serverless.worker.header import Header
@@ -290,16 +291,3 @@ class Run:
             blobs = Blobs(open_places(around.places, link))
             blobs.forget(self.id, claims)
             blobs.clear(self.id)
-
-
-def nested(
-    keys: Any,
-    recipes: dict[Any, Recipe],
-    outputs: dict[int, Any],
-    made: dict[int, Any] | None = None,
-) -> Any:
-    """Values in the order and nesting in which the keys were asked for."""
-    made = {} if made is None else made
-    if isinstance(keys, list):
-        return tuple([nested(key, recipes, outputs, made) for key in keys])
-    return recipes[keys].make(outputs, made)

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import dask
 from dask.local import get_sync
 
-from dask_serverless import callbacks
 from dask_serverless.backends.base import Backend
 from dask_serverless.backends.local import LocalBackend
 from dask_serverless.blobs.folder import Folders
+from dask_serverless.callbacks import Observers, active
 from dask_serverless.config import Settings, suggestion
 from dask_serverless.errors import PlanRefused, SettingsError
 from dask_serverless.report import RunReport
@@ -131,8 +131,8 @@ class Serverless:
 
         check_options(options)
         engine = self._ready()
-        with callbacks.active(options.get("callbacks")) as active, engine.link() as (url, link):
-            run = Run(self._surroundings(engine, url, link, options), callbacks.Observers(active))
+        with active(options.get("callbacks")) as known, engine.link() as (url, link):
+            run = Run(self._surroundings(engine, url, link, options), Observers(known))
             try:
                 return run.compute(graph, keys)
             except Failed as failed:

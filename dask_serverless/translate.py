@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,16 +17,18 @@ from dask._task_spec import (
     convert_legacy_task,
 )
 
-from dask_serverless import substitute
 from dask_serverless.errors import GraphError, MissingKey
-from dask_serverless.substitute import func_name
+from dask_serverless.recipes import Recipe, flat, only_gathers
+from dask_serverless.substitute import (
+    disk_shuffles,
+    func_name,
+    refuse,
+    same,
+    special_functions,
+)
+from dask_serverless.worker.bundle import Step
+from dask_serverless.worker.makers import MAKERS
 from planners.dag import Dag
-
-# A step is (out, function, arguments, keywords): call functions[function] with the values named by
-# ``arguments`` (the last len(keywords) of them by keyword) and name the result ``out``. Names are
-# numbers: a task's own result is its id, everything else (constants, what lies between the steps
-# of one task) counts down from -1.
-Step = tuple[int, int, tuple[int, ...], tuple[str, ...] | None]
 
 
 @dataclass
@@ -45,28 +47,9 @@ class Translation:
     recipes: dict[Any, Recipe]  # key → how the client comes by its value
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How the client makes a requested value: from a task's output, a constant, or by gathering."""
-
-    task: int = -1
-    value: Any = None
-    gather: GraphNode | None = None
-    parts: Mapping[Any, Recipe] = field(default_factory=dict)
-
-    def make(self, outputs: Mapping[int, Any], made: dict[int, Any]) -> Any:
-        """The value; ``made`` has those of gathering recipes by identity, for what they share."""
-        if self.gather is None:
-            return outputs[self.task] if self.task >= 0 else self.value
-        if id(self) not in made:
-            parts = {key: part.make(outputs, made) for key, part in self.parts.items()}
-            made[id(self)] = self.gather(parts)
-        return made[id(self)]
-
-
 def translate(graph: Mapping[Any, Any], keys: Any) -> Translation:
     """Translate a materialised graph as far as the keys need it."""
-    return _Translator(substitute.disk_shuffles(graph)).translate(keys)
+    return _Translator(disk_shuffles(graph)).translate(keys)
 
 
 def materialise(graph: Any) -> Mapping[Any, Any]:
@@ -81,61 +64,7 @@ def materialise(graph: Any) -> Mapping[Any, Any]:
     return graph
 
 
-def flat(keys: Any) -> Iterable[Any]:
-    """The keys in (nested lists of) keys."""
-    if isinstance(keys, (list, set)):
-        for key in keys:
-            yield from flat(key)
-    else:
-        yield keys
-
-
 MOST_GATHERED = 50  # sinks upon sinks, for the sake of Python's stack; others become tasks
-
-# Sinks that only put parts together: they run on the client, so no container holds the whole result.
-GATHERING = {
-    ("dask.array.core", "finalize"),
-    ("dask.bag.core", "finalize"),
-    ("dask.bag.core", "finalize_item"),
-    ("dask.dataframe.core", "_concat"),
-    ("dask.dataframe.dask_expr._concat", "_concat"),
-    ("dask.dataframe.dask_expr._expr", "_concat"),
-}
-
-
-def only_gathers(node: GraphNode) -> bool:
-    func = getattr(node, "func", None)
-    if isinstance(node, NestedContainer):
-        return True
-    return (getattr(func, "__module__", ""), getattr(func, "__qualname__", "")) in GATHERING
-
-
-def _cast(*values: Any, typ: Callable[..., Any]) -> Any:
-    return typ(values)
-
-
-def make_list(*values: Any) -> list[Any]:
-    return list(values)
-
-
-def make_tuple(*values: Any) -> tuple[Any, ...]:
-    return values
-
-
-def make_set(*values: Any) -> set[Any]:
-    return set(values)
-
-
-def make_dict(*values: Any) -> dict[Any, Any]:
-    return dict(zip(values[::2], values[1::2], strict=True))
-
-
-MAKERS: dict[Any, Callable[..., Any]] = {
-    list: make_list,
-    tuple: make_tuple,
-    set: make_set,
-    dict: make_dict,
-}
 
 
 class _Translator:
@@ -157,7 +86,7 @@ class _Translator:
         self.function_names: dict[int, int] = {}  # id(function) → index
         self.next_name = -1
         self.recipes: dict[Any, Recipe] = {}
-        self.special = substitute.special_functions()
+        self.special = special_functions()
 
     def translate(self, keys: Any) -> Translation:
         wanted = list(flat(keys))
@@ -336,7 +265,7 @@ class _Translator:
         arguments = [self.argument(value, names, steps) for value in args]
         if kind := self.special.get(func_name(func)):
             values = [self.constants.get(name) for name in arguments]
-            substitute.refuse(kind, node.key, values)
+            refuse(kind, node.key, values)
         arguments += [self.argument(value, names, steps) for value in kwargs.values()]
         step = (out, self.plain_function(func), tuple(arguments), tuple(kwargs) or None)
         steps.append(step)
@@ -382,7 +311,7 @@ class _Translator:
                 scope[key] = out if key == outkey else self.new_name()
                 self.steps_of(inner_node, scope[key], scope, steps)
         if scope[outkey] != out:  # the fused task only passes on a value
-            steps.append((out, self.plain_function(substitute.same), (scope[outkey],), None))
+            steps.append((out, self.plain_function(same), (scope[outkey],), None))
 
     def new_name(self) -> int:
         name = self.next_name

@@ -11,7 +11,7 @@ from dask_serverless.blobs.memory import Memory
 from dask_serverless.coordination.base import OVER, Submission
 from dask_serverless.coordination.memory import MemoryCoordination, MemoryStore
 from dask_serverless.encode import encode_run
-from dask_serverless.run import nested
+from dask_serverless.recipes import nested
 from dask_serverless.translate import translate
 from dask_serverless.worker.execute import prepared
 from dask_serverless.worker.failure import unpack_failure

@@ -26,7 +26,8 @@ from dask._task_spec import (
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 
 from dask_serverless.errors import GraphError, MissingKey, UnsupportedTask
-from dask_serverless.translate import flat, materialise, translate
+from dask_serverless.recipes import flat
+from dask_serverless.translate import materialise, translate
 
 
 def inc(x):

@@ -10,7 +10,10 @@ from typing import Any
 
 import msgpack
 
-# A step is (out, function, arguments, keywords), all by number; see translate.py.
+# A step is (out, function, arguments, keywords): call functions[function] with the values named by
+# ``arguments`` (the last len(keywords) of them by keyword) and name the result ``out``. Names are
+# numbers: a task's own result is its id, everything else (constants, what lies between the steps
+# of one task) counts down from -1.
 Step = tuple[int, int, tuple[int, ...], tuple[str, ...] | None]
 
 FRONT = struct.Struct("<iI")  # slot, number of inputs; then the inputs' tasks, 4 bytes each
