@@ -26,7 +26,7 @@ def serve(name: str, nursery: Lines) -> None:
     """Live until the nursery closes the connection or asks to leave."""
     settle()
     container = Container(name, nursery)
-    for message in nursery.until_quiet(QUIET_SECONDS, trim):
+    for message in nursery.until_quiet(QUIET_SECONDS, container.rest):
         if message["do"] == "leave":
             break
         container.work(Invitation(**message["invitation"]))
@@ -49,6 +49,11 @@ class Container:
         except StoreError as error:
             self.shell.reset()
             self.nursery.send({"is": "trouble", "run": invitation.run, "why": str(error)})
+
+    def rest(self) -> None:
+        """There is no work: let go of what made the last run fast."""
+        self.shell.forget()
+        trim()
 
     def invite(self, invitation: Invitation, whom: Sequence[str]) -> None:
         for name in whom:

@@ -101,6 +101,13 @@ class Shell:
         self.interruptible = ""
         self.machine = m.Machine(self.machine.claims)
 
+    def forget(self) -> None:
+        """Let go of runs: their functions may hold a lot."""
+        while self.visits:
+            _, visit = self.visits.popitem()
+            visit.ahead.close()
+        self.current = Work(-1, "")
+
     def begin(self, invitation: Invitation) -> Visit:
         link = self.link(invitation.store, "work")
         beats = self.link(invitation.store, "heartbeat")
@@ -166,7 +173,8 @@ class Shell:
         self.current = work = Work(assignment.bundle, claim, started=time.time())
         begun = time.perf_counter()
         try:
-            blobs = self.settle()
+            blobs, lease = self.settle()
+            self.heartbeat.hold((self.visit.beats, work.bundle, claim, lease / 3))
             early = self.visit.ahead.take(assignment.bundle)
             work.spec = spec = decode(assignment.spec or early.spec)
             for name, packed in spec.packed.items():
@@ -183,11 +191,11 @@ class Shell:
         work.seconds.append(time.perf_counter() - begun)
         return m.Fetched()
 
-    def settle(self) -> Blobs:
-        """What this container needs once for the run."""
+    def settle(self) -> tuple[Blobs, float]:
+        """What this container needs once for the run, and how long its claims last."""
         visit = self.visit
+        assert visit.header is not None
         if visit.blobs is None:
-            assert visit.header is not None
             visit.header.check_versions()
             visit.header.enter()
             blobs = Blobs(
@@ -199,13 +207,12 @@ class Shell:
             visit.blobs = blobs
             if blobs.remote:
                 visit.ahead.begin(self.open_link(self.invitation.store), visit.header)
-        return visit.blobs
+        return visit.blobs, visit.header.lease_seconds
 
     def run(self) -> m.Event:
         work, visit = self.current, self.visit
         spec, header = work.spec, visit.header
         assert spec is not None and header is not None
-        self.heartbeat.hold((visit.beats, work.bundle, work.claim, header.lease_seconds / 3))
         begun = time.perf_counter()
         runner = run_timed if header.observe else run
         try:
@@ -214,9 +221,6 @@ class Shell:
             self.interruptible = ""
         except StepFailed as failed:
             self.interruptible = ""
-            self.heartbeat.drop()
-            if isinstance(failed.__cause__, Interrupt):
-                return m.Interrupted()
             assert failed.__cause__ is not None
             function = _name(visit.functions[failed.function])
             return self.raised(failed.__cause__, failed.task, function)
@@ -237,7 +241,6 @@ class Shell:
             try:
                 reference, commands, nbytes = blobs.put(name, work.values.pop(task))
             except Exception as error:
-                self.heartbeat.drop()
                 return self.unstorable(error, task)
             outputs += (task, reference)
             before += commands
@@ -279,6 +282,7 @@ class Shell:
         return self.raised(error, task, function)
 
     def raised(self, error: BaseException, task: int, function: str) -> m.Event:
+        self.heartbeat.drop()
         if isinstance(error, Interrupt):
             return m.Interrupted()
         packed = pack_failure(
