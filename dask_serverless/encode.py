@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -13,6 +14,7 @@ import numpy as np
 from dask_serverless.blobs.base import Command
 from dask_serverless.blobs.blobs import INLINE, Blobs
 from dask_serverless.blobs.frames import pack, size
+from dask_serverless.blobs.lock import StoreLock
 from dask_serverless.errors import InputNotPicklable
 from dask_serverless.translate import Translation, function_name
 from dask_serverless.worker.bundle import (
@@ -32,6 +34,7 @@ SCALARS = {
     int, float, complex, bool, type(None), slice, type(Ellipsis), np.dtype,
     np.float64, np.float32, np.int64, np.int32, np.bool_, np.uint8, np.str_,
 }  # fmt: skip
+LOCK = type(threading.Lock())
 LONG = 256  # characters, bytes or elements: longer ones are packed, so that their size is known
 
 
@@ -166,6 +169,8 @@ class Constants:
         if is_plain(value):
             self.plain.add(name)
             return
+        if type(value) is LOCK:  # of da.store in older Dask: it must hold across containers
+            value = StoreLock(f"{self.run}-{name}")
         try:
             frames = pack(value)
         except Exception as error:

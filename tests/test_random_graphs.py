@@ -5,14 +5,22 @@ from __future__ import annotations
 import dask
 import in_process
 import pytest
+from dask.optimization import cull
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_graphs import Unlucky, graphs, same
 
 from dask_serverless import Serverless
+from dask_serverless.recipes import flat
 
 QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 PLANNERS = ["structural", "wukong", "simple"]
+
+
+def by_dask(graph, keys):
+    """What Dask's synchronous scheduler gives; an older one runs also what nobody asked for."""
+    culled, _ = cull(graph, list(flat(keys)))
+    return dask.get(culled, keys)
 
 
 @pytest.mark.parametrize("planner", PLANNERS)
@@ -21,14 +29,14 @@ PLANNERS = ["structural", "wukong", "simple"]
 def test_over_the_memory_twin(planner, case, containers, inline):
     graph, keys = case
     found = in_process.get(graph, keys, planner=planner, containers=containers, inline_bytes=inline)
-    assert same(found, dask.get(graph, keys))
+    assert same(found, by_dask(graph, keys))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=QUIET)
 @given(case=graphs(), observe=st.booleans())
 def test_task_by_task_for_callbacks(case, observe):
     graph, keys = case
-    assert same(in_process.get(graph, keys, observe=observe), dask.get(graph, keys))
+    assert same(in_process.get(graph, keys, observe=observe), by_dask(graph, keys))
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=QUIET)
@@ -36,7 +44,7 @@ def test_task_by_task_for_callbacks(case, observe):
 def test_a_failure_is_a_failure_on_both_sides(case):
     graph, keys = case
     try:
-        expected = dask.get(graph, keys)
+        expected = by_dask(graph, keys)
     except Unlucky:
         with pytest.raises(Unlucky):
             in_process.get(graph, keys)
@@ -54,7 +62,7 @@ def client(request):
 @given(case=graphs(most=25))
 def test_through_containers(client, case):
     graph, keys = case
-    assert same(client.get(graph, keys), dask.get(graph, keys))
+    assert same(client.get(graph, keys), by_dask(graph, keys))
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=QUIET)
@@ -62,7 +70,7 @@ def test_through_containers(client, case):
 def test_failures_through_containers(client, case):
     graph, keys = case
     try:
-        expected = dask.get(graph, keys)
+        expected = by_dask(graph, keys)
     except Unlucky:
         with pytest.raises(Unlucky):
             client.get(graph, keys)
