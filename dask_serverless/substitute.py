@@ -33,10 +33,6 @@ def func_name(func: Any) -> tuple[str, str]:
     return getattr(func, "__module__", None) or "", getattr(func, "__qualname__", None) or ""
 
 
-def same(value: Any) -> Any:
-    return value
-
-
 def refuse(kind: str, key: Any, arguments: Sequence[Any]) -> None:
     """Raise if a task of this kind cannot give its result from another process.
 

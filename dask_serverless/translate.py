@@ -17,13 +17,13 @@ from dask._task_spec import (
     convert_legacy_task,
 )
 
+from dask_serverless.blobs.pickling import same
 from dask_serverless.errors import GraphError, MissingKey
 from dask_serverless.recipes import Recipe, flat, only_gathers
 from dask_serverless.substitute import (
     disk_shuffles,
     func_name,
     refuse,
-    same,
     special_functions,
 )
 from dask_serverless.worker.bundle import Step

@@ -71,13 +71,6 @@ class Wire:
             self._socket.settimeout(REPLY_SECONDS)
         return replies
 
-    def receive_push(self, timeout_seconds: float) -> Any:
-        """One message that the server sends by itself; TimeoutError if none comes in time."""
-        self._socket.settimeout(timeout_seconds)
-        while (reply := self._reader.gets()) is NOT_YET:
-            self._read()
-        return reply
-
     def fileno(self) -> int:
         return self._socket.fileno()
 
