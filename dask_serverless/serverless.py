@@ -54,10 +54,15 @@ class Engine:
     ready: str = ""  # the private store's URL, once it has answered
 
     def __post_init__(self) -> None:
-        self.embedded = None if self.settings.store else EmbeddedStore()
         self.folders = Folders()
         self.backend = make_backend(self.settings, self.folders.paths)
-        self.backend.start()
+        self.backend.start()  # first, since this takes longest: it imports what the client has
+        try:
+            self.embedded = None if self.settings.store else EmbeddedStore()
+        except BaseException:
+            self.backend.close()
+            self.folders.close()
+            raise
 
     @property
     def url(self) -> str:

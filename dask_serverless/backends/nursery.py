@@ -5,6 +5,7 @@ Run as ``python -m dask_serverless.backends.nursery FD``; the connection's end e
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import select
@@ -14,6 +15,7 @@ import socket
 import sys
 import time
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,12 +59,16 @@ class Nursery:
         self.stopped: set[str] = set()  # runs whose last containers are still to leave
         self.born = 0
 
-    def live(self) -> None:
+    def live(self, early: Sequence[Message]) -> None:
+        """Serve until the client is gone; ``early`` came while the libraries were imported."""
         poll = select.poll()
         poll.register(self.client, select.POLLIN)
         ended = ending_children()
         poll.register(ended, select.POLLIN)
         self.poll = poll
+        for message in early:
+            self.told(message)
+        self.place()
         while True:
             for number, _ in poll.poll(self.patience()):
                 if number == self.client.fileno():
@@ -278,16 +284,30 @@ def ended(status: int) -> str:
 
 def preload(modules: list[str]) -> None:
     """Import what the client has imported, so that every container is born with it."""
+    gc.disable()  # imports make many objects and no garbage, yet collections take a third longer
     for name in modules:
         if name not in sys.modules:
             with suppress(Exception):
                 importlib.import_module(name)
+    gc.freeze()  # what is here now stays, and stays shared with the containers
+    gc.enable()
+
+
+def opening(client: Lines) -> list[Message]:
+    """The settings, and whatever the client has sent behind them by now."""
+    messages: list[Message] = []
+    while not messages:
+        more = client.receive()
+        if more is None:
+            sys.exit()
+        messages = more
+    return messages
 
 
 def main() -> None:
     client = Lines(socket.socket(fileno=int(sys.argv[1])))
     signal.signal(STOP, signal.SIG_IGN)  # until a container sets its own handler
-    settings = (client.receive() or [{}])[0]
+    settings, *early = opening(client)
     sys.path[:] = settings["path"]
     preload(settings["modules"])
     import dask
@@ -295,7 +315,7 @@ def main() -> None:
     dask.config.set(scheduler="synchronous")  # for what tasks compute themselves
     nursery = Nursery(client, settings)
     try:
-        nursery.live()
+        nursery.live(early)
     finally:
         nursery.end()
 

@@ -16,7 +16,7 @@ from awaiting import eventually
 from clients import children, commandline
 from dask import delayed
 
-from dask_serverless import Serverless
+from dask_serverless import Serverless, run
 from dask_serverless.backends.lines import Lines
 from dask_serverless.backends.nursery import Child, Nursery, ended
 
@@ -105,6 +105,15 @@ def test_containers_are_children_of_the_nursery_and_the_nursery_has_one_thread()
         tasks = Path(f"/proc/{nursery}/task").iterdir()
         threads = [(task / "comm").read_text().strip() for task in tasks]
         assert len([name for name in threads if name != "jemalloc_bg_thd"]) == 1  # pyarrow's own
+
+
+def test_what_is_said_while_the_nursery_comes_up_is_heard(monkeypatch):
+    """The invitation waits in its socket together with the settings; the sweep would repeat it."""
+    monkeypatch.setattr(run, "LOOK_SECONDS", 300.0)
+    with Serverless(containers=1) as client:
+        started = time.monotonic()
+        assert compute(client, delayed(sum)([1, 2])) == (3,)
+        assert time.monotonic() - started < 200
 
 
 def test_libraries_imported_later_come_with_the_next_containers():
