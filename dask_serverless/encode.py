@@ -100,10 +100,12 @@ class Edges:
     """Where each edge has its bit, and what each bundle takes and gives."""
 
     def __init__(self, translation: Translation, plan: Plan, bundles: Bundles) -> None:
+        self.tasks = bundles.edge_tasks.tolist()
+        if not self.tasks:
+            return
         self.slots = plan.slots.tolist()
         self.input_offsets = bundles.input_offsets.tolist()
         self.output_offsets = bundles.output_offsets.tolist()
-        self.tasks = bundles.edge_tasks.tolist()
         self.consumers = bundles.edge_consumers.tolist()
         self.output_edges = bundles.output_edges.tolist()
         widths = -(-np.diff(bundles.input_offsets) // 8)  # whole bytes
@@ -111,9 +113,13 @@ class Edges:
         self.uses = np.bincount(bundles.edge_tasks, minlength=translation.dag.tasks).tolist()
 
     def inputs(self, bundle: int) -> list[int]:
+        if not self.tasks:
+            return []
         return self.tasks[self.input_offsets[bundle] : self.input_offsets[bundle + 1]]
 
     def children(self, bundle: int) -> list[Child]:
+        if not self.tasks:
+            return []
         mine = self.output_edges[self.output_offsets[bundle] : self.output_offsets[bundle + 1]]
         bits: dict[int, list[int]] = {}
         for edge in mine:

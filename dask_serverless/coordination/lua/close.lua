@@ -15,5 +15,7 @@ end
 for _, slot in ipairs(redis.call('ZRANGE', key('slotted'), 0, -1)) do
   redis.call('UNLINK', key('ready:' .. slot))
 end
-for _, name in ipairs(NAMES) do redis.call('UNLINK', key(name)) end
+local keys = {}
+for i, name in ipairs(NAMES) do keys[i] = key(name) end
+redis.call('UNLINK', unpack(keys))
 return {'ok', references, suspects}

@@ -48,9 +48,13 @@ local function now()
   return moment
 end
 
+-- What containers write, apart from slots and from what goes wrong.
+local WRITTEN = {'state', 'edges', 'working', 'leases', 'invites', 'finished', 'out', 'uses',
+  'events', 'end'}
+
 -- Keys that the client no longer looks after are gone after this time.
-local function live(seconds)
-  for _, name in ipairs(NAMES) do redis.call('EXPIRE', key(name), seconds) end
+local function live(names, seconds)
+  for _, name in ipairs(names) do redis.call('EXPIRE', key(name), seconds) end
   for _, slot in ipairs(redis.call('ZRANGE', key('slotted'), 0, -1)) do
     redis.call('EXPIRE', key('ready:' .. slot), seconds)
   end

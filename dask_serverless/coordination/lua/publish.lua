@@ -66,11 +66,17 @@ for _, child in ipairs(cmsgpack.unpack(ARGV[7])) do
 end
 
 local done = redis.call('HINCRBY', KEYS[1], 'done', 1)
-if done == 1 then live(meta[7]) end -- the client has not looked after it yet
 redis.call('XADD', key('events'), '*', 'e', ARGV[9])
-if done == tonumber(meta[6]) then
+local ends = done == tonumber(meta[6])
+if ends then
   redis.call('HSET', KEYS[1], 'over', 'done')
   redis.call('XADD', key('end'), '*', 'e', ARGV[9])
+end
+if done == 1 then -- the client has not looked after the run yet
+  live(WRITTEN, meta[7])
+  if redis.call('EXISTS', key('slots')) == 1 then live({'slots', 'slotted'}, meta[7]) end
+end
+if ends then
   return {'ok', {}, {}, {}, released}
 end
 if not chosen and following ~= '' then chosen = take(container, following) end

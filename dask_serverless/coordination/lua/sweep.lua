@@ -29,6 +29,6 @@ if not over then
     end
   end
 end
-live(ARGV[3])
+live(NAMES, ARGV[3])
 if over then return {'over', over, redis.call('HGET', KEYS[1], 'error') or ''} end
 return {'ok', tonumber(redis.call('HGET', KEYS[1], 'done')), invitations('sweep:' .. now())}
