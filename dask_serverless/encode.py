@@ -55,8 +55,8 @@ def encode_run(
     constants = Constants(translation, blobs, run)
     functions = constants.functions()
     specs = [encode(spec) for spec in bundle_specs(translation, plan, bundles, constants)]
-    first = np.flatnonzero(np.diff(bundles.input_offsets) == 0).tolist()
-    ready = [(bundle, slot) for bundle, slot in zip(first, plan.slots[first].tolist(), strict=True)]
+    roots = bundles.roots
+    ready = list(zip(roots.tolist(), plan.slots[roots].tolist(), strict=True))
     blobs_of_run = [r for r in (functions, *constants.by_content.values()) if r[:1] != INLINE]
     return Encoded(specs, ready, functions, constants.commands, blobs_of_run)
 

@@ -152,7 +152,7 @@ class Run:
     def invite_early(self, translation: Translation) -> None:
         """Containers come up (or wake up) while the client still plans and encodes."""
         around = self.around
-        roots = int(np.count_nonzero(np.diff(translation.dag.input_offsets) == 0))
+        roots = int(np.count_nonzero(translation.dag.input_counts == 0))
         around.backend.watch(self.id, self.gone)
         early = replace(self.invitation, early=True)
         around.backend.invoke(early, min(around.containers, roots))

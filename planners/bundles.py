@@ -38,6 +38,13 @@ class Bundles:
         return offsets_from_counts(np.bincount(self.edge_consumers, minlength=self.count))
 
     @cached_property
+    def roots(self) -> Ids:
+        """The bundles that wait for nothing."""
+        waits = np.zeros(self.count, dtype=np.bool_)
+        waits[self.edge_consumers] = True
+        return np.flatnonzero(~waits).astype(np.int32)
+
+    @cached_property
     def output_offsets(self) -> Offsets:
         """``output_edges[output_offsets[b]:output_offsets[b + 1]]`` leave bundle b."""
         return offsets_from_counts(np.bincount(self.edge_producers, minlength=self.count))

@@ -102,7 +102,7 @@ class Dag:
 
     @cached_property
     def input_counts(self) -> Offsets:
-        return np.diff(self.input_offsets)
+        return self.input_offsets[1:] - self.input_offsets[:-1]
 
     @cached_property
     def user_counts(self) -> Offsets:
