@@ -14,6 +14,7 @@ from planners.trial import Trial, run_trial
 BUNDLES_PER_CONTAINER = 8  # so that one slow bundle does not hold up the end
 LARGEST_CAPACITY = 4096  # tasks: a bundle is also what is run again when a container is lost
 GOOD_STRETCH = 1.1  # trials within this are all the same
+TASKS_PER_JOURNEY = 32  # where fewer outputs than that travel, there is little to gain
 TASKS_PER_SIZE = 16_384  # with each so many tasks, the smallest capacity grows by one, up to
 LARGEST_MINIMUM = 8  # tasks: a million bundles of one would keep the store busy for a minute
 
@@ -37,7 +38,8 @@ class Groupings:
         trial = self.depth_first(capacity)
         if trial.stretch() > GOOD_STRETCH:
             return self._finer(capacity, trial)
-        if len(trial.travelling) > 2 * trial.bundles:
+        travelling = len(trial.travelling)
+        if travelling > 2 * trial.bundles and travelling * TASKS_PER_JOURNEY > self.tasks:
             return self._with_less_traffic(capacity, trial)
         return trial
 

@@ -47,7 +47,7 @@ def grow(
             continue
         # The groups of the highest phase among the inputs, each once, and what they hold. Once
         # they are too much to join there is no need to tell them apart: fan-ins of any width.
-        highest, tops = phases[group], [group]
+        highest, tops = phases[group], {group}
         total = sizes[group] + sizes[node] if fans[producer] <= capacity else too_much
         for place in range(begin + 1, end):
             producer = inputs[place]
@@ -57,17 +57,17 @@ def grow(
             parents[producer] = group
             phase = phases[group]
             if phase > highest:
-                highest, tops, total = phase, [group], sizes[group] + sizes[node]
+                highest, tops, total = phase, {group}, sizes[group] + sizes[node]
             elif phase < highest or total > capacity:
                 continue
             elif group not in tops:
-                tops.append(group)
+                tops.add(group)
                 total += sizes[group]
             if fans[producer] > capacity:
                 total = too_much
         begin = end
         if total <= (merge_capacity if len(tops) > 1 else capacity):
-            group = tops[0]
+            group = min(tops)
             for other in tops:
                 parents[other] = group
             parents[node] = group
