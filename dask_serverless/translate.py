@@ -64,6 +64,7 @@ def materialise(graph: Any) -> Mapping[Any, Any]:
     return graph
 
 
+SIMPLE = {int, float, bool, str, bytes, type(None)}  # surely no part of a graph
 MOST_GATHERED = 50  # sinks upon sinks, for the sake of Python's stack; others become tasks
 
 
@@ -74,7 +75,6 @@ class _Translator:
         self.graph = graph
         self.names: dict[Any, int] = {}  # key → the name of its value
         self.steps: list[Step] = []
-        self.first_steps: list[int] = []
         self.labels: list[Any] = []
         self.task_functions: list[int] = []
         self.inputs: list[int] = []
@@ -87,6 +87,7 @@ class _Translator:
         self.next_name = -1
         self.recipes: dict[Any, Recipe] = {}
         self.special = special_functions()
+        self.kinds: dict[int, str] = {}  # id(function) → what is special about its tasks
 
     def translate(self, keys: Any) -> Translation:
         wanted = list(flat(keys))
@@ -96,9 +97,7 @@ class _Translator:
             graph=self.graph,
             dag=self.dag(tasks),
             steps=self.steps,
-            first_steps=[*self.first_steps, len(self.steps)]
-            if len(self.steps) > len(self.labels)
-            else None,
+            first_steps=first_steps(self.steps) if len(self.steps) > len(self.labels) else None,
             constants=self.constants,
             constants_of=self.constants_of,
             functions=self.functions,
@@ -161,8 +160,9 @@ class _Translator:
         here: this loop is most of what a task costs at the client.
         """
         names, graph, steps, labels = self.names, self.graph, self.steps, self.labels
-        function_of, constant_of = self.function_names.get, self.constant_names.get
-        inputs, offsets = self.inputs, self.offsets
+        function_of, name_of = self.function_names.get, names.get
+        constant_of, constants_of = self.constant_names, self.constants_of
+        inputs, offsets, functions = self.inputs, self.offsets, self.task_functions
         stack: list[Any] = [key]
         opened: set[Any] = set()
         while stack:
@@ -174,23 +174,22 @@ class _Translator:
             if type(node) is not Task or node.kwargs:
                 self.visit(key, node, stack, opened)
                 continue
-            arguments, used, missing, constants = [], [], [], None
+            arguments, used, missing, constants = [], [], [], []
             for value in node.args:
-                if type(value) is TaskRef:
-                    name = names.get(value.key)
+                kind = type(value)
+                if kind is TaskRef:
+                    name = name_of(value.key)
                     if name is None:
                         missing.append(value.key)
                         continue
                     if name >= 0:
                         used.append(name)
-                elif isinstance(value, (GraphNode, TaskRef)):
-                    break
+                elif kind in SIMPLE or not isinstance(value, (GraphNode, TaskRef)):
+                    name = constant_of.get(id(value)) or self.constant(value)
                 else:
-                    name = constant_of(id(value))
-                    if name is None:
-                        name = self.constant(value)
+                    break
                 if name < 0:
-                    constants = [name] if constants is None else [*constants, name]
+                    constants.append(name)
                 arguments.append(name)
             else:
                 if missing:
@@ -203,13 +202,13 @@ class _Translator:
                 if index >= 0:
                     stack.pop()
                     task = len(labels)
-                    self.first_steps.append(len(steps))
                     steps.append((task, index, tuple(arguments), None))
-                    if constants is not None:
-                        self.constants_of[task] = constants
-                    inputs += used if len(used) < 2 else dict.fromkeys(used)
+                    if constants:
+                        constants_of[task] = constants
+                    if used:
+                        inputs += used if len(used) == 1 else dict.fromkeys(used)
                     offsets.append(len(inputs))
-                    self.task_functions.append(index)
+                    functions.append(index)
                     labels.append(key)
                     names[key] = task
                     continue
@@ -246,7 +245,6 @@ class _Translator:
         constants = self.constants
         if found := [name for name in used if name in constants]:
             self.constants_of[task] = found
-        self.first_steps.append(begin)
         self.inputs += dict.fromkeys([name for name in used if name >= 0])
         self.offsets.append(len(self.inputs))
         self.task_functions.append(self.steps[-1][1])
@@ -260,21 +258,26 @@ class _Translator:
         args = node.args
         if isinstance(node, NestedContainer):
             func, kwargs = MAKERS[node.klass], {}
-        elif self.special.get(func_name(func)) == "subgraph":
+        kind = self.kind(func)
+        if kind == "subgraph":
             return self.subgraph(node, out, names, steps)
         arguments = [self.argument(value, names, steps) for value in args]
-        if kind := self.special.get(func_name(func)):
+        if kind:
             values = [self.constants.get(name) for name in arguments]
             refuse(kind, node.key, values)
-        arguments += [self.argument(value, names, steps) for value in kwargs.values()]
+        if kwargs:
+            arguments += [self.argument(value, names, steps) for value in kwargs.values()]
         step = (out, self.plain_function(func), tuple(arguments), tuple(kwargs) or None)
         steps.append(step)
         return None
 
     def argument(self, value: Any, names: Mapping[Any, int], steps: list[Step]) -> int:
         """The name of an argument's value; nested nodes become steps of their own."""
-        if isinstance(value, TaskRef):
+        kind = type(value)
+        if kind is TaskRef:
             return names[value.key]
+        if kind in SIMPLE:
+            return self.constant(value)
         if isinstance(value, Alias):
             return names[value.target]
         if isinstance(value, DataNode):
@@ -329,9 +332,14 @@ class _Translator:
 
     def function(self, func: Callable[..., Any]) -> int:
         """The function's index, or -1 if a task of it needs more than a plain call."""
-        if func_name(func) in self.special:
-            return -1
-        return self.plain_function(func)
+        return -1 if self.kind(func) else self.plain_function(func)
+
+    def kind(self, func: Callable[..., Any]) -> str:
+        """What is special about the function's tasks; "" for most."""
+        kind = self.kinds.get(id(func))
+        if kind is None:
+            kind = self.kinds[id(func)] = self.special.get(func_name(func), "")
+        return kind
 
     def plain_function(self, func: Callable[..., Any]) -> int:
         index = self.function_names.get(id(func))
@@ -339,6 +347,12 @@ class _Translator:
             index = self.function_names[id(func)] = len(self.functions)
             self.functions.append(func)
         return index
+
+
+def first_steps(steps: Iterable[Step]) -> list[int]:
+    """Where each task's steps begin, and where the last one's end."""
+    ends = [place for place, step in enumerate(steps, 1) if step[0] >= 0]
+    return [0, *ends]
 
 
 def function_name(func: Any) -> str:
