@@ -191,17 +191,16 @@ class Run:
             self.coordination.submit(submission)
             self.follow(submission.bundles)
             return
-        event = self.coordination.submit(submission, LOOK_SECONDS)
-        while event is None:
-            self.heed_condition(self.coordination.sweep((), LIVE_SECONDS))
-            event = self.coordination.ended(LOOK_SECONDS)
-        if submission.bundles == 1 or event.failed:
+        story = self.coordination.submit(submission, LOOK_SECONDS, self.wanted)
+        patience = 0.0
+        while story is None:
+            condition = self.coordination.sweep((), LIVE_SECONDS, patience)
+            if self.heed_condition(condition):
+                story = self.coordination.story(self.wanted)
+            patience = LOOK_SECONDS
+        for event in story.events:
             self.heed(event)
-        else:
-            events, references = self.coordination.story(self.wanted)
-            for event in events:
-                self.heed(event)
-            self.outputs.update(zip(self.wanted, references, strict=True))
+        self.outputs.update(zip(self.wanted, story.outputs, strict=False))
 
     def follow(self, bundles: int) -> None:
         """The same, with an eye on each bundle, for callbacks."""
@@ -230,7 +229,8 @@ class Run:
         times = told.get("p") or [(t, 0.0, 0.0) for t in self.bundles.tasks_of(told["b"]).tolist()]
         self.observers.tasks(times, told["c"], self.values)
 
-    def heed_condition(self, condition: Condition) -> None:
+    def heed_condition(self, condition: Condition) -> bool:
+        """Whether the run is done; whatever else ended it is raised."""
         if len(self.cut_off) >= self.around.attempts:
             raise ContainersCutOff(self.cut_off[-1])
         if condition.status == LOST:
@@ -242,6 +242,7 @@ class Run:
         if condition.status == OK:
             for whom in condition.invitations:
                 self.around.backend.invoke(self.invitation.to(whom))
+        return condition.status == OVER
 
     def failure(self, packed: bytes) -> Failed:
         return Failed(unpack_failure(packed, self.translation.dag.labels.__getitem__))

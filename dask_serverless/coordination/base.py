@@ -85,6 +85,14 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Story:
+    """What the client learns of a run that is over: its events, and references of outputs."""
+
+    events: Sequence[Event]
+    outputs: Sequence[bytes | None] = ()  # none if the only event tells them
+
+
+@dataclass(frozen=True)
 class News:
     """Events, and where to go on reading."""
 
@@ -103,8 +111,10 @@ class Remains:
 class Coordination(Protocol):
     """One run, seen by one party (a container, or the client), over one store."""
 
-    def submit(self, submission: Submission, wait_seconds: float = 0.0) -> Event | None:
-        """Store the run, and wait for its end in the same round trip (see ``ended``).
+    def submit(
+        self, submission: Submission, wait_seconds: float = 0.0, tasks: Sequence[int] = ()
+    ) -> Story | None:
+        """Store the run, and wait for its end in the same round trip: how it went, if it is over.
 
         Safe to repeat even when containers work on the run already.
         """
@@ -144,8 +154,10 @@ class Coordination(Protocol):
     def renew(self, container: str, bundle: int, claim: str) -> Answer:
         """Say that the container is alive."""
 
-    def sweep(self, gone: Sequence[tuple[str, str]], live_seconds: int) -> Condition:
-        """Put back what lost containers and ended leases left.
+    def sweep(
+        self, gone: Sequence[tuple[str, str]], live_seconds: int, wait_seconds: float = 0.0
+    ) -> Condition:
+        """Put back what lost containers and ended leases left; before, wait for the run's end.
 
         ``gone`` are (container, why); the container "*" stands for all of them, and for the
         invitations that they did not answer.
@@ -157,11 +169,8 @@ class Coordination(Protocol):
     def news(self, last: str, wait_seconds: float) -> News:
         """What happened after ``last``, waiting for it if need be."""
 
-    def ended(self, wait_seconds: float) -> Event | None:
-        """The failure or the last bundle's event, if the run is over within that time."""
-
-    def story(self, tasks: Sequence[int]) -> tuple[list[Event], list[bytes | None]]:
-        """All events so far, and references of outputs."""
+    def story(self, tasks: Sequence[int]) -> Story:
+        """All events so far, and references of these tasks' outputs."""
 
     def outputs(self, tasks: Sequence[int]) -> list[bytes | None]:
         """References of outputs."""

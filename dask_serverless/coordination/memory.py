@@ -24,6 +24,7 @@ from dask_serverless.coordination.base import (
     News,
     Remains,
     Report,
+    Story,
     Submission,
 )
 
@@ -78,7 +79,9 @@ class MemoryCoordination:
     def now(self) -> float:
         return self.store.clock() * 1000
 
-    def submit(self, submission: Submission, wait_seconds: float = 0.0) -> Event | None:
+    def submit(
+        self, submission: Submission, wait_seconds: float = 0.0, tasks: Sequence[int] = ()
+    ) -> Story | None:
         with self.store.changed:
             specs = dict(enumerate(submission.specs))
             record = Record(submission, specs=specs, trash=set(submission.blobs))
@@ -87,7 +90,12 @@ class MemoryCoordination:
             if self.record() is None:
                 self.store.runs[self.run] = record
             self.store.changed.notify_all()
-        return self.ended(wait_seconds) if wait_seconds else None
+            self.wait_for_end(wait_seconds)
+            ended = record.over in ("done", "failed")
+        return self.story(tasks) if ended else None
+
+    def wait_for_end(self, seconds: float) -> None:
+        self.store.changed.wait_for(lambda: not (r := self.record()) or r.over, seconds)
 
     def claim(
         self,
@@ -174,8 +182,11 @@ class MemoryCoordination:
             record.leases[bundle] = self.now() + self.lease(record, bundle)
             return Answer(OK)
 
-    def sweep(self, gone: Sequence[tuple[str, str]], live_seconds: int) -> Condition:
+    def sweep(
+        self, gone: Sequence[tuple[str, str]], live_seconds: int, wait_seconds: float = 0.0
+    ) -> Condition:
         with self.store.changed:
+            self.wait_for_end(wait_seconds)
             record = self.record()
             if record is None:
                 return Condition(LOST)
@@ -204,15 +215,8 @@ class MemoryCoordination:
             events = record.events[seen:] if record else []
             return News(f"{seen + len(events)}-0", events)
 
-    def ended(self, wait_seconds: float) -> Event | None:
-        with self.store.changed:
-            record = self.record()
-            if record and not record.over and wait_seconds > 0:
-                self.store.changed.wait(wait_seconds)
-            return record.events[-1] if record and record.over in ("done", "failed") else None
-
-    def story(self, tasks: Sequence[int]) -> tuple[list[Event], list[bytes | None]]:
-        return list(self.news("0-0", 0).events), self.outputs(tasks)
+    def story(self, tasks: Sequence[int]) -> Story:
+        return Story(self.news("0-0", 0).events, self.outputs(tasks))
 
     def outputs(self, tasks: Sequence[int]) -> list[bytes | None]:
         with self.store.changed:

@@ -22,6 +22,7 @@ from dask_serverless.coordination.base import (
     News,
     Remains,
     Report,
+    Story,
     Submission,
 )
 from dask_serverless.store.link import Script
@@ -52,7 +53,9 @@ class RedisCoordination:
         self.prefix = f"ds:{{{run}}}:"
         self.meta = self.prefix + "meta"
 
-    def submit(self, submission: Submission, wait_seconds: float = 0.0) -> Event | None:
+    def submit(
+        self, submission: Submission, wait_seconds: float = 0.0, tasks: Sequence[int] = ()
+    ) -> Story | None:
         key = self.prefix
         commands: list[Command] = [
             (
@@ -86,7 +89,14 @@ class RedisCoordination:
             self.link.call(*commands)
             return None
         commands.append(self.reading("end", "0-0", wait_seconds))
-        return ending(self.link.call(*commands, wait_seconds=wait_seconds)[-1])
+        # What follows a read that waits is carried out when that is over. Where there is only one
+        # bundle, the event that ends the run tells everything.
+        after = self.telling(tasks) if submission.bundles > 1 else []
+        replies = self.link.call(*commands, *after, wait_seconds=wait_seconds)
+        ended = replies[len(commands) - 1]
+        if not ended:
+            return None
+        return self.told(replies[len(commands) :]) if after else Story(happened(ended[0][1]))
 
     def withdraw(self) -> None:
         begun = self.prefix + "begun"
@@ -144,9 +154,14 @@ class RedisCoordination:
     def renew(self, container: str, bundle: int, claim: str) -> Answer:
         return answer(self.ask("renew", container, bundle, claim))
 
-    def sweep(self, gone: Sequence[tuple[str, str]], live_seconds: int) -> Condition:
+    def sweep(
+        self, gone: Sequence[tuple[str, str]], live_seconds: int, wait_seconds: float = 0.0
+    ) -> Condition:
         names = [part for pair in gone for part in pair]
-        reply = self.ask("sweep", pack(names), live_seconds)
+        commands = [self.command("sweep", pack(names), live_seconds)]
+        if wait_seconds:
+            commands.insert(0, self.reading("end", "0-0", wait_seconds))
+        reply = self.link.call(*commands, wait_seconds=wait_seconds)[-1]
         status = reply[0].decode()
         if status == OK:
             return Condition(OK, done=reply[1], invitations=invitations(reply[2]))
@@ -165,24 +180,26 @@ class RedisCoordination:
         entries = reply[0][1]
         return News(entries[-1][0].decode(), happened(entries))
 
-    def ended(self, wait_seconds: float) -> Event | None:
-        command = self.reading("end", "0-0", wait_seconds)
-        return ending(self.link.call(command, wait_seconds=wait_seconds)[0])
-
     def reading(self, stream: str, last: str, wait_seconds: float) -> Command:
         block = ("BLOCK", max(1, int(wait_seconds * 1000))) if wait_seconds > 0 else ()
         return ("XREAD", "COUNT", 1000, *block, "STREAMS", self.prefix + stream, last)
 
-    def story(self, tasks: Sequence[int]) -> tuple[list[Event], list[bytes | None]]:
-        commands = [self.page("-")]
+    def story(self, tasks: Sequence[int]) -> Story:
+        return self.told(self.link.call(*self.telling(tasks)))
+
+    def telling(self, tasks: Sequence[int]) -> list[Command]:
+        commands: list[Command] = [self.page("-")]
         if tasks:
             commands.append(("HMGET", self.prefix + "out", *tasks))
-        entries, *outputs = self.link.call(*commands)
+        return commands
+
+    def told(self, replies: Sequence[Any]) -> Story:
+        entries, *outputs = replies
         page = entries
         while len(page) == EVENTS_AT_ONCE:
             page = self.link.call(self.page(b"(" + page[-1][0]))[0]
             entries += page
-        return happened(entries), list(outputs[0]) if outputs else []
+        return Story(happened(entries), outputs[0] if outputs else ())
 
     def page(self, start: str | bytes) -> Command:
         return ("XRANGE", self.prefix + "events", start, "+", "COUNT", EVENTS_AT_ONCE)
@@ -205,10 +222,6 @@ class RedisCoordination:
 
     def command(self, name: str, *arguments: Any) -> Command:
         return self.link.script(script(name), [self.meta], [self.epoch, *arguments])
-
-
-def ending(reply: Any) -> Event | None:
-    return happened(reply[0][1])[0] if reply else None
 
 
 def happened(entries: Any) -> list[Event]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import msgpack
 import pytest
 from awaiting import eventually
@@ -417,6 +419,36 @@ def test_a_closed_run_is_lost(coordination):
     assert run.publish("c1", CHAIN.report(0, "k1"), "k2").status == LOST
     assert run.sweep((), 60).status == LOST
     assert run.outputs([0]) == [None]
+
+
+def test_who_submits_can_wait_for_the_end_and_gets_the_story_with_it(coordination):
+    def work():
+        run = coordination()
+        eventually(lambda: run.claim("c1", "k1").assignment)
+        for bundle in range(3):
+            run.publish("c1", CHAIN.report(bundle, f"k{bundle + 1}"), f"k{bundle + 2}")
+
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(work)
+        story = coordination().submit(CHAIN.submission(), 20.0, [2])
+        working.result()
+    assert len(story.events) == 3
+    assert story.outputs == coordination().outputs([2]) != [None]
+
+
+def test_a_run_that_takes_longer_than_one_waits_has_no_story_yet(coordination):
+    assert coordination().submit(CHAIN.submission(), 0.01, [2]) is None
+
+
+def test_a_sweep_can_wait_for_the_end(coordination):
+    run = begun(coordination, Graph([[]]))
+    assert run.sweep((), 60, 0.01).status == OK
+    run.claim("c1", "k1")
+    with ThreadPoolExecutor(1) as pool:
+        swept = pool.submit(coordination().sweep, (), 60, 20.0)
+        run.publish("c1", CHAIN.report(0, "k1"), "")
+        condition = swept.result()
+    assert (condition.status, condition.why) == (OVER, "done")
 
 
 def test_news_go_on_where_the_reader_stopped(coordination):
