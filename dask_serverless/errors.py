@@ -318,17 +318,6 @@ class RunLost(ServerlessError):
         )
 
 
-class RunCancelled(ServerlessError):
-    """Somebody else ended the run."""
-
-    def __init__(self, run: str) -> None:
-        super().__init__(run)
-        self.run = run
-
-    def __str__(self) -> str:
-        return f"The run {self.run} was cancelled. Compute again if that was not meant."
-
-
 class ContainersCutOff(ServerlessError, ConnectionError):
     """Containers come up, but cannot reach the store."""
 

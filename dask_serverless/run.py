@@ -28,7 +28,6 @@ from dask_serverless.errors import (
     ContainersCutOff,
     PlanRefused,
     ResultTooLarge,
-    RunCancelled,
     RunLost,
     StoreError,
     StoreUnreachable,
@@ -237,8 +236,6 @@ class Run:
             raise RunLost(self.id)
         if condition.status == OVER and condition.why == "failed":
             raise self.failure(condition.error)
-        if condition.status == OVER and condition.why != "done":
-            raise RunCancelled(self.id)
         if condition.status == OK:
             for whom in condition.invitations:
                 self.around.backend.invoke(self.invitation.to(whom))

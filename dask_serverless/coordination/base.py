@@ -62,7 +62,7 @@ class Answer:
     upcoming: Assignment | None = None  # not claimed: what to fetch ahead
     header: bytes = b""
     released: Sequence[bytes] = ()
-    why: str = ""  # with OVER: done, failed or cancelled
+    why: str = ""  # with OVER: done or failed
 
 
 @dataclass(frozen=True)
@@ -162,9 +162,6 @@ class Coordination(Protocol):
         ``gone`` are (container, why); the container "*" stands for all of them, and for the
         invitations that they did not answer.
         """
-
-    def cancel(self, why: str) -> None:
-        """End the run: whoever calls next is told so."""
 
     def news(self, last: str, wait_seconds: float) -> News:
         """What happened after ``last``, waiting for it if need be."""

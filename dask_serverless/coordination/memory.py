@@ -200,12 +200,6 @@ class MemoryCoordination:
                 return Condition(OVER, why=record.over, error=record.error)
             return Condition(OK, record.done, self.invite(record, f"sweep:{self.now()}"))
 
-    def cancel(self, why: str) -> None:
-        with self.store.changed:
-            record = self.record()
-            if record and not record.over:
-                record.over = why
-
     def news(self, last: str, wait_seconds: float) -> News:
         with self.store.changed:
             seen = int(last.partition("-")[0])

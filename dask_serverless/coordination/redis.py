@@ -169,9 +169,6 @@ class RedisCoordination:
             return Condition(OVER, why=reply[1].decode(), error=reply[2])
         return Condition(LOST)
 
-    def cancel(self, why: str) -> None:
-        self.ask("cancel", why)
-
     def news(self, last: str, wait_seconds: float) -> News:
         command = self.reading("events", last, wait_seconds)
         reply = self.link.call(command, wait_seconds=wait_seconds)[0]

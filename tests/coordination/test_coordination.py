@@ -251,21 +251,13 @@ def test_a_failure_ends_the_run_for_everybody(coordination):
     assert [e.failed for e in run.news("0-0", 0).events] == [True]
 
 
-def test_cancel_ends_the_run_for_everybody(coordination):
-    run = begun(coordination, JOIN)
-    run.claim("c1", "k1")
-    run.cancel("cancelled")
-    assert run.publish("c1", JOIN.report(0, "k1"), "k2").why == "cancelled"
-    assert run.claim("c2", "k3").why == "cancelled"
-    assert run.sweep((), 60).why == "cancelled"
-
-
 def test_the_first_reason_to_end_stays(coordination):
     run = begun(coordination, JOIN)
     run.claim("c1", "k1")
-    run.fail("c1", 0, "k1", b"error")
-    run.cancel("cancelled")
-    assert run.sweep((), 60).why == "failed"
+    run.claim("c2", "k2")
+    run.fail("c1", 0, "k1", b"first")
+    assert run.fail("c2", 1, "k2", b"second").status == OVER
+    assert run.sweep((), 60).error == b"first"
 
 
 # Slots
@@ -408,7 +400,8 @@ def test_runs_do_not_see_each_other(coordination):
     other = coordination(run="other")
     assert other.claim("c", "k").status == LOST
     other.submit(JOIN.submission())
-    other.cancel("cancelled")
+    other.claim("c", "k")
+    other.fail("c", 0, "k", b"error")
     assert coordination().claim("c", "k").status == OK
 
 
