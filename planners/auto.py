@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
+from planners.annotations import Chosen
 from planners.dag import Dag
 from planners.errors import PlanError
 from planners.list_schedule import EFFORT, ListSchedule
 from planners.non_uniform import NonUniform, best_memory
-from planners.optimizations.chosen import Chosen
 from planners.optimizations.optimization import ALL, Optimization, optimize
 from planners.plan import Plan, Planner, Prediction, Resources
 from planners.platform import Platform

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -12,8 +12,27 @@ from planners.arrays import Ids
 from planners.errors import PlanError
 from planners.tables import in_bytes, table
 
-if TYPE_CHECKING:
-    from planners.plan import Plan
+
+class Compared(Protocol):
+    """What is looked at: a Plan has it."""
+
+    @property
+    def planner(self) -> str: ...
+
+    @property
+    def bundles(self) -> Ids: ...
+
+    @property
+    def slots(self) -> Ids: ...
+
+    @property
+    def memory_mb(self) -> Ids: ...
+
+    @property
+    def annotations(self) -> tuple[object, ...]: ...
+
+    @property
+    def prediction(self) -> Any: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +70,7 @@ class PlanDiff:
         yield from (f"  {line}" for line in self.predicted)
 
 
-def difference(one: Plan, other: Plan) -> PlanDiff:
+def difference(one: Compared, other: Compared) -> PlanDiff:
     if len(one.bundles) != len(other.bundles):
         counts = f"{len(one.bundles)} and {len(other.bundles)} tasks"
         raise PlanError(f"plans for {counts} cannot be compared task by task")
@@ -79,7 +98,7 @@ def _regrouped(one: Ids, other: Ids) -> Ids:
     return np.flatnonzero(~same).astype(np.int32)
 
 
-def _predicted(one: Plan, other: Plan) -> Iterator[str]:
+def _predicted(one: Compared, other: Compared) -> Iterator[str]:
     if one.prediction is None or other.prediction is None:
         return
     before, after = vars(one.prediction), vars(other.prediction)
@@ -88,13 +107,13 @@ def _predicted(one: Plan, other: Plan) -> Iterator[str]:
             yield f"{name}: {value:.6g} → {after[name]:.6g}"
 
 
-def compare(plans: Sequence[Plan]) -> str:
+def compare(plans: Sequence[Compared]) -> str:
     """A table of what each plan is expected to take and to cost."""
     headers = ("planner", "bundles", "slots", "makespan s", "cost", "GB s", "cold starts", "bytes")
     return table(headers, [_row(plan) for plan in plans])
 
 
-def _row(plan: Plan) -> tuple[object, ...]:
+def _row(plan: Compared) -> tuple[object, ...]:
     used = plan.slots[plan.slots >= 0]
     known = (plan.planner, len(plan.slots), len(np.unique(used)))
     prediction = plan.prediction

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from planners.annotations import AnnotationError, DuplicateTask
 from planners.arrays import Ids, unique_pairs
-from planners.optimizations.annotation import AnnotationError
-from planners.optimizations.task_dup import DuplicateTask
 from planners.plan import Plan
 from planners.predictions import Floats, Sizes
 from planners.workload import Workload

@@ -6,18 +6,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from planners.annotations import (
+    AnnotationError,
+    CheckFanIn,
+    DuplicateTask,
+    HoldOutput,
+    KeepChildren,
+    PreloadInputs,
+    StartContainers,
+    StreamOutputs,
+)
 from planners.arrays import Flags, Ids
 from planners.crossings import Crossings, sums
-from planners.optimizations.annotation import AnnotationError
-from planners.optimizations.clustering import CheckFanIn, KeepChildren
-from planners.optimizations.delayed_io import HoldOutput
-from planners.optimizations.preload import PreloadInputs
-from planners.optimizations.prewarm import StartContainers
-from planners.optimizations.streaming import StreamOutputs, left_to_store
-from planners.optimizations.task_dup import DuplicateTask
 from planners.plan import FLEXIBLE, Plan
 from planners.platform import Platform
-from planners.predictions import Floats, transfer_seconds
+from planners.predictions import Floats, left_to_store, transfer_seconds
 from planners.workload import Workload
 
 NONE = -1

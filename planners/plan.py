@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from planners.annotations import annotation_from_json, annotation_to_json
+from planners.annotations import Annotation, annotation_to_json
 from planners.arrays import Ids
 from planners.compact import from_compact, to_compact
 from planners.comparison import PlanDiff, compare, difference
@@ -122,7 +122,7 @@ class Plan:
                 bundles=from_compact(value["bundles"]),
                 slots=from_compact(value["slots"]),
                 memory_mb=from_compact(value["memory_mb"]),
-                annotations=tuple(annotation_from_json(each) for each in value["annotations"]),
+                annotations=tuple(Annotation.from_json(each) for each in value["annotations"]),
                 prediction=Prediction(**prediction) if prediction else None,
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -214,3 +214,13 @@ class Constant(Predictions):
     def warm_start(self, memory_mb: int, sla: Sla = "average") -> Line:
         check_sla(sla)
         return Line(self.warm_start_seconds)
+
+
+def left_to_store(
+    early: Iterable[tuple[float, float]], rest: float, exec_seconds: float, upload: Line
+) -> float:
+    """Seconds from the bundle's last task to its last byte; early outputs are (end, bytes)."""
+    clock = 0.0
+    for end, size in early:
+        clock = max(clock, end) + (upload.at(size) if size else 0.0)
+    return max(clock - exec_seconds, 0.0) + (upload.at(rest) if rest else 0.0)

@@ -2,53 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from planners.optimizations.annotation import Annotation
+from planners.annotations import Annotation, CheckFanIn, KeepChildren
 from planners.predictions import Line
-
-if TYPE_CHECKING:
-    from planners.timeline import Timeline
-
-
-@dataclass(frozen=True)
-class KeepChildren(Annotation):
-    """The container of ``bundle`` runs ``children`` itself, one after another, where that pays.
-
-    By ``kept`` the container compares again with the sizes that outputs really have.
-    """
-
-    kind: ClassVar[str] = "fan_out_cluster"
-    bundle: int
-    children: tuple[int, ...]  # the first one is kept in any case
-    child_seconds: tuple[float, ...]
-    start_seconds: float  # of a container for a child that is handed over
-    upload: tuple[float, float]  # seconds, and seconds per byte
-    download: tuple[float, float]
-
-    def kept(self, sizes: Sequence[float]) -> tuple[int, ...]:
-        """Of children with inputs of these bytes, those that would not start sooner elsewhere."""
-        kept: list[int] = []
-        queued = 0.0
-        for child, seconds, size in zip(self.children, self.child_seconds, sizes, strict=True):
-            handover = (
-                Line(*self.upload).at(size) + self.start_seconds + Line(*self.download).at(size)
-            )
-            if not kept or queued <= handover:
-                kept.append(child)
-                queued += seconds
-        return tuple(kept)
-
-
-@dataclass(frozen=True)
-class CheckFanIn(Annotation):
-    """Once ``bundle`` has run, if only it is missing at ``child``, it goes on without storing."""
-
-    kind: ClassVar[str] = "fan_in_check"
-    bundle: int
-    child: int
+from planners.timeline import Timeline
 
 
 @dataclass(frozen=True)

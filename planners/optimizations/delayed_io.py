@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from planners.optimizations.annotation import Annotation
-
-if TYPE_CHECKING:
-    from planners.timeline import Timeline
-
-
-@dataclass(frozen=True)
-class HoldOutput(Annotation):
-    """``bundle`` stores its output for ``child`` only if the others take longer than this."""
-
-    kind: ClassVar[str] = "delayed_io"
-    bundle: int
-    child: int
-    wait_seconds: float  # what storing and fetching would take; the container may know better
+from planners.annotations import Annotation, HoldOutput
+from planners.timeline import Timeline
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from planners.annotations import Annotation, AnnotationError
 from planners.dag import Dag
-from planners.optimizations.annotation import Annotation, AnnotationError
 from planners.optimizations.clustering import Clustering
 from planners.optimizations.delayed_io import DelayedIo
 from planners.optimizations.preload import Preload

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from planners.optimizations.annotation import Annotation
-
-if TYPE_CHECKING:
-    from planners.timeline import Timeline
-
-
-@dataclass(frozen=True)
-class PreloadInputs(Annotation):
-    """The container of ``bundle`` fetches the outputs of ``tasks`` as soon as each is stored."""
-
-    kind: ClassVar[str] = "preload"
-    bundle: int
-    tasks: tuple[int, ...]
+from planners.annotations import Annotation, PreloadInputs
+from planners.timeline import Timeline
 
 
 @dataclass(frozen=True)

@@ -4,27 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from planners.optimizations.annotation import Annotation
-
-if TYPE_CHECKING:
-    from planners.timeline import Timeline
-
-SUBMISSION = -1  # the trigger that the client pulls itself
-
-
-@dataclass(frozen=True)
-class StartContainers(Annotation):
-    """Whoever begins ``trigger`` starts ``containers`` idle ones ``delay_seconds`` later."""
-
-    kind: ClassVar[str] = "prewarm"
-    trigger: int  # bundle, or SUBMISSION
-    memory_mb: int
-    containers: int
-    delay_seconds: float
+from planners.annotations import SUBMISSION, Annotation, StartContainers
+from planners.timeline import Timeline
 
 
 @dataclass(frozen=True)

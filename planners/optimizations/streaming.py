@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from planners.optimizations.annotation import Annotation
-from planners.predictions import Line
-
-if TYPE_CHECKING:
-    from planners.timeline import Timeline
-
-
-@dataclass(frozen=True)
-class StreamOutputs(Annotation):
-    """``bundle`` stores the outputs of ``tasks`` one by one as they come, the others at its end."""
-
-    kind: ClassVar[str] = "streaming"
-    bundle: int
-    tasks: tuple[int, ...]
-
-
-def left_to_store(
-    early: Iterable[tuple[float, float]], rest: float, exec_seconds: float, upload: Line
-) -> float:
-    """Seconds from the bundle's last task to its last byte; early outputs are (end, bytes)."""
-    clock = 0.0
-    for end, size in early:
-        clock = max(clock, end) + (upload.at(size) if size else 0.0)
-    return max(clock - exec_seconds, 0.0) + (upload.at(rest) if rest else 0.0)
+from planners.annotations import Annotation, StreamOutputs
+from planners.predictions import left_to_store
+from planners.timeline import Timeline
 
 
 @dataclass(frozen=True)

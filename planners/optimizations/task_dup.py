@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from planners.optimizations.annotation import Annotation
+from planners.annotations import Annotation, DuplicateTask
 from planners.predictions import transfer_seconds
-
-if TYPE_CHECKING:
-    from planners.timeline import Timeline
-
-
-@dataclass(frozen=True)
-class DuplicateTask(Annotation):
-    """``bundle`` runs a copy of ``task``, whose inputs it takes in place of its output."""
-
-    kind: ClassVar[str] = "task_dup"
-    bundle: int
-    task: int
+from planners.timeline import Timeline
 
 
 @dataclass(frozen=True)

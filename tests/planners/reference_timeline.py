@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from itertools import pairwise
 
-from planners.optimizations.clustering import CheckFanIn, KeepChildren
-from planners.optimizations.delayed_io import HoldOutput
-from planners.optimizations.preload import PreloadInputs
-from planners.optimizations.prewarm import StartContainers
-from planners.optimizations.streaming import StreamOutputs
-from planners.optimizations.task_dup import DuplicateTask
+from planners.annotations import (
+    CheckFanIn,
+    DuplicateTask,
+    HoldOutput,
+    KeepChildren,
+    PreloadInputs,
+    StartContainers,
+    StreamOutputs,
+)
 from planners.plan import Plan
 from planners.platform import Platform
 from planners.workload import Workload

@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
+from planners.annotations import (
+    CheckFanIn,
+    DuplicateTask,
+    HoldOutput,
+    KeepChildren,
+    PreloadInputs,
+    StartContainers,
+    StreamOutputs,
+)
 from planners.dag import Dag
-from planners.optimizations.clustering import CheckFanIn, KeepChildren
-from planners.optimizations.delayed_io import HoldOutput
-from planners.optimizations.preload import PreloadInputs
-from planners.optimizations.prewarm import StartContainers
-from planners.optimizations.streaming import StreamOutputs
-from planners.optimizations.task_dup import DuplicateTask
 from planners.plan import Plan
 from planners.platform import Platform
 from planners.predictions import VCPU_MB, Constant

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from dag_shapes import independent, random_dag
 
+from planners.annotations import Chosen
 from planners.auto import Auto, GoalError
-from planners.optimizations.chosen import Chosen
 from planners.plan import Plan, PlanError, Resources
 from planners.predictions import Constant
 

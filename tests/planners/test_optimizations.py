@@ -9,14 +9,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import annotations, plans, platforms, workloads
 
-from planners.optimizations.annotation import Annotation, AnnotationError
-from planners.optimizations.clustering import CheckFanIn, Clustering, KeepChildren
-from planners.optimizations.delayed_io import DelayedIo, HoldOutput
+from planners.annotations import (
+    Annotation,
+    AnnotationError,
+    CheckFanIn,
+    DuplicateTask,
+    HoldOutput,
+    KeepChildren,
+    PreloadInputs,
+    StartContainers,
+    StreamOutputs,
+)
+from planners.optimizations.clustering import Clustering
+from planners.optimizations.delayed_io import DelayedIo
 from planners.optimizations.optimization import ALL, Optimized, optimize
-from planners.optimizations.preload import Preload, PreloadInputs
-from planners.optimizations.prewarm import Prewarm, StartContainers
-from planners.optimizations.streaming import Streaming, StreamOutputs
-from planners.optimizations.task_dup import DuplicateTask, TaskDup
+from planners.optimizations.preload import Preload
+from planners.optimizations.prewarm import Prewarm
+from planners.optimizations.streaming import Streaming
+from planners.optimizations.task_dup import TaskDup
 from planners.plan import FLEXIBLE, Plan, Resources
 from planners.platform import Platform
 from planners.predictions import VCPU_MB, Constant

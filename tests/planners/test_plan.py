@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from dag_shapes import chain, from_pairs, independent, tree
 
-from planners.annotations import annotation_from_json
+from planners.annotations import Annotation
 from planners.plan import Plan, PlanError, Prediction, Resources, compare
 from planners.structural import Structural
 from planners.wukong import Wukong
 
-PRELOAD = annotation_from_json(
+PRELOAD = Annotation.from_json(
     {"kind": "preload", "saves_seconds": 0.5, "bundle": 2, "tasks": [1, 2]}
 )
 PREDICTION = Prediction(1.5, 0.25, 3.0, 2, 1_500_000)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from reference_timeline import Reference, Stuck
 from strategies import SIZES_MB, annotations, plans, platforms, workloads
 
+from planners.annotations import AnnotationError
 from planners.events import Stalled
-from planners.optimizations.annotation import AnnotationError
 from planners.plan import Resources
 from planners.timeline import lower_bound_seconds, predict_timeline
 
