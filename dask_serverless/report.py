@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 PHASES = ("materialise", "translate", "plan", "encode", "submit", "wait", "collect")
+
+
+class Phase:
+    """Adds the time of a with block to a report."""
+
+    __slots__ = ("begun", "name", "report")
+
+    def __init__(self, report: RunReport, name: str) -> None:
+        self.report = report
+        self.name = name
+
+    def __enter__(self) -> None:
+        self.begun = time.perf_counter()
+
+    def __exit__(self, *exception: object) -> None:
+        now = time.perf_counter()
+        self.report.phases[self.name] += now - self.begun
+        self.report.makespan = now - self.report.started
 
 
 @dataclass
@@ -28,15 +44,8 @@ class RunReport:
     started: float = field(default_factory=time.perf_counter)
     makespan: float = 0.0
 
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        begun = time.perf_counter()
-        try:
-            yield
-        finally:
-            now = time.perf_counter()
-            self.phases[name] += now - begun
-            self.makespan = now - self.started
+    def phase(self, name: str) -> Phase:
+        return Phase(self, name)
 
     def bundle(self, told: dict[str, Any]) -> None:
         """Add what a container says of a bundle it finished."""

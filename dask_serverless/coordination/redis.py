@@ -56,35 +56,37 @@ class RedisCoordination:
     def submit(
         self, submission: Submission, wait_seconds: float = 0.0, tasks: Sequence[int] = ()
     ) -> Story | None:
-        key = self.prefix
+        key, live = self.prefix, submission.live_seconds
+        written = ["meta", "begun"]
         commands: list[Command] = [
             (
                 "HSET", self.meta, "epoch", self.epoch, "total", submission.bundles,
                 "lease", submission.lease_ms, "cap", submission.containers,
-                "attempts", submission.attempts, "live", submission.live_seconds,
+                "attempts", submission.attempts, "live", live,
             ),
-            ("HSETNX", self.meta, "done", 0),
-            ("SET", key + "header", submission.header),
+            ("SET", key + "header", submission.header, "EX", live),
         ]  # fmt: skip
         if submission.blobs:
             commands.append(("SADD", key + "trash", *submission.blobs))
+            written.append("trash")
         fields: list[Any] = []
         for bundle, spec in enumerate(submission.specs):
             fields += (bundle, spec)
         for first in range(0, len(fields), 2 * SPECS_AT_ONCE):
             chunk = fields[first : first + 2 * SPECS_AT_ONCE]
             commands.append(("HSET", key + "spec", *chunk))
+            written.append("spec")
         queues: dict[int, list[int]] = {}
         for bundle, slot in submission.ready:
             queues.setdefault(slot, []).extend((bundle, bundle))
         for slot, members in queues.items():
             queue = key + "ready" if slot < 0 else f"{key}ready:{slot}"
-            commands.append(("ZADD", queue, *members))
+            commands += (("ZADD", queue, *members), ("EXPIRE", queue, live))
             if slot >= 0:
                 commands.append(("ZADD", key + "slotted", slot, slot))
+                written.append("slotted")
         commands.append(("XADD", key + "begun", "*", "b", "1"))
-        for name in ("meta", "begun", "header", "spec", "ready", "trash"):
-            commands.append(("EXPIRE", key + name, submission.live_seconds))
+        commands += [("EXPIRE", key + name, live) for name in dict.fromkeys(written)]
         if not wait_seconds:
             self.link.call(*commands)
             return None

@@ -49,8 +49,8 @@ local function now()
 end
 
 -- What containers write, apart from slots and from what goes wrong.
-local WRITTEN = {'state', 'edges', 'working', 'leases', 'invites', 'finished', 'out', 'uses',
-  'events', 'end'}
+local WRITTEN = {'state', 'edges', 'ready', 'working', 'leases', 'invites', 'finished', 'out',
+  'uses', 'trash', 'events', 'end'}
 
 -- Keys that the client no longer looks after are gone after this time.
 local function live(names, seconds)

@@ -31,4 +31,4 @@ if not over then
 end
 live(NAMES, ARGV[3])
 if over then return {'over', over, redis.call('HGET', KEYS[1], 'error') or ''} end
-return {'ok', tonumber(redis.call('HGET', KEYS[1], 'done')), invitations('sweep:' .. now())}
+return {'ok', tonumber(redis.call('HGET', KEYS[1], 'done') or 0), invitations('sweep:' .. now())}
