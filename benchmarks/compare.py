@@ -31,7 +31,7 @@ QUICK = {"repeat": 3, "cell_seconds": 1.0}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     names = [*GRAPHS, FRESH]
-    parser.add_argument("--quick", action="store_true", help="fewer repeats, two to three minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer repeats, some five minutes")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write all samples there")
     parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=", ".join(names))
     parser.add_argument("--peers", nargs="+", choices=PEERS, metavar="NAME", help=", ".join(PEERS))

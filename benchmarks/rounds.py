@@ -53,7 +53,6 @@ def take(graph: Graph, seed: int, scheduler: Any, cell: Cell, containers: int) -
     result: Any = None
     gc.collect()
     settle()
-    start = perf_counter()
     try:
         for again in range(graph.times):
             collection = graph.build(seed + again)
@@ -63,9 +62,9 @@ def take(graph: Graph, seed: int, scheduler: Any, cell: Cell, containers: int) -
                 else timed(collection, scheduler)
             )
             cell.samples.append(sample)
+            cell.spent += sample.seconds
     except (Exception, Overdue) as error:
         cell.failure = f"{type(error).__name__}: {error}"
-    cell.spent += perf_counter() - start
     return result
 
 

@@ -23,7 +23,7 @@ class Cell:
     """All samples of one peer on one graph."""
 
     samples: list[Sample] = field(default_factory=list)
-    spent: float = 0.0  # seconds, building the graphs included
+    spent: float = 0.0  # seconds measured
     failure: str = ""
 
     @property
