@@ -46,6 +46,7 @@ from planners.errors import PlanError
 from planners.plan import Plan, Planner, Resources
 
 LOOK_SECONDS = 1.0  # how long the client relies on being told, before it looks for itself
+REST_SECONDS = 0.05  # callbacks hear of bundles in batches: one store call each is too many
 LIVE_SECONDS = 600  # how long a run's keys outlive the last look of its client
 
 
@@ -206,7 +207,7 @@ class Run:
         last, done = "0-0", 0
         swept = time.monotonic()
         while done < bundles:
-            news = self.coordination.news(last, LOOK_SECONDS)
+            news = self.coordination.news(last, LOOK_SECONDS, REST_SECONDS)
             last = news.last
             for event in news.events:
                 self.heed(event)

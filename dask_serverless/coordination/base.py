@@ -163,8 +163,11 @@ class Coordination(Protocol):
         invitations that they did not answer.
         """
 
-    def news(self, last: str, wait_seconds: float) -> News:
-        """What happened after ``last``, waiting for it if need be."""
+    def news(self, last: str, wait_seconds: float, rest_seconds: float = 0.0) -> News:
+        """What happened after ``last``, waiting for it if need be.
+
+        Before, rest for so long unless the run ends: what happens meanwhile comes in one go.
+        """
 
     def story(self, tasks: Sequence[int]) -> Story:
         """All events so far, and references of these tasks' outputs."""

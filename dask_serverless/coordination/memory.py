@@ -200,8 +200,9 @@ class MemoryCoordination:
                 return Condition(OVER, why=record.over, error=record.error)
             return Condition(OK, record.done, self.invite(record, f"sweep:{self.now()}"))
 
-    def news(self, last: str, wait_seconds: float) -> News:
+    def news(self, last: str, wait_seconds: float, rest_seconds: float = 0.0) -> News:
         with self.store.changed:
+            self.wait_for_end(rest_seconds)
             seen = int(last.partition("-")[0])
             record = self.record()
             if record and len(record.events) <= seen and wait_seconds > 0:

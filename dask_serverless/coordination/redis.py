@@ -171,9 +171,11 @@ class RedisCoordination:
             return Condition(OVER, why=reply[1].decode(), error=reply[2])
         return Condition(LOST)
 
-    def news(self, last: str, wait_seconds: float) -> News:
-        command = self.reading("events", last, wait_seconds)
-        reply = self.link.call(command, wait_seconds=wait_seconds)[0]
+    def news(self, last: str, wait_seconds: float, rest_seconds: float = 0.0) -> News:
+        commands = [self.reading("events", last, wait_seconds)]
+        if rest_seconds:
+            commands.insert(0, self.reading("end", "0-0", rest_seconds))
+        reply = self.link.call(*commands, wait_seconds=wait_seconds + rest_seconds)[-1]
         if not reply:
             return News(last)
         entries = reply[0][1]

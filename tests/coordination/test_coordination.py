@@ -456,6 +456,16 @@ def test_news_go_on_where_the_reader_stopped(coordination):
     assert len(run.news("0-0", 0).events) == 2
 
 
+def test_news_come_in_one_go_after_a_rest_that_the_end_of_the_run_cuts_short(coordination):
+    run = begun(coordination, CHAIN)
+    run.claim("c1", "k1")
+    with ThreadPoolExecutor(1) as pool:
+        told = pool.submit(coordination().news, "0-0", 20.0, 20.0)
+        for bundle in range(3):
+            run.publish("c1", CHAIN.report(bundle, f"k{bundle + 1}"), f"k{bundle + 2}")
+        assert len(told.result(10).events) == 3
+
+
 def test_a_submission_sent_twice_is_one(coordination):
     """A reply got lost and the link sent everything again, while a container was quick."""
     run = coordination()
