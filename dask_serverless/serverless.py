@@ -123,12 +123,11 @@ class Serverless:
     def __init__(self, **settings: Any) -> None:
         self._keywords = settings
         self.settings = Settings.gather(**settings)
-        self.planner: Planner = make_planner(self.settings.planner)
         self.last_run: RunReport | None = None
         self._lock = threading.RLock()
         self._engine: Engine | None = None
         self._contexts: list[ExitStack] = []
-        self._ready()  # starts processes and returns: they come up while the graph is made
+        self._begin()
 
     def __call__(self, graph: Any, keys: Any, **options: Any) -> Any:
         """Compute ``keys`` of what Dask passes; this is all that Dask needs of a scheduler."""
@@ -176,6 +175,15 @@ class Serverless:
             inline_bytes=settings.inline_bytes,
             compression=settings.compression,
         )
+
+    def _begin(self) -> None:
+        """Processes first: they come up while the planner is imported and the graph is made."""
+        Serverless._ready(self)
+        try:
+            self.planner: Planner = make_planner(self.settings.planner)
+        except BaseException:
+            self.close()
+            raise
 
     def _ready(self) -> Engine:
         with self._lock:
@@ -231,7 +239,7 @@ class Lazy(Serverless):
         with self._lock:
             if self._engine is None:
                 self.settings = Settings.gather()
-                self.planner = make_planner(self.settings.planner)
+                self._begin()
             return super()._ready()
 
     def __repr__(self) -> str:
