@@ -91,8 +91,8 @@ class MemoryCoordination:
                 self.store.runs[self.run] = record
             self.store.changed.notify_all()
             self.wait_for_end(wait_seconds)
-            ended = record.over in ("done", "failed")
-        return self.story(tasks) if ended else None
+            stored = self.record()
+        return self.story(tasks) if wait_seconds and stored and stored.over else None
 
     def wait_for_end(self, seconds: float) -> None:
         self.store.changed.wait_for(lambda: not (r := self.record()) or r.over, seconds)
