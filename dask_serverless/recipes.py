@@ -8,6 +8,8 @@ from typing import Any
 
 from dask._task_spec import GraphNode, NestedContainer
 
+from dask_serverless.substitute import func_name
+
 # Sinks that only put parts together: they run on the client, so no container holds the whole result.
 GATHERING = {
     ("dask.array.core", "finalize"),
@@ -20,10 +22,7 @@ GATHERING = {
 
 
 def only_gathers(node: GraphNode) -> bool:
-    func = getattr(node, "func", None)
-    if isinstance(node, NestedContainer):
-        return True
-    return (getattr(func, "__module__", ""), getattr(func, "__qualname__", "")) in GATHERING
+    return isinstance(node, NestedContainer) or func_name(getattr(node, "func", None)) in GATHERING
 
 
 def flat(keys: Any) -> Iterable[Any]:

@@ -200,7 +200,8 @@ class Run:
             patience = LOOK_SECONDS
         for event in story.events:
             self.heed(event)
-        self.outputs.update(zip(self.wanted, story.outputs, strict=False))
+        if story.outputs:
+            self.outputs.update(zip(self.wanted, story.outputs, strict=True))
 
     def follow(self, bundles: int) -> None:
         """The same, with an eye on each bundle, for callbacks."""

@@ -57,11 +57,12 @@ class Engine:
         self.folders = Folders()
         self.backend = make_backend(self.settings, self.folders.paths)
         self.backend.start()  # first, since this takes longest: it imports what the client has
+        self.embedded: EmbeddedStore | None = None
         try:
-            self.embedded = None if self.settings.store else EmbeddedStore()
+            if not self.settings.store:
+                self.embedded = EmbeddedStore()
         except BaseException:
-            self.backend.close()
-            self.folders.close()
+            self.close()
             raise
 
     @property

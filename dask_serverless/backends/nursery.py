@@ -295,12 +295,9 @@ def preload(modules: list[str]) -> None:
 
 def opening(client: Lines) -> list[Message]:
     """The settings, and whatever the client has sent behind them by now."""
-    messages: list[Message] = []
-    while not messages:
-        more = client.receive()
-        if more is None:
+    while not (messages := client.receive()):
+        if messages is None:
             sys.exit()
-        messages = more
     return messages
 
 

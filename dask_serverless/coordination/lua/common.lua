@@ -48,9 +48,9 @@ local function now()
   return moment
 end
 
--- What containers write, apart from slots and from what goes wrong.
-local WRITTEN = {'state', 'edges', 'ready', 'working', 'leases', 'invites', 'finished', 'out',
-  'uses', 'trash', 'events', 'end'}
+-- What containers write, apart from what goes wrong.
+local WRITTEN = {'state', 'edges', 'ready', 'slotted', 'slots', 'working', 'leases', 'invites',
+  'finished', 'out', 'uses', 'trash', 'events', 'end'}
 
 -- Keys that the client no longer looks after are gone after this time.
 local function live(names, seconds)

@@ -72,10 +72,7 @@ if ends then
   redis.call('HSET', KEYS[1], 'over', 'done')
   redis.call('XADD', key('end'), '*', 'e', ARGV[9])
 end
-if done == 1 then -- the client has not looked after the run yet
-  live(WRITTEN, meta[7])
-  if redis.call('EXISTS', key('slots')) == 1 then live({'slots', 'slotted'}, meta[7]) end
-end
+if done == 1 then live(WRITTEN, meta[7]) end -- the client has not looked after the run yet
 if ends then
   return {'ok', {}, {}, {}, released}
 end
