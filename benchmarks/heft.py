@@ -7,7 +7,7 @@ and of bundles it knows nothing, and no line of it is shared with ``planners``.
 
 from __future__ import annotations
 
-from planners.workload import Workload
+from planners.numbers.workload import Workload
 
 
 def heft(workload: Workload, memory_mb: int, processors: int) -> tuple[list[int], list[float]]:

@@ -16,16 +16,16 @@ from benchmarks.dags import DAGS, Workflow
 from benchmarks.heft import heft
 from benchmarks.verdicts import Verdict, table, verdict_lines
 from planners.auto import Auto
+from planners.cost.platform import Platform
+from planners.cost.timeline import Timeline, lower_bound_seconds, predict_timeline
 from planners.list_schedule import ListSchedule
 from planners.non_uniform import NonUniform, best_memory
-from planners.plan import Plan, Planner, Resources
-from planners.platform import Platform
-from planners.predictions import Constant
+from planners.numbers.predictions import Constant
+from planners.numbers.workload import Workload
+from planners.plans.plan import Plan, Planner, Resources
 from planners.simple import Simple
 from planners.structural import Structural
-from planners.timeline import Timeline, lower_bound_seconds, predict_timeline
 from planners.uniform import Uniform
-from planners.workload import Workload
 from planners.wukong import Wukong
 
 CONTAINERS = 32

@@ -9,17 +9,17 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.verdicts import Verdict
-from planners.dag import Dag
-from planners.incremental import Incremental
+from planners.cost.incremental import Incremental
+from planners.cost.platform import Platform
+from planners.cost.timeline import predict_timeline
+from planners.graph.dag import Dag
 from planners.non_uniform import NonUniform
-from planners.plan import Resources
-from planners.platform import Platform
-from planners.predictions import Constant
+from planners.numbers.predictions import Constant
+from planners.numbers.workload import Workload
+from planners.plans.plan import Resources
 from planners.simple import Simple
 from planners.structural import Structural
-from planners.timeline import predict_timeline
 from planners.uniform import Uniform
-from planners.workload import Workload
 from planners.wukong import Wukong
 
 FUNCTIONS = 100  # with times of their own

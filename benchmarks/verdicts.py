@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from planners.tables import table as aligned
+from planners.plans.tables import table as aligned
 
 
 @dataclass(frozen=True)

@@ -20,17 +20,17 @@ from dask.local import get_sync
 from dask_serverless.backends.base import Backend
 from dask_serverless.backends.local import LocalBackend
 from dask_serverless.blobs.folder import Folders
-from dask_serverless.callbacks import Observers, active
+from dask_serverless.client.callbacks import Observers, active
+from dask_serverless.client.report import RunReport
 from dask_serverless.config import Settings, suggestion
 from dask_serverless.errors import PlanRefused, SettingsError
-from dask_serverless.report import RunReport
 from dask_serverless.store.connect import open_link
 from dask_serverless.store.embedded import EmbeddedStore
 from dask_serverless.store.link import Link
 
 if TYPE_CHECKING:
-    from dask_serverless.run import Surroundings
-    from planners.plan import Planner
+    from dask_serverless.client.run import Surroundings
+    from planners.plans.plan import Planner
 
 # What needs NumPy is imported where it is used: the dask command loads this package for every
 # command, also for those that have nothing to do with it.
@@ -132,7 +132,7 @@ class Serverless:
 
     def __call__(self, graph: Any, keys: Any, **options: Any) -> Any:
         """Compute ``keys`` of what Dask passes; this is all that Dask needs of a scheduler."""
-        from dask_serverless.run import Failed, Run
+        from dask_serverless.client.run import Failed, Run
 
         check_options(options)
         engine = self._ready()
@@ -153,7 +153,7 @@ class Serverless:
     ) -> Surroundings:
         from dask_serverless.blobs.blobs import Blobs
         from dask_serverless.blobs.places import open_places
-        from dask_serverless.run import Surroundings
+        from dask_serverless.client.run import Surroundings
 
         settings = self.settings
         wanted = options.get("num_workers") or engine.backend.containers

@@ -6,21 +6,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from planners.annotations import Chosen
-from planners.dag import Dag
+from planners.cost.platform import Platform
+from planners.cost.timeline import Timeline, predict_timeline
 from planners.errors import PlanError
+from planners.graph.dag import Dag
 from planners.list_schedule import EFFORT, ListSchedule
 from planners.non_uniform import NonUniform, best_memory
+from planners.numbers.predictions import Constant, Predictions, Sla
+from planners.numbers.workload import Workload
 from planners.optimizations.optimization import ALL, Optimization, optimize
-from planners.plan import Plan, Planner, Prediction, Resources
-from planners.platform import Platform
-from planners.predictions import Constant, Predictions, Sla
+from planners.plans.annotations import Chosen
+from planners.plans.plan import Plan, Planner, Prediction, Resources
 from planners.registry import CheckedPlanner
 from planners.simple import Simple
 from planners.structural import Structural
-from planners.timeline import Timeline, predict_timeline
 from planners.uniform import Uniform
-from planners.workload import Workload
 from planners.wukong import Wukong
 
 MANY_TASKS = 20_000  # beyond this many, try fewer memory sizes and optimize only what leads

@@ -9,16 +9,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from planners.dag import Dag
-from planners.layout import NONE
-from planners.placement import Placement, to_plan
-from planners.plan import FLEXIBLE, Plan, Resources
-from planners.platform import Platform
-from planners.predictions import Constant, Predictions, Sla
+from planners.cost.layout import NONE
+from planners.cost.platform import Platform
+from planners.cost.timeline import Timeline, predict_timeline
+from planners.graph.dag import Dag
+from planners.numbers.predictions import Constant, Predictions, Sla
+from planners.numbers.workload import Workload
+from planners.placing.placement import Placement, to_plan
+from planners.placing.units import Units, rank_order, upward_ranks
+from planners.plans.plan import FLEXIBLE, Plan, Resources
 from planners.structural import Structural
-from planners.timeline import Timeline, predict_timeline
-from planners.units import Units, rank_order, upward_ranks
-from planners.workload import Workload
 
 EFFORT = 1_500_000  # about as many microseconds
 WOBBLES = 4

@@ -7,16 +7,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from planners.arrays import Ids
-from planners.dag import Dag
-from planners.incremental import ROUNDING_SECONDS, Incremental, Undo
+from planners.cost.incremental import ROUNDING_SECONDS, Incremental, Undo
+from planners.cost.platform import Platform
+from planners.cost.timeline import predict_timeline
+from planners.graph.arrays import Ids
+from planners.graph.dag import Dag
 from planners.list_schedule import ListSchedule
-from planners.plan import Plan, Planner, Resources
-from planners.platform import Platform
-from planners.predictions import Constant, Predictions, Sla
-from planners.timeline import predict_timeline
+from planners.numbers.predictions import Constant, Predictions, Sla
+from planners.numbers.workload import Workload
+from planners.plans.plan import Plan, Planner, Resources
 from planners.uniform import Uniform
-from planners.workload import Workload
 
 FEW_LOOKS = 100_000  # tasks × slots up to which list_schedule is cheap enough
 SHRINKS = 6  # of the slots by a quarter, at most

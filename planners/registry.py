@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from planners.arrays import Ids
-from planners.dag import Dag
 from planners.errors import PlanError, UnknownPlanner
-from planners.plan import Plan, Planner, Resources
+from planners.graph.arrays import Ids
+from planners.graph.dag import Dag
+from planners.plans.plan import Plan, Planner, Resources
 
 GROUP = "dask_serverless.planners"
 

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from planners.arrays import Ids
-from planners.chains import chain_of_tasks
-from planners.dag import Dag
-from planners.plan import Plan, Resources
+from planners.graph.arrays import Ids
+from planners.graph.chains import chain_of_tasks
+from planners.graph.dag import Dag
+from planners.plans.plan import Plan, Resources
 
 
 @dataclass(frozen=True)

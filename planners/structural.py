@@ -7,13 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from planners.arrays import Ids
-from planners.chains import chain_of_tasks
-from planners.dag import Dag
-from planners.groupings import Groupings, coarse_capacity
-from planners.pieces import piece_groups
-from planners.plan import FLEXIBLE, Plan, Resources
-from planners.quotient import Quotient
+from planners.graph.arrays import Ids
+from planners.graph.chains import chain_of_tasks
+from planners.graph.dag import Dag
+from planners.graph.quotient import Quotient
+from planners.grouping.groupings import Groupings, coarse_capacity
+from planners.grouping.pieces import piece_groups
+from planners.plans.plan import FLEXIBLE, Plan, Resources
 
 
 @dataclass(frozen=True)

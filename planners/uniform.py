@@ -8,14 +8,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from planners.dag import Dag
-from planners.placement import Placement, to_plan
-from planners.plan import Plan, Resources
-from planners.platform import Platform
-from planners.predictions import Constant, Predictions, Sla
-from planners.timeline import predict_timeline
-from planners.units import Units, rank_order, upward_ranks
-from planners.workload import Workload
+from planners.cost.platform import Platform
+from planners.cost.timeline import predict_timeline
+from planners.graph.dag import Dag
+from planners.numbers.predictions import Constant, Predictions, Sla
+from planners.numbers.workload import Workload
+from planners.placing.placement import Placement, to_plan
+from planners.placing.units import Units, rank_order, upward_ranks
+from planners.plans.plan import Plan, Resources
 
 
 @dataclass(frozen=True)

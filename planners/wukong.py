@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from planners.chains import chain_of_tasks
-from planners.dag import Dag
-from planners.plan import FLEXIBLE, Plan, Resources
+from planners.graph.chains import chain_of_tasks
+from planners.graph.dag import Dag
+from planners.plans.plan import FLEXIBLE, Plan, Resources
 
 
 @dataclass(frozen=True)

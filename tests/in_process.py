@@ -10,16 +10,16 @@ from dask_serverless.blobs.blobs import Blobs
 from dask_serverless.blobs.memory import Memory
 from dask_serverless.coordination.base import OVER, Submission
 from dask_serverless.coordination.memory import MemoryCoordination, MemoryStore
-from dask_serverless.encode import encode_run
-from dask_serverless.recipes import nested
-from dask_serverless.translate import translate
+from dask_serverless.translation.encode import encode_run
+from dask_serverless.translation.recipes import nested
+from dask_serverless.translation.translate import translate
 from dask_serverless.worker.execute import prepared
 from dask_serverless.worker.failure import unpack_failure
 from dask_serverless.worker.header import Header
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.shell import Shell, Visit
-from planners.bundles import bundles_of
-from planners.plan import Resources
+from planners.plans.bundles import bundles_of
+from planners.plans.plan import Resources
 from planners.registry import planner_named
 
 

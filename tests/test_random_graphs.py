@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from random_graphs import Unlucky, graphs, same
 
 from dask_serverless import Serverless
-from dask_serverless.recipes import flat
+from dask_serverless.translation.recipes import flat
 
 QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 PLANNERS = ["structural", "wukong", "simple"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.dags.workflow import Workflow
-from planners.dag import Dag
+from planners.graph.dag import Dag
 
 MEAN_SECONDS = 10.0
 BYTES_PER_SECOND = 50e6  # that a container reads or writes; what the ratios are about

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from planners.dag import Dag
+from planners.graph.dag import Dag
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from planners.annotations import Annotation, CheckFanIn, KeepChildren
-from planners.predictions import Line
-from planners.timeline import Timeline
+from planners.cost.timeline import Timeline
+from planners.numbers.predictions import Line
+from planners.plans.annotations import Annotation, CheckFanIn, KeepChildren
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from planners.annotations import Annotation, HoldOutput
-from planners.timeline import Timeline
+from planners.cost.timeline import Timeline
+from planners.plans.annotations import Annotation, HoldOutput
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from planners.annotations import Annotation, AnnotationError
-from planners.dag import Dag
+from planners.cost.platform import Platform
+from planners.cost.timeline import Timeline, predict_timeline
+from planners.graph.dag import Dag
+from planners.numbers.predictions import Constant, Predictions, Sla
+from planners.numbers.workload import Workload
 from planners.optimizations.clustering import Clustering
 from planners.optimizations.delayed_io import DelayedIo
 from planners.optimizations.preload import Preload
 from planners.optimizations.prewarm import Prewarm
 from planners.optimizations.streaming import Streaming
 from planners.optimizations.task_dup import TaskDup
-from planners.plan import Plan, Planner, Resources
-from planners.platform import Platform
-from planners.predictions import Constant, Predictions, Sla
-from planners.timeline import Timeline, predict_timeline
-from planners.workload import Workload
+from planners.plans.annotations import Annotation, AnnotationError
+from planners.plans.plan import Plan, Planner, Resources
 
 
 class Optimization(Protocol):

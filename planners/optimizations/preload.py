@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from planners.annotations import Annotation, PreloadInputs
-from planners.timeline import Timeline
+from planners.cost.timeline import Timeline
+from planners.plans.annotations import Annotation, PreloadInputs
 
 
 @dataclass(frozen=True)

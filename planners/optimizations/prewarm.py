@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from planners.annotations import SUBMISSION, Annotation, StartContainers
-from planners.timeline import Timeline
+from planners.cost.timeline import Timeline
+from planners.plans.annotations import SUBMISSION, Annotation, StartContainers
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from planners.annotations import Annotation, StreamOutputs
-from planners.predictions import left_to_store
-from planners.timeline import Timeline
+from planners.cost.timeline import Timeline
+from planners.numbers.predictions import left_to_store
+from planners.plans.annotations import Annotation, StreamOutputs
 
 
 @dataclass(frozen=True)

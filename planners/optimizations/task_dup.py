@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from planners.annotations import Annotation, DuplicateTask
-from planners.predictions import transfer_seconds
-from planners.timeline import Timeline
+from planners.cost.timeline import Timeline
+from planners.numbers.predictions import transfer_seconds
+from planners.plans.annotations import Annotation, DuplicateTask
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ from awaiting import eventually
 from clients import children, commandline
 from dask import delayed
 
-from dask_serverless import Serverless, run
+from dask_serverless import Serverless
 from dask_serverless.backends.lines import Lines
 from dask_serverless.backends.nursery import Child, Nursery, ended
+from dask_serverless.client import run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 

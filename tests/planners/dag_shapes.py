@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from hypothesis import strategies as st
 
-from planners.dag import Dag
+from planners.graph.dag import Dag
 
 
 class Graph:

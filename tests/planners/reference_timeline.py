@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from itertools import pairwise
 
-from planners.annotations import (
+from planners.cost.platform import Platform
+from planners.numbers.workload import Workload
+from planners.plans.annotations import (
     CheckFanIn,
     DuplicateTask,
     HoldOutput,
@@ -14,9 +16,7 @@ from planners.annotations import (
     StartContainers,
     StreamOutputs,
 )
-from planners.plan import Plan
-from planners.platform import Platform
-from planners.workload import Workload
+from planners.plans.plan import Plan
 
 
 class Stuck(Exception):

@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from planners.annotations import (
+from planners.cost.platform import Platform
+from planners.graph.dag import Dag
+from planners.numbers.predictions import VCPU_MB, Constant
+from planners.numbers.workload import Workload
+from planners.plans.annotations import (
     CheckFanIn,
     DuplicateTask,
     HoldOutput,
@@ -14,11 +18,7 @@ from planners.annotations import (
     StartContainers,
     StreamOutputs,
 )
-from planners.dag import Dag
-from planners.plan import Plan
-from planners.platform import Platform
-from planners.predictions import VCPU_MB, Constant
-from planners.workload import Workload
+from planners.plans.plan import Plan
 
 SIZES_MB = (VCPU_MB, 2 * VCPU_MB)  # twice the memory is exactly twice as fast
 eighths = st.integers(0, 32).map(lambda number: number / 8)

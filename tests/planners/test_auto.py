@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from dag_shapes import independent, random_dag
 
-from planners.annotations import Chosen
 from planners.auto import Auto, GoalError
-from planners.plan import Plan, PlanError, Resources
-from planners.predictions import Constant
+from planners.numbers.predictions import Constant
+from planners.plans.annotations import Chosen
+from planners.plans.plan import Plan, PlanError, Resources
 
 DAG = random_dag(2, 120)
 PREDICTIONS = Constant(task_seconds=5.0, task_output_bytes=20e6, threads=4.0)

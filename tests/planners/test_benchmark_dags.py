@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.dags import DAGS, SIZES
-from planners.plan import Resources
+from planners.plans.plan import Resources
 from planners.structural import Structural
 
 

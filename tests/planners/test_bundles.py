@@ -4,8 +4,8 @@ import numpy as np
 from dag_shapes import edge_lists, from_pairs, independent
 from hypothesis import given, settings
 
-from planners.bundles import bundles_of
-from planners.plan import Plan, Resources
+from planners.plans.bundles import bundles_of
+from planners.plans.plan import Plan, Resources
 from planners.structural import Structural
 
 

@@ -5,7 +5,7 @@ import pytest
 from dag_shapes import edge_lists, from_pairs
 from hypothesis import given
 
-from planners.dag import Dag, DagError
+from planners.graph.dag import Dag, DagError
 
 
 def given_edges(dag):

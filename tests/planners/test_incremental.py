@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import SIZES_MB, plans, platforms, workloads
 
-from planners.dag import Dag
-from planners.incremental import Incremental
-from planners.plan import FLEXIBLE, Plan, Resources
-from planners.platform import Platform
-from planners.predictions import Constant
-from planners.timeline import predict_timeline
-from planners.workload import Workload
+from planners.cost.incremental import Incremental
+from planners.cost.platform import Platform
+from planners.cost.timeline import predict_timeline
+from planners.graph.dag import Dag
+from planners.numbers.predictions import Constant
+from planners.numbers.workload import Workload
+from planners.plans.plan import FLEXIBLE, Plan, Resources
 
 
 def assert_equal_to_whole(timeline, plan, workload, platform):

@@ -9,7 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import annotations, plans, platforms, workloads
 
-from planners.annotations import (
+from planners.cost.platform import Platform
+from planners.cost.timeline import predict_timeline
+from planners.numbers.predictions import VCPU_MB, Constant
+from planners.numbers.workload import Workload
+from planners.optimizations.clustering import Clustering
+from planners.optimizations.delayed_io import DelayedIo
+from planners.optimizations.optimization import ALL, Optimized, optimize
+from planners.optimizations.preload import Preload
+from planners.optimizations.prewarm import Prewarm
+from planners.optimizations.streaming import Streaming
+from planners.optimizations.task_dup import TaskDup
+from planners.plans.annotations import (
     Annotation,
     AnnotationError,
     CheckFanIn,
@@ -20,19 +31,8 @@ from planners.annotations import (
     StartContainers,
     StreamOutputs,
 )
-from planners.optimizations.clustering import Clustering
-from planners.optimizations.delayed_io import DelayedIo
-from planners.optimizations.optimization import ALL, Optimized, optimize
-from planners.optimizations.preload import Preload
-from planners.optimizations.prewarm import Prewarm
-from planners.optimizations.streaming import Streaming
-from planners.optimizations.task_dup import TaskDup
-from planners.plan import FLEXIBLE, Plan, Resources
-from planners.platform import Platform
-from planners.predictions import VCPU_MB, Constant
-from planners.timeline import predict_timeline
+from planners.plans.plan import FLEXIBLE, Plan, Resources
 from planners.uniform import Uniform
-from planners.workload import Workload
 from planners.wukong import Wukong
 
 MB = 1_000_000

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from dag_shapes import chain, from_pairs, independent, tree
 
-from planners.annotations import Annotation
-from planners.plan import Plan, PlanError, Prediction, Resources, compare
+from planners.plans.annotations import Annotation
+from planners.plans.plan import Plan, PlanError, Prediction, Resources, compare
 from planners.structural import Structural
 from planners.wukong import Wukong
 

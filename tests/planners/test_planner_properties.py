@@ -20,8 +20,8 @@ from dag_shapes import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planners.bundles import bundles_of
-from planners.plan import Plan, Resources
+from planners.plans.bundles import bundles_of
+from planners.plans.plan import Plan, Resources
 from planners.registry import planner_named
 from planners.simple import Simple
 from planners.structural import Structural

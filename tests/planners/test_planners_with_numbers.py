@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from strategies import SIZES_MB, platforms, workloads
 
 from planners.auto import Auto
+from planners.cost.platform import Platform, TooLittleMemory
+from planners.cost.timeline import lower_bound_seconds, predict_timeline
 from planners.list_schedule import ListSchedule
 from planners.non_uniform import NonUniform, best_memory
-from planners.plan import Plan, PlanError, Resources
-from planners.platform import Platform, TooLittleMemory
-from planners.predictions import VCPU_MB, BadPrediction, Constant, Line, UnknownSla
+from planners.numbers.predictions import VCPU_MB, BadPrediction, Constant, Line, UnknownSla
+from planners.plans.plan import Plan, PlanError, Resources
 from planners.registry import planner_named
-from planners.timeline import lower_bound_seconds, predict_timeline
 from planners.uniform import Uniform
 
 PLANNERS = [Uniform, NonUniform, ListSchedule, Auto]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planners.dag import Dag
-from planners.measured import Measured
-from planners.predictions import (
+from planners.graph.dag import Dag
+from planners.numbers.measured import Measured
+from planners.numbers.predictions import (
     VCPU_MB,
     BadPrediction,
     Constant,
@@ -20,8 +20,8 @@ from planners.predictions import (
     UnknownSla,
     transfer_seconds,
 )
-from planners.sketch import Sketch
-from planners.workload import Workload
+from planners.numbers.sketch import Sketch
+from planners.numbers.workload import Workload
 
 
 def sketch_of(rows, source=0):

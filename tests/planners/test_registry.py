@@ -8,7 +8,7 @@ import pytest
 from dag_shapes import independent, tree
 
 from planners import registry
-from planners.plan import Plan, PlanError, Resources
+from planners.plans.plan import Plan, PlanError, Resources
 from planners.registry import CheckedPlanner, UnknownPlanner, known_planners, planner_named
 
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planners.predictions import BadPrediction, PredictionError
-from planners.sketch import BUDGET_BYTES, CAPACITY, Sketch
+from planners.numbers.predictions import BadPrediction, PredictionError
+from planners.numbers.sketch import BUDGET_BYTES, CAPACITY, Sketch
 
 values = st.floats(0, 1e6, width=32)
 samples = st.lists(st.tuples(values, values, values, values, values), max_size=300)

@@ -15,12 +15,12 @@ from dag_shapes import (
     tree,
 )
 
-from planners.arrays import unique_pairs
-from planners.bundles import bundles_of
-from planners.plan import FLEXIBLE, Resources
-from planners.quotient import Quotient
+from planners.graph.arrays import unique_pairs
+from planners.graph.quotient import Quotient
+from planners.grouping.trial import makespan
+from planners.plans.bundles import bundles_of
+from planners.plans.plan import FLEXIBLE, Resources
 from planners.structural import Structural
-from planners.trial import makespan
 
 
 def planned(dag, containers=2):

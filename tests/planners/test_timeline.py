@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from reference_timeline import Reference, Stuck
 from strategies import SIZES_MB, annotations, plans, platforms, workloads
 
-from planners.annotations import AnnotationError
-from planners.events import Stalled
-from planners.plan import Resources
-from planners.timeline import lower_bound_seconds, predict_timeline
+from planners.cost.events import Stalled
+from planners.cost.timeline import lower_bound_seconds, predict_timeline
+from planners.plans.annotations import AnnotationError
+from planners.plans.plan import Resources
 
 QUICK = settings(max_examples=150, deadline=None)
 

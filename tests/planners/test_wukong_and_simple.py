@@ -3,7 +3,7 @@
 import pytest
 from dag_shapes import Graph, chain, diamond, fan_out, from_pairs, independent, tree
 
-from planners.plan import FLEXIBLE, Resources
+from planners.plans.plan import FLEXIBLE, Resources
 from planners.simple import Simple
 from planners.wukong import Wukong
 

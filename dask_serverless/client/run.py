@@ -1,0 +1,293 @@
+"""One run on the client's side: translate, plan, encode, submit, watch, collect, clean up."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from dask_serverless.backends.base import Backend
+from dask_serverless.blobs.blobs import Blobs
+from dask_serverless.blobs.places import open_places
+from dask_serverless.client.callbacks import Observers
+from dask_serverless.client.pause import collector_paused
+from dask_serverless.client.report import RunReport
+from dask_serverless.coordination.base import LOST, OK, OVER, Condition, Event, Submission
+from dask_serverless.coordination.redis import RedisCoordination
+from dask_serverless.errors import (
+    BlobLost,
+    ContainersCutOff,
+    PlanRefused,
+    ResultTooLarge,
+    RunLost,
+    StoreError,
+    StoreUnreachable,
+)
+from dask_serverless.store.link import Link
+from dask_serverless.translation.encode import Encoded, encode_run
+from dask_serverless.translation.recipes import nested
+from dask_serverless.translation.translate import Translation, materialise, translate
+from dask_serverless.worker.cleanup import clean
+from dask_serverless.worker.failure import unpack_failure
+from dask_serverless.worker.header import Header
+from dask_serverless.worker.invitation import Invitation
+from planners.errors import PlanError
+from planners.plans.bundles import bundles_of
+from planners.plans.plan import Plan, Planner, Resources
+
+LOOK_SECONDS = 1.0  # how long the client relies on being told, before it looks for itself
+REST_SECONDS = 0.05  # callbacks hear of bundles in batches: one store call each is too many
+LIVE_SECONDS = 600  # how long a run's keys outlive the last look of its client
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run uses of the ``Serverless`` object that it belongs to."""
+
+    backend: Backend
+    link: Link  # this thread's
+    side: Callable[[], Link]  # another one, for the thread that hears of lost containers
+    store: str  # URL, as containers reach it
+    blobs: Blobs
+    places: list[tuple[str, ...]]
+    planner: Planner
+    containers: int
+    lease_seconds: float
+    attempts: int
+    result_limit: int | None
+    inline_bytes: int
+    compression: str | None
+
+
+class Failed(Exception):
+    """Carries what a task raised past our own frames, which say nothing about it."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+class Run:
+    """Made for one call, used once."""
+
+    def __init__(self, around: Surroundings, observers: Observers) -> None:
+        self.around = around
+        self.observers = observers
+        self.id = secrets.token_hex(8)
+        self.epoch = secrets.token_hex(4)
+        self.coordination = RedisCoordination(around.link, self.id, self.epoch)
+        self.invitation = Invitation(self.id, self.epoch, around.store)
+        self.report = RunReport(self.id)
+        self.outputs: dict[int, bytes | None] = {}  # references of what the client wants
+        self.wanted_bytes = 0
+        self.side: RedisCoordination | None = None
+        self.side_lock = threading.Lock()
+        self.submitted = False
+        self.cut_off: list[str] = []  # why containers could not reach the store
+
+    def compute(self, graph: Any, keys: Any) -> Any:
+        try:
+            result = self.computed(graph, keys)
+        except BaseException:
+            self.observers.finish(failed=True)
+            raise
+        self.observers.finish(failed=False)
+        return result
+
+    def computed(self, graph: Any, keys: Any) -> Any:
+        report = self.report
+        with collector_paused():
+            with report.phase("materialise"):
+                graph = materialise(graph)
+            with report.phase("translate"):
+                self.translation = translation = translate(graph, keys)
+        self.wanted = np.flatnonzero(translation.dag.wanted).tolist()
+        if self.observers.values:
+            translation.dag.wanted[:] = True  # callbacks are shown every task's value
+        self.observers.start(translation)
+        values: dict[int, Any] = {}
+        if translation.dag.tasks:
+            values = self.distribute(translation)
+        with report.phase("collect"):
+            return nested(translation.keys, translation.recipes, values)
+
+    def plan(self, translation: Translation) -> Plan:
+        try:
+            return self.around.planner.plan(translation.dag, Resources(self.around.containers))
+        except PlanError as error:
+            raise PlanRefused(str(error)) from error
+
+    def distribute(self, translation: Translation) -> dict[int, Any]:
+        """Run the tasks on containers; the values that the client wants."""
+        report, around = self.report, self.around
+        begun, over = around.link.calls, False
+        try:
+            self.invite_early(translation)
+            with report.phase("plan"):
+                plan = self.plan(translation)
+                self.bundles = bundles_of(translation.dag, plan)
+            report.tasks, report.bundles = translation.dag.tasks, self.bundles.count
+            with report.phase("encode"), collector_paused():
+                encoded = encode_run(translation, plan, self.bundles, around.blobs, self.id)
+            with report.phase("submit"):
+                submission = self.submission(encoded)
+            with report.phase("wait"):
+                self.wait(submission)
+            over = True
+            with report.phase("collect"):
+                return self.collect()
+        finally:
+            self.end(over)
+            report.client_calls = around.link.calls - begun
+
+    def invite_early(self, translation: Translation) -> None:
+        """Containers come up (or wake up) while the client still plans and encodes."""
+        around = self.around
+        roots = int(np.count_nonzero(translation.dag.input_counts == 0))
+        around.backend.watch(self.id, self.gone)
+        early = replace(self.invitation, early=True)
+        around.backend.invoke(early, min(around.containers, roots))
+
+    def submission(self, encoded: Encoded) -> Submission:
+        around = self.around
+        header = Header(
+            functions=encoded.functions,
+            places=around.places,
+            inline_bytes=around.inline_bytes,
+            compression=around.compression,
+            lease_seconds=around.lease_seconds,
+            observe=self.observers.times,
+            folder=os.getcwd() if around.backend.same_host else "",
+            path=sys.path if around.backend.same_host else (),
+        )
+        if encoded.commands:
+            around.link.call(*encoded.commands)
+        return Submission(
+            epoch=self.epoch,
+            bundles=len(encoded.specs),
+            containers=around.containers,
+            lease_ms=int(around.lease_seconds * 1000),
+            attempts=around.attempts,
+            live_seconds=LIVE_SECONDS,
+            header=header.pack(),
+            specs=encoded.specs,
+            blobs=encoded.blobs,
+            ready=encoded.ready,
+        )
+
+    def wait(self, submission: Submission) -> None:
+        """Until every bundle is done. To be told is a hint: the sweep is what this relies on."""
+        self.submitted = True
+        if self.observers.times:
+            self.coordination.submit(submission)
+            self.follow(submission.bundles)
+            return
+        story = self.coordination.submit(submission, LOOK_SECONDS, self.wanted)
+        patience = 0.0
+        while story is None:
+            condition = self.coordination.sweep((), LIVE_SECONDS, patience)
+            if self.heed_condition(condition):
+                story = self.coordination.story(self.wanted)
+            patience = LOOK_SECONDS
+        for event in story.events:
+            self.heed(event)
+        if story.outputs:
+            self.outputs.update(zip(self.wanted, story.outputs, strict=True))
+
+    def follow(self, bundles: int) -> None:
+        """The same, with an eye on each bundle, for callbacks."""
+        last, done = "0-0", 0
+        swept = time.monotonic()
+        while done < bundles:
+            news = self.coordination.news(last, LOOK_SECONDS, REST_SECONDS)
+            last = news.last
+            for event in news.events:
+                self.heed(event)
+                done += 1
+            if done < bundles and time.monotonic() - swept > LOOK_SECONDS:
+                self.heed_condition(self.coordination.sweep((), LIVE_SECONDS))
+                swept = time.monotonic()
+
+    def heed(self, event: Event) -> None:
+        if event.failed:
+            raise self.failure(event.payload)
+        told = msgpack.unpackb(event.payload, strict_map_key=False)
+        self.report.bundle(told)
+        self.outputs.update(told.get("o", {}))
+        self.wanted_bytes += told.get("z", 0)
+        limit = None if self.observers.values else self.around.result_limit  # they get everything
+        if limit is not None and self.wanted_bytes > limit:
+            raise ResultTooLarge(self.wanted_bytes, limit)
+        times = told.get("p") or [(t, 0.0, 0.0) for t in self.bundles.tasks_of(told["b"]).tolist()]
+        self.observers.tasks(times, told["c"], self.values)
+
+    def heed_condition(self, condition: Condition) -> bool:
+        """Whether the run is done; whatever else ended it is raised."""
+        if len(self.cut_off) >= self.around.attempts:
+            raise ContainersCutOff(self.cut_off[-1])
+        if condition.status == LOST:
+            raise RunLost(self.id)
+        if condition.status == OVER and condition.why == "failed":
+            raise self.failure(condition.error)
+        if condition.status == OK:
+            for whom in condition.invitations:
+                self.around.backend.invoke(self.invitation.to(whom))
+        return condition.status == OVER
+
+    def failure(self, packed: bytes) -> Failed:
+        return Failed(unpack_failure(packed, self.translation.dag.labels.__getitem__))
+
+    def gone(self, container: str, why: str) -> None:
+        """A container is gone (the backend's thread tells): what it held goes to others at once."""
+        if not container:
+            self.cut_off.append(why)
+            return
+        with self.side_lock, suppress(StoreError):
+            if self.side is None:
+                self.side = RedisCoordination(self.around.side(), self.id, self.epoch)
+            condition = self.side.sweep([(container, why)], LIVE_SECONDS)
+            if condition.status == OK:
+                for whom in condition.invitations:
+                    self.around.backend.invoke(self.invitation.to(whom))
+
+    def collect(self) -> dict[int, Any]:
+        return dict(zip(self.wanted, self.values(self.wanted), strict=True))
+
+    def values(self, tasks: Sequence[int]) -> list[Any]:
+        """Outputs that were asked for, fetched together."""
+        missing = [task for task in tasks if not self.outputs.get(task)]
+        self.outputs.update(zip(missing, self.coordination.outputs(missing), strict=True))
+        lost = [task for task in tasks if not self.outputs[task]]
+        if lost:
+            raise BlobLost(str(self.translation.dag.labels[lost[0]]))
+        return self.around.blobs.get([r for task in tasks if (r := self.outputs[task])])
+
+    def end(self, over: bool) -> None:
+        """Leave nothing behind, whatever happened; a failure to clean must not hide an error."""
+        claims: Sequence[str] = ()
+        with suppress(StoreUnreachable):
+            if not self.submitted:
+                self.coordination.withdraw()
+            claims = clean(self.coordination, self.around.blobs)
+        if not over:
+            self.around.backend.stop(self.id, partial(self.clean_again, claims))
+        self.around.backend.forget(self.id)
+        if self.side is not None:
+            self.side.link.close()
+
+    def clean_again(self, claims: Sequence[str]) -> None:
+        """The last container has left a run that was stopped: what it wrote since goes too."""
+        around = self.around
+        with suppress(StoreError), around.side() as link:
+            blobs = Blobs(open_places(around.places, link))
+            blobs.forget(self.id, claims)
+            blobs.clear(self.id)

@@ -1,0 +1,74 @@
+"""The commands of ``dask serverless …``; Dask's own command line finds them by entry point.
+
+The dask command imports this file whatever it was called for: imports that take time come later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from dask_serverless.errors import PlanRefused, ServerlessError, SettingsError, StoreUrlInvalid
+
+INTERRUPTED = 130  # what shells report for a command that Ctrl-C ended
+SIZES = ("small", "medium", "large")
+
+store_option = click.option(
+    "--store", metavar="URL", help="Redis or Valkey to use instead of the configured one."
+)
+
+
+@click.group
+def serverless() -> None:
+    """A Dask scheduler with no scheduler process."""
+
+
+@serverless.command
+@click.option(
+    "--containers", type=click.IntRange(min=1), help="How many; by default one a core, at least 2."
+)
+@click.option("--size", type=click.Choice(SIZES), default="medium", show_default=True)
+@click.option("--compare/--no-compare", default=True, help="Also run it on distributed.")
+@store_option
+def demo(containers: int | None, size: str, compare: bool, store: str | None) -> None:
+    """Compute something real, check the result, and show where the time went.
+
+    Ends with status 1 if the result differs from what Dask's own scheduler computes.
+    """
+    with one_line_errors():
+        from dask_serverless.command.demo.performance import perform
+
+        right = perform(size=size, containers=containers, store=store, compare=compare)
+    if not right:
+        raise SystemExit(1)
+
+
+@serverless.command
+@store_option
+def info(store: str | None) -> None:
+    """Show versions, the store, the settings and what this machine has; good in bug reports.
+
+    Ends with status 1 if the store or a setting would not work.
+    """
+    with one_line_errors():
+        from dask_serverless.command.information import show
+
+        works = show(store)
+    if not works:
+        raise SystemExit(1)
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """What the user can put right is told in one line, without a traceback."""
+    try:
+        yield
+    except (PlanRefused, SettingsError, StoreUrlInvalid) as error:
+        raise click.UsageError(str(error)) from None
+    except ServerlessError as error:
+        raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        click.echo("\nInterrupted.", err=True)
+        raise SystemExit(INTERRUPTED) from None

@@ -1,0 +1,1 @@
+"""Whatever Dask hands over becomes a Dag, steps and constants, and those bytes."""

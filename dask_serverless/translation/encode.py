@@ -1,0 +1,244 @@
+"""Encoding: a translation and its plan become the bytes that the store holds of a run."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from dask_serverless.blobs.base import Command
+from dask_serverless.blobs.blobs import INLINE, Blobs
+from dask_serverless.blobs.frames import pack, size
+from dask_serverless.blobs.lock import StoreLock
+from dask_serverless.errors import InputNotPicklable
+from dask_serverless.translation.translate import Translation, function_name
+from dask_serverless.worker.bundle import (
+    BundleSpec,
+    Child,
+    Step,
+    encode,
+    pack_children,
+    pack_releases,
+)
+from planners.plans.bundles import Bundles
+from planners.plans.plan import Plan
+
+HOIST_BYTES = 64 << 10  # a larger constant is stored once, and bundles refer to it
+# Constants of exactly these types go into bundles as they are: small, and safe to pickle plainly.
+SCALARS = {
+    int, float, complex, bool, type(None), slice, type(Ellipsis), np.dtype,
+    np.float64, np.float32, np.int64, np.int32, np.bool_, np.uint8, np.str_,
+}  # fmt: skip
+LOCK = type(threading.Lock())
+LONG = 256  # characters, bytes or elements: longer ones are packed, so that their size is known
+
+
+@dataclass
+class Encoded:
+    """What there is to store before the first container is invoked."""
+
+    specs: list[bytes]
+    ready: list[tuple[int, int]]  # bundles without inputs, with their slots
+    functions: bytes  # a reference
+    commands: list[Command]  # blobs that are still to be sent
+    blobs: list[bytes]  # references that go with the run
+
+
+def encode_run(
+    translation: Translation, plan: Plan, bundles: Bundles, blobs: Blobs, run: str
+) -> Encoded:
+    constants = Constants(translation, blobs, run)
+    functions = constants.functions()
+    specs = [encode(spec) for spec in bundle_specs(translation, plan, bundles, constants)]
+    roots = bundles.roots
+    ready = list(zip(roots.tolist(), plan.slots[roots].tolist(), strict=True))
+    blobs_of_run = [r for r in (functions, *constants.by_content.values()) if r[:1] != INLINE]
+    return Encoded(specs, ready, functions, constants.commands, blobs_of_run)
+
+
+def bundle_specs(
+    translation: Translation, plan: Plan, bundles: Bundles, constants: Constants
+) -> Iterator[BundleSpec]:
+    """The specs, bundle by bundle; all arrays become lists once, since items of lists are cheap."""
+    constants_of = translation.constants_of
+    tasks, offsets = bundles.tasks.tolist(), bundles.task_offsets.tolist()
+    edges = Edges(translation, plan, bundles)
+    stored, wanted = bundles.stored.tolist(), translation.dag.wanted.tolist()
+    slots = plan.slots.tolist()
+    for bundle, slot in enumerate(slots):
+        mine = tasks[offsets[bundle] : offsets[bundle + 1]]
+        names = set(chain.from_iterable([constants_of[t] for t in mine if t in constants_of]))
+        plain, packed, hoisted = constants.of(names)
+        inputs = edges.inputs(bundle)
+        yield BundleSpec(
+            slot=slot,
+            inputs=tuple(inputs),
+            program=program(translation, mine),
+            constants=plain,
+            packed=packed,
+            hoisted=hoisted,
+            stored=tuple([task for task in mine if stored[task]]),
+            wanted=tuple([task for task in mine if wanted[task]]),
+            children=pack_children(edges.children(bundle)),
+            releases=pack_releases([(t, edges.uses[t]) for t in inputs if not wanted[t]]),
+        )
+
+
+def program(translation: Translation, tasks: list[int]) -> list[Step]:
+    steps, first = translation.steps, translation.first_steps
+    if first is None:
+        return [steps[task] for task in tasks]
+    return [step for task in tasks for step in steps[first[task] : first[task + 1]]]
+
+
+class Edges:
+    """Where each edge has its bit, and what each bundle takes and gives."""
+
+    def __init__(self, translation: Translation, plan: Plan, bundles: Bundles) -> None:
+        self.tasks = bundles.edge_tasks.tolist()
+        if not self.tasks:
+            return
+        self.slots = plan.slots.tolist()
+        self.input_offsets = bundles.input_offsets.tolist()
+        self.output_offsets = bundles.output_offsets.tolist()
+        self.consumers = bundles.edge_consumers.tolist()
+        self.output_edges = bundles.output_edges.tolist()
+        widths = -(-np.diff(bundles.input_offsets) // 8)  # whole bytes
+        self.first_bytes = np.concatenate(([0], np.cumsum(widths))).tolist()
+        self.uses = np.bincount(bundles.edge_tasks, minlength=translation.dag.tasks).tolist()
+
+    def inputs(self, bundle: int) -> list[int]:
+        if not self.tasks:
+            return []
+        return self.tasks[self.input_offsets[bundle] : self.input_offsets[bundle + 1]]
+
+    def children(self, bundle: int) -> list[Child]:
+        if not self.tasks:
+            return []
+        mine = self.output_edges[self.output_offsets[bundle] : self.output_offsets[bundle + 1]]
+        bits: dict[int, list[int]] = {}
+        for edge in mine:
+            child = self.consumers[edge]
+            bit = 8 * self.first_bytes[child] + edge - self.input_offsets[child]
+            bits.setdefault(child, []).append(bit)
+        return [
+            Child(
+                child,
+                self.slots[child],
+                self.first_bytes[child],
+                self.input_offsets[child + 1] - self.input_offsets[child],
+                theirs,
+            )
+            for child, theirs in bits.items()
+        ]
+
+
+@dataclass
+class Constants:
+    """Sorts constants: into each bundle as they are, packed into each, or stored once."""
+
+    translation: Translation
+    blobs: Blobs
+    run: str
+    plain: set[int] = field(default_factory=set)
+    packed: dict[int, bytes] = field(default_factory=dict)
+    hoisted: dict[int, bytes] = field(default_factory=dict)
+    by_content: dict[bytes, bytes] = field(default_factory=dict)
+    commands: list[Command] = field(default_factory=list)
+
+    def of(self, names: set[int]) -> tuple[dict[int, Any], dict[int, bytes], dict[int, bytes]]:
+        plain: dict[int, Any] = {}
+        packed: dict[int, bytes] = {}
+        hoisted: dict[int, bytes] = {}
+        values = self.translation.constants
+        for name in names:
+            value = values[name]
+            if type(value) in SCALARS:  # most are
+                plain[name] = value
+                continue
+            if name not in self.plain and name not in self.packed and name not in self.hoisted:
+                self.sort(name, value)
+            if name in self.plain:
+                plain[name] = value
+            elif name in self.packed:
+                packed[name] = self.packed[name]
+            else:
+                hoisted[name] = self.hoisted[name]
+        return plain, packed, hoisted
+
+    def sort(self, name: int, value: Any) -> None:
+        if is_plain(value):
+            self.plain.add(name)
+            return
+        if type(value) is LOCK:  # of da.store in older Dask: it must hold across containers
+            value = StoreLock(f"{self.run}-{name}")
+        try:
+            frames = pack(value)
+        except Exception as error:
+            raise InputNotPicklable(
+                self.whose(name), f"{type(value).__name__}", str(error)
+            ) from error
+        if size(frames) <= HOIST_BYTES:
+            self.packed[name] = INLINE + b"".join(frames)
+            return
+        digest = hashlib.sha1(usedforsecurity=False)
+        for frame in frames:
+            digest.update(frame)
+        content = digest.digest()
+        if content not in self.by_content:
+            place = f"{self.run}/constant-{content.hex()}"
+            stored = self.blobs.put_frames(place, frames)
+            self.by_content[content] = stored.reference
+            self.commands += stored.commands
+        self.hoisted[name] = self.by_content[content]
+
+    def functions(self) -> bytes:
+        """The table of functions, pickled in one go so that what they share is sent once."""
+        functions = self.translation.functions
+        try:
+            stored = self.blobs.put(f"{self.run}/functions", functions)
+        except Exception:
+            for function in functions:
+                self.check(function)
+            raise
+        self.commands += stored.commands
+        return stored.reference
+
+    def check(self, function: Any) -> None:
+        try:
+            pack(function)
+        except Exception as error:
+            index = self.translation.functions.index(function)
+            tasks = np.flatnonzero(self.translation.dag.functions == index)
+            key = self.translation.dag.labels[tasks[0]] if len(tasks) else None
+            raise InputNotPicklable(
+                key, f"function {function_name(function)}", str(error)
+            ) from error
+
+    def whose(self, name: int) -> Any:
+        """The key of the first task that uses a constant."""
+        labels = self.translation.dag.labels
+        for task, names in self.translation.constants_of.items():
+            if name in names:
+                return labels[task]
+        return None
+
+
+def is_plain(value: Any) -> bool:
+    kind = type(value)
+    if kind in SCALARS:
+        return True
+    if kind is str or kind is bytes:
+        return len(value) <= LONG
+    if kind is tuple or kind is list or kind is set or kind is frozenset:
+        return len(value) <= LONG and all(map(is_plain, value))
+    if kind is dict:
+        return (
+            len(value) <= LONG and all(map(is_plain, value)) and all(map(is_plain, value.values()))
+        )
+    return False

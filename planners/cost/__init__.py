@@ -1,0 +1,1 @@
+"""What a plan takes: platforms, transfers, and virtual time."""

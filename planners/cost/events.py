@@ -1,0 +1,278 @@
+"""Events: runs a layout bundle by bundle through virtual time; ten numbers a bundle, no tasks."""
+
+from __future__ import annotations
+
+from collections import deque
+from heapq import heappop, heappush
+from typing import Any
+
+import numpy as np
+
+from planners.cost.layout import NONE, Layout
+from planners.cost.platform import Platform
+from planners.errors import PlanError
+from planners.graph.arrays import Ids, Offsets, offsets_from_counts
+from planners.numbers.workload import Workload
+
+WARMED = -1  # event rank of a pre-warmed container; those of bundles are 2b and 2b + 1
+
+
+class Stalled(PlanError):
+    """Every container waits for a bundle whose slot finds no container."""
+
+    def __init__(self, bundle: int, slot: int, containers: int) -> None:
+        super().__init__(
+            f"bundle {bundle} of slot {slot} never starts: all {containers} containers wait for "
+            "it; plan fewer slots or give Resources more containers"
+        )
+        self.bundle, self.slot, self.containers = bundle, slot, containers
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.bundle, self.slot, self.containers)
+
+
+class Events:
+    """Everything in plain lists, because what happens next depends on what happened before.
+
+    Events come in the order of (time, rank): containers that are warm by then, then bundles by id,
+    each first ``computed`` (only where an output is held back), then ``finished``.
+    """
+
+    def __init__(
+        self, layout: Layout, workload: Workload, platform: Platform, containers: int
+    ) -> None:
+        self.layout, self.workload, self.platform = layout, workload, platform
+        self.containers = containers
+        self._read_layout(layout)
+        self._read_graph(layout)
+        self._read_platform()
+        bundles = layout.bundles
+        self.ready = [0.0] * bundles  # when the last input was announced
+        self.begun = [0.0] * bundles  # when a container turned to it
+        self.fetched = [0.0] * bundles
+        self.finished = [0.0] * bundles
+        self.moved_up = [0.0] * bundles
+        self.moved_down = [0.0] * bundles
+        self.container = [NONE] * bundles
+        self.cause = [NONE] * bundles  # the bundle but for which this one had begun earlier
+        self.last_arrival = [NONE] * bundles
+        self.expected: dict[int, int] = {}  # bundle → the idle container that waits for it
+        self.holders: dict[int, int] = {}  # fan-in → the bundle that holds its output for it
+        self.held: set[int] = set()  # bundles that held their output back at least once
+        self.promised: dict[int, int] = {}  # bundle whose holding paid → the fan-in it goes on with
+        self.pending: deque[int] = deque()  # ready bundles that need a container
+        self.queue: list[tuple[float, int, int, int]] = []  # time, rank, memory size, containers
+        self.running = 0
+        self.invoked: list[float] = []  # of each container
+        self.alive: list[float] = []
+        self.ended: list[float] = []
+        self.cold: list[bool] = []
+        self.size: list[int] = []
+        self.joined: list[bool] = []  # ran more than one stretch: may hold inputs of a later one
+
+    def _read_layout(self, layout: Layout) -> None:
+        self.next: list[int] = layout.next.tolist()
+        self.memory: list[int] = layout.memory_mb.tolist()
+        self.slots: list[int] = layout.plan.slots.tolist()
+        self.is_head: list[bool] = (layout.stretch == np.arange(layout.bundles)).tolist()
+        self.exec_seconds: list[float] = layout.exec_seconds.tolist()
+        self.store_seconds: list[float] = layout.store_seconds.tolist()
+        self.fetch_bytes: list[float] = layout.fetch_bytes.tolist()
+        self.store_bytes: list[float] = layout.store_bytes.tolist()
+        self.held_for: list[int] = layout.held_for.tolist()
+        self.early_bytes, self.prewarms = layout.early_bytes, layout.prewarms
+
+    def _read_graph(self, layout: Layout) -> None:
+        """Bundles with their producers and users; a stretch of one slot waits for itself, too."""
+        bundles = layout.bundles
+        producers = layout.crossings.pair_producers
+        consumers = layout.crossings.pair_consumers
+        self.waiting_for: list[int] = np.bincount(consumers, minlength=bundles).tolist()
+        self.parent_offsets: list[int] = _offsets(consumers, bundles).tolist()
+        self.parents: list[int] = producers.tolist()
+        self.pair_bytes: list[float] = layout.pair_bytes.tolist()
+        self.child_offsets: list[int] = _offsets(producers, bundles).tolist()
+        self.children: list[int] = consumers[np.argsort(producers, kind="stable")].tolist()
+
+    def _read_platform(self) -> None:
+        self.idle_seconds = self.platform.idle_seconds
+        self.download = self.workload.download
+        sizes = {*self.memory}
+        self.cold_seconds = {size: self.workload.cold_start(size) for size in sizes}
+        self.warm_seconds = {size: self.workload.warm_start(size) for size in sizes}
+        self.pool: dict[int, list[float]] = {}  # memory size → since when each one is idle
+        for size, count in self.platform.warm:
+            self.pool.setdefault(size, []).extend([0.0] * count)
+
+    def run(self) -> Events:
+        self._prewarm(NONE, 0.0)
+        for bundle, waiting in enumerate(self.waiting_for):
+            if waiting == 0 and self.is_head[bundle]:
+                self.pending.append(bundle)
+        self._dispatch(0.0, NONE)
+        queue = self.queue
+        while queue:
+            now, rank, memory, count = heappop(queue)
+            if rank == WARMED:
+                self.pool.setdefault(memory, []).extend([now] * count)
+            elif rank & 1:
+                self._finish(rank >> 1, now)
+            else:
+                self._computed(rank >> 1, now)
+        if NONE in self.container:
+            bundle = self.pending[0] if self.pending else self.container.index(NONE)
+            raise Stalled(bundle, self.slots[bundle], self.containers)
+        return self
+
+    def _finish(self, bundle: int, now: float) -> None:
+        """Its edges are announced; its container goes on, waits or ends; others are invoked."""
+        waiting_for = self.waiting_for
+        ready: list[int] = []
+        for place in range(self.child_offsets[bundle], self.child_offsets[bundle + 1]):
+            child = self.children[place]
+            left = waiting_for[child] - 1
+            waiting_for[child] = left
+            self.last_arrival[child] = bundle
+            if left == 0:
+                self.ready[child] = now
+                ready.append(child)
+            elif left == 1 and child in self.holders:
+                self._release(self.holders.pop(child), child, now)
+        taken = self._go_on(bundle, ready, now)
+        for child in ready:
+            if child == taken:
+                continue
+            if child in self.expected:
+                self._begin(child, self.expected.pop(child), now, bundle)
+            elif self.is_head[child]:
+                self.pending.append(child)
+        if self.pending and self.running < self.containers:
+            self._dispatch(now, bundle)
+
+    def _go_on(self, bundle: int, ready: list[int], now: float) -> int:
+        """What the container of a finished bundle does now; the bundle it takes, or NONE."""
+        container = self.container[bundle]
+        following = self.promised.pop(bundle, self.next[bundle])
+        if following == NONE:
+            memory = self.memory[bundle]
+            for child in ready:
+                flexible = self.slots[child] < 0 and self.is_head[child]
+                if flexible and self.memory[child] == memory:
+                    self.joined[container] = True
+                    self._begin(child, container, now, bundle)
+                    return child
+            self._end(container, now)
+            return NONE
+        if self.waiting_for[following]:  # only inside a slot
+            self.expected[following] = container
+            return NONE
+        if self.is_head[following]:
+            self.joined[container] = True
+        self._begin(following, container, now, bundle)
+        return following
+
+    def _begin(self, bundle: int, container: int, now: float, cause: int) -> None:
+        self.begun[bundle] = now
+        self.container[bundle] = container
+        self.cause[bundle] = cause
+        size = self._bytes_to_fetch(bundle) if self.joined[container] else self.fetch_bytes[bundle]
+        self.moved_down[bundle] = size
+        if bundle in self.early_bytes:
+            fetched = self._preload(bundle, now, size)
+        else:
+            fetched = now + self.download.base + self.download.per_byte * size if size else now
+        self.fetched[bundle] = fetched
+        if bundle in self.prewarms:
+            self._prewarm(bundle, now)
+        computed = fetched + self.exec_seconds[bundle]
+        if self.held_for[bundle] != NONE:
+            heappush(self.queue, (computed, 2 * bundle, 0, 0))
+        else:
+            self._store(bundle, computed)
+
+    def _store(self, bundle: int, computed: float) -> None:
+        self.moved_up[bundle] = self.store_bytes[bundle]
+        self.finished[bundle] = finished = computed + self.store_seconds[bundle]
+        heappush(self.queue, (finished, 2 * bundle + 1, 0, 0))
+
+    def _computed(self, bundle: int, now: float) -> None:
+        """Held back if the fan-in may still become ours; asked again when the wait is over."""
+        fan_in, wait = self.held_for[bundle], float(self.layout.held_seconds[bundle])
+        if bundle in self.held:
+            if self.holders.get(fan_in) == bundle:
+                del self.holders[fan_in]
+                self._store(bundle, now)
+        elif self.waiting_for[fan_in] == 1:
+            self._release(bundle, fan_in, now)
+        elif wait > 0 and fan_in not in self.holders:
+            self.holders[fan_in] = bundle
+            heappush(self.queue, (now + wait, 2 * bundle, 0, 0))
+        else:
+            self._store(bundle, now)
+        self.held.add(bundle)
+
+    def _release(self, bundle: int, fan_in: int, now: float) -> None:
+        """All others have arrived: it announces and goes on, and stores nothing for the fan-in."""
+        self.promised[bundle] = fan_in
+        self.moved_up[bundle] = size = float(self.layout.held_bytes[bundle])
+        stored = now + (self.workload.upload.at(size) if size else 0.0)
+        self.finished[bundle] = finished = stored + self.platform.publish_seconds
+        heappush(self.queue, (finished, 2 * bundle + 1, 0, 0))
+
+    def _dispatch(self, now: float, freed_by: int) -> None:
+        """Invokes containers for what is ready, first come first served, while there are any."""
+        while self.pending and self.running < self.containers:
+            bundle = self.pending.popleft()
+            size = self.memory[bundle]
+            idle = self.pool.get(size)
+            if idle and now - idle[-1] >= self.idle_seconds:
+                idle.clear()  # the last to fall idle is cold by now, so are the others
+            is_cold = not idle
+            if idle:
+                idle.pop()
+            self.running += 1
+            self.invoked.append(now)
+            self.cold.append(is_cold)
+            start_seconds = self.cold_seconds if is_cold else self.warm_seconds
+            self.alive.append(now + start_seconds[size])
+            self.ended.append(now)
+            self.size.append(size)
+            self.joined.append(False)
+            cause = self.last_arrival[bundle] if self.ready[bundle] == now else freed_by
+            self._begin(bundle, len(self.alive) - 1, self.alive[-1], cause)
+
+    def _end(self, container: int, now: float) -> None:
+        self.ended[container] = now
+        self.running -= 1
+        self.pool.setdefault(self.size[container], []).append(now)
+
+    def _prewarm(self, trigger: int, now: float) -> None:
+        for note in self.prewarms.get(trigger, ()):
+            size = note.memory_mb
+            warm = now + note.delay_seconds + self.workload.cold_start(size)
+            heappush(self.queue, (warm, WARMED, size, note.containers))
+
+    def _bytes_to_fetch(self, bundle: int) -> float:
+        """What this very container did not make itself."""
+        container = self.container[bundle]
+        size = float(self.layout.constant_bytes[bundle])
+        for place in range(self.parent_offsets[bundle], self.parent_offsets[bundle + 1]):
+            if self.container[self.parents[place]] != container:
+                size += self.pair_bytes[place]
+        return size
+
+    def _preload(self, bundle: int, now: float, size: float) -> float:
+        """Inputs asked for early come one after another from the moment each is stored."""
+        container = self.container[bundle]
+        early = self.early_bytes[bundle]
+        producers = [one for one in early if self.container[one] != container]
+        clock = self.alive[container]
+        for producer in sorted(producers, key=lambda one: (self.finished[one], one)):
+            clock = max(clock, self.finished[producer])
+            clock += self.download.at(early[producer]) if early[producer] else 0.0
+            size -= early[producer]
+        return max(now, clock) + (self.download.at(size) if size > 0 else 0.0)
+
+
+def _offsets(rows: Ids, count: int) -> Offsets:
+    return offsets_from_counts(np.bincount(rows, minlength=count))

@@ -1,0 +1,81 @@
+"""Platform: what containers are offered, how they behave when idle, and what they cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from planners.errors import PlanError
+from planners.numbers.predictions import check_number
+from planners.numbers.workload import Workload
+from planners.plans.plan import Resources
+
+# Finer below one vCPU, where memory and speed go together; Lambda offers any number of MB.
+SIZES_MB = (256, 512, 768, 1024, 1280, 1536, 1769, 2654, 3538, 5307, 7076, 8845, 10240)
+
+
+class TooLittleMemory(PlanError):
+    """A task is expected to need more memory than its container would have."""
+
+    def __init__(self, task: int, label: str, needed_mb: float, memory_mb: int) -> None:
+        super().__init__(
+            f"{label} is expected to need {needed_mb:,.0f} MB of memory, but containers have "
+            f"{memory_mb:,}: raise Resources.memory_mb or Platform.memory_sizes_mb",
+            task=task,
+        )
+        self.label, self.needed_mb, self.memory_mb = label, needed_mb, memory_mb
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.task, self.label, self.needed_mb, self.memory_mb)
+
+
+@dataclass(frozen=True)
+class Prices:
+    """A price table; the defaults are Lambda's on x86, in dollars."""
+
+    gb_second: float = 0.0000166667
+    invocation: float = 0.0000002
+    moved_gb: float = 0.0
+
+    def cost(self, gb_seconds: float, invocations: int, bytes_moved: float) -> float:
+        moved = self.moved_gb * bytes_moved / 1e9
+        return self.gb_second * gb_seconds + self.invocation * invocations + moved
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What the cost model has to know beside the tasks."""
+
+    memory_sizes_mb: tuple[int, ...] = SIZES_MB
+    default_memory_mb: int = 1769  # where neither plan nor resources name a size
+    warm: tuple[tuple[int, int], ...] = ()  # (memory size, idle containers) at submission
+    idle_seconds: float = 300.0  # an idle container goes cold after this long
+    publish_seconds: float = 0.001  # the round trip that announces a finished bundle
+    prices: Prices = field(default_factory=Prices)
+
+    def __post_init__(self) -> None:
+        check_number("idle time", "platform", self.idle_seconds)
+        check_number("publish time", "platform", self.publish_seconds)
+        if not self.memory_sizes_mb or min(self.memory_sizes_mb) <= 0:
+            raise ValueError("Platform.memory_sizes_mb needs at least one size, each above zero")
+
+    def fitting_sizes(self, workload: Workload) -> list[int]:
+        """Memory sizes in which every task fits, smallest first."""
+        sizes = sorted(self.memory_sizes_mb)
+        if workload.dag.tasks:
+            self.check_memory(workload, sizes[-1])
+            needed = float(workload.peak_mb.max())
+            sizes = [size for size in sizes if size >= needed]
+        return sizes
+
+    def check_memory(self, workload: Workload, memory_mb: int) -> None:
+        if workload.dag.tasks and float(workload.peak_mb.max()) > memory_mb:
+            task = int(np.argmax(workload.peak_mb))
+            needed_mb = float(workload.peak_mb[task])
+            raise TooLittleMemory(task, workload.dag.label(task), needed_mb, memory_mb)
+
+    def memory_of(self, resources: Resources) -> int:
+        """The one size of a plan whose planner does not choose sizes."""
+        return resources.memory_mb or self.default_memory_mb

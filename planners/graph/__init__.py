@@ -1,0 +1,1 @@
+"""Structure: the graph of tasks as arrays, its order, its groups, its chains."""

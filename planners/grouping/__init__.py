@@ -1,0 +1,1 @@
+"""Cuts of a graph by its shape alone."""

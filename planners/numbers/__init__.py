@@ -1,0 +1,1 @@
+"""What tasks take: predictions, and the measurements they rest on."""

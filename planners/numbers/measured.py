@@ -1,0 +1,187 @@
+"""Measured: predictions from the sketches of earlier runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from planners.numbers.predictions import (
+    Floats,
+    Line,
+    MissingPrediction,
+    Predictions,
+    Sla,
+    check_sla,
+    cpu_share,
+)
+from planners.numbers.sketch import Sketch
+
+ENOUGH_SAMPLES = 8  # at one memory size, to be believed without looking at other sizes
+
+
+@dataclass(frozen=True, eq=False)
+class Measured(Predictions):
+    """Answers from samples; asks ``fallback`` about what was never measured."""
+
+    functions: Mapping[str, Sketch]
+    uploads: Sketch = field(default_factory=Sketch)  # rows whose input_bytes took seconds to store
+    downloads: Sketch = field(default_factory=Sketch)
+    cold_starts: Sketch = field(
+        default_factory=Sketch
+    )  # rows whose memory_mb took seconds to start
+    warm_starts: Sketch = field(default_factory=Sketch)
+    fallback: Predictions | None = None
+    threads: float = 1.0  # vCPUs that a function can use, where sizes have to be scaled
+
+    def seconds(self, function: str, memory_mb: int, sla: Sla = "average") -> Line:
+        quantile = check_sla(sla)
+        ladder = self._ladder(function, quantile)
+        if ladder is None:
+            return self._other("execution time", function).seconds(function, memory_mb, sla)
+        return ladder.at(memory_mb)
+
+    def output_bytes(self, function: str, sla: Sla = "average") -> Line:
+        quantile = check_sla(sla)
+        sketch = self.functions.get(function)
+        if not sketch:
+            return self._other("output size", function).output_bytes(function, sla)
+        return fit(sketch.column("input_bytes"), sketch.column("output_bytes"), quantile)
+
+    def peak_bytes(self, function: str, sla: Sla = "average") -> Line:
+        quantile = check_sla(sla)
+        sketch = self.functions.get(function)
+        if not sketch:
+            return self._other("peak memory", function).peak_bytes(function, sla)
+        return fit(sketch.column("input_bytes"), sketch.column("peak_bytes"), quantile)
+
+    def upload(self, sla: Sla = "average") -> Line:
+        quantile = check_sla(sla)
+        if not self.uploads:
+            return self._other("upload time", "the store").upload(sla)
+        return fit(self.uploads.column("input_bytes"), self.uploads.column("seconds"), quantile)
+
+    def download(self, sla: Sla = "average") -> Line:
+        quantile = check_sla(sla)
+        if not self.downloads:
+            return self._other("download time", "the store").download(sla)
+        return fit(self.downloads.column("input_bytes"), self.downloads.column("seconds"), quantile)
+
+    def cold_start(self, memory_mb: int, sla: Sla = "average") -> Line:
+        quantile = check_sla(sla)
+        if not self.cold_starts:
+            return self._other("cold start", "the backend").cold_start(memory_mb, sla)
+        return _start(self.cold_starts, memory_mb, quantile)
+
+    def warm_start(self, memory_mb: int, sla: Sla = "average") -> Line:
+        quantile = check_sla(sla)
+        if not self.warm_starts:
+            return self._other("warm start", "the backend").warm_start(memory_mb, sla)
+        return _start(self.warm_starts, memory_mb, quantile)
+
+    def _other(self, of: str, name: str) -> Predictions:
+        if self.fallback is None:
+            raise MissingPrediction(of, name)
+        return self.fallback
+
+    def _ladder(self, function: str, quantile: float | None) -> Ladder | None:
+        key = (function, quantile)
+        if key not in self._ladders:
+            sketch = self.functions.get(function)
+            self._ladders[key] = Ladder.of(sketch, quantile, self.threads) if sketch else None
+        return self._ladders[key]
+
+    @cached_property
+    def _ladders(self) -> dict[tuple[str, float | None], Ladder | None]:
+        return {}
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Execution time at the memory sizes that were measured well; never rises with memory."""
+
+    rungs: tuple[tuple[int, Line], ...]
+    threads: float
+
+    @staticmethod
+    def of(sketch: Sketch, quantile: float | None, threads: float) -> Ladder:
+        memory = np.maximum(sketch.column("memory_mb"), 1)
+        sizes, counts = np.unique(memory, return_counts=True)
+        believed = sizes[counts >= ENOUGH_SAMPLES]
+        if not len(believed):  # scale everything to the size with most samples
+            believed = sizes[[np.argmax(counts)]]
+        nearest = believed[np.argmin(np.abs(np.log(memory[:, None] / believed)), axis=1)]
+        scale = np.array([cpu_share(size, threads) for size in memory])
+        scale /= np.array([cpu_share(size, threads) for size in nearest])
+        rungs: list[tuple[int, Line]] = []
+        for size in believed:
+            mine = nearest == size
+            line = fit(
+                sketch.column("input_bytes")[mine],
+                sketch.column("seconds")[mine] * scale[mine],
+                quantile,
+            )
+            rungs.append((int(size), _lower(rungs[-1][1], line) if rungs else line))
+        return Ladder(tuple(rungs), threads)
+
+    def at(self, memory_mb: int) -> Line:
+        """Scaled from the rung below, but not past what was measured at the rung above."""
+        below = [rung for rung in self.rungs if rung[0] <= memory_mb]
+        above = [rung for rung in self.rungs if rung[0] > memory_mb]
+        if not below:
+            return self._scaled(*above[0], memory_mb)
+        line = self._scaled(*below[-1], memory_mb)
+        return _upper(line, above[0][1]) if above else line
+
+    def _scaled(self, size: int, line: Line, memory_mb: int) -> Line:
+        ratio = cpu_share(size, self.threads) / cpu_share(memory_mb, self.threads)
+        return Line(line.base * ratio, line.per_byte * ratio, line.samples)
+
+
+def fit(sizes: Floats, values: Floats, quantile: float | None) -> Line:
+    """A least-squares line that never falls, raised so that the asked share of samples is below."""
+    base, per_byte = _least_squares(sizes, values)
+    fitted = base + per_byte * sizes
+    if quantile is None:
+        raised = values.sum() / fitted.sum() if fitted.sum() > 0 else 1.0
+    else:
+        usable = fitted > 0
+        raised = (
+            float(np.quantile(values[usable] / fitted[usable], quantile)) if usable.any() else 1.0
+        )
+    return Line(float(base * raised), float(per_byte * raised), len(values))
+
+
+def _least_squares(sizes: Floats, values: Floats) -> tuple[float, float]:
+    spread = sizes - sizes.mean()
+    variance = float(spread @ spread)
+    slope = float(spread @ values) / variance if variance > 0 else 0.0
+    if slope <= 0:
+        return float(values.mean()), 0.0
+    base = float(values.mean() - slope * sizes.mean())
+    if base < 0:
+        return 0.0, float(sizes @ values) / float(sizes @ sizes)
+    return base, slope
+
+
+def _start(sketch: Sketch, memory_mb: int, quantile: float | None) -> Line:
+    """From the containers of the nearest size: start-up hardly depends on memory."""
+    memory = np.maximum(sketch.column("memory_mb"), 1)
+    sizes, counts = np.unique(memory, return_counts=True)
+    believed = sizes[counts >= ENOUGH_SAMPLES]
+    if len(believed):
+        nearest = believed[np.argmin(np.abs(np.log(believed / memory_mb)))]
+        sketch_seconds = sketch.column("seconds")[memory == nearest]
+    else:
+        sketch_seconds = sketch.column("seconds")
+    return fit(np.zeros(len(sketch_seconds)), sketch_seconds, quantile)
+
+
+def _lower(one: Line, other: Line) -> Line:
+    return Line(min(one.base, other.base), min(one.per_byte, other.per_byte), other.samples)
+
+
+def _upper(one: Line, other: Line) -> Line:
+    return Line(max(one.base, other.base), max(one.per_byte, other.per_byte), one.samples)

@@ -1,0 +1,97 @@
+"""Workload: a Dag with its predictions, as one array per question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from planners.graph.dag import Dag
+from planners.numbers.predictions import (
+    BadPrediction,
+    Floats,
+    Line,
+    Lines,
+    Predictions,
+    Sla,
+    check_sla,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Workload:
+    """What each task takes and leaves. Build it with ``predict``."""
+
+    dag: Dag
+    predictions: Predictions
+    sla: Sla
+    input_bytes: Floats
+    output_bytes: Floats
+    peak_mb: Floats
+    upload: Line
+    download: Line
+    _seconds: dict[int, Floats] = field(default_factory=dict, repr=False)
+
+    @staticmethod
+    def predict(dag: Dag, predictions: Predictions, sla: Sla = "average") -> Workload:
+        check_sla(sla)
+        names = function_names(dag)
+        outputs = predictions.output_lines(names, sla).check("output size", names)
+        peaks = predictions.peak_lines(names, sla).check("peak memory", names)
+        inputs, output_bytes = _propagate(dag, outputs)
+        return Workload(
+            dag=dag,
+            predictions=predictions,
+            sla=sla,
+            input_bytes=inputs,
+            output_bytes=output_bytes,
+            peak_mb=peaks.at(dag.functions, inputs) / 1e6,
+            upload=_checked("upload time", predictions.upload(sla)),
+            download=_checked("download time", predictions.download(sla)),
+        )
+
+    def seconds(self, memory_mb: int) -> Floats:
+        """Execution time of each task in a container of this size."""
+        if memory_mb not in self._seconds:
+            names = function_names(self.dag)
+            lines = self.predictions.seconds_lines(names, memory_mb, self.sla)
+            lines.check("execution time", names)
+            self._seconds[memory_mb] = lines.at(self.dag.functions, self.input_bytes)
+        return self._seconds[memory_mb]
+
+    def cold_start(self, memory_mb: int) -> float:
+        return _checked("cold start", self.predictions.cold_start(memory_mb, self.sla)).at()
+
+    def warm_start(self, memory_mb: int) -> float:
+        return _checked("warm start", self.predictions.warm_start(memory_mb, self.sla)).at()
+
+
+def function_names(dag: Dag) -> tuple[str, ...]:
+    """The Dag's names, or numbers where it has none."""
+    functions = int(dag.functions.max(initial=-1)) + 1
+    if len(dag.function_names) >= functions:
+        return tuple(dag.function_names)
+    return tuple(f"function {function}" for function in range(functions))
+
+
+def _propagate(dag: Dag, outputs: Lines) -> tuple[Floats, Floats]:
+    """Input and output sizes; only where an output depends on its inputs does order matter."""
+    bases, slopes = outputs.base[dag.functions], outputs.per_byte[dag.functions]
+    if not slopes.any():
+        taken = np.bincount(dag.edge_users, bases[dag.inputs], minlength=dag.tasks)
+        return np.asarray(dag.constant_bytes + taken, dtype=np.float64), bases
+    input_bytes: list[float] = dag.constant_bytes.tolist()
+    output_bytes: list[float] = bases.tolist()
+    offsets, inputs, per_byte = dag.input_offsets.tolist(), dag.inputs.tolist(), slopes.tolist()
+    for task in range(dag.tasks):
+        for producer in inputs[offsets[task] : offsets[task + 1]]:
+            input_bytes[task] += output_bytes[producer]
+        output_bytes[task] += per_byte[task] * input_bytes[task]
+    return np.array(input_bytes, dtype=np.float64), np.array(output_bytes, dtype=np.float64)
+
+
+def _checked(of: str, line: Line) -> Line:
+    for value in (line.base, line.per_byte):
+        if not (np.isfinite(value) and value >= 0):
+            raise BadPrediction(of, "the platform", value)
+    return line

@@ -1,0 +1,95 @@
+"""Units: chains or other groups of tasks, with the weights by which slots are chosen for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from planners.cost.crossings import Crossings, sums
+from planners.cost.platform import Platform
+from planners.graph.arrays import Flags, Ids, Offsets, offsets_from_counts
+from planners.numbers.predictions import Floats, transfer_seconds
+from planners.numbers.workload import Workload
+from planners.plans.plan import Plan, Resources
+from planners.wukong import Wukong
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """A graph of chains, unless told otherwise: nobody else waits for the middle of a chain."""
+
+    unit_of: Ids  # task → unit; ids are topological
+    seconds: Floats  # execution at one memory size
+    constant_bytes: Floats
+    store_seconds: Floats  # upload of what others may need; taken if somebody elsewhere needs it
+    wanted: Flags
+    parent_offsets: Offsets
+    parents: Ids
+    parent_bytes: Floats  # aligned with parents
+    child_offsets: Offsets
+    children: Ids
+    child_bytes: Floats  # aligned with children
+
+    @property
+    def count(self) -> int:
+        return len(self.seconds)
+
+    @staticmethod
+    def of(workload: Workload, memory_mb: int, groups: Plan | None = None) -> Units:
+        dag = workload.dag
+        groups = groups or Wukong().plan(dag, Resources(1))
+        count = len(groups.slots)
+        crossings = Crossings.of(workload, groups)
+        producers, consumers = crossings.pair_producers, crossings.pair_consumers
+        sizes = crossings.pair_bytes(workload.output_bytes)
+        by_producer = np.argsort(producers, kind="stable")
+        shared = dag.wanted.copy()
+        shared[crossings.tasks] = True
+        stored = sums(groups.bundles, np.where(shared, workload.output_bytes, 0.0), count)
+        return Units(
+            unit_of=groups.bundles,
+            seconds=sums(groups.bundles, workload.seconds(memory_mb), count),
+            constant_bytes=sums(groups.bundles, dag.constant_bytes, count),
+            store_seconds=transfer_seconds(workload.upload, stored),
+            wanted=sums(groups.bundles, dag.wanted.astype(np.int64), count) > 0,
+            parent_offsets=offsets_from_counts(np.bincount(consumers, minlength=count)),
+            parents=producers,
+            parent_bytes=sizes,
+            child_offsets=offsets_from_counts(np.bincount(producers, minlength=count)),
+            children=consumers[by_producer],
+            child_bytes=sizes[by_producer],
+        )
+
+    def expected_store_seconds(self) -> Floats:
+        """Upload, in proportion to how likely a user is elsewhere: with k inputs, k - 1 are."""
+        parents = np.diff(self.parent_offsets)
+        children = np.diff(self.child_offsets)
+        only_child = np.zeros(self.count, dtype=np.int64)
+        has_children = children > 0
+        only_child[has_children] = self.children[self.child_offsets[:-1][has_children]]
+        share = np.where(children == 1, 1 - 1 / np.maximum(parents[only_child], 1), 1.0)
+        share[children == 0] = 0.0
+        share[self.wanted] = 1.0
+        return self.store_seconds * share
+
+
+def upward_ranks(units: Units, workload: Workload, platform: Platform) -> Floats:
+    """Per unit, the longest path to the end: execution, and transfers as if all were remote."""
+    handover = units.store_seconds + platform.publish_seconds
+    fetches = transfer_seconds(workload.download, units.child_bytes).tolist()
+    ranks: list[float] = units.seconds.tolist()
+    offsets, children = units.child_offsets.tolist(), units.children.tolist()
+    handovers: list[float] = handover.tolist()
+    for unit in range(units.count - 1, -1, -1):
+        longest = 0.0
+        for place in range(offsets[unit], offsets[unit + 1]):
+            path = fetches[place] + ranks[children[place]]
+            longest = max(longest, path)
+        ranks[unit] += handovers[unit] + longest
+    return np.array(ranks)
+
+
+def rank_order(ranks: Floats) -> Ids:
+    """Highest rank first; equal ranks by id, so the order is topological."""
+    return np.argsort(-ranks, kind="stable").astype(np.int32)
