@@ -233,7 +233,7 @@ class ResultNotPicklable(ServerlessError, TypeError):
 
 
 class ExceptionNotPicklable(ServerlessError):
-    """A task raised an exception that cannot be made again here; this one stands in for it."""
+    """A task raised an exception whose class is not to be had here; its stand-in derives from this."""
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(kind, text)
@@ -241,7 +241,7 @@ class ExceptionNotPicklable(ServerlessError):
         self.text = text
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.text} (this exception does not pickle, so here is its text)"
+        return f"{self.kind}: {self.text} (its class is not to be had here, so this is its text)"
 
 
 class TaskExited(ServerlessError):

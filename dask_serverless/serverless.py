@@ -132,7 +132,8 @@ class Serverless:
 
     def __call__(self, graph: Any, keys: Any, **options: Any) -> Any:
         """Compute ``keys`` of what Dask passes; this is all that Dask needs of a scheduler."""
-        from dask_serverless.client.run import Failed, Run
+        from dask_serverless.client.failed import Failed, raise_here
+        from dask_serverless.client.run import Run
 
         check_options(options)
         engine = self._ready()
@@ -144,7 +145,7 @@ class Serverless:
                 error = failed.error
             finally:
                 self.last_run = run.report
-        raise error
+        raise_here(error)
 
     get = __call__
 

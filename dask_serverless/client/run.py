@@ -20,6 +20,7 @@ from dask_serverless.backends.base import Backend
 from dask_serverless.blobs.blobs import Blobs
 from dask_serverless.blobs.places import open_places
 from dask_serverless.client.callbacks import Observers
+from dask_serverless.client.failed import Failed
 from dask_serverless.client.pause import collector_paused
 from dask_serverless.client.report import RunReport
 from dask_serverless.coordination.base import LOST, OK, OVER, Condition, Event, Submission
@@ -67,13 +68,6 @@ class Surroundings:
     result_limit: int | None
     inline_bytes: int
     compression: str | None
-
-
-class Failed(Exception):
-    """Carries what a task raised past our own frames, which say nothing about it."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
 
 
 class Run:

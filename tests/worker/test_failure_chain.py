@@ -6,6 +6,7 @@ import traceback
 
 import dask
 import pytest
+from test_failure_kinds import KINDS, Frozen, Strict, fields
 
 
 def test_the_cause_of_an_exception_arrives_with_its_frames(serverless):
@@ -43,3 +44,45 @@ def test_what_was_handled_meanwhile_arrives_unless_it_was_hidden(serverless):
     with pytest.raises(ValueError, match="second") as caught:
         dask.compute(dask.delayed(fail)(True), scheduler=serverless)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def raise_kind(index):
+    from test_failure_kinds import KINDS
+
+    try:
+        raise LookupError("meanwhile")
+    except LookupError:
+        raise KINDS[index] from TypeError("origin")
+
+
+def test_exceptions_of_all_kinds_are_those_that_dask_gives(serverless):
+    for index in range(len(KINDS)):
+        with pytest.raises(BaseException) as ours:
+            serverless({"x": (raise_kind, index)}, "x")
+        with pytest.raises(BaseException) as theirs:
+            dask.get({"x": (raise_kind, index)}, "x")
+        found, expected = ours.value, theirs.value
+        if isinstance(KINDS[index], Strict | Frozen):  # Dask trips over what they forbid
+            expected = KINDS[index]
+        assert (type(found), found.args) == (type(expected), expected.args)
+        assert str(found) == str(expected)
+        assert (type(found.__cause__), found.__cause__.args) == (TypeError, ("origin",))
+        assert (type(found.__context__), found.__suppress_context__) == (LookupError, True)
+        missing = fields(expected).keys() - fields(found).keys()
+        assert not missing
+
+
+def test_a_compute_while_another_exception_is_handled_keeps_the_context_of_the_task(serverless):
+    def task():
+        try:
+            raise KeyError("of the task")
+        except KeyError:
+            raise ValueError("second")  # noqa: B904
+
+    try:
+        raise OSError("of the client")
+    except OSError:
+        with pytest.raises(ValueError, match="second") as caught:
+            dask.compute(dask.delayed(task)(), scheduler=serverless)
+    assert isinstance(caught.value.__context__, KeyError)
+    assert isinstance(caught.value.__context__.__context__, OSError)

@@ -1,0 +1,40 @@
+"""What a task raised, past our own frames, into the caller's."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+
+class Failed(Exception):
+    """Carries what a task raised past our own frames, which say nothing about it."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def raise_here(error: BaseException) -> NoReturn:
+    """Raise as if the task had run here: what the caller handles just now comes before all that
+    the task handled, instead of replacing it.
+    """
+    handled = sys.exception()
+    if handled is not None:
+        first = _first(error)
+        if first is not None:
+            BaseException.__setattr__(first, "__context__", handled)
+    context = error.__context__
+    try:
+        raise error
+    finally:
+        BaseException.__setattr__(error, "__context__", context)
+
+
+def _first(error: BaseException) -> BaseException | None:
+    """Where the chain of contexts begins; None if it goes round in circles."""
+    seen = {id(error)}
+    while error.__context__ is not None:
+        error = error.__context__
+        if id(error) in seen:
+            return None
+        seen.add(id(error))
+    return error
