@@ -15,6 +15,7 @@ from contextlib import suppress
 
 from dask_serverless.backends.base import Gone
 from dask_serverless.backends.lines import Lines, Message
+from dask_serverless.backends.own_modules import OWN, Changes
 from dask_serverless.worker.invitation import Invitation
 
 # Libraries that take long to import: the nursery imports what the client has of them.
@@ -63,6 +64,7 @@ class LocalBackend:
         self.over: list[str] = []  # runs that the nursery may forget
         self.loaded = 0  # how many modules the client had when it was last looked at
         self.known: set[str] = set()  # modules that the nursery was told of
+        self.edition = 0  # of the user's own modules, likewise
         _backends.add(self)
 
     def start(self) -> None:
@@ -86,6 +88,8 @@ class LocalBackend:
         theirs.close()
         self.lines = lines = Lines(ours)
         self.known = set(heavy_modules())
+        own = OWN.since(0)
+        self.edition = own.edition
         lines.send(
             {
                 "containers": self.containers,
@@ -95,6 +99,7 @@ class LocalBackend:
                 "folders": self.folders,
                 "path": sys.path,
                 "modules": heavy_modules(),
+                "own": in_json(own),
             }
         )
         arguments = (self.process, lines)
@@ -111,9 +116,17 @@ class LocalBackend:
                 if new:
                     self.known.update(new)
                     self._send({"do": "import", "modules": new})
+            if invitation.early:  # a run begins: it is to run what the client would run now
+                self.tell_own_modules()
             message = {"do": "invoke", "invitation": invitation.to_json()}
             for _ in range(count):
                 self._send(message)
+
+    def tell_own_modules(self) -> None:
+        own = OWN.since(self.edition)
+        if own.edition != self.edition:
+            self.edition = own.edition
+            self._send({"do": "own", "own": in_json(own), "reloaded": own.reloaded})
 
     def watch(self, run: str, gone: Gone) -> None:
         self.watched[run] = gone
@@ -187,6 +200,10 @@ def environment(containers: int) -> dict[str, str]:
     env.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
     env["DASK_SCHEDULER"] = "synchronous"
     return env
+
+
+def in_json(own: Changes) -> Message:
+    return {name: source.to_json() for name, source in own.sources.items()}
 
 
 def heavy_modules() -> list[str]:

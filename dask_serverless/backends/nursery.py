@@ -15,7 +15,7 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +25,7 @@ from dask_serverless.backends.lines import Lines, Message
 from dask_serverless.errors import ServerlessError
 from dask_serverless.store.connect import open_link
 from dask_serverless.worker.cleanup import clean_after
+from dask_serverless.worker.imports import ClientModules, Source, reload_loaded
 from dask_serverless.worker.invitation import Invitation
 
 GRACE_SECONDS = 2.0  # between asking user code to stop and killing the container
@@ -39,6 +40,7 @@ class Child:
     name: str
     pid: int
     lines: Lines
+    edition: Mapping[str, Source]  # of the client's own modules
     run: str = ""  # what it works on; "" while idle
     idle_since: float = field(default_factory=time.monotonic)
     kill_at: float = 0.0
@@ -58,6 +60,9 @@ class Nursery:
         self.runs: dict[str, dict[str, Any]] = {}  # invitations of runs that are not over
         self.stopped: set[str] = set()  # runs whose last containers are still to leave
         self.born = 0
+        self.imports = ClientModules()
+        self.editions: dict[str, Mapping[str, Source]] = {}  # run → what its containers import
+        self.told_own(settings.get("own", {}))
 
     def live(self, early: Sequence[Message]) -> None:
         """Serve until the client is gone; ``early`` came while the libraries were imported."""
@@ -98,16 +103,30 @@ class Nursery:
         """The client, or a container, wants something."""
         for run in message.get("over", ()):
             self.runs.pop(run, None)
+            self.editions.pop(run, None)
         match message["do"]:
             case "invoke":
                 self.waiting.append(message["invitation"])
                 self.runs[message["invitation"]["run"]] = message["invitation"]
+                self.editions.setdefault(message["invitation"]["run"], self.imports.sources)
             case "import":
                 preload(message["modules"])
                 if len(message["modules"]) > MANY_MODULES:
                     self.retire()  # containers born before would each import them again
+            case "own":
+                self.told_own(message["own"])
+                reload_loaded(message["reloaded"])
             case "stop":
                 self.stop(message["run"])
+
+    def told_own(self, own: Message) -> None:
+        """The client has loaded modules of its own, some of them perhaps once more.
+
+        Containers that were born before may have imported what was there then: runs that come
+        later do without them.
+        """
+        new = {name: Source.from_json(told) for name, told in own.items()}
+        self.imports.sources = {**self.imports.sources, **new}
 
     def heard(self, child: Child) -> None:
         messages = child.lines.receive()
@@ -126,17 +145,27 @@ class Nursery:
     def place(self) -> None:
         """Hand waiting invitations to idle containers, or to new ones while there is room."""
         while self.waiting:
-            idle = [child for child in self.children.values() if not child.run]
-            if not idle and len(self.children) >= self.limit:
+            edition = self.editions.get(self.waiting[0]["run"], self.imports.sources)
+            idle = [c for c in self.children.values() if not c.run and c.edition is edition]
+            if not idle and not self.room():
                 if len(self.waiting) > 4 * self.limit:  # whoever finishes takes what is ready
                     self.drop_repeated()
                 return
             invitation = self.waiting.popleft()
             prefer = invitation["container"]
             child = next((c for c in idle if c.name == prefer), idle[0] if idle else None)
-            child = child or self.bear()
+            child = child or self.bear(edition)
             child.run = invitation["run"]
             child.lines.send({"do": "work", "invitation": invitation})
+
+    def room(self) -> bool:
+        """Whether one more container may be born; one of another edition makes way for it."""
+        if len(self.children) < self.limit:
+            return True
+        idle = next((child for child in self.children.values() if not child.run), None)
+        if idle is not None:
+            self.dismiss(idle)
+        return idle is not None
 
     def drop_repeated(self) -> None:
         """One waiting invitation a run and container is enough: ready bundles wait in the store."""
@@ -148,15 +177,16 @@ class Nursery:
                 kept.append(invitation)
         self.waiting = kept
 
-    def bear(self) -> Child:
+    def bear(self, edition: Mapping[str, Source]) -> Child:
         ours, theirs = socket.socketpair()
         self.born += 1
         name = f"{self.name}-{self.born}"
         pid = os.fork()
         if pid == 0:
+            self.imports.sources = edition
             self.become(name, theirs, ours)
         theirs.close()
-        child = Child(name, pid, Lines(ours))
+        child = Child(name, pid, Lines(ours), edition)
         self.children[ours.fileno()] = child
         self.poll.register(ours, select.POLLIN)
         return child
@@ -238,10 +268,19 @@ class Nursery:
             if child.kill_at and now >= child.kill_at:
                 os.kill(child.pid, signal.SIGKILL)
                 child.kill_at = 0.0
-            elif not child.run and now >= child.idle_since + self.idle_seconds:
+            elif not child.run and (
+                now >= child.idle_since + self.idle_seconds or self.outdated(child)
+            ):
                 self.dismiss(child)
             elif child.run and self.memory_bytes:
                 self.weigh(child)
+
+    def outdated(self, child: Child) -> bool:
+        """Whether it may have imported what the client has loaded anew, and no run needs that."""
+        edition = child.edition
+        return edition is not self.imports.sources and not any(
+            edition is needed for needed in self.editions.values()
+        )
 
     def weigh(self, child: Child) -> None:
         used = resident_bytes(child.pid)
@@ -306,11 +345,12 @@ def main() -> None:
     signal.signal(STOP, signal.SIG_IGN)  # until a container sets its own handler
     settings, *early = opening(client)
     sys.path[:] = settings["path"]
+    nursery = Nursery(client, settings)
+    nursery.imports.install()
     preload(settings["modules"])
     import dask
 
     dask.config.set(scheduler="synchronous")  # for what tasks compute themselves
-    nursery = Nursery(client, settings)
     try:
         nursery.live(early)
     finally:

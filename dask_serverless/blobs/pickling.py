@@ -6,6 +6,7 @@ import io
 import pickle
 import weakref
 from collections.abc import Callable
+from types import FunctionType, ModuleType
 from typing import Any, ClassVar
 
 import cloudpickle
@@ -43,8 +44,50 @@ class Pickler(cloudpickle.Pickler):
 _TABLE = cloudpickle.Pickler.dispatch_table.new_child(Pickler.replaced)
 
 
+# Modules that no container would import as the client has them: see backends/left_behind.py.
+by_value: frozenset[str] = frozenset()
+
+
+def make_module(name: str) -> ModuleType:
+    return ModuleType(name)
+
+
+class PicklerByValue(Pickler):
+    """Takes along what is defined in such modules; asked about every object, so only where needed."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, FunctionType) and value.__module__ in by_value:
+            return self._dynamic_function_reduce(value)
+        if isinstance(value, type) and value.__module__ in by_value:
+            return cloudpickle.cloudpickle._dynamic_class_reduce(value)
+        if isinstance(value, ModuleType) and value.__name__ in by_value:
+            return make_module, (value.__name__,), portable(value)  # a cycle of modules has an end
+        return super().reducer_override(value)
+
+
+def portable(module: ModuleType) -> dict[str, Any]:
+    """What a module holds, without what cannot travel: locks, open files, …"""
+    found = {}
+    for name, value in vars(module).items():
+        if name.startswith("__") and name not in (
+            "__name__",
+            "__package__",
+            "__file__",
+            "__path__",
+        ):
+            continue
+        if not isinstance(value, FunctionType | type | ModuleType):
+            try:
+                dumps(value, [])
+            except Exception:
+                continue
+        found[name] = value
+    return found
+
+
 def dumps(value: Any, buffers: list[pickle.PickleBuffer]) -> bytes:
     """Pickle with protocol 5; large buffers go to ``buffers``."""
     file = io.BytesIO()
-    Pickler(file, protocol=5, buffer_callback=buffers.append).dump(value)
+    kind = PicklerByValue if by_value else Pickler
+    kind(file, protocol=5, buffer_callback=buffers.append).dump(value)
     return file.getvalue()

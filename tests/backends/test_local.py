@@ -69,7 +69,7 @@ def test_memory_is_still_limited_in_a_container_that_was_stopped_before(pair):
         {"containers": 1, "memory_bytes": 1, "idle_seconds": 60, "name": "n", "folders": []},
     )
     ours, theirs = map(Lines, socket.socketpair())
-    child = Child("n-1", os.getpid(), ours, run="run", why="the run was stopped", kill_at=1e12)
+    child = Child("n-1", os.getpid(), ours, {}, run="run", why="the run was stopped", kill_at=1e12)
     nursery.children[ours.fileno()] = child
     theirs.send({"is": "idle"})
     nursery.heard(child)
