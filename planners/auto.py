@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from planners.cost.platform import Platform
 from planners.cost.timeline import Timeline, predict_timeline
-from planners.errors import PlanError
+from planners.errors import GoalError, PlanError
 from planners.graph.dag import Dag
 from planners.list_schedule import EFFORT, ListSchedule
 from planners.non_uniform import NonUniform, best_memory
@@ -24,21 +24,6 @@ from planners.uniform import Uniform
 from planners.wukong import Wukong
 
 MANY_TASKS = 20_000  # beyond this many, try fewer memory sizes and optimize only what leads
-
-
-class GoalError(PlanError):
-    """No candidate meets the deadline or the budget; the message says what is possible."""
-
-    def __init__(self, goal: str, fastest: Prediction, cheapest: Prediction) -> None:
-        super().__init__(
-            f"no plan meets {goal}: the fastest takes {fastest.makespan_seconds:.3f} s and costs "
-            f"{fastest.cost:.6f}, the cheapest takes {cheapest.makespan_seconds:.3f} s and costs "
-            f"{cheapest.cost:.6f}; allow more time, money or containers"
-        )
-        self.goal, self.fastest, self.cheapest = goal, fastest, cheapest
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.goal, self.fastest, self.cheapest)
 
 
 @dataclass(frozen=True, eq=False)

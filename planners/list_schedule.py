@@ -9,15 +9,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from planners.cost.layout import NONE
 from planners.cost.platform import Platform
 from planners.cost.timeline import Timeline, predict_timeline
+from planners.graph.arrays import Ids
 from planners.graph.dag import Dag
 from planners.numbers.predictions import Constant, Predictions, Sla
 from planners.numbers.workload import Workload
 from planners.placing.placement import Placement, to_plan
 from planners.placing.units import Units, rank_order, upward_ranks
-from planners.plans.plan import FLEXIBLE, Plan, Resources
+from planners.plans.plan import Plan, Resources
+from planners.plans.succession import NONE
 from planners.structural import Structural
 
 EFFORT = 1_500_000  # about as many microseconds
@@ -72,16 +73,15 @@ class ListSchedule:
         yield chains
         counts = {chains.count}
         for groups in self._other_groups(workload.dag, resources):
-            if len(groups.slots) not in counts:
-                counts.add(len(groups.slots))
+            if (count := int(groups.max(initial=-1)) + 1) not in counts:
+                counts.add(count)
                 yield Units.of(workload, memory_mb, groups)
 
-    def _other_groups(self, dag: Dag, resources: Resources) -> Iterator[Plan]:
+    def _other_groups(self, dag: Dag, resources: Resources) -> Iterator[Ids]:
         """Single tasks, since the first of a chain may fill a gap; and ever larger groups."""
-        each = np.arange(dag.tasks, dtype=np.int32)
-        yield Plan(self.name, each, np.full_like(each, FLEXIBLE), np.zeros_like(each))
+        yield np.arange(dag.tasks, dtype=np.int32)
         for share in (1, 4, 16, 64):
-            yield Structural().plan(dag, Resources(max(resources.containers // share, 1)))
+            yield Structural().plan(dag, Resources(max(resources.containers // share, 1))).bundles
 
     def _trials(
         self, units: Units, workload: Workload, memory_mb: int, resources: Resources

@@ -4,31 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from heapq import heappop, heappush
-from typing import Any
 
 import numpy as np
 
-from planners.cost.layout import NONE, Layout
+from planners.cost.layout import Layout
 from planners.cost.platform import Platform
-from planners.errors import PlanError
+from planners.errors import Stalled
 from planners.graph.arrays import Ids, Offsets, offsets_from_counts
 from planners.numbers.workload import Workload
+from planners.plans.succession import NONE
 
 WARMED = -1  # event rank of a pre-warmed container; those of bundles are 2b and 2b + 1
-
-
-class Stalled(PlanError):
-    """Every container waits for a bundle whose slot finds no container."""
-
-    def __init__(self, bundle: int, slot: int, containers: int) -> None:
-        super().__init__(
-            f"bundle {bundle} of slot {slot} never starts: all {containers} containers wait for "
-            "it; plan fewer slots or give Resources more containers"
-        )
-        self.bundle, self.slot, self.containers = bundle, slot, containers
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.bundle, self.slot, self.containers)
 
 
 class Events:
@@ -79,7 +65,7 @@ class Events:
         self.store_seconds: list[float] = layout.store_seconds.tolist()
         self.fetch_bytes: list[float] = layout.fetch_bytes.tolist()
         self.store_bytes: list[float] = layout.store_bytes.tolist()
-        self.held_for: list[int] = layout.held_for.tolist()
+        self.held_for: list[int] = layout.succession.held_for.tolist()
         self.early_bytes, self.prewarms = layout.early_bytes, layout.prewarms
 
     def _read_graph(self, layout: Layout) -> None:
@@ -197,7 +183,7 @@ class Events:
 
     def _computed(self, bundle: int, now: float) -> None:
         """Held back if the fan-in may still become ours; asked again when the wait is over."""
-        fan_in, wait = self.held_for[bundle], float(self.layout.held_seconds[bundle])
+        fan_in, wait = self.held_for[bundle], float(self.layout.succession.held_seconds[bundle])
         if bundle in self.held:
             if self.holders.get(fan_in) == bundle:
                 del self.holders[fan_in]

@@ -7,14 +7,14 @@ from heapq import heapify, heappop, heappush
 
 import numpy as np
 
-from planners.cost.crossings import sums
-from planners.cost.layout import NONE, lay_out
+from planners.cost.layout import lay_out
 from planners.cost.platform import Platform
 from planners.cost.timeline import MB_PER_GB
-from planners.graph.arrays import Ids, offsets_from_counts
+from planners.graph.arrays import Ids, offsets_from_counts, sums
 from planners.numbers.predictions import transfer_seconds
 from planners.numbers.workload import Workload
 from planners.plans.plan import FLEXIBLE, Plan
+from planners.plans.succession import NONE
 
 ROUNDING_SECONDS = 1e-9  # what sums in another order may differ by
 

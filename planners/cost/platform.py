@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from planners.errors import PlanError
+from planners.errors import TooLittleMemory
 from planners.numbers.predictions import check_number
 from planners.numbers.workload import Workload
 from planners.plans.plan import Resources
 
 # Finer below one vCPU, where memory and speed go together; Lambda offers any number of MB.
 SIZES_MB = (256, 512, 768, 1024, 1280, 1536, 1769, 2654, 3538, 5307, 7076, 8845, 10240)
-
-
-class TooLittleMemory(PlanError):
-    """A task is expected to need more memory than its container would have."""
-
-    def __init__(self, task: int, label: str, needed_mb: float, memory_mb: int) -> None:
-        super().__init__(
-            f"{label} is expected to need {needed_mb:,.0f} MB of memory, but containers have "
-            f"{memory_mb:,}: raise Resources.memory_mb or Platform.memory_sizes_mb",
-            task=task,
-        )
-        self.label, self.needed_mb, self.memory_mb = label, needed_mb, memory_mb
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.task, self.label, self.needed_mb, self.memory_mb)
 
 
 @dataclass(frozen=True)

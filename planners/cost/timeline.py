@@ -18,12 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from planners.cost.events import Events
-from planners.cost.layout import NONE, Layout, lay_out
+from planners.cost.layout import Layout, lay_out
 from planners.cost.platform import Platform
-from planners.graph.arrays import Ids
-from planners.numbers.predictions import Floats
+from planners.graph.arrays import Floats, Ids
 from planners.numbers.workload import Workload
 from planners.plans.plan import Plan, Prediction, Resources
+from planners.plans.succession import NONE
 
 MB_PER_GB = 1024
 

@@ -9,6 +9,7 @@ Ids = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
 
 
 def offsets_from_counts(counts: npt.NDArray[np.integer]) -> Offsets:
@@ -53,3 +54,8 @@ def gather_rows(offsets: Offsets, values: Ids, rows: Ids) -> tuple[Offsets, Ids]
     places = np.repeat(starts - new_offsets[:-1], counts)
     places += np.arange(len(places))
     return new_offsets, values[places]
+
+
+def sums(rows: Ids, values: Floats | Bytes, count: int) -> Floats:
+    """The values added up by row."""
+    return np.asarray(np.bincount(rows, values, count), dtype=np.float64)

@@ -9,16 +9,13 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from planners.errors import DagError
 from planners.graph.arrays import Bytes, Flags, Ids, Offsets, offsets_from_counts, unique_pairs
 from planners.graph.order import CycleError, depth_first_order, renumber
 
 __all__ = ["Dag", "DagError", "Ids", "Offsets"]
 
 IntegerArray = npt.NDArray[np.integer]
-
-
-class DagError(ValueError):
-    """The edge list is not a DAG; the message names a task that shows why."""
 
 
 @dataclass(frozen=True, eq=False)

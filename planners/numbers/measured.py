@@ -8,10 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
+from planners.errors import MissingPrediction
+from planners.graph.arrays import Floats
 from planners.numbers.predictions import (
-    Floats,
     Line,
-    MissingPrediction,
     Predictions,
     Sla,
     check_sla,

@@ -5,58 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from planners.errors import PlanError
+from planners.errors import BadPrediction, UnknownSla
+from planners.graph.arrays import Floats
 
-Floats = npt.NDArray[np.float64]
 Sizes = npt.NDArray[np.float64] | npt.NDArray[np.int64]  # bytes
 Sla = str | int  # "average", or the percentile (1 to 100) that the answer should hold for
 
 VCPU_MB = 1769  # memory that buys one full vCPU on Lambda; less memory buys a share of one
-
-
-class PredictionError(PlanError):
-    """No usable prediction; the message says for what and what to do."""
-
-
-class UnknownSla(PredictionError):
-    """The SLA is neither "average" nor a percentile."""
-
-    def __init__(self, sla: object) -> None:
-        super().__init__(f'unknown SLA {sla!r}: use "average" or a whole percentile, 1 to 100')
-        self.sla = sla
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.sla,)
-
-
-class MissingPrediction(PredictionError):
-    """Nothing was measured for this yet."""
-
-    def __init__(self, of: str, name: str) -> None:
-        super().__init__(
-            f"no samples of {of} for {name!r}: run it once, give Measured a fallback, or use a "
-            'planner that needs no history ("structural", "wukong")'
-        )
-        self.of, self.name = of, name
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.of, self.name)
-
-
-class BadPrediction(PredictionError):
-    """A prediction or a sample is negative, infinite or not a number."""
-
-    def __init__(self, of: str, name: str, value: float) -> None:
-        super().__init__(f"{of} of {name!r} is {value}: it must be a finite number, zero or more")
-        self.of, self.name, self.value = of, name, value
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.of, self.name, self.value)
 
 
 def check_sla(sla: object) -> float | None:

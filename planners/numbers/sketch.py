@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from planners.numbers.predictions import BadPrediction, PredictionError
+from planners.errors import BadPrediction, PredictionError
 
 BUDGET_BYTES = 4096  # of one function's sketch, however many samples it has seen
 COLUMNS = ("memory_mb", "input_bytes", "seconds", "output_bytes", "peak_bytes")

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from planners.errors import BadPrediction
+from planners.graph.arrays import Floats
 from planners.graph.dag import Dag
 from planners.numbers.predictions import (
-    BadPrediction,
-    Floats,
     Line,
     Lines,
     Predictions,

@@ -30,8 +30,8 @@ class DelayedIo:
         workload = timeline.workload
         worth = workload.upload.at(size) + workload.download.at(size)
         computed = float(timeline.fetched[bundle] + timeline.layout.exec_seconds[bundle])
-        others = timeline.layout.producers_of(child)
-        last = max(float(timeline.finished[other]) for other in others if other != bundle)
+        others = timeline.layout.crossings.producers_of(child)
+        last = float(timeline.finished[others[others != bundle]].max())
         saved = worth - max(last - computed, 0.0)
         if saved < self.least_seconds:
             return None

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from planners.cost.platform import Platform
 from planners.cost.timeline import Timeline, predict_timeline
+from planners.errors import AnnotationError, Stalled
 from planners.graph.dag import Dag
 from planners.numbers.predictions import Constant, Predictions, Sla
 from planners.numbers.workload import Workload
@@ -16,7 +17,7 @@ from planners.optimizations.preload import Preload
 from planners.optimizations.prewarm import Prewarm
 from planners.optimizations.streaming import Streaming
 from planners.optimizations.task_dup import TaskDup
-from planners.plans.annotations import Annotation, AnnotationError
+from planners.plans.annotations import Annotation
 from planners.plans.plan import Plan, Planner, Resources
 
 
@@ -85,13 +86,24 @@ def _with_notes(
     """The timeline with these notes, if that is a gain."""
     if not notes:
         return None
-    plan = replace(timeline.plan, annotations=(*timeline.plan.annotations, *notes))
     try:
-        other = predict_timeline(plan, timeline.workload, timeline.platform, resources)
-    except AnnotationError:  # does not fit what an earlier optimization decided
+        other = _predicted(timeline, resources, (*timeline.plan.annotations, *notes))
+    except (AnnotationError, Stalled):  # slots that wait for flexible bundles may stall
         return None
     before, after = _worth(timeline), _worth(other)
     return other if after < before else None
+
+
+def _predicted(
+    timeline: Timeline, resources: Resources, annotations: tuple[object, ...]
+) -> Timeline:
+    """With these annotations; where some make others impossible, without those."""
+    plan, dag = replace(timeline.plan, annotations=annotations), timeline.workload.dag
+    try:
+        return predict_timeline(plan, timeline.workload, timeline.platform, resources)
+    except AnnotationError:
+        plan = plan.with_annotations(dag, annotations)
+        return predict_timeline(plan, timeline.workload, timeline.platform, resources)
 
 
 def _worth(timeline: Timeline) -> tuple[float, float, float]:

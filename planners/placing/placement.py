@@ -7,8 +7,7 @@ from heapq import heapify, heappop, heappush
 
 import numpy as np
 
-from planners.graph.arrays import Flags, Ids
-from planners.numbers.predictions import Floats
+from planners.graph.arrays import Flags, Floats, Ids
 from planners.placing.units import Units
 from planners.plans.plan import Plan
 

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from planners.cost.crossings import Crossings, sums
 from planners.cost.platform import Platform
-from planners.graph.arrays import Flags, Ids, Offsets, offsets_from_counts
-from planners.numbers.predictions import Floats, transfer_seconds
+from planners.graph.arrays import Flags, Floats, Ids, Offsets, offsets_from_counts, sums
+from planners.graph.chains import chain_of_tasks
+from planners.numbers.predictions import transfer_seconds
 from planners.numbers.workload import Workload
-from planners.plans.plan import Plan, Resources
-from planners.wukong import Wukong
+from planners.plans.crossings import Crossings
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,23 +35,24 @@ class Units:
         return len(self.seconds)
 
     @staticmethod
-    def of(workload: Workload, memory_mb: int, groups: Plan | None = None) -> Units:
+    def of(workload: Workload, memory_mb: int, groups: Ids | None = None) -> Units:
+        """``groups`` says the unit of each task; left out, it is the chain that it is on."""
         dag = workload.dag
-        groups = groups or Wukong().plan(dag, Resources(1))
-        count = len(groups.slots)
-        crossings = Crossings.of(workload, groups)
+        groups = chain_of_tasks(dag) if groups is None else groups
+        count = int(groups.max(initial=-1)) + 1
+        crossings = Crossings.of(dag, groups, count)
         producers, consumers = crossings.pair_producers, crossings.pair_consumers
         sizes = crossings.pair_bytes(workload.output_bytes)
         by_producer = np.argsort(producers, kind="stable")
         shared = dag.wanted.copy()
         shared[crossings.tasks] = True
-        stored = sums(groups.bundles, np.where(shared, workload.output_bytes, 0.0), count)
+        stored = sums(groups, np.where(shared, workload.output_bytes, 0.0), count)
         return Units(
-            unit_of=groups.bundles,
-            seconds=sums(groups.bundles, workload.seconds(memory_mb), count),
-            constant_bytes=sums(groups.bundles, dag.constant_bytes, count),
+            unit_of=groups,
+            seconds=sums(groups, workload.seconds(memory_mb), count),
+            constant_bytes=sums(groups, dag.constant_bytes, count),
             store_seconds=transfer_seconds(workload.upload, stored),
-            wanted=sums(groups.bundles, dag.wanted.astype(np.int64), count) > 0,
+            wanted=sums(groups, dag.wanted.astype(np.int64), count) > 0,
             parent_offsets=offsets_from_counts(np.bincount(consumers, minlength=count)),
             parents=producers,
             parent_bytes=sizes,

@@ -9,14 +9,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
-from planners.errors import PlanError
+from planners.errors import AnnotationError, PlanError
 from planners.numbers.predictions import Line
 
 SUBMISSION = -1  # the trigger that the client pulls itself
-
-
-class AnnotationError(PlanError):
-    """An annotation that does not fit its plan, or JSON that is no annotation."""
 
 
 KINDS: dict[str, type[Annotation]] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ from planners.graph.dag import Dag
 from planners.plans.annotations import Annotation, annotation_to_json
 from planners.plans.compact import from_compact, to_compact
 from planners.plans.comparison import PlanDiff, compare, difference
+from planners.plans.legality import check_annotations, without_refused
 from planners.plans.tables import in_bytes, table
 from planners.plans.validation import FLEXIBLE, check
 
@@ -61,6 +62,12 @@ class Plan:
     def validate(self, dag: Dag) -> None:
         """Raise a PlanError, naming a task, unless this plan can run this graph."""
         check(dag, self.bundles, self.slots, self.memory_mb)
+        check_annotations(dag, self.bundles, self.slots, self.memory_mb, self.annotations)
+
+    def with_annotations(self, dag: Dag, annotations: tuple[object, ...]) -> Plan:
+        """With these instead, but for those that others of them make impossible."""
+        kept = without_refused(dag, self.bundles, self.slots, self.memory_mb, annotations)
+        return replace(self, annotations=kept)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Plan):

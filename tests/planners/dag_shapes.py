@@ -111,3 +111,30 @@ def random_dag(seed, tasks, span=50, most_inputs=3):
     users = np.repeat(np.arange(1, tasks), random.integers(0, most_inputs + 1, tasks - 1))
     producers = np.maximum(0, users - 1 - random.integers(0, span, len(users)))
     return Dag.from_edges(tasks, tasks - 1 - producers, tasks - 1 - users)
+
+
+def series_parallel(seed, tasks):
+    """Parts one after another, or side by side between a fan-out and a fan-in."""
+    random, graph = np.random.default_rng(seed), Graph()
+
+    def part(size, start):
+        if size <= 1:
+            return graph.task(*start)
+        if random.random() < 0.5:
+            first = int(random.integers(1, size))
+            return part(size - first, [part(first, start)])
+        source, width = graph.task(*start), int(random.integers(2, 5))
+        return graph.task(*[part((size - 2) // width, [source]) for _ in range(width)])
+
+    part(tasks, [])
+    return from_pairs(graph.tasks, graph.edges)
+
+
+def layered(seed, tasks, width=10, most_inputs=3):
+    """Each task takes some of the layer before."""
+    random, graph = np.random.default_rng(seed), Graph()
+    row = [graph.task() for _ in range(width)]
+    while graph.tasks < tasks:
+        taken = [random.choice(row, int(random.integers(1, most_inputs + 1))) for _ in row]
+        row = [graph.task(*map(int, each)) for each in taken]
+    return from_pairs(graph.tasks, graph.edges)

@@ -5,7 +5,8 @@ import pytest
 from dag_shapes import edge_lists, from_pairs
 from hypothesis import given
 
-from planners.graph.dag import Dag, DagError
+from planners.errors import DagError
+from planners.graph.dag import Dag
 
 
 def given_edges(dag):

@@ -8,16 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from planners.errors import BadPrediction, MissingPrediction, UnknownSla
 from planners.graph.dag import Dag
 from planners.numbers.measured import Measured
 from planners.numbers.predictions import (
     VCPU_MB,
-    BadPrediction,
     Constant,
     Line,
     Lines,
-    MissingPrediction,
-    UnknownSla,
     transfer_seconds,
 )
 from planners.numbers.sketch import Sketch

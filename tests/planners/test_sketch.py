@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planners.numbers.predictions import BadPrediction, PredictionError
+from planners.errors import BadPrediction, PredictionError
 from planners.numbers.sketch import BUDGET_BYTES, CAPACITY, Sketch
 
 values = st.floats(0, 1e6, width=32)

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from reference_timeline import Reference, Stuck
 from strategies import SIZES_MB, annotations, plans, platforms, workloads
 
-from planners.cost.events import Stalled
 from planners.cost.timeline import lower_bound_seconds, predict_timeline
-from planners.plans.annotations import AnnotationError
+from planners.errors import AnnotationError, Stalled
 from planners.plans.plan import Resources
 
 QUICK = settings(max_examples=150, deadline=None)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from planners.graph.arrays import Ids, unique_pairs
-from planners.numbers.predictions import Floats, Sizes
-from planners.numbers.workload import Workload
-from planners.plans.annotations import AnnotationError, DuplicateTask
-from planners.plans.plan import Plan
+from planners.errors import AnnotationError
+from planners.graph.arrays import Floats, Ids, Offsets, sums, unique_pairs
+from planners.graph.dag import Dag
+from planners.plans.annotations import DuplicateTask
 
 
 @dataclass(frozen=True, eq=False)
 class Crossings:
     """Each output and bundle that needs it from another bundle, and the same between bundles."""
 
+    bundles: int
     tasks: Ids
     producers: Ids
     consumers: Ids
@@ -26,49 +27,57 @@ class Crossings:
     pair_of: Ids  # crossing → its pair
 
     @staticmethod
-    def of(workload: Workload, plan: Plan, copies: Sequence[DuplicateTask] = ()) -> Crossings:
-        dag, bundles, count = workload.dag, plan.bundles, len(plan.slots)
+    def of(dag: Dag, bundles: Ids, count: int, copies: Sequence[DuplicateTask] = ()) -> Crossings:
+        """``bundles`` says the bundle of each task; there are ``count`` of them."""
         users = bundles[dag.edge_users]
         crossing = bundles[dag.inputs] != users
         consumers, tasks = unique_pairs(users[crossing], dag.inputs[crossing], dag.tasks)
         if copies:
-            consumers, tasks = _without_copied(workload, plan, copies, consumers, tasks)
+            consumers, tasks = _without_copied(dag, bundles, copies, consumers, tasks)
         producers = bundles[tasks]
         pair_consumers, pair_producers = unique_pairs(consumers, producers, count)
         keys = pair_consumers.astype(np.int64) * count + pair_producers
         wanted = consumers.astype(np.int64) * count + producers
         pair_of = np.searchsorted(keys, wanted).astype(np.int32)
-        return Crossings(tasks, producers, consumers, pair_producers, pair_consumers, pair_of)
+        return Crossings(
+            count, tasks, producers, consumers, pair_producers, pair_consumers, pair_of
+        )
 
     def pair_bytes(self, output_bytes: Floats) -> Floats:
         return sums(self.pair_of, output_bytes[self.tasks], len(self.pair_producers))
 
+    @cached_property
+    def taker_counts(self) -> Offsets:
+        """How many bundles take something from each bundle."""
+        return np.bincount(self.pair_producers, minlength=self.bundles)
 
-def sums(rows: Ids, values: Sizes, count: int) -> Floats:
-    """The values added up by row."""
-    return np.asarray(np.bincount(rows, values, count), dtype=np.float64)
+    def producers_of(self, bundle: int) -> Ids:
+        """Whose outputs the bundle takes, in rising order."""
+        first, last = np.searchsorted(self.pair_consumers, (bundle, bundle + 1))
+        return self.pair_producers[first:last]
+
+    def connects(self, producer: int, consumer: int) -> bool:
+        producers = self.producers_of(consumer)
+        place = int(np.searchsorted(producers, producer))
+        return place < len(producers) and int(producers[place]) == producer
 
 
 def _without_copied(
-    workload: Workload,
-    plan: Plan,
-    copies: Sequence[DuplicateTask],
-    consumers: Ids,
-    tasks: Ids,
+    dag: Dag, bundles: Ids, copies: Sequence[DuplicateTask], consumers: Ids, tasks: Ids
 ) -> tuple[Ids, Ids]:
     """A bundle that runs a copy of a task needs that task's inputs in place of its output."""
-    dag = workload.dag
     needed = set(zip(consumers.tolist(), tasks.tolist(), strict=True))
     for copy in copies:
         if (copy.bundle, copy.task) not in needed:
             raise AnnotationError(
-                f"bundle {copy.bundle} does not take {dag.label(copy.task)} from another bundle"
+                f"bundle {copy.bundle} does not take {dag.label(copy.task)} from another bundle",
+                task=copy.task,
             )
     copied = {(copy.bundle, copy.task) for copy in copies}
     for bundle, task in copied:
         first, last = dag.input_offsets[task], dag.input_offsets[task + 1]
         for producer in dag.inputs[first:last].tolist():
-            if plan.bundles[producer] != bundle:
+            if bundles[producer] != bundle:
                 needed.add((bundle, producer))
     pairs = np.array(sorted(needed - copied), dtype=np.int32).reshape(-1, 2)
     return pairs[:, 0], pairs[:, 1]
