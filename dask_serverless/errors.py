@@ -157,9 +157,10 @@ class StoreCommandFailed(StoreError):
 class PlanRefused(ServerlessError, ValueError):
     """There is no such planner, or it made a plan that cannot be run."""
 
-    def __init__(self, problem: str) -> None:
-        super().__init__(problem)
+    def __init__(self, problem: str, reason: Exception | None = None) -> None:
+        super().__init__(problem, reason)
         self.problem = problem
+        self.reason = reason  # the planner's own error with its data, say what is possible
 
     def __str__(self) -> str:
         return f"{self.problem} (the setting planner)"

@@ -276,13 +276,14 @@ def check_options(options: dict[str, Any]) -> None:
 
 def make_planner(planner: Any) -> Planner:
     from planners.errors import PlanError
-    from planners.registry import CheckedPlanner, planner_named
+    from planners.plans.checked import CheckedPlanner
+    from planners.registry import planner_named
 
     if isinstance(planner, str):
         try:
             return planner_named(planner)
         except PlanError as error:
-            raise PlanRefused(str(error)) from error
+            raise PlanRefused(str(error), error) from error
     return CheckedPlanner(planner, getattr(planner, "name", type(planner).__name__))
 
 

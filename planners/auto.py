@@ -16,8 +16,8 @@ from planners.numbers.predictions import Constant, Predictions, Sla
 from planners.numbers.workload import Workload
 from planners.optimizations.optimization import ALL, Optimization, optimize
 from planners.plans.annotations import Chosen
+from planners.plans.checked import CheckedPlanner
 from planners.plans.plan import Plan, Planner, Prediction, Resources
-from planners.registry import CheckedPlanner
 from planners.simple import Simple
 from planners.structural import Structural
 from planners.uniform import Uniform

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
-from planners.cost.platform import Platform
-from planners.cost.timeline import Timeline, predict_timeline
+from planners.cost.model import CostModel
+from planners.cost.timeline import Timeline
 from planners.graph.arrays import Ids
 from planners.graph.dag import Dag
-from planners.numbers.predictions import Constant, Predictions, Sla
 from planners.numbers.workload import Workload
-from planners.placing.placement import Placement, to_plan
+from planners.placing.one_pass import OnePass
+from planners.placing.placement import to_plan
 from planners.placing.units import Units, rank_order, upward_ranks
 from planners.plans.plan import Plan, Resources
 from planners.plans.succession import NONE
@@ -26,45 +26,42 @@ WOBBLES = 4
 
 
 @dataclass(frozen=True)
-class ListSchedule:
+class ListSchedule(CostModel):
     """Tries a few sizes of groups and counts of slots; keeps what the timeline says is fastest.
 
     Groups larger than chains, and fewer slots than containers, pay where communication is dear:
     earliest finish is greedy and spreads what had better stayed together.
     """
 
-    predictions: Predictions = field(default_factory=Constant)
-    platform: Platform = field(default_factory=Platform)
-    sla: Sla = "average"
     memory_mb: int = 0  # 0: what the resources or the platform say
-    effort: int = EFFORT  # looks of a unit at a slot, after which no further trial starts
+    effort: int = EFFORT  # looks of a unit at a slot, after which no further pass starts
 
     name: ClassVar[str] = "list_schedule"
 
     def plan(self, dag: Dag, resources: Resources) -> Plan:
-        return self.place(Workload.predict(dag, self.predictions, self.sla), resources)
+        return self.place(self.workload(dag), resources)
 
     def place(self, workload: Workload, resources: Resources) -> Plan:
         memory = self.memory_mb or self.platform.memory_of(resources)
         self.platform.check_memory(workload, memory)
         best: Timeline | None = None
         looks = 0
-        for trial in self._all_trials(workload, memory, resources):
-            plan = to_plan(self.name, trial.units, trial.run(), memory)
-            timeline = predict_timeline(plan, workload, self.platform, resources)
+        for one in self._all_passes(workload, memory, resources):
+            plan = to_plan(self.name, one.units, one.run(), memory)
+            timeline = self.timeline(plan, workload, resources)
             if best is None or timeline.makespan_seconds < best.makespan_seconds:
                 best = timeline
-            looks += trial.units.count * trial.slots
+            looks += one.units.count * one.slots
             if looks >= self.effort:
                 break
         assert best is not None
         return best.predicted_plan()
 
-    def _all_trials(
+    def _all_passes(
         self, workload: Workload, memory_mb: int, resources: Resources
     ) -> Iterator[EarliestFinish]:
         for units in self._groupings(workload, memory_mb, resources):
-            yield from self._trials(units, workload, memory_mb, resources)
+            yield from self._passes(units, workload, memory_mb, resources)
 
     def _groupings(
         self, workload: Workload, memory_mb: int, resources: Resources
@@ -83,7 +80,7 @@ class ListSchedule:
         for share in (1, 4, 16, 64):
             yield Structural().plan(dag, Resources(max(resources.containers // share, 1))).bundles
 
-    def _trials(
+    def _passes(
         self, units: Units, workload: Workload, memory_mb: int, resources: Resources
     ) -> Iterator[EarliestFinish]:
         order = rank_order(upward_ranks(units, workload, self.platform)).tolist()
@@ -108,8 +105,8 @@ class ListSchedule:
             yield rank_order(upward_ranks(wobbled, workload, self.platform)).tolist()
 
 
-class EarliestFinish:
-    """One pass in rank order: each unit to the slot, and the gap in it, where it ends first."""
+class EarliestFinish(OnePass):
+    """In rank order, each unit to the slot, and the gap in it, where it ends first."""
 
     def __init__(
         self,
@@ -120,34 +117,18 @@ class EarliestFinish:
         start_seconds: float,
         after: list[float],
     ) -> None:
-        self.units, self.order = units, order
-        self.slots, self.start_seconds = slots, start_seconds
+        super().__init__(units, workload, order, slots, start_seconds)
         self.after = after  # seconds between a unit's execution and its slot being free
         self.upload: list[float] = units.store_seconds.tolist()
-        self.download = workload.download
-        self.seconds: list[float] = units.seconds.tolist()
-        self.constant_bytes: list[float] = units.constant_bytes.tolist()
-        self.offsets: list[int] = units.parent_offsets.tolist()
-        self.parents: list[int] = units.parents.tolist()
-        self.bytes: list[float] = units.parent_bytes.tolist()
-        self.slot = [0] * units.count
-        self.start = [0.0] * units.count
         self.executed = [0.0] * units.count
-        self.end = [0.0] * units.count
-        self.free: list[float] = []  # per opened slot, the end of the last unit
-        self.gap_starts: list[list[float]] = []  # and where it is idle before, in order
+        self.gap_starts: list[list[float]] = []  # per opened slot, where it is idle, in order
         self.gap_ends: list[list[float]] = []
 
-    def run(self) -> Placement:
-        for unit in self.order:
-            self._place(unit)
-        elsewhere = [
+    def _there(self) -> list[float]:
+        return [
             max(end, executed + upload)
             for end, executed, upload in zip(self.end, self.executed, self.upload, strict=True)
         ]
-        return Placement(
-            np.array(self.slot, dtype=np.int32), np.array(self.start), np.array(elsewhere)
-        )
 
     def _place(self, unit: int) -> None:
         remote, total, held = self._inputs(unit)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from planners.cost.incremental import ROUNDING_SECONDS, Incremental, Undo
+from planners.cost.model import CostModel
 from planners.cost.platform import Platform
-from planners.cost.timeline import predict_timeline
 from planners.graph.arrays import Ids
 from planners.graph.dag import Dag
 from planners.list_schedule import ListSchedule
-from planners.numbers.predictions import Constant, Predictions, Sla
 from planners.numbers.workload import Workload
 from planners.plans.plan import Plan, Planner, Resources
 from planners.uniform import Uniform
@@ -24,7 +23,7 @@ LEAST_STEPS, STEPS_PER_BUNDLE = 80_000, 4  # bundles computed before trying on i
 
 
 @dataclass(frozen=True)
-class NonUniform:
+class NonUniform(CostModel):
     """Starts from ``uniform`` with the best memory, and gives back what nobody waits for.
 
     First slots: as few as keep the makespan; small graphs are list-scheduled for that, too. Then
@@ -33,9 +32,6 @@ class NonUniform:
     ``limit_seconds`` time does not matter. Another planner's slots are reduced as ``start``.
     """
 
-    predictions: Predictions = field(default_factory=Constant)
-    platform: Platform = field(default_factory=Platform)
-    sla: Sla = "average"
     start: Planner | None = None  # has to give every bundle a slot
     slack: float = 0.02
     limit_seconds: float = 0.0
@@ -43,7 +39,7 @@ class NonUniform:
     name: ClassVar[str] = "non_uniform"
 
     def plan(self, dag: Dag, resources: Resources) -> Plan:
-        workload = Workload.predict(dag, self.predictions, self.sla)
+        workload = self.workload(dag)
         memory = best_memory(workload, self.platform)
         sized = replace(resources, memory_mb=memory)
         if self.start is None:
@@ -52,19 +48,19 @@ class NonUniform:
             plan = self.start.plan(dag, sized)
             fastest = Incremental(plan, workload, self.platform).makespan_seconds
         plan = replace(plan, planner=self.name, memory_mb=self._reduced(plan, workload, fastest))
-        return predict_timeline(plan, workload, self.platform, resources).predicted_plan()
+        return self.timeline(plan, workload, resources).predicted_plan()
 
     def _fewest_slots(self, workload: Workload, resources: Resources) -> tuple[Plan, float]:
         """The cheapest of ever fewer slots that keep the makespan, which is that of uniform."""
-        numbers = (self.predictions, self.platform, self.sla, resources.memory_mb)
-        plan = Uniform(*numbers).place(workload, resources)
+        uniform = Uniform.of(self, memory_mb=resources.memory_mb)
+        plan = uniform.place(workload, resources)
         timeline = Incremental(plan, workload, self.platform)
         fastest = timeline.makespan_seconds
         best, cheapest = plan, timeline.gb_seconds
         most = min(resources.containers, workload.dag.tasks)
-        placers: list[tuple[Uniform | ListSchedule, int]] = [(Uniform(*numbers), most * 3 // 4)]
+        placers: list[tuple[Uniform | ListSchedule, int]] = [(uniform, most * 3 // 4)]
         if most * workload.dag.tasks <= FEW_LOOKS:
-            placers.append((ListSchedule(*numbers, effort=1), most))
+            placers.append((ListSchedule.of(uniform, memory_mb=uniform.memory_mb, effort=1), most))
         for placer, slots in placers:
             for _ in range(SHRINKS):
                 plan = placer.place(workload, replace(resources, containers=max(slots, 1)))
@@ -135,15 +131,15 @@ class Reduction:
             if timeline.steps > self.enough or not slots:
                 continue
             before = timeline.gb_seconds
-            trial = timeline.try_memory(slots, size, latest)
-            if self._pays(trial, before, limit_seconds):
+            undo = timeline.try_memory(slots, size, latest)
+            if self._pays(undo, before, limit_seconds):
                 return True
-            timeline.undo(trial)
+            timeline.undo(undo)
         return False
 
-    def _pays(self, trial: Undo, gb_seconds_before: float, limit_seconds: float) -> bool:
+    def _pays(self, undo: Undo, gb_seconds_before: float, limit_seconds: float) -> bool:
         timeline = self.timeline
-        in_time = not trial.late and timeline.makespan_seconds <= limit_seconds
+        in_time = not undo.late and timeline.makespan_seconds <= limit_seconds
         return in_time and timeline.gb_seconds < gb_seconds_before
 
     def _lower(self, slot: int, latest: list[float], limit_seconds: float) -> bool:
@@ -155,8 +151,8 @@ class Reduction:
             if timeline.steps > self.enough or timeline.surely_harms(slot, size, latest):
                 continue
             before = timeline.gb_seconds
-            trial = timeline.try_memory([slot], size, latest)
-            if self._pays(trial, before, limit_seconds):
+            undo = timeline.try_memory([slot], size, latest)
+            if self._pays(undo, before, limit_seconds):
                 return True
-            timeline.undo(trial)
+            timeline.undo(undo)
         return False

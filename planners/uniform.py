@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import ClassVar
 
-import numpy as np
-
+from planners.cost.model import CostModel
 from planners.cost.platform import Platform
-from planners.cost.timeline import predict_timeline
 from planners.graph.dag import Dag
-from planners.numbers.predictions import Constant, Predictions, Sla
 from planners.numbers.workload import Workload
-from planners.placing.placement import Placement, to_plan
+from planners.placing.one_pass import OnePass
+from planners.placing.placement import to_plan
 from planners.placing.units import Units, rank_order, upward_ranks
 from planners.plans.plan import Plan, Resources
 
 
 @dataclass(frozen=True)
-class Uniform:
+class Uniform(CostModel):
     """The unit with the longest way to go first; it stays with most of its bytes, or is spread.
 
     It stays unless the slot that is free first would have it done earlier. So at a fan-out short
@@ -27,18 +25,15 @@ class Uniform:
     short ones fill up behind them.
     """
 
-    predictions: Predictions = field(default_factory=Constant)
-    platform: Platform = field(default_factory=Platform)
-    sla: Sla = "average"
     memory_mb: int = 0  # 0: what the resources or the platform say
     slots: int = 0  # at most; 0: one for each container
 
     name: ClassVar[str] = "uniform"
 
     def plan(self, dag: Dag, resources: Resources) -> Plan:
-        workload = Workload.predict(dag, self.predictions, self.sla)
+        workload = self.workload(dag)
         plan = self.place(workload, resources)
-        return predict_timeline(plan, workload, self.platform, resources).predicted_plan()
+        return self.timeline(plan, workload, resources).predicted_plan()
 
     def place(self, workload: Workload, resources: Resources) -> Plan:
         """The plan without its prediction, for planners that start from this one."""
@@ -50,36 +45,17 @@ class Uniform:
         return to_plan(self.name, units, placement, memory)
 
 
-class Spread:
+class Spread(OnePass):
     """The pass itself: two candidate slots a unit, so its time hardly depends on the slots."""
 
     def __init__(
         self, units: Units, workload: Workload, platform: Platform, memory_mb: int, slots: int
     ) -> None:
-        self.units = units
-        self.order = rank_order(upward_ranks(units, workload, platform)).tolist()
-        self.start_seconds = workload.cold_start(memory_mb)
-        self.download = workload.download
-        self.seconds: list[float] = units.seconds.tolist()
+        order = rank_order(upward_ranks(units, workload, platform)).tolist()
+        super().__init__(units, workload, order, slots, workload.cold_start(memory_mb))
         after = units.expected_store_seconds() + platform.publish_seconds
         self.after: list[float] = after.tolist()
-        self.constant_bytes: list[float] = units.constant_bytes.tolist()
-        self.offsets: list[int] = units.parent_offsets.tolist()
-        self.parents: list[int] = units.parents.tolist()
-        self.bytes: list[float] = units.parent_bytes.tolist()
-        self.slot = [0] * units.count
-        self.start = [0.0] * units.count
-        self.end = [0.0] * units.count
-        self.slots = slots
-        self.free: list[float] = []  # per opened slot
         self.soonest: list[tuple[float, int]] = []  # (free, slot), outdated entries included
-
-    def run(self) -> Placement:
-        for unit in self.order:
-            self._place(unit)
-        return Placement(
-            np.array(self.slot, dtype=np.int32), np.array(self.start), np.array(self.end)
-        )
 
     def _place(self, unit: int) -> None:
         ready, total, held = self._inputs(unit)

@@ -24,6 +24,7 @@ from dask_serverless.errors import (
     BundleLost,
     ExceptionNotPicklable,
     InputNotPicklable,
+    PlanRefused,
     ResultNotPicklable,
     ResultTooLarge,
     StoreEvicts,
@@ -32,6 +33,8 @@ from dask_serverless.errors import (
     UnsupportedTask,
 )
 from dask_serverless.worker.header import Header
+from planners.errors import GoalError
+from planners.plans.plan import Prediction
 
 
 @pytest.fixture(autouse=True)
@@ -456,3 +459,35 @@ def test_a_failure_is_readable_without_python():
         "x",
         3,
     )
+
+
+# Planners
+
+
+class OutOfTime:
+    """A planner whose goal cannot be met."""
+
+    name = "out of time"
+    possible = Prediction(12.0, 0.5, 24.0, 3, 4000)
+
+    def plan(self, dag, resources):
+        raise GoalError("the deadline of 1 s", self.possible, self.possible, "uniform", "wukong")
+
+
+def test_what_a_planner_refuses_reaches_the_user_with_its_data():
+    with (
+        Serverless(containers=1, planner=OutOfTime()) as client,
+        pytest.raises(PlanRefused, match="planner 'out of time': no plan meets") as caught,
+    ):
+        compute(delayed(abs)(-1), client)
+    for refused in (caught.value, pickle.loads(pickle.dumps(caught.value))):
+        assert isinstance(refused.reason, GoalError)
+        assert refused.reason.planner == "out of time"
+        assert refused.reason.fastest == OutOfTime.possible
+        assert refused.reason.fastest_by == "uniform"
+
+
+def test_an_unknown_planner_is_named_with_the_closest_that_is_known():
+    with pytest.raises(PlanRefused, match="Did you mean 'structural'") as caught:
+        Serverless(planner="structural ")
+    assert caught.value.reason.planner == "structural "

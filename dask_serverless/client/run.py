@@ -118,7 +118,7 @@ class Run:
         try:
             return self.around.planner.plan(translation.dag, Resources(self.around.containers))
         except PlanError as error:
-            raise PlanRefused(str(error)) from error
+            raise PlanRefused(str(error), error) from error
 
     def distribute(self, translation: Translation) -> dict[int, Any]:
         """Run the tasks on containers; the values that the client wants."""

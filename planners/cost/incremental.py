@@ -21,7 +21,7 @@ ROUNDING_SECONDS = 1e-9  # what sums in another order may differ by
 
 @dataclass
 class Undo:
-    """What one trial overwrote."""
+    """What trying a memory size overwrote."""
 
     memory: dict[int, int]  # slot → size
     times: dict[int, tuple[float, float]] = field(default_factory=dict)  # bundle → begun, finished
@@ -32,7 +32,7 @@ class Undo:
 class Incremental:
     """Every bundle has a slot and every slot a container: then only durations change, not order.
 
-    A trial recomputes what is downstream of the slot and stops where a bundle ends as before.
+    Trying one recomputes what is downstream of the slot and stops where a bundle ends as before.
     """
 
     def __init__(self, plan: Plan, workload: Workload, platform: Platform) -> None:
@@ -60,7 +60,7 @@ class Incremental:
             self.members[slot].append(bundle)
         self.memory = [int(layout.memory_mb[bundles[0]]) for bundles in self.members]
         self.seconds_at: dict[int, list[float]] = {}
-        self.steps = 0  # bundles computed so far, which is what trials cost
+        self.steps = 0  # bundles computed so far, which is what trying costs
         self.starts: dict[tuple[int, bool], float] = {}  # (memory, cold) → seconds
         self.begun = [0.0] * count
         self.finished = [0.0] * count
@@ -93,9 +93,9 @@ class Incremental:
     def try_memory(
         self, slots: list[int], memory_mb: int, latest: list[float] | None = None
     ) -> Undo:
-        """The slots with other memory; give what comes back to ``undo`` to drop the trial.
+        """The slots with other memory; give what comes back to ``undo`` to drop them.
 
-        A trial in which any bundle ends after its ``latest`` stops there, and has to be dropped.
+        Where any bundle ends after its ``latest`` this stops, and has to be dropped.
         """
         undo = Undo({slot: self.memory[slot] for slot in slots})
         for slot in slots:

@@ -8,7 +8,7 @@ from functools import cached_property
 from planners.graph.arrays import Flags, Ids, places_in
 from planners.graph.quotient import Quotient
 from planners.grouping.growing import grow
-from planners.grouping.packing import pack
+from planners.grouping.packing import share_out
 from planners.grouping.trial import Trial, run_trial
 
 BUNDLES_PER_CONTAINER = 8  # so that one slow bundle does not hold up the end
@@ -66,7 +66,9 @@ class Groupings:
         # Few tasks may be long ones: a phase feeds every container, as long as it can be afforded.
         affordable = max(BUNDLES_PER_CONTAINER * self.containers, self.tasks // 32) // depth
         spread = min(4 * self.containers, affordable) if affordable >= self.containers else 1
-        bundle_of, bundles = pack(self.graph, groups, phases, capacity, self.containers, spread)
+        bundle_of, bundles = share_out(
+            self.graph, groups, phases, capacity, self.containers, spread
+        )
         return run_trial(self.graph, bundle_of, bundles, self.containers)
 
     def _with_less_traffic(self, capacity: int, trial: Trial) -> Trial:

@@ -11,7 +11,7 @@ from planners.graph.quotient import Quotient
 Numbers = npt.NDArray[np.float64]
 
 
-def pack(
+def share_out(
     graph: Quotient, groups: Ids, phases: Ids, capacity: int, containers: int, spread: int
 ) -> tuple[Ids, int]:
     """Node → bundle, with ids that rise with the phase; and how many bundles.

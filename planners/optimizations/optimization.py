@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from planners.cost.platform import Platform
+from planners.cost.model import CostModel
 from planners.cost.timeline import Timeline, predict_timeline
 from planners.errors import AnnotationError, Stalled
 from planners.graph.dag import Dag
-from planners.numbers.predictions import Constant, Predictions, Sla
-from planners.numbers.workload import Workload
 from planners.optimizations.clustering import Clustering
 from planners.optimizations.delayed_io import DelayedIo
 from planners.optimizations.preload import Preload
@@ -46,18 +44,15 @@ class Optimized:
 
     planner: Planner
     optimizations: tuple[Optimization, ...] = ALL
-    predictions: Predictions = field(default_factory=Constant)
-    platform: Platform = field(default_factory=Platform)
-    sla: Sla = "average"
+    model: CostModel = field(default_factory=CostModel)
 
     @property
     def name(self) -> str:
         return self.planner.name
 
     def plan(self, dag: Dag, resources: Resources) -> Plan:
-        workload = Workload.predict(dag, self.predictions, self.sla)
         plan = self.planner.plan(dag, resources)
-        timeline = predict_timeline(plan, workload, self.platform, resources)
+        timeline = self.model.timeline(plan, self.model.workload(dag), resources)
         return optimize(timeline, resources, self.optimizations).predicted_plan()
 
 

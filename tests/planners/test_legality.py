@@ -31,19 +31,14 @@ from planners.structural import Structural
 from planners.uniform import Uniform
 from planners.wukong import Wukong
 
-SHAPES = {"series-parallel": series_parallel, "layered": layered, "random": random_dag}
 SUBSETS = [some for size in range(1, len(ALL) + 1) for some in combinations(ALL, size)]
 FUNCTIONS = tuple(f"function-{number}" for number in range(10))
 
 
-@st.composite
-def heavy_graphs(draw, most_tasks=300):
-    """A graph whose outputs take about as long to move as its tasks take to run."""
-    seed = draw(st.integers(0, 10_000))
-    dag = draw(st.sampled_from(list(SHAPES.values())))(seed, draw(st.integers(3, most_tasks)))
-    random = np.random.default_rng(seed)
+def heavy(shape, seed, tasks, heaviness=1.0):
+    """A graph whose outputs take so many times as long to move as its tasks take to run."""
+    dag, random = shape(seed, tasks), np.random.default_rng(seed)
     seconds, moving = random.gamma(2.0, 0.5, (2, len(FUNCTIONS)))
-    heaviness = draw(st.sampled_from([0.1, 1.0, 10.0]))
     predictions = Constant(
         seconds_of=dict(zip(FUNCTIONS, seconds.tolist(), strict=True)),
         output_bytes_of=dict(zip(FUNCTIONS, (heaviness * moving * 100e6).tolist(), strict=True)),
@@ -52,12 +47,19 @@ def heavy_graphs(draw, most_tasks=300):
     return replace(dag, functions=functions, function_names=FUNCTIONS), predictions
 
 
+heavy_graphs = st.builds(
+    heavy,
+    st.sampled_from([series_parallel, layered, random_dag]),
+    seed=st.integers(0, 10_000),
+    tasks=st.integers(3, 300),
+    heaviness=st.sampled_from([0.1, 1.0, 10.0]),
+)
 containers = st.sampled_from([1, 2, 3, 8, 64])
 memory_sizes = st.sampled_from([0, 512, 1769, 3538])
 
 
 @settings(max_examples=40, deadline=None)
-@given(heavy_graphs(), st.sampled_from(SUBSETS), containers, memory_sizes)
+@given(heavy_graphs, st.sampled_from(SUBSETS), containers, memory_sizes)
 def test_no_set_of_optimizations_makes_a_plan_stall(graph, some, count, memory):
     dag, predictions = graph
     workload, resources = Workload.predict(dag, predictions), Resources(count, memory)
@@ -70,7 +72,7 @@ def test_no_set_of_optimizations_makes_a_plan_stall(graph, some, count, memory):
 
 
 @settings(max_examples=60, deadline=None)
-@given(heavy_graphs(), st.permutations(ALL), containers)
+@given(heavy_graphs, st.permutations(ALL), containers)
 def test_what_is_legal_of_all_that_optimizations_ask_for_never_stalls(graph, order, count):
     """Also what does not pay: whether a set could hang does not depend on whether it is a gain."""
     dag, predictions = graph
@@ -97,8 +99,7 @@ def test_flexible_bundles_with_legal_annotations_never_stall(data, workload, pla
 
 @pytest.mark.parametrize("seed", range(4))
 def test_auto_plans_a_thousand_series_parallel_tasks_with_heavy_transfers(seed):
-    dag = replace(series_parallel(seed, 1500), function_names=("f",))
-    predictions = Constant(task_seconds=1.0, task_output_bytes=100e6, threads=2.0)
+    dag, predictions = heavy(series_parallel, seed, 1500)
     plan = Auto(predictions).plan(dag, Resources(2))
     plan.validate(dag)
     assert plan.prediction.makespan_seconds > 0

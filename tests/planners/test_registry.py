@@ -8,8 +8,11 @@ import pytest
 from dag_shapes import independent, tree
 
 from planners import registry
-from planners.plans.plan import Plan, PlanError, Resources
+from planners.errors import BadPrediction, GoalError, MissingPrediction, Stalled, TooLittleMemory
+from planners.plans.plan import Plan, PlanError, Prediction, Resources
 from planners.registry import CheckedPlanner, UnknownPlanner, known_planners, planner_named
+
+PREDICTION = Prediction(1.0, 0.5, 2.0, 3, 4)
 
 
 class OneBundle:
@@ -97,6 +100,30 @@ def test_a_planner_that_misbehaves_is_named(answer, message):
     with pytest.raises(PlanError, match=message) as error:
         CheckedPlanner(Returns(answer), "bad").plan(tree(2), Resources(1))
     assert error.value.planner == "bad"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TooLittleMemory(3, "task 3", 4000.0, 512),
+        GoalError("the deadline of 1 s", PREDICTION, PREDICTION, "uniform", "wukong"),
+        Stalled(1, 2, 3),
+        BadPrediction("execution time", "f", -1.0),
+        MissingPrediction("execution time", "f"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_of_a_planner_keeps_its_kind_and_its_data(error):
+    with pytest.raises(type(error)) as raised:
+        CheckedPlanner(Returns(error), "bad").plan(tree(2), Resources(1))
+    assert str(raised.value) == f"planner 'bad': {error}"
+    assert vars(raised.value) == {**vars(error), "planner": "bad"}
+    copy = pickle.loads(pickle.dumps(raised.value))
+    assert (type(copy), str(copy), vars(copy)) == (
+        type(error),
+        str(raised.value),
+        vars(raised.value),
+    )
 
 
 def test_errors_survive_pickling():

@@ -1,0 +1,54 @@
+"""Checked: a planner whose plans are looked at before anybody runs them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from planners.errors import PlanError
+from planners.graph.arrays import Ids
+from planners.graph.dag import Dag
+from planners.plans.plan import Plan, Planner, Resources
+
+
+@dataclass(frozen=True)
+class CheckedPlanner:
+    """Whatever goes wrong in a planner becomes a PlanError that says whose fault it is."""
+
+    planner: Planner
+    name: str
+    validates: bool = True  # plans of the built-in planners are validated by their tests
+
+    def plan(self, dag: Dag, resources: Resources) -> Plan:
+        try:
+            plan = self.planner.plan(dag, resources)
+            return self._checked(plan, dag) if self.validates else plan
+        except PlanError as error:
+            raise error.blaming(self.name) from error
+        except Exception as error:
+            what = f"it raised {type(error).__name__}: {error}"
+            raise PlanError(what).blaming(self.name) from error
+
+    def _checked(self, plan: object, dag: Dag) -> Plan:
+        if not isinstance(plan, Plan):
+            raise PlanError(f"it returned {type(plan).__name__}, not a Plan")
+        plan = _with_arrays(plan)
+        plan.validate(dag)
+        return plan
+
+
+def _with_arrays(plan: Plan) -> Plan:
+    """Lists and wider integers are fine from a user's planner; all others expect int32."""
+    bundles, slots, memory = map(_as_ids, (plan.bundles, plan.slots, plan.memory_mb))
+    if bundles is plan.bundles and slots is plan.slots and memory is plan.memory_mb:
+        return plan
+    return replace(plan, bundles=bundles, slots=slots, memory_mb=memory)
+
+
+def _as_ids(values: npt.ArrayLike) -> Ids:
+    array: npt.NDArray[Any] = np.asarray(values)
+    integers = array.dtype.kind in "iu" or not array.size
+    return array.astype(np.int32, copy=False) if integers else array
