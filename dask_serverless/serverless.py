@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import difflib
 import os
@@ -20,6 +21,7 @@ from dask.local import get_sync
 from dask_serverless.backends.base import Backend
 from dask_serverless.backends.local import LocalBackend
 from dask_serverless.blobs.folder import Folders
+from dask_serverless.client import forks
 from dask_serverless.client.callbacks import Observers, active
 from dask_serverless.client.report import RunReport
 from dask_serverless.config import Settings, suggestion
@@ -43,7 +45,7 @@ UNDERSTOOD = {
 }  # fmt: skip
 
 
-@dataclass
+@dataclass(eq=False)
 class Engine:
     """What a Serverless object has started: store, folders, backend, connections."""
 
@@ -52,17 +54,23 @@ class Engine:
     links: deque[Link] = field(default_factory=deque)
     lock: threading.Lock = field(default_factory=threading.Lock)
     ready: str = ""  # the private store's URL, once it has answered
+    ending: threading.RLock = field(default_factory=threading.RLock)  # held while it is closed
 
     def __post_init__(self) -> None:
         self.folders = Folders()
-        self.backend = make_backend(self.settings, self.folders.paths)
-        self.backend.start()  # first, since this takes longest: it imports what the client has
         self.embedded: EmbeddedStore | None = None
         try:
+            self.backend = make_backend(self.settings, self.folders.paths)
+        except BaseException:
+            self.folders.close()
+            raise
+        _engines.add(self)
+        try:
+            self.backend.start()  # first, since this takes longest: it imports what the client has
             if not self.settings.store:
                 self.embedded = EmbeddedStore()
         except BaseException:
-            self.close()
+            end(self)
             raise
 
     @property
@@ -112,6 +120,28 @@ class Engine:
             self.embedded.close()
 
 
+def end(engine: Engine) -> None:
+    """Close it, once; whoever asks meanwhile waits until it is done."""
+    if engine not in _engines:  # over, or the parent's
+        return
+    with engine.ending:
+        if engine in _engines:
+            try:
+                engine.close()
+            finally:
+                _engines.discard(engine)
+
+
+def end_dropped(engine: Engine) -> None:
+    """Close the engine of an object that nobody holds any more.
+
+    The garbage collector comes at any moment, also while this thread holds a lock that closing
+    needs; and threading has locks, too, so this is the thread without any.
+    """
+    with suppress(RuntimeError):  # the interpreter is about to end, and closes all there is
+        _thread.start_new_thread(end, (engine,))
+
+
 class Serverless:
     """A Dask scheduler with no scheduler process.
 
@@ -124,16 +154,22 @@ class Serverless:
     def __init__(self, **settings: Any) -> None:
         self._keywords = settings
         self.settings = Settings.gather(**settings)
-        self.last_run: RunReport | None = None
-        self._lock = threading.RLock()
-        self._engine: Engine | None = None
-        self._contexts: list[ExitStack] = []
+        self._prepare()
         self._begin()
+
+    def _prepare(self) -> None:
+        self.last_run: RunReport | None = None
+        self.lock = threading.RLock()  # held while the engine is started or let go of
+        self._engine: Engine | None = None
+        self._dropped: weakref.finalize[Any, Any] | None = None
+        self._contexts: list[ExitStack] = []
+        forks.guard(self)
 
     def __call__(self, graph: Any, keys: Any, **options: Any) -> Any:
         """Compute ``keys`` of what Dask passes; this is all that Dask needs of a scheduler."""
-        from dask_serverless.client.failed import Failed, raise_here
-        from dask_serverless.client.run import Run
+        with forks.importing:
+            from dask_serverless.client.failed import Failed, raise_here
+            from dask_serverless.client.run import Run
 
         check_options(options)
         engine = self._ready()
@@ -182,25 +218,31 @@ class Serverless:
         """Processes first: they come up while the planner is imported and the graph is made."""
         Serverless._ready(self)
         try:
-            self.planner: Planner = make_planner(self.settings.planner)
+            with forks.importing:
+                self.planner: Planner = make_planner(self.settings.planner)
         except BaseException:
             self.close()
             raise
 
     def _ready(self) -> Engine:
-        with self._lock:
+        with self.lock:
             if self._engine is None or self._engine.pid != os.getpid():
-                self._engine = Engine(self.settings)
-                _open.add(self)
+                if self._dropped is not None:
+                    self._dropped.detach()
+                self._engine = engine = Engine(self.settings)
+                self._dropped = weakref.finalize(self, end_dropped, engine)
+                self._dropped.atexit = False  # then all engines are closed, and waited for
             return self._engine
 
     def close(self) -> None:
         """End the containers and remove all that they left; the next call starts anew."""
-        with self._lock:
+        with self.lock:
             engine, self._engine = self._engine, None
+            dropped, self._dropped = self._dropped, None
         if engine is not None:
-            engine.close()
-        _open.discard(self)
+            end(engine)
+        if dropped is not None:
+            dropped.detach()
 
     def __enter__(self) -> Serverless:
         stack = ExitStack()
@@ -231,14 +273,11 @@ class Lazy(Serverless):
     """The ready-made instance: reads settings and starts processes when it is first used."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._engine = None
         self._keywords = {}
-        self._contexts = []
-        self.last_run = None
+        self._prepare()
 
     def _ready(self) -> Engine:
-        with self._lock:
+        with self.lock:
             if self._engine is None:
                 self.settings = Settings.gather()
                 self._begin()
@@ -309,11 +348,14 @@ def cores() -> int:
         return os.cpu_count() or 1
 
 
-_open: weakref.WeakSet[Serverless] = weakref.WeakSet()
+_engines: set[Engine] = set()  # what is to be closed when the process ends
 
 
 @atexit.register
 def _close_all() -> None:
-    for serverless in list(_open):
+    for engine in list(_engines):
         with suppress(Exception):
-            serverless.close()
+            end(engine)
+
+
+os.register_at_fork(after_in_child=_engines.clear)  # they are the parent's

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,18 @@ def collector_paused() -> Iterator[None]:
         yield
     finally:
         with _lock:
-            _pauses -= 1
+            _pauses = max(0, _pauses - 1)  # 0 already in a fork from within a pause
             if _pauses == 0 and _resume:
                 gc.enable()
+
+
+def _resume_in_child() -> None:
+    """The threads that paused it are not in a fork."""
+    global _lock, _pauses
+    _lock = threading.Lock()
+    if _pauses and _resume:
+        gc.enable()
+    _pauses = 0
+
+
+os.register_at_fork(after_in_child=_resume_in_child)
