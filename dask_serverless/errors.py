@@ -6,6 +6,8 @@ travels), and the message is made from them when it is shown.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 SETTING = "Serverless(store=...) or DASK_SERVERLESS__STORE"
 
 
@@ -263,31 +265,56 @@ class TaskExited(ServerlessError):
 class BundleLost(ServerlessError):
     """The containers that ran some tasks were lost, again and again."""
 
-    def __init__(self, bundle: int, tries: int, why: str) -> None:
-        super().__init__(bundle, tries, why)
-        self.bundle = bundle
+    def __init__(
+        self,
+        tries: int,
+        why: str,
+        tasks: int = 0,
+        functions: Sequence[str] = (),
+        keys: Sequence[object] = (),
+        story: Sequence[tuple[str, str]] = (),
+        hint: str = "",
+    ) -> None:
+        super().__init__(tries, why, tasks, functions, keys, story, hint)
         self.tries = tries
-        self.why = why
+        self.why = why  # how the last container ended
+        self.tasks = tasks  # how many the bundle has
+        self.functions = functions  # of the first ones
+        self.keys = keys  # likewise
+        self.story = story  # (container, how it ended), the last ones
+        self.hint = hint
 
     def __str__(self) -> str:
+        named = [f"{f} ({k!r})" for f, k in zip(self.functions, self.keys, strict=False)]
+        more = f" and {self.tasks - len(named)} more" if self.tasks > len(named) else ""
+        what = f": {', '.join(named)}{more}" if named else ""
+        ends = [f"\n  {container or 'a container'}: {why}" for container, why in self.story]
         return (
-            f"{self.tries} containers in a row were lost while they ran the same tasks; the last "
-            f"one: {self.why}. See whether a task crashes or needs more memory; the settings are "
-            "attempts, memory and lease_seconds."
+            f"{self.tries} containers in a row were lost while they ran the same tasks{what}."
+            f"{''.join(ends) or ' The last one: ' + self.why}\n{self.hint or 'See whether a task crashes or needs more memory.'}"
+            " The settings are attempts, memory and lease_seconds."
         )
 
 
 class BlobLost(ServerlessError):
-    """A stored output or constant is gone."""
+    """A stored output or constant is gone or damaged."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
+    def __init__(
+        self,
+        name: str,
+        problem: str = "is gone before all tasks have used it",
+        key: object = None,
+    ) -> None:
+        super().__init__(name, problem, key)
         self.name = name
+        self.problem = problem
+        self.key = key
 
     def __str__(self) -> str:
+        of_key = f" of the key {self.key!r}" if self.key is not None else ""
         return (
-            f"Stored data of {self.name} is gone before all tasks have used it. Was the store "
-            "flushed, or a folder of blobs cleaned? Compute again."
+            f"Stored data{of_key} ({self.name}) {self.problem}. Was the store flushed, or a folder "
+            "of blobs cleaned? Compute again."
         )
 
 

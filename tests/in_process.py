@@ -18,6 +18,7 @@ from dask_serverless.worker.failure import unpack_failure
 from dask_serverless.worker.header import Header
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.shell import Shell, Visit
+from dask_serverless.worker.table import unpack_table
 from planners.plans.bundles import bundles_of
 from planners.plans.plan import Resources
 from planners.registry import planner_named
@@ -45,7 +46,7 @@ class InProcess(Shell):
         header = self.store.runs[invitation.run].submission.header
         visit.header = Header.unpack(header)
         visit.blobs = self.shared
-        table = self.shared.get([visit.header.functions])[0]
+        table = unpack_table(self.shared.get([visit.header.functions])[0])
         visit.functions = [prepared(function) for function in table]
         return visit
 
@@ -102,7 +103,7 @@ def get(
     condition = client.sweep((), 60)
     assert condition.status == OVER
     if condition.why == "failed":
-        raise unpack_failure(condition.error, translation.dag.labels.__getitem__)
+        raise unpack_failure(condition.error, translation.dag, bundles.tasks_of)
     wanted = [task for task, flag in enumerate(translation.dag.wanted) if flag]
     values = dict(zip(wanted, blobs.get(client.outputs(wanted)), strict=True))
     result = nested(translation.keys, translation.recipes, values)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import re
 import sys
 import threading
 import time
 import traceback
+from functools import partial
+from pathlib import Path
 
 import dask
 import dask.array as da
@@ -21,6 +24,7 @@ from dask.utils import SerializableLock
 
 from dask_serverless import Serverless, ServerlessError, errors
 from dask_serverless.errors import (
+    BlobLost,
     BundleLost,
     ExceptionNotPicklable,
     InputNotPicklable,
@@ -32,6 +36,8 @@ from dask_serverless.errors import (
     TaskExited,
     UnsupportedTask,
 )
+from dask_serverless.worker.blame import Blame
+from dask_serverless.worker.failure import pack_failure
 from dask_serverless.worker.header import Header
 from planners.errors import GoalError
 from planners.plans.plan import Prediction
@@ -273,8 +279,73 @@ def test_a_result_that_does_not_unpickle_here_says_so(serverless):
         def __reduce__(self):
             return raises, (RuntimeError("not here"),)
 
-    with pytest.raises(RuntimeError, match="not here"):
-        compute(delayed(Trap)(), serverless)
+    with pytest.raises(RuntimeError, match="not here") as caught:
+        compute(delayed(Trap)(dask_key_name="my-task"), serverless)
+    assert "result of Trap for the key 'my-task'" in caught.value.__notes__[-1]
+
+
+class Trap:
+    """Pickles, and unpickles at the client alone."""
+
+    def __reduce__(self):
+        return there, (os.getpid(),)
+
+    def __call__(self, x):
+        return x
+
+    def __name__(self):
+        raise RuntimeError("no name")
+
+
+def there(pid):
+    if os.getpid() != pid:
+        raise ModuleNotFoundError("No module named 'client_only'")
+    return Trap()
+
+
+def test_an_argument_that_does_not_unpickle_there_names_key_and_function(serverless):
+    graph = {"x": (abs, -1), "my-task": (type, Trap())}
+    with pytest.raises(ModuleNotFoundError, match="client_only") as caught:
+        serverless(graph, ["x", "my-task"])
+    assert "argument of type for the key 'my-task'" in caught.value.__notes__[-1]
+
+
+def test_a_large_argument_that_does_not_unpickle_there_names_key_and_function(serverless):
+    graph = {f"y{i}": (len, [Trap(), b"x" * 300_000, i]) for i in range(4)}
+    with pytest.raises(ModuleNotFoundError, match="client_only") as caught:
+        serverless(graph, list(graph))
+    assert "argument of len for the key 'y" in caught.value.__notes__[-1]
+
+
+def test_a_function_that_does_not_unpickle_there_is_named_with_a_key(serverless):
+    graph = {"x": (abs, -1), "y": (partial(Trap(), 1),), "z": (len, [])}
+    with pytest.raises(ModuleNotFoundError, match="client_only") as caught:
+        serverless(graph, ["x", "y", "z"])
+    assert "unpickling the function" in caught.value.__notes__[-1]
+    assert "for the key 'y'" in caught.value.__notes__[-1]
+
+
+class Elsewhere:
+    """What one container made and no other can take."""
+
+    def __reduce__(self):
+        return there, (os.getpid(),)
+
+
+def test_an_input_that_does_not_unpickle_there_names_both_keys(serverless):
+    graph = {f"x{i}": (Elsewhere,) for i in range(8)}
+    graph |= {f"y{i}": (wait_and_see, f"x{i}", f"x{(i + 1) % 8}") for i in range(8)}
+    with (
+        Serverless(containers=2, planner="wukong") as client,
+        pytest.raises(ModuleNotFoundError) as caught,
+    ):
+        client({**graph, "z": (len, [f"y{i}" for i in range(8)])}, "z")
+    assert re.search("input of wait_and_see, made by the key 'x.', for the key 'y.'",
+                     caught.value.__notes__[-1])  # fmt: skip
+
+
+def wait_and_see(*values):
+    return 1
 
 
 # Results
@@ -396,6 +467,21 @@ def test_a_full_store_is_said(store_url, link):
         client.close()
 
 
+def test_a_store_that_has_no_room_for_an_output_is_said(store_url, link):
+    with Serverless(store=store_url, containers=1, attempts=2, inline_bytes=1 << 30) as client:
+        assert compute(delayed(sum)([1]), client) == 1
+        try:
+            used = int(link.call(("INFO", "memory"))[0].split(b"used_memory:")[1].split()[0])
+            link.call(("CONFIG", "SET", "maxmemory", used + (4 << 20)))
+            begun = time.monotonic()
+            with pytest.raises(errors.StoreFull, match="maxmemory") as caught:
+                compute(delayed(bytes)(8 << 20, dask_key_name="my-task"), client)
+        finally:
+            link.call(("CONFIG", "SET", "maxmemory", "0"))
+        assert time.monotonic() - begun < 10
+        assert "'my-task'" in "".join(caught.value.__notes__)
+
+
 # Versions
 
 
@@ -434,10 +520,10 @@ def all_errors(kind=ServerlessError):
 
 @pytest.mark.parametrize("kind", sorted(set(all_errors()), key=lambda kind: kind.__name__))
 def test_every_error_survives_pickling_with_its_data_and_message(kind):
-    values = {"url": "redis://h", "missing": ["x"]}
+    values = {"url": "redis://h", "missing": ["x"], "story": [("c", "why")]}
     count = kind.__init__.__code__.co_argcount - 1
     names = kind.__init__.__code__.co_varnames[1 : count + 1]
-    numbers = ("bundle", "tries", "nbytes", "limit", "task")
+    numbers = ("tries", "tasks", "nbytes", "limit", "task")
     arguments = [values.get(n, 3 if n in numbers else [n] if n == "folders" else n) for n in names]
     error = kind(*arguments)
     again = pickle.loads(pickle.dumps(error))
@@ -448,17 +534,42 @@ def test_every_error_survives_pickling_with_its_data_and_message(kind):
 
 
 def test_a_failure_is_readable_without_python():
-    from dask_serverless.worker.failure import pack_failure
-
-    packed = pack_failure(ValueError("x"), task=3, function="f", container="c", bundle=2)
+    packed = pack_failure(ValueError("x"), Blame("running", 3, 0), container="c", bundle=2)
     what, details = msgpack.unpackb(packed)
     [raised] = details["chain"]
-    assert (what, raised["kind"], raised["text"], details["task"]) == (
-        "raised",
-        "ValueError",
-        "x",
-        3,
-    )
+    assert (what, raised["kind"], raised["text"]) == ("raised", "ValueError", "x")
+    assert details["blame"]["task"] == 3
+
+
+# Blobs that are gone
+
+
+def spoil(folder, how, *values):
+    """Does what a cleaned folder or a full disk does to what a run has stored there."""
+    for path in Path(folder).glob("*/*"):
+        if how == "removed":
+            path.unlink()
+        else:
+            os.truncate(path, 100_000)
+
+
+@pytest.mark.parametrize("how", ["removed", "cut off"])
+def test_a_stored_result_that_is_gone_is_named_with_its_key(how):
+    with Serverless(containers=2, planner="simple") as client:
+        folder = client._engine.folders.paths[0]
+        graph = {"x": (np.ones, 100_000), "w": (np.ones, 1), "gap": (spoil, folder, how, "x", "w")}
+        with pytest.raises(BlobLost, match="of the key 'x'"):
+            client(graph, ["x", "gap"])
+
+
+@pytest.mark.parametrize("how", ["removed", "cut off"])
+def test_a_stored_input_that_is_gone_is_named_with_both_keys(how):
+    with Serverless(containers=1, planner="simple") as client:
+        folder = client._engine.folders.paths[0]
+        graph = {"x": (np.ones, 100_000), "gap": (spoil, folder, how, "x"), "y": (max, "x", "gap")}
+        with pytest.raises(BlobLost, match="of the key 'x'") as caught:
+            client(graph, "y")
+        assert "max, made by the key 'x', for the key 'y'" in caught.value.__notes__[-1]
 
 
 # Planners

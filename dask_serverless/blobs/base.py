@@ -23,7 +23,10 @@ class Place(Protocol):
         """
 
     def get(self, references: Sequence[bytes]) -> list[Any]:
-        """The blobs' bytes, all fetched together, each as a writable buffer of its own."""
+        """The blobs' bytes, all fetched together, each as a writable buffer of its own.
+
+        One that is not there is ``BlobLost``, whatever the place says of it.
+        """
 
     def delete(self, references: Sequence[bytes]) -> None:
         """Forget blobs; unknown ones are no error, since deletes get repeated."""

@@ -7,9 +7,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from dask_serverless.blobs.base import Command, Place
-from dask_serverless.blobs.frames import Frames, pack, size, unpack
+from dask_serverless.blobs.frames import Damaged, Frames, pack, size, unpack
 from dask_serverless.blobs.redis import RedisBlobs
 from dask_serverless.blobs.shared import SharedFiles
+from dask_serverless.errors import BlobLost
 
 INLINE = b"i"
 NOTHING: Mapping[bytes, Any] = MappingProxyType({})
@@ -71,11 +72,14 @@ class Blobs:
             if reference[:1] == INLINE:
                 values.append(unpack(memoryview(reference)[1:]))
                 continue
-            blob = _plain(reference, found[reference])
+            blob = found[reference]
             if reference in taken:  # two constants of the same content must not share memory
                 blob = bytearray(blob)
             taken.add(reference)
-            values.append(unpack(blob))
+            try:
+                values.append(unpack(_plain(reference, blob)))
+            except Damaged as error:
+                raise BlobLost(shown(reference), str(error)) from None
         return values
 
     def fetch(self, references: Sequence[bytes]) -> dict[bytes, Any]:
@@ -129,4 +133,12 @@ def _compress(frames: Frames) -> bytes:
 def _expand(blob: Any) -> bytearray:
     import lz4.frame
 
-    return bytearray(lz4.frame.decompress(blob))
+    try:
+        return bytearray(lz4.frame.decompress(blob))
+    except RuntimeError as error:
+        raise Damaged(f"does not decompress ({error})") from None
+
+
+def shown(reference: bytes) -> str:
+    """Where a blob is, for people."""
+    return _bare(reference)[1:].decode(errors="replace")

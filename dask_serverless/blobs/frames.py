@@ -44,13 +44,22 @@ def size(frames: Frames) -> int:
     return sum(memoryview(frame).nbytes for frame in frames)
 
 
+class Damaged(ValueError):
+    """Bytes that are not a whole value: cut off, or overwritten."""
+
+
 def unpack(data: bytes | bytearray | memoryview | Any) -> Any:
     """The value back. Its buffers are views into ``data``, so ``data`` should be writable."""
     view = memoryview(data)
-    count, length = HEAD.unpack_from(view)
-    lengths = struct.unpack_from(f"<{count}Q", view, HEAD.size)
+    try:
+        count, length = HEAD.unpack_from(view)
+        lengths = struct.unpack_from(f"<{count}Q", view, HEAD.size)
+    except struct.error:
+        raise Damaged("has lost its end") from None
     start = HEAD.size + 8 * count
     pickled = view[start : start + length]
+    if len(pickled) < length or not length:
+        raise Damaged("has lost its end")
     if not count:
         return pickle.loads(pickled)
     if view.readonly:  # tasks may write into their inputs
@@ -62,4 +71,6 @@ def unpack(data: bytes | bytearray | memoryview | Any) -> Any:
         position += -position % ALIGNMENT
         buffers.append(view[position : position + nbytes])
         position += nbytes
+    if position > view.nbytes:
+        raise Damaged("has lost its end")
     return pickle.loads(pickled, buffers=buffers)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dask_serverless.blobs.base import Command
 from dask_serverless.blobs.frames import Frames
+from dask_serverless.errors import BlobLost
 
 
 class Memory:
@@ -20,6 +21,9 @@ class Memory:
         return reference, []
 
     def get(self, references: Sequence[bytes]) -> list[bytearray]:
+        for reference in references:
+            if reference not in self.blobs:
+                raise BlobLost(reference[1:].decode())
         return [bytearray(self.blobs[reference]) for reference in references]
 
     def delete(self, references: Sequence[bytes]) -> None:

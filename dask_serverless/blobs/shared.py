@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from dask_serverless.blobs.base import Command
 from dask_serverless.blobs.frames import Frames
-from dask_serverless.errors import BlobsFull
+from dask_serverless.errors import BlobLost, BlobsFull
 
 MOST_PARTS = 512  # of one writev; the kernel's own limit is 1,024
 
@@ -76,8 +76,13 @@ def write(path: str, frames: Frames) -> None:
 
 
 def read(path: str) -> mmap.mmap:
-    file = os.open(path, os.O_RDONLY)
     try:
+        file = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        raise BlobLost(path) from None
+    try:
+        if not os.fstat(file).st_size:
+            raise BlobLost(path, "is empty")
         return mmap.mmap(file, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
     finally:
         os.close(file)

@@ -8,6 +8,7 @@ from typing import Any
 
 from dask_serverless.blobs.base import Command
 from dask_serverless.blobs.frames import Frames
+from dask_serverless.errors import BlobLost
 
 TOGETHER = 16  # downloads under way at once
 
@@ -36,7 +37,10 @@ class UrlBlobs:
             return list(pool.map(self.fetch, paths))
 
     def fetch(self, path: str) -> bytearray:
-        return bytearray(self.files.cat_file(path))
+        try:
+            return bytearray(self.files.cat_file(path))
+        except FileNotFoundError:
+            raise BlobLost(path) from None
 
     def delete(self, references: Sequence[bytes]) -> None:
         for reference in references:

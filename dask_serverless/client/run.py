@@ -38,8 +38,9 @@ from dask_serverless.store.link import Link
 from dask_serverless.translation.encode import Encoded, encode_run
 from dask_serverless.translation.recipes import nested
 from dask_serverless.translation.translate import Translation, materialise, translate
+from dask_serverless.worker.blame import of_result
 from dask_serverless.worker.cleanup import clean
-from dask_serverless.worker.failure import unpack_failure
+from dask_serverless.worker.failure import explained, unpack_failure
 from dask_serverless.worker.header import Header
 from dask_serverless.worker.invitation import Invitation
 from planners.errors import PlanError
@@ -226,6 +227,8 @@ class Run:
 
     def heed_condition(self, condition: Condition) -> bool:
         """Whether the run is done; whatever else ended it is raised."""
+        if self.cut_off:
+            self.coordination.probe()  # a full store takes nothing from containers either
         if len(self.cut_off) >= self.around.attempts:
             raise ContainersCutOff(self.cut_off[-1])
         if condition.status == LOST:
@@ -238,7 +241,7 @@ class Run:
         return condition.status == OVER
 
     def failure(self, packed: bytes) -> Failed:
-        return Failed(unpack_failure(packed, self.translation.dag.labels.__getitem__))
+        return Failed(unpack_failure(packed, self.translation.dag, self.bundles.tasks_of))
 
     def gone(self, container: str, why: str) -> None:
         """A container is gone (the backend's thread tells): what it held goes to others at once."""
@@ -262,8 +265,15 @@ class Run:
         self.outputs.update(zip(missing, self.coordination.outputs(missing), strict=True))
         lost = [task for task in tasks if not self.outputs[task]]
         if lost:
-            raise BlobLost(str(self.translation.dag.labels[lost[0]]))
-        return self.around.blobs.get([r for task in tasks if (r := self.outputs[task])])
+            raise BlobLost("in the store", key=self.translation.dag.labels[lost[0]])
+        references = {task: r for task in tasks if (r := self.outputs[task])}
+        try:
+            return self.around.blobs.get(list(references.values()))
+        except StoreError:
+            raise
+        except Exception as error:
+            blamed = of_result(self.around.blobs, references)
+            raise Failed(explained(error, blamed, self.translation.dag)) from error
 
     def end(self, over: bool) -> None:
         """Leave nothing behind, whatever happened; a failure to clean must not hide an error."""

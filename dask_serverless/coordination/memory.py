@@ -29,6 +29,7 @@ from dask_serverless.coordination.base import (
 )
 
 INVITE_MS = 2000  # as in common.lua
+STORY = 8  # likewise
 DONE = "d"
 
 
@@ -48,6 +49,7 @@ class Record:
     leases: dict[int, float] = field(default_factory=dict)
     invites: dict[str, float] = field(default_factory=dict)
     tries: dict[int, int] = field(default_factory=dict)
+    story: dict[int, list[tuple[str, str]]] = field(default_factory=dict)  # part of ``tries``
     out: dict[int, bytes] = field(default_factory=dict)
     uses: dict[int, int] = field(default_factory=dict)
     trash: set[bytes] = field(default_factory=set)
@@ -367,8 +369,10 @@ class MemoryCoordination:
             return
         record.suspects.add(record.state.pop(bundle))
         record.tries[bundle] = tries = record.tries.get(bundle, 0) + 1
+        story = [*record.story.get(bundle, ()), (container or "", why)][-STORY:]
+        record.story[bundle] = story
         if tries >= record.submission.attempts:
-            self.end(record, "failed", msgpack.packb(["lost", bundle, tries, why]))
+            self.end(record, "failed", msgpack.packb(["lost", bundle, tries, story]))
         else:
             (slot,) = struct.unpack_from("<i", record.specs[bundle])
             record.ready.setdefault(slot, set()).add(bundle)

@@ -104,6 +104,10 @@ class RedisCoordination:
         begun = self.prefix + "begun"
         self.link.call(("XADD", begun, "*", "b", "0"), ("DEL", begun))
 
+    def probe(self) -> None:
+        """Raise what the store has against a small write, if anything."""
+        self.link.call(("SET", self.prefix + "probe", "", "PX", 1))
+
     def claim(
         self,
         container: str,

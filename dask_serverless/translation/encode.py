@@ -16,7 +16,7 @@ from dask_serverless.blobs.blobs import INLINE, Blobs
 from dask_serverless.blobs.frames import pack, size
 from dask_serverless.blobs.lock import StoreLock
 from dask_serverless.errors import InputNotPicklable
-from dask_serverless.translation.translate import Translation, function_name
+from dask_serverless.translation.translate import Translation
 from dask_serverless.worker.bundle import (
     BundleSpec,
     Child,
@@ -25,6 +25,9 @@ from dask_serverless.worker.bundle import (
     pack_children,
     pack_releases,
 )
+from dask_serverless.worker.execute import owner
+from dask_serverless.worker.names import function_name
+from dask_serverless.worker.table import FunctionFailed, pack_table
 from planners.plans.bundles import Bundles
 from planners.plans.plan import Plan
 
@@ -199,26 +202,28 @@ class Constants:
 
     def functions(self) -> bytes:
         """The table of functions, pickled in one go so that what they share is sent once."""
-        functions = self.translation.functions
         try:
-            stored = self.blobs.put(f"{self.run}/functions", functions)
-        except Exception:
-            for function in functions:
-                self.check(function)
-            raise
+            table = pack_table(self.translation.functions)
+        except FunctionFailed as failed:
+            raise self.not_picklable(failed) from failed.__cause__
+        stored = self.blobs.put(f"{self.run}/functions", table)
         self.commands += stored.commands
         return stored.reference
 
-    def check(self, function: Any) -> None:
-        try:
-            pack(function)
-        except Exception as error:
-            index = self.translation.functions.index(function)
-            tasks = np.flatnonzero(self.translation.dag.functions == index)
-            key = self.translation.dag.labels[tasks[0]] if len(tasks) else None
-            raise InputNotPicklable(
-                key, f"function {function_name(function)}", str(error)
-            ) from error
+    def not_picklable(self, failed: FunctionFailed) -> InputNotPicklable:
+        name = function_name(self.translation.functions[failed.index])
+        return InputNotPicklable(
+            self.user_of(failed.index), f"function {name}", str(failed.__cause__)
+        )
+
+    def user_of(self, function: int) -> Any:
+        """The key of the first task that calls a function, be it within a fused task."""
+        translation = self.translation
+        for place, step in enumerate(translation.steps):
+            if step[1] == function:
+                task = owner(translation.steps[place:], step[0])
+                return translation.dag.labels[task]
+        return None
 
     def whose(self, name: int) -> Any:
         """The key of the first task that uses a constant."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from dask._task_spec import GraphNode, NestedContainer
 
-from dask_serverless.translation.substitute import func_name
+from dask_serverless.worker.names import qualified_name
 
 # Sinks that only put parts together: they run on the client, so no container holds the whole result.
 GATHERING = {
@@ -22,7 +22,9 @@ GATHERING = {
 
 
 def only_gathers(node: GraphNode) -> bool:
-    return isinstance(node, NestedContainer) or func_name(getattr(node, "func", None)) in GATHERING
+    if isinstance(node, NestedContainer):
+        return True
+    return qualified_name(getattr(node, "func", None)) in GATHERING
 
 
 def flat(keys: Any) -> Iterable[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from dask._task_spec import GraphNode, List, Task, TaskRef, convert_legacy_task
 
 from dask_serverless.errors import UnsupportedTask
+from dask_serverless.worker.names import qualified_name
 
 SUBGRAPH = ("dask._task_spec", "_execute_subgraph")
 DISK = "disk"
@@ -27,10 +28,6 @@ def special_functions() -> dict[tuple[str, str], str]:
         ("dask.array.core", "store_chunk"): STORE,
         ("dask.array.core", "load_store_chunk"): STORE,
     }
-
-
-def func_name(func: Any) -> tuple[str, str]:
-    return getattr(func, "__module__", None) or "", getattr(func, "__qualname__", None) or ""
 
 
 def refuse(kind: str, key: Any, arguments: Sequence[Any]) -> None:
@@ -112,7 +109,7 @@ def _by_tasks(graph: dict[Any, Any], store: Any) -> None:
 def _unfuse(graph: dict[Any, Any], store: Any) -> None:
     """Take fused tasks that use the store apart: a chain of one partition is fused as a whole."""
     for key, node in list(graph.items()):
-        fused = isinstance(node, Task) and func_name(node.func) == SUBGRAPH
+        fused = isinstance(node, Task) and qualified_name(node.func) == SUBGRAPH
         if fused and store in node.dependencies:
             inner, outkey, *_ = node.args
             graph.update({k: part for k, part in inner.items() if k != outkey})

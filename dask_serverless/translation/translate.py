@@ -22,12 +22,12 @@ from dask_serverless.errors import GraphError, MissingKey
 from dask_serverless.translation.recipes import Recipe, flat, only_gathers
 from dask_serverless.translation.substitute import (
     disk_shuffles,
-    func_name,
     refuse,
     special_functions,
 )
 from dask_serverless.worker.bundle import Step
 from dask_serverless.worker.makers import MAKERS
+from dask_serverless.worker.names import function_name, qualified_name
 from planners.graph.dag import Dag
 
 
@@ -338,7 +338,7 @@ class _Translator:
         """What is special about the function's tasks; "" for most."""
         kind = self.kinds.get(id(func))
         if kind is None:
-            kind = self.kinds[id(func)] = self.special.get(func_name(func), "")
+            kind = self.kinds[id(func)] = self.special.get(qualified_name(func), "")
         return kind
 
     def plain_function(self, func: Callable[..., Any]) -> int:
@@ -353,13 +353,6 @@ def first_steps(steps: Iterable[Step]) -> list[int]:
     """Where each task's steps begin, and where the last one's end."""
     ends = [place for place, step in enumerate(steps, 1) if step[0] >= 0]
     return [0, *ends]
-
-
-def function_name(func: Any) -> str:
-    """A short name for people and for the history of measurements."""
-    from dask.utils import funcname
-
-    return funcname(func)
 
 
 def in_argument_order(node: GraphNode, missing: list[Any]) -> list[Any]:

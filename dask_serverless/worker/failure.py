@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import msgpack
+import numpy as np
 
-from dask_serverless.errors import BundleLost, TaskExited
+from dask_serverless.errors import BlobLost, TaskExited
+from dask_serverless.worker.blame import Blame
 from dask_serverless.worker.exceptions import Apart, PackedException
+from dask_serverless.worker.lost import bundle_lost
 from dask_serverless.worker.remade import Remade, note
+from planners.graph.arrays import Ids
+from planners.graph.dag import Dag
 
 
 @dataclass(frozen=True)
 class Failure:
     """What happened in a container, in a form that any version can read."""
 
-    task: int  # -1: not in one task
-    function: str
+    blame: dict[str, Any]  # of Blame
     chain: list[dict[str, Any]]  # of PackedException: what arrived, and all that it refers to
     container: str
     bundle: int
@@ -26,36 +31,56 @@ class Failure:
         return bytes(msgpack.packb(["raised", asdict(self)], unicode_errors="surrogatepass"))
 
 
-def pack_failure(
-    error: BaseException, *, task: int, function: str, container: str, bundle: int
-) -> bytes:
+def pack_failure(error: BaseException, blame: Blame, *, container: str, bundle: int) -> bytes:
     """Pack an error of a task, or of what was to be done for it."""
-    if isinstance(error, SystemExit | KeyboardInterrupt | GeneratorExit):
-        error = _as_exit(error, function)
     return Failure(
-        task=task,
-        function=function,
+        blame=vars(blame),
         chain=[vars(packed) for packed in Apart().of(error)],
         container=container,
         bundle=bundle,
     ).pack()
 
 
-def _as_exit(error: BaseException, function: str) -> TaskExited:
+def as_exit(error: BaseException, function: str) -> BaseException:
+    """What would end the client's process too arrives as an ordinary error."""
+    if not isinstance(error, SystemExit | KeyboardInterrupt | GeneratorExit):
+        return error
     shown = f"{type(error).__name__}({', '.join(map(repr, error.args))})"
     return TaskExited(function, shown).with_traceback(error.__traceback__)
 
 
-def unpack_failure(data: bytes, label: Any) -> BaseException:
-    """The exception to raise at the client. ``label`` turns a task's number into its key."""
+def unpack_failure(data: bytes, dag: Dag, tasks_of: Callable[[int], Ids]) -> BaseException:
+    """The exception to raise at the client, which knows what the numbers of tasks mean."""
     what, *details = msgpack.unpackb(data, unicode_errors="surrogatepass", strict_map_key=False)
     if what == "lost":
-        bundle, tries, why = details
-        return BundleLost(bundle, tries, why)
+        bundle, tries, story = details
+        return bundle_lost(tries, story, tasks_of(bundle), dag)
     failure = Failure(**details[0])
+    blame = Blame(**failure.blame)
     error = Remade([PackedException(**packed) for packed in failure.chain]).first()
-    if failure.task >= 0:
-        key = label(failure.task)
-        note(error, f"while running {failure.function} for the key {key!r} "
-                    f"in container {failure.container}")  # fmt: skip
+    return explained(error, blame, dag, f" in container {failure.container}")
+
+
+def explained(error: BaseException, blame: Blame, dag: Dag, place: str = "") -> BaseException:
+    """The error with a note on what was under way; an error about a blob with the key."""
+    if isinstance(error, BlobLost) and blame.source >= 0:
+        error = BlobLost(error.name, error.problem, dag.labels[blame.source])
+    told = where(blame, dag)
+    if told:
+        note(error, f"while {told}{place}")
     return error
+
+
+def where(blame: Blame, dag: Dag) -> str:
+    """The task, its function and its key, in words."""
+    task = blame.task
+    if task < 0 and blame.function >= 0:  # one of those that use the function
+        users = np.flatnonzero(dag.functions == blame.function)
+        task = int(users[0]) if len(users) else -1
+    function = blame.function if blame.function >= 0 or task < 0 else dag.functions[task]
+    if function < 0:
+        return ""
+    other = blame.source not in (-1, task)
+    source = f", made by the key {dag.labels[blame.source]!r}," if other else ""
+    key = f" for the key {dag.labels[task]!r}" if task >= 0 else ""
+    return f"{blame.doing} {dag.function_names[function]}{source}{key}"

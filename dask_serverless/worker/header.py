@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,3 @@ class Header:
 
 def minor(version: str) -> str:
     return ".".join(version.split(".")[:2])
-
-
-Functions = list[Callable[..., Any]]

@@ -17,16 +17,19 @@ from dask_serverless.blobs.lock import StoreLock
 from dask_serverless.blobs.places import open_places
 from dask_serverless.coordination.base import Assignment, Report
 from dask_serverless.coordination.redis import RedisCoordination
-from dask_serverless.errors import BlobLost, ResultNotPicklable
+from dask_serverless.errors import BlobLost, ResultNotPicklable, StoreFull
 from dask_serverless.store.link import Link
 from dask_serverless.worker import machine as m
 from dask_serverless.worker.ahead import Ahead
+from dask_serverless.worker.blame import Blame, of_input
 from dask_serverless.worker.bundle import BundleSpec, decode
 from dask_serverless.worker.execute import StepFailed, prepared, run, run_timed
-from dask_serverless.worker.failure import pack_failure
-from dask_serverless.worker.header import Functions, Header
+from dask_serverless.worker.failure import as_exit, pack_failure
+from dask_serverless.worker.header import Header
 from dask_serverless.worker.heartbeat import Heartbeat
 from dask_serverless.worker.invitation import Invitation
+from dask_serverless.worker.names import function_name
+from dask_serverless.worker.table import FunctionFailed, Functions, unpack_table
 
 EARLY_SECONDS = 2.0  # a client that takes longer to plan and encode invites again
 RUNS_REMEMBERED = 4  # a container that comes back to a run need not fetch its functions again
@@ -186,8 +189,11 @@ class Shell:
                 raise BlobLost(f"task {names[list(assignment.inputs).index(None)]}")
             if references:
                 work.values.update(zip(names, blobs.get(references, early.blobs), strict=True))
+        except FunctionFailed as failed:
+            blame = Blame("unpickling the function", function=failed.index)
+            return self.raised(failed.__cause__ or failed, blame)
         except BaseException as error:
-            return self.raised(error, -1, "fetching a bundle's inputs")
+            return self.raised(error, self.blame(assignment))
         work.seconds.append(time.perf_counter() - begun)
         return m.Fetched()
 
@@ -203,7 +209,8 @@ class Shell:
                 inline_bytes=visit.header.inline_bytes,
                 compression=visit.header.compression,
             )
-            visit.functions = [prepared(f) for f in blobs.get([visit.header.functions])[0]]
+            table = unpack_table(blobs.get([visit.header.functions])[0])
+            visit.functions = [prepared(function) for function in table]
             visit.blobs = blobs
             if blobs.remote:
                 visit.ahead.begin(self.open_link(self.invitation.store), visit.header)
@@ -222,8 +229,7 @@ class Shell:
         except StepFailed as failed:
             self.interruptible = ""
             assert failed.__cause__ is not None
-            function = _name(visit.functions[failed.function])
-            return self.raised(failed.__cause__, failed.task, function)
+            return self.raised(failed.__cause__, Blame("running", failed.task, failed.function))
         work.seconds.append(time.perf_counter() - begun)
         return m.Ran()
 
@@ -265,9 +271,13 @@ class Shell:
             work.bundle, work.claim, outputs, spec.children, spec.releases,
             bytes(msgpack.packb(event)), self.deleted,
         )  # fmt: skip
-        answer = visit.coordination.publish(
-            self.container, report, instruction.following, before, visit.ahead.wish
-        )
+        try:
+            answer = visit.coordination.publish(
+                self.container, report, instruction.following, before, visit.ahead.wish
+            )
+        except StoreFull as error:
+            visit.link.close()  # the server holds what it refused as long as the connection lives
+            return self.unstorable(error, spec.stored[-1] if spec.stored else -1)
         self.heartbeat.drop()
         self.deleted = []
         visit.ahead.fetch(answer.upcoming)
@@ -276,19 +286,28 @@ class Shell:
     def unstorable(self, error: Exception, task: int) -> m.Event:
         assert self.current.spec is not None
         steps = self.current.spec.program
-        function = next(_name(self.visit.functions[s[1]]) for s in steps if s[0] == task)
-        if not isinstance(error, OSError):
-            error = ResultNotPicklable(function, f"{type(error).__name__}: {error}")
-        return self.raised(error, task, function)
+        function = next((step[1] for step in steps if step[0] == task), -1)
+        if not isinstance(error, OSError | StoreFull):
+            name = function_name(self.visit.functions[function])
+            error = ResultNotPicklable(name, f"{type(error).__name__}: {error}")
+        return self.raised(error, Blame("storing the result of", task, function))
 
-    def raised(self, error: BaseException, task: int, function: str) -> m.Event:
+    def blame(self, assignment: Assignment) -> Blame:
+        """Which of a bundle's inputs and constants could not be had."""
+        spec, blobs = self.current.spec, self.visit.blobs
+        if spec is None or blobs is None:
+            return Blame("fetching a bundle")
+        inputs = dict(zip(spec.inputs, assignment.inputs, strict=False))
+        return of_input(blobs, {**inputs, **spec.packed, **spec.hoisted}, spec.program)
+
+    def raised(self, error: BaseException, blame: Blame) -> m.Event:
         self.heartbeat.drop()
         if isinstance(error, Interrupt):
             return m.Interrupted()
+        function = function_name(self.visit.functions[blame.function]) if blame.task >= 0 else ""
         packed = pack_failure(
-            error,
-            task=task,
-            function=function,
+            as_exit(error, function or blame.doing),
+            blame,
             container=self.container,
             bundle=self.current.bundle,
         )
@@ -310,9 +329,3 @@ def tokens(container: str) -> Iterator[str]:
     while True:
         count += 1
         yield f"{container}.{salt}.{count}"
-
-
-def _name(function: Any) -> str:
-    from dask.utils import funcname
-
-    return str(funcname(function))

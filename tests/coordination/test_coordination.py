@@ -231,12 +231,22 @@ def test_a_bundle_whose_containers_get_lost_again_and_again_fails_the_run(coordi
     run = begun(coordination, CHAIN, attempts=2)
     for number in range(2):
         assert names(run.claim(f"c{number}", f"k{number}").assignment) == 0
-        condition = run.sweep([(f"c{number}", "killed by test")], 60)
+        condition = run.sweep([(f"c{number}", f"killed by test {number}")], 60)
     assert (condition.status, condition.why) == (OVER, "failed")
-    assert msgpack.unpackb(condition.error) == ["lost", 0, 2, "killed by test"]
+    story = [["c0", "killed by test 0"], ["c1", "killed by test 1"]]
+    assert msgpack.unpackb(condition.error) == ["lost", 0, 2, story]
     event = run.news("0-0", 0).events[-1]
     assert (event.failed, event.payload) == (True, condition.error)
     assert run.claim("c9", "k9").status == OVER
+
+
+def test_only_the_last_losses_of_a_bundle_are_told(coordination):
+    run = begun(coordination, CHAIN, attempts=12)
+    for number in range(12):
+        assert names(run.claim(f"c{number}", f"k{number}").assignment) == 0
+        condition = run.sweep([(f"c{number}", "x" * number)], 60)
+    _, _, tries, story = msgpack.unpackb(condition.error)
+    assert (tries, story) == (12, [[f"c{number}", "x" * number] for number in range(4, 12)])
 
 
 def test_a_failure_ends_the_run_for_everybody(coordination):

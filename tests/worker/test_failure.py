@@ -5,10 +5,18 @@ from __future__ import annotations
 import traceback
 
 import msgpack
+import numpy as np
 import pytest
 
 from dask_serverless.errors import BundleLost, TaskExited
-from dask_serverless.worker.failure import pack_failure, unpack_failure
+from dask_serverless.worker.blame import Blame
+from dask_serverless.worker.failure import as_exit, pack_failure, unpack_failure
+from planners.graph.dag import Dag
+
+DAG = Dag.from_edges(
+    2, [], [], functions=[0, 1], function_names=["f", "g"], labels=["the key", ("x", 1)]
+)
+BUNDLES = [np.array([0, 1])]
 
 
 def crossed(error, task=0):
@@ -16,8 +24,9 @@ def crossed(error, task=0):
     try:
         raise error
     except BaseException as raised:
-        packed = pack_failure(raised, task=task, function="f", container="c1", bundle=3)
-    return unpack_failure(packed, ["the key"].__getitem__)
+        blame = Blame("running", task, task)
+        packed = pack_failure(as_exit(raised, "f"), blame, container="c1", bundle=3)
+    return unpack_failure(packed, DAG, BUNDLES.__getitem__)
 
 
 def test_type_message_and_arguments_cross():
@@ -82,8 +91,40 @@ def test_an_exception_that_takes_no_notes_arrives():
     assert type(crossed(Slotted("text"))) is Slotted
 
 
-def test_a_bundle_that_was_lost_tells_how_often_and_why():
-    packed = msgpack.packb(["lost", 5, 3, "killed"])
-    error = unpack_failure(packed, [].__getitem__)
+def lost(story, tasks):
+    packed = msgpack.packb(["lost", 0, 3, story])
+    error = unpack_failure(packed, DAG, [np.array(tasks)].__getitem__)
     assert isinstance(error, BundleLost)
-    assert (error.bundle, error.tries, error.why) == (5, 3, "killed")
+    return error
+
+
+def test_a_bundle_that_was_lost_names_its_tasks_and_each_attempt():
+    story = [("c1", "killed"), ("c2", "it exited with status 3\nlast words"), ("", "frozen")]
+    error = lost(story, [0, 1])
+    assert (error.tries, error.why, error.tasks) == (3, "frozen", 2)
+    assert (error.functions, error.keys) == (["f", "g"], ["the key", ("x", 1)])
+    for words in ("f ('the key'), g (('x', 1)).", "c1: killed", "c2: it exited", "last words"):
+        assert words in str(error)
+
+
+def test_a_large_bundle_that_was_lost_names_a_few_of_its_tasks():
+    error = lost([("c1", "killed")], [0, 1] * 500)
+    assert len(error.keys) == 5
+    assert "and 995 more" in str(error)
+    assert len(str(error)) < 500
+
+
+@pytest.mark.parametrize(
+    ("why", "word"),
+    [
+        ("it was killed by SIGKILL (out of memory?)", "chunks"),
+        ("it used 500 MiB of memory, more than its limit of 400 MiB", "setting memory"),
+        ("it was killed by SIGSEGV", "Native code"),
+        ("it was killed by SIGABRT", "Native code"),
+        ("no sign of life", "GIL"),
+        ("it exited with status 3", "os._exit"),
+        ("something else", "crashes"),
+    ],
+)
+def test_the_end_of_a_container_hints_at_its_reason(why, word):
+    assert word in str(lost([("c1", why)], [0]))

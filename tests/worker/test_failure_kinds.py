@@ -17,14 +17,18 @@ import pytest
 
 from dask_serverless.errors import ExceptionNotPicklable
 from dask_serverless.worker import deadline
+from dask_serverless.worker.blame import Blame
 from dask_serverless.worker.exceptions import MOST_BYTES, MOST_EXCEPTIONS
 from dask_serverless.worker.failure import pack_failure, unpack_failure
+from planners.graph.dag import Dag
+
+NO_DAG = Dag.from_edges(0, [], [])
 
 
 def crossed(error):
     """What the client gets of an error raised here."""
-    packed = pack_failure(error, task=-1, function="f", container="c1", bundle=3)
-    return unpack_failure(packed, [].__getitem__)
+    packed = pack_failure(error, Blame(), container="c1", bundle=3)
+    return unpack_failure(packed, NO_DAG, [].__getitem__)
 
 
 class Picky(Exception):
@@ -394,10 +398,10 @@ def test_a_class_of_a_module_that_the_client_lacks_has_a_stand_in():
     )
     try:
         errors = [module.Odd(1, "two"), module.Leave("text"), module.Root("root")]
-        packed = [pack_failure(e, task=-1, function="f", container="c", bundle=0) for e in errors]
+        packed = [pack_failure(e, Blame(), container="c", bundle=0) for e in errors]
     finally:
         del sys.modules["nonesuch_errors"]
-    odd, leave, root = [unpack_failure(data, [].__getitem__) for data in packed]
+    odd, leave, root = [unpack_failure(data, NO_DAG, [].__getitem__) for data in packed]
     assert isinstance(odd, ValueError)
     assert isinstance(odd, LookupError)
     assert isinstance(odd, ExceptionNotPicklable)

@@ -18,7 +18,8 @@
 --   leases    zset    running bundle -> when its claim ends (ms, the store's clock)
 --   invites   zset    invocations asked for and not yet answered -> when (ms)
 --   finished  hash    container -> the claim of the bundle it finished last
---   tries     hash    bundle -> containers lost with it
+--   tries     hash    bundle -> containers lost with it; <bundle>:story -> the last of them and how
+--                     each ended, {{container, why}, …} (cmsgpack)
 --   out       hash    task -> its output inline, or where it is
 --   uses      hash    task -> bundles done with it, where it has several
 --   trash     set     references to delete: of released outputs, and of what goes with the run
@@ -199,6 +200,18 @@ local function invitations(token)
   return list
 end
 
+local STORY = 8 -- lost containers that the client is told of
+
+-- How the containers ended that were lost with a bundle, the last ones.
+local function add_to_story(bundle, container, why)
+  local told = redis.call('HGET', key('tries'), bundle .. ':story')
+  local story = told and cmsgpack.unpack(told) or {}
+  story[#story + 1] = {container or '', why}
+  if #story > STORY then table.remove(story, 1) end
+  redis.call('HSET', key('tries'), bundle .. ':story', cmsgpack.pack(story))
+  return story
+end
+
 -- Bundles whose container is gone go back to the outbox, or end the run when that happened too often.
 local function put_back(bundle, container, why)
   local state = redis.call('HGET', key('state'), bundle)
@@ -207,9 +220,10 @@ local function put_back(bundle, container, why)
   if not state or state == 'd' then return end
   redis.call('SADD', key('suspects'), state)
   local tries = redis.call('HINCRBY', key('tries'), bundle, 1)
+  local story = add_to_story(bundle, container, why)
   redis.call('HDEL', key('state'), bundle)
   if tries >= attempts then
-    local reason = cmsgpack.pack({'lost', tonumber(bundle), tries, why})
+    local reason = cmsgpack.pack({'lost', tonumber(bundle), tries, story})
     redis.call('HSET', KEYS[1], 'over', 'failed', 'error', reason)
     redis.call('XADD', key('events'), '*', 'f', reason)
     redis.call('XADD', key('end'), '*', 'f', reason)

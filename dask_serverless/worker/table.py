@@ -1,0 +1,49 @@
+"""The table of functions: pickled one behind the other, so that what fails has a number.
+
+One pickler with one memo writes them all: what they share is sent once.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dask_serverless.blobs.pickling import Pickler
+
+Functions = list[Callable[..., Any]]
+Packed = tuple[bytes, list[pickle.PickleBuffer]]  # the pickles, and large buffers out of band
+
+
+class FunctionFailed(Exception):
+    """A function does not pickle or unpickle; the cause is why."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(index)
+        self.index = index
+
+
+def pack_table(functions: Sequence[Callable[..., Any]]) -> Packed:
+    file = io.BytesIO()
+    buffers: list[pickle.PickleBuffer] = []
+    pickler = Pickler(file, protocol=5, buffer_callback=buffers.append)
+    for index, function in enumerate(functions):
+        try:
+            pickler.dump(function)
+        except Exception as error:
+            raise FunctionFailed(index) from error
+    return file.getvalue(), buffers
+
+
+def unpack_table(packed: Packed) -> Functions:
+    data, buffers = packed
+    file = io.BytesIO(data)
+    unpickler = pickle.Unpickler(file, buffers=buffers)
+    functions: Functions = []
+    while file.tell() < len(data):
+        try:
+            functions.append(unpickler.load())
+        except Exception as error:
+            raise FunctionFailed(len(functions)) from error
+    return functions
