@@ -346,6 +346,22 @@ class RunLost(ServerlessError):
         )
 
 
+class RunDamaged(ServerlessError):
+    """The store lost part of a run's state: nothing is ready and nothing runs, but it is not done."""
+
+    def __init__(self, done: int, total: int) -> None:
+        super().__init__(done, total)
+        self.done = done
+        self.total = total
+
+    def __str__(self) -> str:
+        return (
+            f"The run cannot go on: {self.done} of {self.total} bundles are done, nothing runs, and "
+            "the store has nothing ready. Keys of the run (ds:{...}) were deleted there, by hand "
+            "or by another program. Nothing wrong was returned; compute again."
+        )
+
+
 class ContainersCutOff(ServerlessError, ConnectionError):
     """Containers come up, but cannot reach the store."""
 

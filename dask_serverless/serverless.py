@@ -31,6 +31,7 @@ from dask_serverless.store.embedded import EmbeddedStore
 from dask_serverless.store.link import Link
 
 if TYPE_CHECKING:
+    from dask_serverless.blobs.storage import Storage
     from dask_serverless.client.run import Surroundings
     from planners.plans.plan import Planner
 
@@ -87,14 +88,16 @@ class Engine:
             return self.ready
 
     @property
-    def places(self) -> list[tuple[str, ...]]:
-        """Where blobs may live, the place for large ones first."""
-        places: list[tuple[str, ...]] = [("redis",)]
-        if self.backend.same_host:
-            places.insert(0, ("shared", *self.folders.paths))
-        if self.settings.blobs:
-            places.insert(0, ("url", self.settings.blobs))
-        return places
+    def storage(self) -> Storage:
+        """Where blobs live, and in what form."""
+        from dask_serverless.blobs.storage import Storage
+
+        return Storage(
+            url=self.settings.blobs,
+            folders=tuple(self.folders.paths) if self.backend.same_host else (),
+            inline_bytes=self.settings.inline_bytes,
+            compression=self.settings.compression,
+        )
 
     @contextmanager
     def link(self) -> Iterator[tuple[str, Link]]:
@@ -188,8 +191,6 @@ class Serverless:
     def _surroundings(
         self, engine: Engine, url: str, link: Link, options: dict[str, Any]
     ) -> Surroundings:
-        from dask_serverless.blobs.blobs import Blobs
-        from dask_serverless.blobs.places import open_places
         from dask_serverless.client.run import Surroundings
 
         settings = self.settings
@@ -199,19 +200,12 @@ class Serverless:
             link=link,
             side=lambda: open_link(url),
             store=url,
-            blobs=Blobs(
-                open_places(engine.places, link),
-                inline_bytes=settings.inline_bytes,
-                compression=settings.compression,
-            ),
-            places=engine.places,
+            storage=engine.storage,
             planner=self.planner,
             containers=max(1, min(wanted, engine.backend.containers)),
             lease_seconds=settings.lease_seconds,
             attempts=settings.attempts,
             result_limit=settings.result_limit,
-            inline_bytes=settings.inline_bytes,
-            compression=settings.compression,
         )
 
     def _begin(self) -> None:

@@ -8,47 +8,45 @@ from typing import Any
 
 from dask_serverless.blobs.blobs import Blobs
 from dask_serverless.blobs.memory import Memory
+from dask_serverless.blobs.storage import Storage
 from dask_serverless.coordination.base import OVER, Submission
 from dask_serverless.coordination.memory import MemoryCoordination, MemoryStore
 from dask_serverless.translation.encode import encode_run
 from dask_serverless.translation.recipes import nested
 from dask_serverless.translation.translate import translate
-from dask_serverless.worker.execute import prepared
 from dask_serverless.worker.failure import unpack_failure
 from dask_serverless.worker.header import Header
 from dask_serverless.worker.invitation import Invitation
-from dask_serverless.worker.shell import Shell, Visit
-from dask_serverless.worker.table import unpack_table
+from dask_serverless.worker.shell import Shell
 from planners.plans.bundles import bundles_of
 from planners.plans.plan import Resources
 from planners.registry import planner_named
 
 
-class Unlinked:
-    """Stands where a shell expects its link: nothing here goes to a server."""
+class OneRun:
+    """What a shell reaches here: nothing goes to a server."""
 
-    calls = 0
-
-
-class InProcess(Shell):
-    """A container without a process."""
-
-    def __init__(self, name: str, store: MemoryStore, blobs: Blobs, invited: deque[str]) -> None:
-        super().__init__(name, None, lambda _, whom: invited.extend(whom), lambda claim: None)
+    def __init__(self, store: MemoryStore, blobs: Blobs) -> None:
         self.store = store
         self.shared = blobs
-        self.heartbeat.hold = lambda held: None  # type: ignore[method-assign]
 
-    def begin(self, invitation: Invitation) -> Visit:
-        coordination: Any = MemoryCoordination(self.store, invitation.run, invitation.epoch)
-        link: Any = Unlinked()
-        visit = self.visits[invitation.run] = Visit(coordination, coordination, link)
-        header = self.store.runs[invitation.run].submission.header
-        visit.header = Header.unpack(header)
-        visit.blobs = self.shared
-        table = unpack_table(self.shared.get([visit.header.functions])[0])
-        visit.functions = [prepared(function) for function in table]
-        return visit
+    def coordination(self, invitation: Invitation) -> MemoryCoordination:
+        return MemoryCoordination(self.store, invitation.run, invitation.epoch)
+
+    def blobs(self, invitation: Invitation, storage: Storage) -> Blobs:
+        return self.shared
+
+
+class Unkept:
+    """Leases here are longer than any test."""
+
+    def hold(self, *held: object) -> None: ...
+
+    def drop(self) -> None: ...
+
+
+def fail(invitation: Invitation, why: str) -> None:
+    raise AssertionError(why)
 
 
 def get(
@@ -67,14 +65,12 @@ def get(
     plan = planner_named(planner).plan(translation.dag, Resources(containers))
     bundles = bundles_of(translation.dag, plan)
     memory, store = Memory(), MemoryStore()
-    blobs = Blobs([memory], inline_bytes=inline_bytes)
+    blobs = Blobs(memory, inline_bytes=inline_bytes)
     encoded = encode_run(translation, plan, bundles, blobs, "run")
     client = MemoryCoordination(store, "run", "epoch")
     header = Header(
         functions=encoded.functions,
-        places=(),
-        inline_bytes=inline_bytes,
-        compression=None,
+        storage=Storage(inline_bytes=inline_bytes),
         lease_seconds=600.0,
         observe=observe,
     )
@@ -90,20 +86,25 @@ def get(
             specs=encoded.specs,
             blobs=encoded.blobs,
             ready=encoded.ready,
+            slotted=encoded.slotted,
         )
     )
-    invited: deque[str] = deque([""] * containers)
-    shells = {f"c{n}": InProcess(f"c{n}", store, blobs, invited) for n in range(containers)}
+    invited = deque([Invitation("run", "epoch", "memory")] * containers)
+    connections = OneRun(store, blobs)
+    shells = {
+        f"c{n}": Shell(f"c{n}", connections, invite=invited.append, complain=fail, holding=Unkept())
+        for n in range(containers)
+    }
     turns = 0
     while invited:
-        invitation = Invitation("run", "epoch", "memory").to(invited.popleft())
+        invitation = invited.popleft()
         name = invitation.container or f"c{turns % containers}"
         turns += 1
         shells[name].work(invitation)
     condition = client.sweep((), 60)
     assert condition.status == OVER
     if condition.why == "failed":
-        raise unpack_failure(condition.error, translation.dag, bundles.tasks_of)
+        raise unpack_failure(condition.error, translation.dag.labels.__getitem__)
     wanted = [task for task, flag in enumerate(translation.dag.wanted) if flag]
     values = dict(zip(wanted, blobs.get(client.outputs(wanted)), strict=True))
     result = nested(translation.keys, translation.recipes, values)

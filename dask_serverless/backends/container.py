@@ -8,13 +8,14 @@ import random
 import signal
 import sys
 import threading
-from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
 
 from dask_serverless.backends.lines import Lines
-from dask_serverless.errors import StoreError
+from dask_serverless.blobs.lock import StoreLock
 from dask_serverless.store.connect import open_link
+from dask_serverless.worker.connections import StoreConnections
+from dask_serverless.worker.heartbeat import Heartbeat
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.shell import Interrupt, Shell
 
@@ -36,28 +37,33 @@ def serve(name: str, nursery: Lines) -> None:
 class Container:
     def __init__(self, name: str, nursery: Lines) -> None:
         self.nursery = nursery
-        self.shell = Shell(name, open_link, self.invite, self.lost)
+        self.connections = connections = StoreConnections(open_link)
+        self.shell = Shell(
+            name,
+            connections,
+            invite=self.invite,
+            complain=self.complain,
+            holding=Heartbeat(name, StoreConnections(open_link), self.lost),
+        )
         self.main = threading.main_thread().ident or 0
         self.target = ""  # the claim to be stopped; "" for whatever runs
         signal.signal(STOP, self.interrupt)
 
     def work(self, invitation: Invitation) -> None:
-        try:
+        StoreLock.link = self.connections.link(invitation.store)
+        with suppress(Interrupt):  # it came a moment late: nothing runs any more
             self.shell.work(invitation)
-        except Interrupt:
-            self.shell.reset()
-        except StoreError as error:
-            self.shell.reset()
-            self.nursery.send({"is": "trouble", "run": invitation.run, "why": str(error)})
+
+    def complain(self, invitation: Invitation, why: str) -> None:
+        self.nursery.send({"is": "trouble", "run": invitation.run, "why": why})
 
     def rest(self) -> None:
         """There is no work: let go of what made the last run fast."""
         self.shell.forget()
         trim()
 
-    def invite(self, invitation: Invitation, whom: Sequence[str]) -> None:
-        for name in whom:
-            self.nursery.send({"do": "invoke", "invitation": invitation.to(name).to_json()})
+    def invite(self, invitation: Invitation) -> None:
+        self.nursery.send({"do": "invoke", "invitation": invitation.to_json()})
 
     def lost(self, claim: str) -> None:
         """The heartbeat learned that the claim no longer holds: what runs for it is in vain."""

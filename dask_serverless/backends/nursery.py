@@ -25,6 +25,7 @@ from dask_serverless.backends.lines import Lines, Message
 from dask_serverless.errors import ServerlessError
 from dask_serverless.store.connect import open_link
 from dask_serverless.worker.cleanup import clean_after
+from dask_serverless.worker.connections import StoreConnections
 from dask_serverless.worker.imports import ClientModules, Source, reload_loaded
 from dask_serverless.worker.invitation import Invitation
 
@@ -244,9 +245,11 @@ class Nursery:
             with suppress(ProcessLookupError):
                 os.kill(child.pid, signal.SIGKILL)
             os.waitpid(child.pid, 0)
+        connections = StoreConnections(lambda store: open_link(store, 1.0))
         for invitation in map(lambda told: Invitation(**told), self.runs.values()):
-            with suppress(ServerlessError, OSError), open_link(invitation.store, 1.0) as link:
-                clean_after(invitation, link)
+            with suppress(ServerlessError, OSError):
+                clean_after(invitation, connections)
+        connections.close()
         for folder in self.folders:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -2,31 +2,55 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, NamedTuple
 
 from dask_serverless.blobs.frames import Frames
 
 Command = tuple[Any, ...]  # one store command, its name first
 
+#: How long what a run has in the store outlives the last look of its client.
+LIVE_SECONDS = 600
 
-class Place(Protocol):
+
+class Stored(NamedTuple):
+    """A blob that may be announced once its commands, if any, have been carried out."""
+
+    reference: bytes
+    commands: list[Command]  # they ride in front of the call that announces the blob
+    nbytes: int
+
+
+class Place(ABC):
     """Somewhere blobs can live. A reference starts with the place's tag, one byte."""
 
-    tag: bytes
+    tag: ClassVar[bytes]
+    knows_runs: ClassVar[bool] = False  # whether ``clear`` finds all that a run has left
 
-    def put(self, name: str, frames: Frames) -> tuple[bytes, list[Command]]:
-        """Write under a name that nobody else uses.
+    @abstractmethod
+    def put(self, name: str, frames: Frames) -> Stored:
+        """Write under a name that nobody else uses."""
 
-        The reference comes with the store commands, if any, that have yet to be sent: they ride in
-        front of the call that announces the blob.
-        """
-
+    @abstractmethod
     def get(self, references: Sequence[bytes]) -> list[Any]:
         """The blobs' bytes, all fetched together, each as a writable buffer of its own.
 
         One that is not there is ``BlobLost``, whatever the place says of it.
         """
 
+    @abstractmethod
     def delete(self, references: Sequence[bytes]) -> None:
         """Forget blobs; unknown ones are no error, since deletes get repeated."""
+
+    def keep(self, references: Sequence[bytes]) -> None:
+        """Somebody still looks after these blobs: they must not go by themselves."""
+        return
+
+    def forget(self, name: str) -> None:
+        """Remove what one claim wrote: blobs named name-0, name-1, … with no gap."""
+        return
+
+    def clear(self, run: str) -> None:
+        """Remove all that a run left, also what a container wrote and never announced."""
+        return

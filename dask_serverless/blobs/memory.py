@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dask_serverless.blobs.base import Command
+from dask_serverless.blobs.base import Place, Stored
 from dask_serverless.blobs.frames import Frames
 from dask_serverless.errors import BlobLost
 
 
-class Memory:
+class Memory(Place):
     tag = b"m"
 
     def __init__(self) -> None:
         self.blobs: dict[bytes, bytes] = {}
 
-    def put(self, name: str, frames: Frames) -> tuple[bytes, list[Command]]:
+    def put(self, name: str, frames: Frames) -> Stored:
         reference = self.tag + name.encode()
-        self.blobs[reference] = b"".join(frames)
-        return reference, []
+        self.blobs[reference] = data = b"".join(frames)
+        return Stored(reference, [], len(data))
 
     def get(self, references: Sequence[bytes]) -> list[bytearray]:
         for reference in references:

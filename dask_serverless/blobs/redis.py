@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import count
 from typing import TYPE_CHECKING
 
-from dask_serverless.blobs.base import Command
+from dask_serverless.blobs.base import LIVE_SECONDS, Command, Place, Stored
 from dask_serverless.blobs.frames import Frames, size
 
 if TYPE_CHECKING:
@@ -14,17 +14,16 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 256 << 20  # a value of Redis holds 512 MB at most
 MOST_CHUNKS = 16  # of a blob whose announcement is unknown
-LEFTOVER_SECONDS = 7 * 24 * 3600  # when blobs go that nobody is left to delete
 
 
-class RedisBlobs:
+class RedisBlobs(Place):
     tag = b"r"
 
     def __init__(self, link: Link, prefix: str = "ds:blob:") -> None:
         self.link = link
         self.prefix = prefix
 
-    def put(self, name: str, frames: Frames) -> tuple[bytes, list[Command]]:
+    def put(self, name: str, frames: Frames) -> Stored:
         key = self.prefix + name
         chunks = -(-size(frames) // CHUNK_BYTES)
         reference = self.tag + f"{chunks} {key}".encode()
@@ -36,10 +35,10 @@ class RedisBlobs:
             else [bytes(view[i * CHUNK_BYTES : (i + 1) * CHUNK_BYTES]) for i in range(chunks)]
         )
         commands: list[Command] = [
-            ("SET", k, value, "EX", LEFTOVER_SECONDS)
+            ("SET", k, value, "EX", LIVE_SECONDS)
             for k, value in zip(keys(reference), values, strict=True)
         ]
-        return reference, commands
+        return Stored(reference, commands, len(data))
 
     def get(self, references: Sequence[bytes]) -> list[bytearray]:
         from dask_serverless.errors import BlobLost
@@ -57,11 +56,15 @@ class RedisBlobs:
             blobs.append(blob)
         return blobs
 
-    def forget(self, prefix: str) -> None:
-        """Remove what one claim wrote: blobs named prefix-0, prefix-1, … with no gap."""
+    def keep(self, references: Sequence[bytes]) -> None:
+        named = [key for reference in references for key in keys(reference)]
+        if named:
+            self.link.call(*[("EXPIRE", key, LIVE_SECONDS) for key in named])
+
+    def forget(self, name: str) -> None:
         for i in count():
-            names = [f"{self.prefix}{prefix}-{i}:{chunk}" for chunk in range(MOST_CHUNKS)]
-            if not any(self.link.call(*[("UNLINK", name) for name in names])):
+            names = [f"{self.prefix}{name}-{i}:{chunk}" for chunk in range(MOST_CHUNKS)]
+            if not any(self.link.call(*[("UNLINK", key) for key in names])):
                 return
 
     def delete(self, references: Sequence[bytes]) -> None:

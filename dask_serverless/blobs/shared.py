@@ -9,25 +9,26 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 
-from dask_serverless.blobs.base import Command
-from dask_serverless.blobs.frames import Frames
+from dask_serverless.blobs.base import Place, Stored
+from dask_serverless.blobs.frames import Frames, size
 from dask_serverless.errors import BlobLost, BlobsFull
 
 MOST_PARTS = 512  # of one writev; the kernel's own limit is 1,024
 
 
-class SharedFiles:
+class SharedFiles(Place):
     """Files under directories in order of preference: shared memory first, then a disk.
 
     Readers map a private copy: pages are shared until a task writes into its input.
     """
 
     tag = b"f"
+    knows_runs = True
 
     def __init__(self, directories: Sequence[str]) -> None:
         self.directories = list(directories)
 
-    def put(self, name: str, frames: Frames) -> tuple[bytes, list[Command]]:
+    def put(self, name: str, frames: Frames) -> Stored:
         for directory in self.directories:
             path = os.path.join(directory, name)
             try:
@@ -38,19 +39,28 @@ class SharedFiles:
                 if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                     raise
             else:
-                return self.tag + path.encode(), []
+                return Stored(self.tag + os.fsencode(path), [], size(frames))
         raise BlobsFull(self.directories)
 
     def get(self, references: Sequence[bytes]) -> list[mmap.mmap]:
-        return [read(os.fsdecode(reference[1:])) for reference in references]
+        return [read(self.path(reference)) for reference in references]
 
     def delete(self, references: Sequence[bytes]) -> None:
         for reference in references:
             with suppress(FileNotFoundError):
-                os.unlink(os.fsdecode(reference[1:]))
+                os.unlink(self.path(reference))
+
+    def path(self, reference: bytes) -> str:
+        """Where a blob is. References come from the store, and whoever may write there must not
+        have us read or remove other files.
+        """
+        path = os.fsdecode(reference[1:])
+        directory, run, name = ["", "", *path.rsplit("/", 2)][-3:]
+        if directory not in self.directories or {run, name} & {"", ".", ".."}:
+            raise BlobLost(path)
+        return path
 
     def clear(self, run: str) -> None:
-        """Remove all that a run left, also what a container wrote and never announced."""
         for directory in self.directories:
             folder = os.path.join(directory, run)
             if os.path.isdir(folder):

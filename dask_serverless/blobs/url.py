@@ -6,28 +6,29 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from dask_serverless.blobs.base import Command
-from dask_serverless.blobs.frames import Frames
+from dask_serverless.blobs.base import Place, Stored
+from dask_serverless.blobs.frames import Frames, size
 from dask_serverless.errors import BlobLost
 
 TOGETHER = 16  # downloads under way at once
 
 
-class UrlBlobs:
+class UrlBlobs(Place):
     tag = b"u"
+    knows_runs = True
 
     def __init__(self, url: str) -> None:
         import fsspec
 
         self.files, self.root = fsspec.core.url_to_fs(url)
 
-    def put(self, name: str, frames: Frames) -> tuple[bytes, list[Command]]:
+    def put(self, name: str, frames: Frames) -> Stored:
         path = f"{self.root.rstrip('/')}/{name}"
         self.files.makedirs(path.rpartition("/")[0], exist_ok=True)
         with self.files.open(path, "wb") as file:
             for frame in frames:
                 file.write(frame)
-        return self.tag + path.encode(), []
+        return Stored(self.tag + path.encode(), [], size(frames))
 
     def get(self, references: Sequence[bytes]) -> list[bytearray]:
         paths = [reference[1:].decode() for reference in references]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from dask.callbacks import local_callbacks, unpack_callbacks
 
+from dask_serverless.worker.told import Times
+
 if TYPE_CHECKING:
     from dask_serverless.translation.translate import Translation
-
-Times = Sequence[tuple[int, float, float]]  # task, start, end
 
 
 class Observers:
@@ -25,6 +25,7 @@ class Observers:
         self.times = bool(self.before or self.after)
         self.graph: Mapping[Any, Any] = {}
         self.state: dict[str, Any] = {}
+        self.told: set[int] = set()  # tasks; those of a lost attempt run once more
 
     def start(self, translation: Translation) -> None:
         if not self.callbacks:
@@ -55,8 +56,8 @@ class Observers:
         self, times: Times, container: str, fetch: Callable[[Sequence[int]], Sequence[Any]]
     ) -> None:
         """Tasks have run; ``fetch`` gets their values, if a callback looks at them."""
-        if not self.callbacks:
-            return
+        times = [each for each in times if each[0] not in self.told]
+        self.told.update(task for task, *_ in times)
         values = fetch([task for task, *_ in times]) if self.values else [None] * len(times)
         for (task, start, end), value in zip(times, values, strict=True):
             self.task(task, start, end, container, value)

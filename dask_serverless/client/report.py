@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
+
+from dask_serverless.worker.told import Finished
 
 PHASES = ("materialise", "translate", "plan", "encode", "submit", "wait", "collect")
 
@@ -47,19 +48,20 @@ class RunReport:
     def phase(self, name: str) -> Phase:
         return Phase(self, name)
 
-    def bundle(self, told: dict[str, Any]) -> None:
+    def bundle(self, told: Finished) -> None:
         """Add what a container says of a bundle it finished."""
         mine = self.containers.setdefault(
-            told["c"], {"bundles": 0, "fetch": 0.0, "run": 0.0, "store": 0.0}
+            told.container, {"bundles": 0, "fetch": 0.0, "run": 0.0, "store": 0.0}
         )
         if not mine["bundles"]:
-            self.cold_starts += bool(told.get("w"))
-            self.warm_starts += not told.get("w")
+            self.cold_starts += told.cold
+            self.warm_starts += not told.cold
         mine["bundles"] += 1
-        for name, seconds in zip(("fetch", "run", "store"), told["t"], strict=False):
-            mine[name] += seconds
-        self.container_calls += told.get("n", 0)
-        self.bytes_moved += told.get("m", 0)
+        mine["fetch"] += told.fetching
+        mine["run"] += told.running
+        mine["store"] += told.storing
+        self.container_calls += told.calls
+        self.bytes_moved += told.stored_bytes
 
     @property
     def store_calls(self) -> int:

@@ -13,17 +13,27 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import msgpack
 import numpy as np
 
 from dask_serverless.backends.base import Backend
-from dask_serverless.blobs.blobs import Blobs
-from dask_serverless.blobs.places import open_places
+from dask_serverless.blobs.base import LIVE_SECONDS, Command
+from dask_serverless.blobs.storage import Storage
 from dask_serverless.client.callbacks import Observers
 from dask_serverless.client.failed import Failed
 from dask_serverless.client.pause import collector_paused
 from dask_serverless.client.report import RunReport
-from dask_serverless.coordination.base import LOST, OK, OVER, Condition, Event, Submission
+from dask_serverless.coordination.base import (
+    LOST,
+    OK,
+    OVER,
+    Condition,
+    Coordination,
+    Event,
+    Story,
+    Submission,
+    What,
+    Whom,
+)
 from dask_serverless.coordination.redis import RedisCoordination
 from dask_serverless.errors import (
     BlobLost,
@@ -43,13 +53,14 @@ from dask_serverless.worker.cleanup import clean
 from dask_serverless.worker.failure import explained, unpack_failure
 from dask_serverless.worker.header import Header
 from dask_serverless.worker.invitation import Invitation
+from dask_serverless.worker.told import Finished, Progress
 from planners.errors import PlanError
 from planners.plans.bundles import bundles_of
 from planners.plans.plan import Plan, Planner, Resources
 
 LOOK_SECONDS = 1.0  # how long the client relies on being told, before it looks for itself
 REST_SECONDS = 0.05  # callbacks hear of bundles in batches: one store call each is too many
-LIVE_SECONDS = 600  # how long a run's keys outlive the last look of its client
+KEEP_SECONDS = LIVE_SECONDS / 3  # how often what the run has outside its keys is kept alive
 
 
 @dataclass(frozen=True)
@@ -60,15 +71,13 @@ class Surroundings:
     link: Link  # this thread's
     side: Callable[[], Link]  # another one, for the thread that hears of lost containers
     store: str  # URL, as containers reach it
-    blobs: Blobs
-    places: list[tuple[str, ...]]
+    storage: Storage
     planner: Planner
     containers: int
     lease_seconds: float
     attempts: int
     result_limit: int | None
-    inline_bytes: int
-    compression: str | None
+    coordinate: Callable[[Link, str, str], Coordination] = RedisCoordination
 
 
 class Run:
@@ -79,12 +88,13 @@ class Run:
         self.observers = observers
         self.id = secrets.token_hex(8)
         self.epoch = secrets.token_hex(4)
-        self.coordination = RedisCoordination(around.link, self.id, self.epoch)
+        self.coordination = around.coordinate(around.link, self.id, self.epoch)
+        self.blobs = around.storage.open(around.link)
         self.invitation = Invitation(self.id, self.epoch, around.store)
         self.report = RunReport(self.id)
         self.outputs: dict[int, bytes | None] = {}  # references of what the client wants
         self.wanted_bytes = 0
-        self.side: RedisCoordination | None = None
+        self.side: Link | None = None
         self.side_lock = threading.Lock()
         self.submitted = False
         self.cut_off: list[str] = []  # why containers could not reach the store
@@ -123,8 +133,7 @@ class Run:
 
     def distribute(self, translation: Translation) -> dict[int, Any]:
         """Run the tasks on containers; the values that the client wants."""
-        report, around = self.report, self.around
-        begun, over = around.link.calls, False
+        report, over = self.report, False
         try:
             self.invite_early(translation)
             with report.phase("plan"):
@@ -132,17 +141,17 @@ class Run:
                 self.bundles = bundles_of(translation.dag, plan)
             report.tasks, report.bundles = translation.dag.tasks, self.bundles.count
             with report.phase("encode"), collector_paused():
-                encoded = encode_run(translation, plan, self.bundles, around.blobs, self.id)
+                encoded = encode_run(translation, plan, self.bundles, self.blobs, self.id)
             with report.phase("submit"):
                 submission = self.submission(encoded)
             with report.phase("wait"):
-                self.wait(submission)
+                self.wait(submission, encoded.commands)
             over = True
             with report.phase("collect"):
                 return self.collect()
         finally:
             self.end(over)
-            report.client_calls = around.link.calls - begun
+            report.client_calls = self.coordination.calls
 
     def invite_early(self, translation: Translation) -> None:
         """Containers come up (or wake up) while the client still plans and encodes."""
@@ -156,16 +165,13 @@ class Run:
         around = self.around
         header = Header(
             functions=encoded.functions,
-            places=around.places,
-            inline_bytes=around.inline_bytes,
-            compression=around.compression,
+            storage=around.storage,
             lease_seconds=around.lease_seconds,
             observe=self.observers.times,
+            progress=self.observers.times and not self.observers.values,
             folder=os.getcwd() if around.backend.same_host else "",
             path=sys.path if around.backend.same_host else (),
         )
-        if encoded.commands:
-            around.link.call(*encoded.commands)
         return Submission(
             epoch=self.epoch,
             bundles=len(encoded.specs),
@@ -177,26 +183,38 @@ class Run:
             specs=encoded.specs,
             blobs=encoded.blobs,
             ready=encoded.ready,
+            slotted=encoded.slotted,
         )
 
-    def wait(self, submission: Submission) -> None:
+    def wait(self, submission: Submission, before: Sequence[Command]) -> None:
         """Until every bundle is done. To be told is a hint: the sweep is what this relies on."""
         self.submitted = True
+        self.kept = time.monotonic()
         if self.observers.times:
-            self.coordination.submit(submission)
+            self.coordination.submit(submission, before)
             self.follow(submission.bundles)
             return
-        story = self.coordination.submit(submission, LOOK_SECONDS, self.wanted)
+        story = self.coordination.submit(submission, before, LOOK_SECONDS, self.wanted)
         patience = 0.0
         while story is None:
-            condition = self.coordination.sweep((), LIVE_SECONDS, patience)
-            if self.heed_condition(condition):
-                story = self.coordination.story(self.wanted)
+            story = self.look(patience)
             patience = LOOK_SECONDS
         for event in story.events:
             self.heed(event)
         if story.outputs:
             self.outputs.update(zip(self.wanted, story.outputs, strict=True))
+
+    def look(self, patience: float) -> Story | None:
+        """How the run went, if it is over."""
+        self.keep_blobs()
+        condition = self.coordination.sweep((), LIVE_SECONDS, patience)
+        return self.coordination.story(self.wanted) if self.heed_condition(condition) else None
+
+    def keep_blobs(self) -> None:
+        """The sweep keeps the run's keys alive; blobs elsewhere in the store are many more."""
+        if time.monotonic() - self.kept > KEEP_SECONDS:
+            self.blobs.keep(self.coordination.references())
+            self.kept = time.monotonic()
 
     def follow(self, bundles: int) -> None:
         """The same, with an eye on each bundle, for callbacks."""
@@ -207,23 +225,31 @@ class Run:
             last = news.last
             for event in news.events:
                 self.heed(event)
-                done += 1
+                done += event.what is What.FINISHED
             if done < bundles and time.monotonic() - swept > LOOK_SECONDS:
+                self.keep_blobs()
                 self.heed_condition(self.coordination.sweep((), LIVE_SECONDS))
                 swept = time.monotonic()
 
     def heed(self, event: Event) -> None:
-        if event.failed:
-            raise self.failure(event.payload)
-        told = msgpack.unpackb(event.payload, strict_map_key=False)
+        match event.what:
+            case What.FAILED:
+                raise self.failure(event.payload)
+            case What.PROGRESS:
+                told = Progress.unpack(event.payload)
+                self.observers.tasks(told.times, told.container, self.values)
+            case What.FINISHED:
+                self.finished(Finished.unpack(event.payload))
+
+    def finished(self, told: Finished) -> None:
         self.report.bundle(told)
-        self.outputs.update(told.get("o", {}))
-        self.wanted_bytes += told.get("z", 0)
+        self.outputs.update(told.outputs or {})
+        self.wanted_bytes += told.wanted_bytes
         limit = None if self.observers.values else self.around.result_limit  # they get everything
         if limit is not None and self.wanted_bytes > limit:
             raise ResultTooLarge(self.wanted_bytes, limit)
-        times = told.get("p") or [(t, 0.0, 0.0) for t in self.bundles.tasks_of(told["b"]).tolist()]
-        self.observers.tasks(times, told["c"], self.values)
+        if self.observers.times:
+            self.observers.tasks(told.times, told.container, self.values)
 
     def heed_condition(self, condition: Condition) -> bool:
         """Whether the run is done; whatever else ended it is raised."""
@@ -236,9 +262,12 @@ class Run:
         if condition.status == OVER and condition.why == "failed":
             raise self.failure(condition.error)
         if condition.status == OK:
-            for whom in condition.invitations:
-                self.around.backend.invoke(self.invitation.to(whom))
+            self.invite(condition.invitations)
         return condition.status == OVER
+
+    def invite(self, whom: Sequence[Whom]) -> None:
+        for each in whom:
+            self.around.backend.invoke(self.invitation.to(each))
 
     def failure(self, packed: bytes) -> Failed:
         return Failed(unpack_failure(packed, self.translation.dag, self.bundles.tasks_of))
@@ -249,12 +278,11 @@ class Run:
             self.cut_off.append(why)
             return
         with self.side_lock, suppress(StoreError):
-            if self.side is None:
-                self.side = RedisCoordination(self.around.side(), self.id, self.epoch)
-            condition = self.side.sweep([(container, why)], LIVE_SECONDS)
+            self.side = self.side or self.around.side()
+            coordination = self.around.coordinate(self.side, self.id, self.epoch)
+            condition = coordination.sweep([(container, why)], LIVE_SECONDS)
             if condition.status == OK:
-                for whom in condition.invitations:
-                    self.around.backend.invoke(self.invitation.to(whom))
+                self.invite(condition.invitations)
 
     def collect(self) -> dict[int, Any]:
         return dict(zip(self.wanted, self.values(self.wanted), strict=True))
@@ -268,11 +296,11 @@ class Run:
             raise BlobLost("in the store", key=self.translation.dag.labels[lost[0]])
         references = {task: r for task in tasks if (r := self.outputs[task])}
         try:
-            return self.around.blobs.get(list(references.values()))
+            return self.blobs.get(list(references.values()))
         except StoreError:
             raise
         except Exception as error:
-            blamed = of_result(self.around.blobs, references)
+            blamed = of_result(self.blobs, references)
             raise Failed(explained(error, blamed, self.translation.dag)) from error
 
     def end(self, over: bool) -> None:
@@ -281,17 +309,17 @@ class Run:
         with suppress(StoreUnreachable):
             if not self.submitted:
                 self.coordination.withdraw()
-            claims = clean(self.coordination, self.around.blobs)
+            claims = clean(self.coordination, self.blobs)
         if not over:
             self.around.backend.stop(self.id, partial(self.clean_again, claims))
         self.around.backend.forget(self.id)
         if self.side is not None:
-            self.side.link.close()
+            self.side.close()
 
     def clean_again(self, claims: Sequence[str]) -> None:
         """The last container has left a run that was stopped: what it wrote since goes too."""
         around = self.around
         with suppress(StoreError), around.side() as link:
-            blobs = Blobs(open_places(around.places, link))
+            blobs = around.storage.open(link)
             blobs.forget(self.id, claims)
             blobs.clear(self.id)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Protocol
 
 from dask_serverless.blobs.base import Command
@@ -28,6 +29,24 @@ class Submission:
     specs: Sequence[bytes]  # by bundle
     blobs: Sequence[bytes]  # references that go with the run: functions, large constants
     ready: Sequence[tuple[int, int]]  # bundles without inputs, with their slots
+    slotted: bool = False  # whether any bundle has a slot
+
+
+@dataclass(frozen=True)
+class Whom:
+    """Whom to invite for a ready bundle: any container, or the one that has its slot."""
+
+    slot: int | None = None
+    container: str = ""
+
+    @staticmethod
+    def unpack(words: str) -> Whom:
+        """From the scripts' words: "" for any container, else "slot container"."""
+        slot, _, container = words.partition(" ")
+        return Whom(int(slot), container) if words else ANYONE
+
+
+ANYONE = Whom()
 
 
 @dataclass(frozen=True)
@@ -58,8 +77,7 @@ class Answer:
 
     status: str  # OK, LOST, OVER or FENCED
     assignment: Assignment | None = None
-    invitations: Sequence[str] = ()  # "" for any container, "slot container" for one of them
-    upcoming: Assignment | None = None  # not claimed: what to fetch ahead
+    invitations: Sequence[Whom] = ()
     header: bytes = b""
     released: Sequence[bytes] = ()
     why: str = ""  # with OVER: done or failed
@@ -71,16 +89,24 @@ class Condition:
 
     status: str
     done: int = 0
-    invitations: Sequence[str] = ()
+    invitations: Sequence[Whom] = ()
     why: str = ""
     error: bytes = b""
 
 
+class What(Enum):
+    """What an event tells; the letters are those of the store's stream."""
+
+    FINISHED = "e"  # a bundle
+    PROGRESS = "p"  # tasks of a bundle under way
+    FAILED = "f"  # the run
+
+
 @dataclass(frozen=True)
 class Event:
-    """Something that the client waits for: a bundle finished, or the run failed."""
+    """Something that the client waits for."""
 
-    failed: bool
+    what: What
     payload: bytes
 
 
@@ -111,12 +137,24 @@ class Remains:
 class Coordination(Protocol):
     """One run, seen by one party (a container, or the client), over one store."""
 
+    run: str
+    epoch: str
+
+    @property
+    def calls(self) -> int:
+        """Round trips to the store so far: what reports count."""
+
     def submit(
-        self, submission: Submission, wait_seconds: float = 0.0, tasks: Sequence[int] = ()
+        self,
+        submission: Submission,
+        before: Iterable[Command] = (),
+        wait_seconds: float = 0.0,
+        tasks: Sequence[int] = (),
     ) -> Story | None:
         """Store the run, and wait for its end in the same round trip: how it went, if it is over.
 
-        Safe to repeat even when containers work on the run already.
+        Safe to repeat even when containers work on the run already. ``before`` are the commands
+        that write the blobs which go with the run.
         """
 
     def claim(
@@ -127,32 +165,29 @@ class Coordination(Protocol):
         slot: int | None = None,
         invited: bool = False,
         header: bool = False,
-        ahead: str = "",
         early_seconds: float = 0.0,
     ) -> Answer:
         """Ask for a bundle; with ``header``, also for what each container needs once.
 
         A container invited early waits up to ``early_seconds`` for the run to be submitted.
-
-        ``ahead`` is the bundle fetched ahead, whose spec need not be sent again, "-" for none yet,
-        or "" if the container does not fetch ahead.
         """
 
     def publish(
-        self,
-        container: str,
-        report: Report,
-        following: str,
-        before: Iterable[Command] = (),
-        ahead: str = "",
+        self, container: str, report: Report, following: str, before: Iterable[Command] = ()
     ) -> Answer:
-        """Finish a bundle and claim the next one as ``following`` ("" for none)."""
+        """Finish a bundle and claim the next one as ``following`` ("" for none).
+
+        ``before`` are the commands that write its blobs.
+        """
 
     def fail(self, container: str, bundle: int, claim: str, error: bytes) -> Answer:
         """A task raised: end the run, if the claim still holds."""
 
     def renew(self, container: str, bundle: int, claim: str) -> Answer:
         """Say that the container is alive."""
+
+    def tell(self, bundle: int, claim: str, progress: bytes) -> Answer:
+        """Tell whoever watches which tasks of a bundle under way are done."""
 
     def sweep(
         self, gone: Sequence[tuple[str, str]], live_seconds: int, wait_seconds: float = 0.0
@@ -172,11 +207,23 @@ class Coordination(Protocol):
     def story(self, tasks: Sequence[int]) -> Story:
         """All events so far, and references of these tasks' outputs."""
 
+    def probe(self) -> None:
+        """Raise what the store has against a small write, if anything."""
+
+    def header(self) -> bytes:
+        """What each container of the run needs once; empty if the store has no such run."""
+
+    def references(self) -> list[bytes]:
+        """Where all of the run's blobs are that somebody may still need."""
+
     def outputs(self, tasks: Sequence[int]) -> list[bytes | None]:
         """References of outputs."""
 
     def withdraw(self) -> None:
         """The run will not be submitted: those who wait for it need not."""
+
+    def forget(self) -> None:
+        """Close without waiting, where nothing outside the store's keys has to be known."""
 
     def close(self) -> Remains:
         """Forget the run; what is still to be deleted elsewhere."""

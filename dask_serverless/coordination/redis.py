@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
@@ -24,7 +24,10 @@ from dask_serverless.coordination.base import (
     Report,
     Story,
     Submission,
+    What,
+    Whom,
 )
+from dask_serverless.errors import StoreFull
 from dask_serverless.store.link import Script
 
 if TYPE_CHECKING:
@@ -34,10 +37,25 @@ SPECS_AT_ONCE = 500  # in one HSET
 EVENTS_AT_ONCE = 10_000
 
 
+# What stands in front of each script. Every line counts: the server runs all of it at each call.
+SHARED = {
+    "begin": ("keys", "expiry"),
+    "withdraw": ("keys",),
+    "claim": ("keys", "common", "queues", "claims"),
+    "publish": ("keys", "common", "queues", "claims"),
+    "sweep": ("keys", "expiry", "common", "queues", "claims"),
+    "renew": ("keys", "common"),
+    "fail": ("keys", "common"),
+    "tell": ("keys", "common"),
+    "close": ("keys", "expiry", "common"),
+}
+
+
 @cache
 def script(name: str) -> Script:
     folder = files("dask_serverless.coordination") / "lua"
-    return Script((folder / "common.lua").read_text() + (folder / f"{name}.lua").read_text())
+    shared = [(folder / "shared" / f"{part}.lua").read_text() for part in SHARED[name]]
+    return Script("\n".join([*shared, (folder / f"{name}.lua").read_text()]))
 
 
 def pack(value: Any) -> bytes:
@@ -52,41 +70,24 @@ class RedisCoordination:
         self.epoch = epoch
         self.prefix = f"ds:{{{run}}}:"
         self.meta = self.prefix + "meta"
+        self.begun = link.calls
+
+    @property
+    def calls(self) -> int:
+        return self.link.calls - self.begun
 
     def submit(
-        self, submission: Submission, wait_seconds: float = 0.0, tasks: Sequence[int] = ()
+        self,
+        submission: Submission,
+        before: Iterable[Command] = (),
+        wait_seconds: float = 0.0,
+        tasks: Sequence[int] = (),
     ) -> Story | None:
-        key, live = self.prefix, submission.live_seconds
-        written = ["meta", "begun"]
-        commands: list[Command] = [
-            (
-                "HSET", self.meta, "epoch", self.epoch, "total", submission.bundles,
-                "lease", submission.lease_ms, "cap", submission.containers,
-                "attempts", submission.attempts, "live", live,
-            ),
-            ("SET", key + "header", submission.header, "EX", live),
-        ]  # fmt: skip
-        if submission.blobs:
-            commands.append(("SADD", key + "trash", *submission.blobs))
-            written.append("trash")
-        fields: list[Any] = []
-        for bundle, spec in enumerate(submission.specs):
-            fields += (bundle, spec)
-        for first in range(0, len(fields), 2 * SPECS_AT_ONCE):
-            chunk = fields[first : first + 2 * SPECS_AT_ONCE]
-            commands.append(("HSET", key + "spec", *chunk))
-            written.append("spec")
-        queues: dict[int, list[int]] = {}
-        for bundle, slot in submission.ready:
-            queues.setdefault(slot, []).extend((bundle, bundle))
-        for slot, members in queues.items():
-            queue = key + "ready" if slot < 0 else f"{key}ready:{slot}"
-            commands += (("ZADD", queue, *members), ("EXPIRE", queue, live))
-            if slot >= 0:
-                commands.append(("ZADD", key + "slotted", slot, slot))
-                written.append("slotted")
-        commands.append(("XADD", key + "begun", "*", "b", "1"))
-        commands += [("EXPIRE", key + name, live) for name in dict.fromkeys(written)]
+        commands: list[Command] = [self.beginning(submission), *self.content(submission)]
+        if self.link.cluster:
+            self.link.call(*before)  # other nodes': they must be there before anyone is told
+        else:
+            commands[:0] = before
         if not wait_seconds:
             self.link.call(*commands)
             return None
@@ -100,13 +101,48 @@ class RedisCoordination:
             return None
         return self.told(replies[len(commands) :]) if after else Story(happened(ended[0][1]))
 
-    def withdraw(self) -> None:
-        begun = self.prefix + "begun"
-        self.link.call(("XADD", begun, "*", "b", "0"), ("DEL", begun))
+    def beginning(self, submission: Submission) -> Command:
+        shared = submission.bundles > 1 or bool(submission.blobs)
+        return self.command(
+            "begin", submission.live_seconds, int(shared), int(submission.slotted),
+            "total", submission.bundles, "lease", submission.lease_ms, "cap", submission.containers,
+            "attempts", submission.attempts,
+        )  # fmt: skip
 
-    def probe(self) -> None:
-        """Raise what the store has against a small write, if anything."""
-        self.link.call(("SET", self.prefix + "probe", "", "PX", 1))
+    def content(self, submission: Submission) -> Iterator[Command]:
+        """What the keys hold; the entry that containers wait for comes last."""
+        key = self.prefix
+        yield ("SET", key + "header", submission.header, "EX", submission.live_seconds)
+        if submission.blobs:
+            yield ("SADD", key + "trash", *submission.blobs)
+        fields: list[Any] = []
+        for bundle, spec in enumerate(submission.specs):
+            fields += (bundle, spec)
+        for first in range(0, len(fields), 2 * SPECS_AT_ONCE):
+            yield ("HSET", key + "spec", *fields[first : first + 2 * SPECS_AT_ONCE])
+        flexible: list[int] = []
+        for bundle, slot in submission.ready:
+            if slot < 0:
+                flexible += (bundle, bundle)
+        if flexible:
+            yield ("ZADD", key + "ready", *flexible)
+        if len(flexible) < 2 * len(submission.ready):
+            yield from self.slotted(submission.ready)
+        yield ("XADD", key + "begun", "*", "b", "1")
+
+    def slotted(self, ready: Sequence[tuple[int, int]]) -> list[Command]:
+        """Nobody has a slot yet: all of them are free."""
+        words: list[Any] = []
+        slots: dict[int, int] = {}
+        for bundle, slot in ready:
+            if slot >= 0:
+                words += (0, f"{slot:08x} {bundle:08x}")
+                slots[slot] = slot
+        free = [number for pair in slots.items() for number in pair]
+        return [("ZADD", self.prefix + "queues", *words), ("ZADD", self.prefix + "free", *free)]
+
+    def withdraw(self) -> None:
+        self.ask("withdraw")
 
     def claim(
         self,
@@ -116,24 +152,18 @@ class RedisCoordination:
         slot: int | None = None,
         invited: bool = False,
         header: bool = False,
-        ahead: str = "",
         early_seconds: float = 0.0,
     ) -> Answer:
-        wish = ("" if slot is None else slot, int(invited), int(header), ahead)
+        wish = ("" if slot is None else slot, int(invited), int(header))
         commands: list[Command] = [self.command("claim", container, claim, *wish)]
         if early_seconds:  # the claim follows in the same batch: no round trip in between
             wait = ("BLOCK", int(1000 * early_seconds), "STREAMS", self.prefix + "begun", "0-0")
             commands.insert(0, ("XREAD", *wait))
         reply = self.link.call(*commands, wait_seconds=early_seconds)[-1]
-        return replace(answer(reply), header=reply[4]) if len(reply) > 4 else answer(reply)
+        return replace(answer(reply), header=reply[3]) if len(reply) > 3 else answer(reply)
 
     def publish(
-        self,
-        container: str,
-        report: Report,
-        following: str,
-        before: Iterable[Command] = (),
-        ahead: str = "",
+        self, container: str, report: Report, following: str, before: Iterable[Command] = ()
     ) -> Answer:
         blobs = list(before)
         stored = [command[1] for command in blobs] if not self.link.cluster else []
@@ -149,16 +179,22 @@ class RedisCoordination:
             report.event,
             pack(report.deleted) if report.deleted else b"",
             pack(stored) if stored else b"",
-            ahead,
         )
-        reply = self.link.call(*blobs, publish)[-1]
-        return replace(answer(reply), released=reply[4]) if len(reply) > 4 else answer(reply)
+        try:
+            reply = self.link.call(*blobs, publish)[-1]
+        except StoreFull:
+            self.link.close()  # the server holds what it refused as long as the connection lives
+            raise
+        return replace(answer(reply), released=reply[3]) if len(reply) > 3 else answer(reply)
 
     def fail(self, container: str, bundle: int, claim: str, error: bytes) -> Answer:
         return answer(self.ask("fail", container, bundle, claim, error))
 
     def renew(self, container: str, bundle: int, claim: str) -> Answer:
         return answer(self.ask("renew", container, bundle, claim))
+
+    def tell(self, bundle: int, claim: str, progress: bytes) -> Answer:
+        return answer(self.ask("tell", bundle, claim, progress))
 
     def sweep(
         self, gone: Sequence[tuple[str, str]], live_seconds: int, wait_seconds: float = 0.0
@@ -209,18 +245,31 @@ class RedisCoordination:
     def page(self, start: str | bytes) -> Command:
         return ("XRANGE", self.prefix + "events", start, "+", "COUNT", EVENTS_AT_ONCE)
 
+    def probe(self) -> None:
+        """Raise what the store has against a small write, if anything."""
+        self.link.call(("SET", self.prefix + "probe", "", "PX", 1))
+
+    def header(self) -> bytes:
+        return self.link.call(("GET", self.prefix + "header"))[0] or b""
+
+    def references(self) -> list[bytes]:
+        outputs, trash = self.link.call(
+            ("HVALS", self.prefix + "out"), ("SMEMBERS", self.prefix + "trash")
+        )
+        return [reference for reference in (*outputs, *trash) if reference]
+
     def outputs(self, tasks: Sequence[int]) -> list[bytes | None]:
         return list(self.link.call(("HMGET", self.prefix + "out", *tasks))[0]) if tasks else []
 
     def forget(self) -> None:
-        """Close without waiting, where nothing outside the store's keys has to be known."""
         self.link.post(self.command("close"))
 
     def close(self) -> Remains:
         reply = self.ask("close")
         if reply[0] != b"ok":
             return Remains()
-        return Remains(reply[1], [claim.decode() for claim in reply[2]])
+        references, claims = ([value for value in told if value] for told in reply[1:])
+        return Remains(references, [claim.decode() for claim in claims])
 
     def ask(self, name: str, *arguments: Any) -> Any:
         return self.link.call(self.command(name, *arguments))[0]
@@ -230,7 +279,7 @@ class RedisCoordination:
 
 
 def happened(entries: Any) -> list[Event]:
-    return [Event(failed=fields[0] == b"f", payload=fields[1]) for _, fields in entries]
+    return [Event(What(fields[0].decode()), fields[1]) for _, fields in entries]
 
 
 def answer(reply: Any) -> Answer:
@@ -238,7 +287,7 @@ def answer(reply: Any) -> Answer:
     if status == OVER:
         return Answer(OVER, why=reply[1].decode())
     if status == OK and len(reply) > 1:
-        return Answer(OK, assignment(reply[1]), invitations(reply[2]), assignment(reply[3]))
+        return Answer(OK, assignment(reply[1]), invitations(reply[2]))
     return Answer(status)
 
 
@@ -246,5 +295,5 @@ def assignment(reply: Any) -> Assignment | None:
     return Assignment(int(reply[0]), reply[1], reply[2]) if reply else None
 
 
-def invitations(reply: Any) -> list[str]:
-    return [who.decode() for who in reply]
+def invitations(reply: Any) -> list[Whom]:
+    return [Whom.unpack(words.decode()) for words in reply]

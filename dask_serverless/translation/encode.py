@@ -47,6 +47,7 @@ class Encoded:
 
     specs: list[bytes]
     ready: list[tuple[int, int]]  # bundles without inputs, with their slots
+    slotted: bool  # whether any bundle has a slot
     functions: bytes  # a reference
     commands: list[Command]  # blobs that are still to be sent
     blobs: list[bytes]  # references that go with the run
@@ -61,7 +62,8 @@ def encode_run(
     roots = bundles.roots
     ready = list(zip(roots.tolist(), plan.slots[roots].tolist(), strict=True))
     blobs_of_run = [r for r in (functions, *constants.by_content.values()) if r[:1] != INLINE]
-    return Encoded(specs, ready, functions, constants.commands, blobs_of_run)
+    slotted = bool((plan.slots >= 0).any())
+    return Encoded(specs, ready, slotted, functions, constants.commands, blobs_of_run)
 
 
 def bundle_specs(

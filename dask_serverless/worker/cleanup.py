@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dask_serverless.blobs.blobs import Blobs
-from dask_serverless.blobs.places import open_places
-from dask_serverless.coordination.redis import RedisCoordination
-from dask_serverless.store.link import Link
+from dask_serverless.blobs.storage import Storage
+from dask_serverless.coordination.base import Coordination
+from dask_serverless.worker.connections import Connections
 from dask_serverless.worker.header import Header
 from dask_serverless.worker.invitation import Invitation
 
 
-def clean(coordination: RedisCoordination, blobs: Blobs) -> Sequence[str]:
+def clean(coordination: Coordination, blobs: Blobs) -> Sequence[str]:
     """The claims under which blobs may still be written."""
-    if blobs.cleared_by_run:
+    if blobs.knows_runs:
         coordination.forget()
         blobs.clear(coordination.run)
         return ()
@@ -25,9 +25,9 @@ def clean(coordination: RedisCoordination, blobs: Blobs) -> Sequence[str]:
     return remains.claims
 
 
-def clean_after(invitation: Invitation, link: Link) -> None:
+def clean_after(invitation: Invitation, connections: Connections) -> None:
     """The same, by somebody who knows of the run only what its invitations said."""
-    coordination = RedisCoordination(link, invitation.run, invitation.epoch)
-    packed = link.call(("GET", coordination.prefix + "header"))[0]
-    places = Header.unpack(packed).places if packed else [("redis",)]
-    clean(coordination, Blobs(open_places(places, link)))
+    coordination = connections.coordination(invitation)
+    packed = coordination.header()
+    storage = Header.unpack(packed).storage if packed else Storage()
+    clean(coordination, connections.blobs(invitation, storage))

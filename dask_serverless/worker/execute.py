@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from dask_serverless.worker.bundle import Step
+from dask_serverless.worker.told import Times
 
 
 class StepFailed(Exception):
@@ -65,9 +66,10 @@ def run_timed(
     functions: Sequence[Callable[..., Any]],
     values: MutableMapping[int, Any],
     keep: Collection[int],
-) -> list[tuple[int, float, float]]:
-    """The same, task by task, with (task, start, end) of each."""
-    times = []
+    tell: Callable[[Times], bool] | None = None,
+) -> Times:
+    """The same, task by task, with (task, start, end) of each that ``tell`` was not told."""
+    times: list[tuple[int, float, float]] = []
     begun = 0
     start = perf_counter()
     every = [step[0] for step in program if step[0] >= 0]
@@ -76,7 +78,9 @@ def run_timed(
             run(program[begun : position + 1], functions, values, {*values, *every})
             end = perf_counter()
             times.append((step[0], start, end))
-            begun, start = position + 1, end
+            if tell is not None and position + 1 < len(program) and tell(times):
+                times = []
+            begun, start = position + 1, perf_counter()
     for name in set(values) - set(keep):
         del values[name]
     return times

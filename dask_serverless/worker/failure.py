@@ -9,7 +9,7 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from dask_serverless.errors import BlobLost, TaskExited
+from dask_serverless.errors import BlobLost, RunDamaged, TaskExited
 from dask_serverless.worker.blame import Blame
 from dask_serverless.worker.exceptions import Apart, PackedException
 from dask_serverless.worker.lost import bundle_lost
@@ -55,6 +55,8 @@ def unpack_failure(data: bytes, dag: Dag, tasks_of: Callable[[int], Ids]) -> Bas
     if what == "lost":
         bundle, tries, story = details
         return bundle_lost(tries, story, tasks_of(bundle), dag)
+    if what == "damaged":
+        return RunDamaged(*details)
     failure = Failure(**details[0])
     blame = Blame(**failure.blame)
     error = Remade([PackedException(**packed) for packed in failure.chain]).first()

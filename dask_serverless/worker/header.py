@@ -1,4 +1,4 @@
-"""What each container of a run needs once: functions, folders, where blobs live, versions."""
+"""What each container of a run needs once: functions, storage, folders, versions."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import dask
 import msgpack
 
+from dask_serverless.blobs.storage import Storage
 from dask_serverless.errors import VersionsDiffer
 
 
@@ -20,22 +20,23 @@ class Header:
     """Packed with msgpack, so that a container of another version can still read the versions."""
 
     functions: bytes  # the table of functions, or where it is: a reference
-    places: Sequence[Sequence[Any]]  # where blobs live, the place for large ones first
-    inline_bytes: int
-    compression: str | None
+    storage: Storage
     lease_seconds: float
     observe: bool = False  # whether each task is timed, for Dask's callbacks
+    progress: bool = False  # and told while its bundle still runs
     folder: str = ""  # the client's working folder, where it means something
     path: Sequence[str] = ()  # the client's sys.path, likewise
     python: str = platform.python_version()
     dask: str = dask.__version__
 
     def pack(self) -> bytes:
-        return bytes(msgpack.packb(vars(self)))
+        told = {**vars(self), "storage": self.storage.pack()}
+        return bytes(msgpack.packb(told, unicode_errors="surrogateescape"))  # names of folders
 
     @staticmethod
     def unpack(data: bytes) -> Header:
-        return Header(**msgpack.unpackb(data))
+        told = msgpack.unpackb(data, unicode_errors="surrogateescape")
+        return Header(**{**told, "storage": Storage.unpack(told["storage"])})
 
     def check_versions(self) -> None:
         """Code pickled for another Python minor or Dask version may do anything: refuse it."""

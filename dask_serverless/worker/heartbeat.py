@@ -6,29 +6,32 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from dask_serverless.blobs.lock import StoreLock
 from dask_serverless.coordination.base import OK
-from dask_serverless.coordination.redis import RedisCoordination
 from dask_serverless.errors import StoreError
+from dask_serverless.worker.connections import Connections
+from dask_serverless.worker.invitation import Invitation
 
-Held = tuple[RedisCoordination, int, str, float]  # whose call, bundle, claim, seconds between beats
+Held = tuple[Invitation, int, str, float]  # whose run, bundle, claim, seconds between beats
 
 
 class Heartbeat:
     """Told what is held by plain assignment: a bundle of microseconds must not pay for a lock."""
 
-    def __init__(self, container: str, lost: Callable[[str], None]) -> None:
+    def __init__(
+        self, container: str, connections: Connections, lost: Callable[[str], None]
+    ) -> None:
         self.container = container
+        self.connections = connections  # of its own
         self.lost = lost  # called with the claim that no longer holds
         self.held: Held | None = None
         self.awake = threading.Event()
         self.seconds = 1.0
         self.thread: threading.Thread | None = None
 
-    def hold(self, held: Held) -> None:
-        self.held = held
+    def hold(self, invitation: Invitation, bundle: int, claim: str, lease_seconds: float) -> None:
+        self.held = (invitation, bundle, claim, lease_seconds / 3)
         if self.thread is None:
-            self.seconds = held[3]
+            self.seconds = lease_seconds / 3
             self.thread = threading.Thread(target=self.beat, name="heartbeat", daemon=True)
             self.thread.start()
 
@@ -40,9 +43,9 @@ class Heartbeat:
             held = self.held
             if held is None:
                 continue
-            coordination, bundle, claim, self.seconds = held
+            invitation, bundle, claim, self.seconds = held
             with suppress(StoreError):  # the main thread will meet it too, and say so
+                coordination = self.connections.coordination(invitation)
                 answer = coordination.renew(self.container, bundle, claim)
-                StoreLock.renew(coordination.link)
                 if answer.status != OK and self.held is held:
                     self.lost(claim)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dask_serverless.coordination.base import Whom
+
 
 @dataclass(frozen=True)
 class Invitation:
@@ -17,12 +19,9 @@ class Invitation:
     slot: int | None = None
     container: str = ""  # whom to prefer, if it is idle
 
-    def to(self, whom: str) -> Invitation:
-        """The same for "" (any container) or for "slot container", as the store words it."""
-        if not whom:
-            return replace(self, early=False, slot=None, container="")
-        slot, _, container = whom.partition(" ")
-        return replace(self, early=False, slot=int(slot), container=container)
+    def to(self, whom: Whom) -> Invitation:
+        """The same for any container, or for the one that has a slot."""
+        return replace(self, early=False, slot=whom.slot, container=whom.container)
 
     def to_json(self) -> dict[str, Any]:
         return dict(vars(self))

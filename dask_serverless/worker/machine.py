@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from dask_serverless.coordination.base import FENCED, OK, Answer, Assignment
+from dask_serverless.coordination.base import FENCED, OK, Answer, Assignment, Whom
 from dask_serverless.errors import IllegalTransition
 
 
@@ -55,10 +55,17 @@ class Raised:
 
 @dataclass(frozen=True)
 class Interrupted:
-    """The run is over or the claim is lost, and whatever is under way was stopped."""
+    """The run is over or the claim is lost, and user code under way was stopped."""
 
 
-Event = Invited | Answered | Fetched | Ran | Raised | Interrupted
+@dataclass(frozen=True)
+class Unanswered:
+    """The store did not answer, or with an error; why is for people."""
+
+    why: str
+
+
+Event = Invited | Answered | Fetched | Ran | Raised | Interrupted | Unanswered
 
 # Instructions
 
@@ -97,9 +104,9 @@ class Fail:
 
 @dataclass(frozen=True)
 class Invite:
-    """Ask the backend for containers: "" for any, "slot container" for one of them."""
+    """Ask the backend for containers."""
 
-    whom: Sequence[str]
+    whom: Sequence[Whom]
 
 
 @dataclass(frozen=True)
@@ -115,11 +122,18 @@ class Discard:
 
 
 @dataclass(frozen=True)
+class Complain:
+    """Tell the client, through the backend, that the store cannot be used from here."""
+
+    why: str
+
+
+@dataclass(frozen=True)
 class Leave:
     """Nothing more to do here: back to the backend."""
 
 
-Instruction = Claim | Fetch | Run | Publish | Fail | Invite | Delete | Discard | Leave
+Instruction = Claim | Fetch | Run | Publish | Fail | Invite | Delete | Discard | Complain | Leave
 
 # The legal transitions: (state, event) → (what decides, the states it may lead to).
 # The diagram in the documentation is drawn from this table.
@@ -133,11 +147,12 @@ TABLE: dict[tuple[State, type], tuple[str, tuple[State, ...]]] = {
     (State.PUBLISHING, Raised): ("fail", (State.FAILING,)),
     (State.PUBLISHING, Answered): ("go_on", (State.FETCHING, State.CLAIMING, State.IDLE)),
     (State.FAILING, Answered): ("leave", (State.IDLE,)),
-    (State.CLAIMING, Interrupted): ("leave", (State.IDLE,)),
     (State.FETCHING, Interrupted): ("leave", (State.IDLE,)),
     (State.RUNNING, Interrupted): ("leave", (State.IDLE,)),
-    (State.PUBLISHING, Interrupted): ("discard", (State.IDLE,)),
-    (State.FAILING, Interrupted): ("leave", (State.IDLE,)),
+    (State.CLAIMING, Unanswered): ("complain", (State.IDLE,)),
+    (State.FETCHING, Unanswered): ("complain", (State.IDLE,)),
+    (State.PUBLISHING, Unanswered): ("complain", (State.IDLE,)),
+    (State.FAILING, Unanswered): ("complain", (State.IDLE,)),
 }
 
 
@@ -202,8 +217,11 @@ class Machine:
         self.state = State.FAILING
         return [Fail(self.bundle, self.claim_held, event.error)]
 
-    def on_discard(self, event: Event) -> list[Instruction]:
-        return [Discard(), *self.on_leave(event)]
+    def on_complain(self, event: Unanswered) -> list[Instruction]:
+        """What was written stays: the store may have announced it and only the answer was lost.
+        If not, the claim is one of those that the client cleans up after.
+        """
+        return [Complain(event.why), *self.on_leave(event)]
 
     def on_leave(self, event: Event) -> list[Instruction]:
         self.state = State.IDLE

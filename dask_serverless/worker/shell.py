@@ -6,23 +6,18 @@ import os
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgpack
-
 from dask_serverless.blobs.base import Command
 from dask_serverless.blobs.blobs import INLINE, Blobs
-from dask_serverless.blobs.lock import StoreLock
-from dask_serverless.blobs.places import open_places
-from dask_serverless.coordination.base import Assignment, Report
-from dask_serverless.coordination.redis import RedisCoordination
-from dask_serverless.errors import BlobLost, ResultNotPicklable, StoreFull
-from dask_serverless.store.link import Link
+from dask_serverless.coordination.base import Answer, Assignment, Coordination, Report
+from dask_serverless.errors import BlobLost, ResultNotPicklable, StoreError, StoreFull
 from dask_serverless.worker import machine as m
-from dask_serverless.worker.ahead import Ahead
 from dask_serverless.worker.blame import Blame, of_input
 from dask_serverless.worker.bundle import BundleSpec, decode
+from dask_serverless.worker.connections import Connections
 from dask_serverless.worker.execute import StepFailed, prepared, run, run_timed
 from dask_serverless.worker.failure import as_exit, pack_failure
 from dask_serverless.worker.header import Header
@@ -30,23 +25,29 @@ from dask_serverless.worker.heartbeat import Heartbeat
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.names import function_name
 from dask_serverless.worker.table import FunctionFailed, Functions, unpack_table
+from dask_serverless.worker.told import Finished, Progress, Times
 
+PROGRESS_SECONDS = 0.1
 EARLY_SECONDS = 2.0  # a client that takes longer to plan and encode invites again
 RUNS_REMEMBERED = 4  # a container that comes back to a run need not fetch its functions again
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What a container has of a run once it has run a bundle of it."""
+
+    blobs: Blobs
+    functions: Functions
 
 
 @dataclass
 class Visit:
     """A run as this container knows it."""
 
-    coordination: RedisCoordination
-    beats: RedisCoordination  # over a link of the heartbeat's own
-    link: Link
+    coordination: Coordination
+    told_calls: int = 0  # to the store, already reported
     header: Header | None = None
-    blobs: Blobs | None = None
-    functions: Functions = field(default_factory=list)
-    told_calls: int = 0  # of the link, already reported
-    ahead: Ahead = field(default_factory=Ahead)
+    settled: Settled | None = None
 
 
 @dataclass
@@ -59,77 +60,72 @@ class Work:
     values: dict[int, Any] = field(default_factory=dict)
     constants: dict[int, Any] = field(default_factory=dict)  # alive to the end, as at the client
     started: float = 0.0
-    seconds: list[float] = field(default_factory=list)  # fetching, running, storing
-    times: Sequence[tuple[int, float, float]] = ()
+    fetching: float = 0.0  # seconds
+    running: float = 0.0
+    times: Times = ()
+    told_at: float = 0.0  # when progress was told
     written: list[bytes] = field(default_factory=list)
 
 
 class Shell:
-    """One container's side of the world; ``invite`` asks the backend for others."""
+    """One container's side of the world."""
 
     def __init__(
         self,
         container: str,
-        open_link: Callable[[str], Link],
-        invite: Callable[[Invitation, Sequence[str]], None],
-        lost: Callable[[str], None],
+        connections: Connections,
+        *,
+        invite: Callable[[Invitation], None],  # asks the backend for another container
+        complain: Callable[[Invitation, str], None],  # the store cannot be used from here
+        holding: Heartbeat,
     ) -> None:
         self.container = container
-        self.open_link = open_link
+        self.connections = connections
         self.invite = invite
+        self.complain = complain
+        self.holding = holding
         self.visits: OrderedDict[str, Visit] = OrderedDict()
-        self.heartbeat = Heartbeat(container, lost)
         self.machine = m.Machine(tokens(container))
         self.current = Work(-1, "")
         self.deleted: list[bytes] = []
-        self.interruptible = ""  # the claim whose tasks run just now
+        self.interruptible = ""  # the claim for which user code runs just now
         self.cold = True  # until it leaves for the first time
-        self.held_links: dict[tuple[str, str], Link] = {}
 
     def work(self, invitation: Invitation) -> None:
         """Work on a run until nothing is left to do for this container."""
         self.invitation = invitation
         self.deleted = []
         self.visit = self.visits.get(invitation.run) or self.begin(invitation)
-        StoreLock.link = self.visit.link
         todo = deque(self.machine.handle(m.Invited(invitation.slot)))
         while todo:
             event = self.perform(todo.popleft())
             if event is not None:
                 todo.extend(self.machine.handle(event))
 
-    def reset(self) -> None:
-        """Forget what was under way: it was stopped, or the store did not answer."""
-        self.heartbeat.drop()
-        self.interruptible = ""
-        self.machine = m.Machine(self.machine.claims)
-
     def forget(self) -> None:
         """Let go of runs: their functions may hold a lot."""
-        while self.visits:
-            _, visit = self.visits.popitem()
-            visit.ahead.close()
+        self.visits.clear()
         self.current = Work(-1, "")
 
     def begin(self, invitation: Invitation) -> Visit:
-        link = self.link(invitation.store, "work")
-        beats = self.link(invitation.store, "heartbeat")
-        place = (invitation.run, invitation.epoch)
-        visit = Visit(RedisCoordination(link, *place), RedisCoordination(beats, *place), link)
-        visit.told_calls = link.calls
-        self.visits[invitation.run] = visit
+        coordination = self.connections.coordination(invitation)
+        visit = self.visits[invitation.run] = Visit(coordination, coordination.calls)
         if len(self.visits) > RUNS_REMEMBERED:
-            _, old = self.visits.popitem(last=False)
-            old.ahead.close()
+            self.visits.popitem(last=False)
         return visit
 
-    def link(self, store: str, purpose: str) -> Link:
-        """A connection, for all runs on that store."""
-        if (store, purpose) not in self.held_links:
-            self.held_links[store, purpose] = self.open_link(store)
-        return self.held_links[store, purpose]
-
     def perform(self, instruction: m.Instruction) -> m.Event | None:
+        """What came of it, if the machine has to know."""
+        try:
+            return self.performed(instruction)
+        except Interrupt:
+            self.rest()
+            return m.Interrupted()
+        except StoreError as error:
+            self.rest()
+            return m.Unanswered(str(error))
+
+    def performed(self, instruction: m.Instruction) -> m.Event | None:
         match instruction:
             case m.Fetch():
                 return self.fetch(instruction.assignment, instruction.claim)
@@ -140,20 +136,27 @@ class Shell:
             case m.Claim():
                 return self.claim(instruction)
             case m.Fail():
-                answer = self.visit.coordination.fail(
-                    self.container, instruction.bundle, instruction.claim, instruction.error
-                )
-                return m.Answered(answer)
+                fail = self.visit.coordination.fail
+                bundle, claim = instruction.bundle, instruction.claim
+                return m.Answered(fail(self.container, bundle, claim, instruction.error))
             case m.Invite():
-                self.invite(self.invitation, instruction.whom)
+                for whom in instruction.whom:
+                    self.invite(self.invitation.to(whom))
             case m.Delete():
                 self.delete(instruction.references)
             case m.Discard():
                 self.delete(self.current.written)
+            case m.Complain():
+                self.complain(self.invitation, instruction.why)
             case m.Leave():
                 self.cold = False
                 self.current = Work(-1, "")
         return None
+
+    def rest(self) -> None:
+        """No user code runs, and no claim is held."""
+        self.interruptible = ""
+        self.holding.drop()
 
     def claim(self, instruction: m.Claim) -> m.Event:
         visit = self.visit
@@ -163,23 +166,30 @@ class Shell:
             slot=instruction.slot,
             invited=instruction.invited,
             header=visit.header is None,
-            ahead=visit.ahead.wish,
             early_seconds=EARLY_SECONDS if self.invitation.early and instruction.invited else 0.0,
         )
-        visit.ahead.fetch(answer.upcoming)
         if answer.header and visit.header is None:
             visit.header = Header.unpack(answer.header)
+        self.hold(answer, instruction.claim)
         return m.Answered(answer)
+
+    def hold(self, answer: Answer, claim: str) -> None:
+        """From now on, and not only when functions are here: imports may outlast a lease."""
+        if answer.assignment is None:
+            self.holding.drop()
+            return
+        assert self.visit.header is not None
+        lease_seconds = self.visit.header.lease_seconds
+        self.holding.hold(self.invitation, answer.assignment.bundle, claim, lease_seconds)
 
     def fetch(self, assignment: Assignment, claim: str) -> m.Event:
         """Everything the bundle needs from outside, fetched together."""
         self.current = work = Work(assignment.bundle, claim, started=time.time())
         begun = time.perf_counter()
+        self.interruptible = claim
         try:
-            blobs, lease = self.settle()
-            self.heartbeat.hold((self.visit.beats, work.bundle, claim, lease / 3))
-            early = self.visit.ahead.take(assignment.bundle)
-            work.spec = spec = decode(assignment.spec or early.spec)
+            blobs = self.settle().blobs
+            work.spec = spec = decode(assignment.spec)
             for name, packed in spec.packed.items():
                 work.constants[name] = blobs.get([packed])[0]
             work.values = {**spec.constants, **work.constants}
@@ -188,55 +198,66 @@ class Shell:
             if len(references) < len(names):
                 raise BlobLost(f"task {names[list(assignment.inputs).index(None)]}")
             if references:
-                work.values.update(zip(names, blobs.get(references, early.blobs), strict=True))
+                work.values.update(zip(names, blobs.get(references), strict=True))
+            self.interruptible = ""
+        except (Interrupt, StoreError):
+            raise
         except FunctionFailed as failed:
             blame = Blame("unpickling the function", function=failed.index)
             return self.raised(failed.__cause__ or failed, blame)
         except BaseException as error:
             return self.raised(error, self.blame(assignment))
-        work.seconds.append(time.perf_counter() - begun)
+        work.fetching = time.perf_counter() - begun
         return m.Fetched()
 
-    def settle(self) -> tuple[Blobs, float]:
-        """What this container needs once for the run, and how long its claims last."""
-        visit = self.visit
-        assert visit.header is not None
-        if visit.blobs is None:
-            visit.header.check_versions()
-            visit.header.enter()
-            blobs = Blobs(
-                open_places(visit.header.places, visit.link),
-                inline_bytes=visit.header.inline_bytes,
-                compression=visit.header.compression,
-            )
-            table = unpack_table(blobs.get([visit.header.functions])[0])
-            visit.functions = [prepared(function) for function in table]
-            visit.blobs = blobs
-            if blobs.remote:
-                visit.ahead.begin(self.open_link(self.invitation.store), visit.header)
-        return visit.blobs, visit.header.lease_seconds
+    def settle(self) -> Settled:
+        """What this container needs once for the run."""
+        visit, header = self.visit, self.visit.header
+        if visit.settled is None:
+            assert header is not None
+            header.check_versions()
+            header.enter()
+            blobs = self.connections.blobs(self.invitation, header.storage)
+            table = unpack_table(blobs.get([header.functions])[0])
+            visit.settled = Settled(blobs, [prepared(function) for function in table])
+        return visit.settled
 
     def run(self) -> m.Event:
-        work, visit = self.current, self.visit
-        spec, header = work.spec, visit.header
-        assert spec is not None and header is not None
+        work, header, settled = self.current, self.visit.header, self.visit.settled
+        assert work.spec is not None and header is not None and settled is not None
+        program, stored = work.spec.program, work.spec.stored
         begun = time.perf_counter()
-        runner = run_timed if header.observe else run
         try:
             self.interruptible = work.claim
-            work.times = runner(spec.program, visit.functions, work.values, spec.stored) or ()
+            if header.observe:
+                tell = self.tell if header.progress else None
+                work.times = run_timed(program, settled.functions, work.values, stored, tell)
+            else:
+                run(program, settled.functions, work.values, stored)
             self.interruptible = ""
         except StepFailed as failed:
             self.interruptible = ""
             assert failed.__cause__ is not None
             return self.raised(failed.__cause__, Blame("running", failed.task, failed.function))
-        work.seconds.append(time.perf_counter() - begun)
+        work.running = time.perf_counter() - begun
         return m.Ran()
+
+    def tell(self, times: Times) -> bool:
+        """Progress for whoever watches, at a bounded rate; whether it was told."""
+        work, now = self.current, time.monotonic()
+        if now < work.told_at + PROGRESS_SECONDS:
+            return False
+        work.told_at = now
+        progress = Progress(work.bundle, self.container, times).pack()
+        with suppress(StoreError):  # the next call meets it, too
+            self.visit.coordination.tell(work.bundle, work.claim, progress)
+        return True
 
     def publish(self, instruction: m.Publish) -> m.Event:
         work, visit = self.current, self.visit
-        spec, blobs = work.spec, visit.blobs
-        assert spec is not None and blobs is not None
+        spec, settled = work.spec, visit.settled
+        assert spec is not None and settled is not None
+        blobs = settled.blobs
         begun = time.perf_counter()
         outputs: list[bytes | int] = []
         wanted: dict[int, bytes] = {}
@@ -256,31 +277,27 @@ class Shell:
             if task in spec.wanted:
                 wanted[task] = reference
                 wanted_bytes += nbytes
-        work.seconds.append(time.perf_counter() - begun)
-        event: dict[str, Any] = {
-            "b": work.bundle, "c": self.container, "s": work.started, "t": work.seconds,
-            "n": visit.link.calls + 1 - visit.told_calls, "m": moved, "z": wanted_bytes,
-            "w": self.cold,
-        }  # fmt: skip
-        visit.told_calls = visit.link.calls + 1
-        if sum(map(len, wanted.values())) <= blobs.inline_bytes:
-            event["o"] = wanted
-        if work.times:
-            event["p"] = work.times
+        calls = visit.coordination.calls + 1
+        told = Finished(
+            work.bundle, self.container, work.started,
+            fetching=work.fetching, running=work.running, storing=time.perf_counter() - begun,
+            calls=calls - visit.told_calls, stored_bytes=moved, wanted_bytes=wanted_bytes,
+            cold=self.cold, times=work.times,
+            outputs=wanted if sum(map(len, wanted.values())) <= blobs.inline_bytes else None,
+        )  # fmt: skip
+        visit.told_calls = calls
         report = Report(
             work.bundle, work.claim, outputs, spec.children, spec.releases,
-            bytes(msgpack.packb(event)), self.deleted,
+            told.pack(), self.deleted,
         )  # fmt: skip
         try:
             answer = visit.coordination.publish(
-                self.container, report, instruction.following, before, visit.ahead.wish
+                self.container, report, instruction.following, before
             )
         except StoreFull as error:
-            visit.link.close()  # the server holds what it refused as long as the connection lives
             return self.unstorable(error, spec.stored[-1] if spec.stored else -1)
-        self.heartbeat.drop()
+        self.hold(answer, instruction.following)
         self.deleted = []
-        visit.ahead.fetch(answer.upcoming)
         return m.Answered(answer)
 
     def unstorable(self, error: Exception, task: int) -> m.Event:
@@ -288,23 +305,27 @@ class Shell:
         steps = self.current.spec.program
         function = next((step[1] for step in steps if step[0] == task), -1)
         if not isinstance(error, OSError | StoreFull):
-            name = function_name(self.visit.functions[function])
+            name = self.name_of(function)
             error = ResultNotPicklable(name, f"{type(error).__name__}: {error}")
         return self.raised(error, Blame("storing the result of", task, function))
 
     def blame(self, assignment: Assignment) -> Blame:
         """Which of a bundle's inputs and constants could not be had."""
-        spec, blobs = self.current.spec, self.visit.blobs
-        if spec is None or blobs is None:
+        spec, settled = self.current.spec, self.visit.settled
+        if spec is None or settled is None:
             return Blame("fetching a bundle")
         inputs = dict(zip(spec.inputs, assignment.inputs, strict=False))
-        return of_input(blobs, {**inputs, **spec.packed, **spec.hoisted}, spec.program)
+        return of_input(settled.blobs, {**inputs, **spec.packed, **spec.hoisted}, spec.program)
+
+    def name_of(self, function: int) -> str:
+        settled = self.visit.settled
+        return function_name(settled.functions[function]) if settled is not None else ""
 
     def raised(self, error: BaseException, blame: Blame) -> m.Event:
-        self.heartbeat.drop()
+        self.rest()
         if isinstance(error, Interrupt):
             return m.Interrupted()
-        function = function_name(self.visit.functions[blame.function]) if blame.task >= 0 else ""
+        function = self.name_of(blame.function) if blame.task >= 0 else ""
         packed = pack_failure(
             as_exit(error, function or blame.doing),
             blame,
@@ -314,9 +335,11 @@ class Shell:
         return m.Raised(packed)
 
     def delete(self, references: Sequence[bytes]) -> None:
-        if self.visit.blobs is not None:
-            self.visit.blobs.delete(references)
-            self.deleted += references
+        """What cannot be deleted now stays noted in the store, and goes with the run."""
+        if self.visit.settled is not None:
+            with suppress(StoreError, OSError):
+                self.visit.settled.blobs.delete(references)
+                self.deleted += references
 
 
 class Interrupt(BaseException):

@@ -84,6 +84,7 @@ class Graph:
             specs=[encode(spec) for spec in self.specs],
             blobs=list(blobs),
             ready=roots,
+            slotted=any(slot >= 0 for slot in self.slots),
         )
 
     def report(
@@ -100,6 +101,5 @@ def names(assignment: Assignment | None) -> int | None:
     """The bundle assigned, once its spec has proved to be that bundle's."""
     if assignment is None:
         return None
-    if assignment.spec:
-        assert decode(assignment.spec).stored == (assignment.bundle,)
+    assert decode(assignment.spec).stored == (assignment.bundle,)
     return assignment.bundle

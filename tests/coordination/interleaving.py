@@ -15,7 +15,7 @@ from random import Random
 
 from bundle_graphs import Graph, names
 
-from dask_serverless.coordination.base import LOST, OK, OVER, Answer, Coordination
+from dask_serverless.coordination.base import ANYONE, LOST, OK, OVER, Answer, Coordination, Whom
 from dask_serverless.worker import machine as m
 from dask_serverless.worker.bundle import decode
 
@@ -54,7 +54,7 @@ class World:
         self.client = open_run()
         self.parties: list[Party] = []
         self.names = count()
-        self.invitations: deque[str] = deque()
+        self.invitations: deque[Whom] = deque()
         self.gone: list[tuple[str, str]] = []
         self.blobs: set[bytes] = set()
         self.announced: dict[int, bytes] = {}
@@ -64,7 +64,7 @@ class World:
         """Until the run is over and all containers are idle; why it ended."""
         graph = self.graph
         self.client.submit(graph.submission(containers=3, attempts=10_000))
-        self.invitations += [""] * 3
+        self.invitations += [ANYONE] * 3
         why = ""
         for _ in range(MOST_STEPS):
             busy = [party for party in self.parties if party.todo]
@@ -89,20 +89,19 @@ class World:
         self.invitations += condition.invitations
         return condition.why if condition.status == OVER else ""
 
-    def invite(self, whom: str) -> None:
+    def invite(self, whom: Whom) -> None:
         if self.happens("lost_invitation"):
             return
         if self.happens("double_invitation"):
             self.invitations.append(whom)
-        slot, _, name = whom.partition(" ")
         idle = [party for party in self.parties if not party.todo]
-        party = next((p for p in idle if p.name == name), idle[0] if idle else None)
+        party = next((p for p in idle if p.name == whom.container), idle[0] if idle else None)
         if party is None:
             if len(self.parties) >= MOST_PARTIES:
                 return
             party = Party(self, f"c{next(self.names)}")
             self.parties.append(party)
-        party.handle(m.Invited(int(slot) if slot else None))
+        party.handle(m.Invited(whom.slot))
 
     def happens(self, mood: str) -> bool:
         return self.random.random() < getattr(self.moods, mood)
@@ -229,11 +228,11 @@ def claim_of(reference: bytes) -> str:
     return reference.partition(b":")[2].decode()
 
 
-def random_graph(random: Random) -> Graph:
-    size = random.randint(1, 14)
+def random_graph(random: Random, most: int = 14, slots: int = 3) -> Graph:
+    size = random.randint(1, most)
     inputs = []
     for bundle in range(size):
-        most = min(bundle, random.choice([0, 1, 2, 3, 12]))
-        inputs.append(sorted(random.sample(range(bundle), random.randint(0, most))))
-    slots = [random.choice([-1, 0, 1, 2]) for _ in range(size)] if random.random() < 0.6 else ()
-    return Graph(inputs, slots)
+        few = min(bundle, random.choice([0, 1, 2, 3, 12]))
+        inputs.append(sorted(random.sample(range(bundle), random.randint(0, few))))
+    mixed = [random.randrange(-1, slots) for _ in range(size)]
+    return Graph(inputs, mixed if random.random() < 0.6 else ())

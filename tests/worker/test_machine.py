@@ -7,7 +7,16 @@ from typing import get_args
 
 import pytest
 
-from dask_serverless.coordination.base import FENCED, LOST, OK, OVER, Answer, Assignment
+from dask_serverless.coordination.base import (
+    ANYONE,
+    FENCED,
+    LOST,
+    OK,
+    OVER,
+    Answer,
+    Assignment,
+    Whom,
+)
 from dask_serverless.errors import IllegalTransition
 from dask_serverless.worker import machine as m
 from dask_serverless.worker.machine import State
@@ -21,6 +30,7 @@ EVENTS = {
     m.Ran: m.Ran(),
     m.Raised: m.Raised(b"error"),
     m.Interrupted: m.Interrupted(),
+    m.Unanswered: m.Unanswered("why"),
 }
 ROUTES = {
     State.IDLE: [],
@@ -53,17 +63,18 @@ def machine(state=State.IDLE):
         ),
         (
             State.CLAIMING,
-            m.Answered(Answer(OK, BUNDLE, ["", "1 c"])),
-            [m.Invite(["", "1 c"]), m.Fetch(BUNDLE, "k0")],
+            m.Answered(Answer(OK, BUNDLE, [ANYONE, Whom(1, "c")])),
+            [m.Invite([ANYONE, Whom(1, "c")]), m.Fetch(BUNDLE, "k0")],
             State.FETCHING,
         ),
         (State.CLAIMING, m.Answered(Answer(OK)), [m.Leave()], State.IDLE),
         (State.CLAIMING, m.Answered(Answer(LOST)), [m.Leave()], State.IDLE),
         (State.CLAIMING, m.Answered(Answer(OVER)), [m.Leave()], State.IDLE),
-        (State.CLAIMING, m.Interrupted(), [m.Leave()], State.IDLE),
+        (State.CLAIMING, m.Unanswered("w"), [m.Complain("w"), m.Leave()], State.IDLE),
         (State.FETCHING, m.Fetched(), [m.Run()], State.RUNNING),
         (State.FETCHING, m.Raised(b"e"), [m.Fail(7, "k0", b"e")], State.FAILING),
         (State.FETCHING, m.Interrupted(), [m.Leave()], State.IDLE),
+        (State.FETCHING, m.Unanswered("w"), [m.Complain("w"), m.Leave()], State.IDLE),
         (State.RUNNING, m.Ran(), [m.Publish(7, "k0", "k1")], State.PUBLISHING),
         (State.RUNNING, m.Raised(b"e"), [m.Fail(7, "k0", b"e")], State.FAILING),
         (State.RUNNING, m.Interrupted(), [m.Leave()], State.IDLE),
@@ -89,10 +100,10 @@ def machine(state=State.IDLE):
         (State.PUBLISHING, m.Answered(Answer(OVER)), [m.Discard(), m.Leave()], State.IDLE),
         (State.PUBLISHING, m.Answered(Answer(LOST)), [m.Discard(), m.Leave()], State.IDLE),
         (State.PUBLISHING, m.Raised(b"e"), [m.Fail(7, "k0", b"e")], State.FAILING),
-        (State.PUBLISHING, m.Interrupted(), [m.Discard(), m.Leave()], State.IDLE),
+        (State.PUBLISHING, m.Unanswered("w"), [m.Complain("w"), m.Leave()], State.IDLE),
         (State.FAILING, m.Answered(Answer(OK)), [m.Leave()], State.IDLE),
         (State.FAILING, m.Answered(Answer(FENCED)), [m.Leave()], State.IDLE),
-        (State.FAILING, m.Interrupted(), [m.Leave()], State.IDLE),
+        (State.FAILING, m.Unanswered("w"), [m.Complain("w"), m.Leave()], State.IDLE),
     ],
 )
 def test_a_legal_transition(state, event, instructions, then):

@@ -1,12 +1,15 @@
 -- A container asks for a bundle.
 -- ARGV: epoch, container, claim, slot it was invited for or '', '1' if invited,
---       '1' if it needs the header, the bundle it has fetched ahead ('-': none; '': it never does)
+--       '1' if it needs the header
 -- Reply: {'lost'} | {'over', why}
---        | {'ok', {bundle, spec, inputs} or {}, invitations, upcoming as well, header or ''}
+--        | {'ok', {bundle, spec, inputs} or {}, invitations, header or ''}
 if over then return {'over', over} end
-if ARGV[5] == '1' then redis.call('ZPOPMIN', key('invites')) end
-local bundle = take(ARGV[2], ARGV[3], tonumber(ARGV[4]))
+local slot = tonumber(ARGV[4])
+if ARGV[5] == '1' then answered(slot) end
+local bundle = take(ARGV[2], ARGV[3], slot)
 local header = ''
 if ARGV[6] == '1' then header = redis.call('GET', key('header')) or '' end
-if not bundle then return {'ok', {}, {}, {}, header} end
-return {'ok', describe(bundle, ARGV[7]), invitations(ARGV[3]), upcoming(ARGV[2], ARGV[7]), header}
+if not bundle then return {'ok', {}, {}, header} end
+local found = describe(bundle)
+if not found then return damaged() end
+return {'ok', found, invitations(ARGV[3]), header}

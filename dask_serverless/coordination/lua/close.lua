@@ -1,19 +1,13 @@
 -- The run ends here, whatever its state: containers that still call are told that it is lost.
 -- ARGV: epoch
--- Reply: {'lost'} | {'ok', references whose blobs are to be deleted, lost claims}
+-- Reply: {'lost'} | {'ok', references whose blobs are to be deleted, lost claims}; '' among them means nothing
 local references = redis.call('SMEMBERS', key('trash'))
 local suspects = redis.call('SMEMBERS', key('suspects'))
 for _, state in ipairs(redis.call('HVALS', key('state'))) do
-  if state ~= 'd' then suspects[#suspects + 1] = state end
+  if state ~= 'd' and state ~= '' then suspects[#suspects + 1] = state end
 end
 for _, reference in ipairs(redis.call('HVALS', key('out'))) do
-  if string.sub(reference, 1, 1) ~= 'i' then references[#references + 1] = reference end
-end
-for _, slot in ipairs(redis.call('HKEYS', key('slots'))) do
-  redis.call('UNLINK', key('ready:' .. slot))
-end
-for _, slot in ipairs(redis.call('ZRANGE', key('slotted'), 0, -1)) do
-  redis.call('UNLINK', key('ready:' .. slot))
+  if reference ~= '' and string.sub(reference, 1, 1) ~= 'i' then references[#references + 1] = reference end
 end
 local keys = {}
 for i, name in ipairs(NAMES) do keys[i] = key(name) end

@@ -5,8 +5,6 @@ if over then return {'over', over} end
 if redis.call('HGET', key('state'), ARGV[3]) ~= ARGV[4] then return {'fenced'} end
 local ends = redis.call('ZSCORE', key('leases'), ARGV[3])
 if not ends or tonumber(ends) < now() then return {'fenced'} end
-redis.call('HSET', KEYS[1], 'over', 'failed', 'error', ARGV[5])
 redis.call('HDEL', key('working'), ARGV[2])
-redis.call('XADD', key('events'), '*', 'f', ARGV[5])
-redis.call('XADD', key('end'), '*', 'f', ARGV[5])
+failed(ARGV[5])
 return {'ok'}

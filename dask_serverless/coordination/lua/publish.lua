@@ -2,16 +2,15 @@
 -- ARGV: epoch, container, bundle, claim, the claim for the next bundle or '',
 --       outputs {task, reference, …}, children {{child, slot, first byte, edges, bit, …}, …},
 --       releases {task, uses, …} (cmsgpack each), the event, references that were deleted,
---       store keys of blobs sent just before this call (cmsgpack, or ''),
---       the bundle it has fetched ahead ('-': none; '': it never does)
+--       store keys of blobs sent just before this call (cmsgpack, or '')
 -- Reply: {'lost'} | {'over', why} | {'fenced'} | {'unstored', key}
---        | {'ok', {bundle, spec, inputs} or {}, invitations, upcoming as well, references released}
+--        | {'ok', {bundle, spec, inputs} or {}, invitations, references released}
 local container, bundle, token, following = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local state = redis.call('HGET', key('state'), bundle)
 if state == 'd' and redis.call('HGET', key('finished'), container) == token then
   -- The reply was lost. This comes before the look at 'over': what was announced must stay.
   local mine = not over and following ~= '' and take(container, following)
-  return {'ok', mine and describe(mine) or {}, {}, {}, {}}
+  return {'ok', mine and describe(mine) or {}, {}, {}}
 end
 if over then return {'over', over} end
 if state ~= token then return {'fenced'} end
@@ -34,7 +33,6 @@ if ARGV[10] ~= '' then
 end
 redis.call('HSET', key('finished'), container, token)
 redis.call('ZREM', key('leases'), bundle)
-redis.call('HDEL', key('working'), container)
 redis.call('HDEL', key('spec'), bundle)
 
 local released = {}
@@ -65,18 +63,20 @@ for _, child in ipairs(cmsgpack.unpack(ARGV[7])) do
   end
 end
 
-local done = redis.call('HINCRBY', KEYS[1], 'done', 1)
 redis.call('XADD', key('events'), '*', 'e', ARGV[9])
-local ends = done == tonumber(meta[6])
-if ends then
-  redis.call('HSET', KEYS[1], 'over', 'done')
-  redis.call('XADD', key('end'), '*', 'e', ARGV[9])
+local done = redis.call('HINCRBY', KEYS[1], 'done', 1)
+if done == 1 then -- the first to write these
+  redis.call('EXPIRE', key('events'), live)
+  redis.call('EXPIRE', key('finished'), live)
 end
-if done == 1 then live(WRITTEN, meta[7]) end -- the client has not looked after the run yet
-if ends then
-  return {'ok', {}, {}, {}, released}
+if done == tonumber(meta[6]) then
+  redis.call('HDEL', key('working'), container)
+  finish('done', 'e', ARGV[9])
+  return {'ok', {}, {}, released}
 end
 if not chosen and following ~= '' then chosen = take(container, following) end
-local have = ARGV[12]
-local ahead = chosen and upcoming(container, have) or {}
-return {'ok', chosen and describe(chosen, have) or {}, invitations(token), ahead, released}
+if not chosen then leave(container) end
+local found = {}
+if chosen then found = describe(chosen) end
+if not found then return damaged() end
+return {'ok', found, invitations(token), released}

@@ -5,6 +5,5 @@ if over then return {'over', over} end
 if redis.call('HGET', key('state'), ARGV[3]) ~= ARGV[4] then return {'fenced'} end
 local ends = redis.call('ZSCORE', key('leases'), ARGV[3])
 if not ends or tonumber(ends) < now() then return {'fenced'} end
-local tries = tonumber(redis.call('HGET', key('tries'), ARGV[3]) or 0)
-redis.call('ZADD', key('leases'), now() + lease * 2 ^ tries, ARGV[3])
+redis.call('ZADD', key('leases'), now() + lease_of(ARGV[3]), ARGV[3])
 return {'ok'}

@@ -2,20 +2,65 @@
 -- ARGV: epoch, containers known to be gone {container, why, …} (cmsgpack; '*': all of them),
 --       seconds the keys may live
 -- Reply: {'lost'} | {'over', why, error or ''} | {'ok', done, invitations}
+
+local function slot_of(spec)
+  return struct.unpack('<i4', spec)
+end
+
+local STORY = 8 -- lost containers that the client is told of
+
+-- Notes that a container was lost with a bundle; how many were so far, and the last of them.
+local function lost(bundle, container, why)
+  local told = redis.call('HGET', key('losses'), bundle)
+  local tries, story = unpack(told and cmsgpack.unpack(told) or {0, {}})
+  tries = tries + 1
+  story[#story + 1] = {container or '', why}
+  if #story > STORY then table.remove(story, 1) end
+  redis.call('HSET', key('losses'), bundle, cmsgpack.pack({tries, story}))
+  return tries, story
+end
+
+-- A bundle whose container is gone goes back to the outbox, or ends the run when that happened too often.
+local function put_back(bundle, container, why)
+  local state = redis.call('HGET', key('state'), bundle)
+  redis.call('ZREM', key('leases'), bundle)
+  if container then leave(container) end
+  if not state or state == 'd' then return end
+  keep(KEPT.losses, live)
+  redis.call('SADD', key('suspects'), state)
+  local tries, story = lost(bundle, container, why)
+  redis.call('HDEL', key('state'), bundle)
+  if tries >= attempts then
+    failed(cmsgpack.pack({'lost', tonumber(bundle), tries, story}))
+  else
+    make_ready(bundle, slot_of(redis.call('HGET', key('spec'), bundle)))
+  end
+end
+
+-- A slot of a lost container is anyone's.
+local function bereave(slot, container)
+  redis.call('HDEL', key('slots'), slot)
+  redis.call('ZREM', key('kept'), container .. ' ' .. hex(slot))
+  redis.call('ZREM', key('called'), container .. ' ' .. hex(slot))
+  if first_word('queues', hex(slot)) then place(slot) end
+end
+
 local gone = cmsgpack.unpack(ARGV[2])
 if not over then
   for i = 1, #gone, 2 do
     local all = gone[i] == '*'
-    local lost = all and redis.call('HKEYS', key('working')) or {gone[i]}
-    for _, container in ipairs(lost) do
+    local slots = slotted and redis.call('HGETALL', key('slots')) or {}
+    for j = 1, #slots, 2 do
+      if slots[j] ~= '' and (all or slots[j + 1] == gone[i]) then
+        bereave(tonumber(slots[j]), slots[j + 1])
+      end
+    end
+    local doomed = all and redis.call('HKEYS', key('working')) or {gone[i]}
+    for _, container in ipairs(doomed) do
       local bundle = work_of(container)
       if bundle then put_back(bundle, container, gone[i + 1]) end
     end
-    local slots = redis.call('HGETALL', key('slots'))
-    for j = 1, #slots, 2 do
-      if all or slots[j + 1] == gone[i] then redis.call('HDEL', key('slots'), slots[j]) end
-    end
-    if all then redis.call('DEL', key('invites')) end -- nobody is left to answer them
+    if all then redis.call('ZREMRANGEBYSCORE', key('invites'), '-inf', now()) end -- nobody answers
   end
   local late = redis.call('ZRANGEBYSCORE', key('leases'), '-inf', now())
   if #late > 0 then
@@ -29,6 +74,11 @@ if not over then
     end
   end
 end
-live(NAMES, ARGV[3])
+-- Nothing runs, nothing is ready, and not all is done: keys were deleted, and no one will come.
+if not over and redis.call('HLEN', key('working')) <= 1 and redis.call('XLEN', key('begun')) > 0
+    and entries('ready') <= 0 and entries('queues') <= 0 then
+  damaged()
+end
+for _, name in ipairs(NAMES) do redis.call('EXPIRE', key(name), ARGV[3]) end
 if over then return {'over', over, redis.call('HGET', KEYS[1], 'error') or ''} end
 return {'ok', tonumber(redis.call('HGET', KEYS[1], 'done') or 0), invitations('sweep:' .. now())}

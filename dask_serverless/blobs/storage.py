@@ -1,0 +1,51 @@
+"""Storage: where a run's blobs live and in what form, decided once and told in its header."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dask_serverless.blobs.base import Place
+from dask_serverless.blobs.blobs import Blobs
+from dask_serverless.blobs.compressed import Compressed
+from dask_serverless.blobs.redis import RedisBlobs
+from dask_serverless.blobs.shared import SharedFiles
+
+if TYPE_CHECKING:
+    from dask_serverless.store.link import Link
+
+
+@dataclass(frozen=True)
+class Storage:
+    """The first of these places that there is takes large outputs; the store itself is the last."""
+
+    url: str | None = None  # fsspec's, for containers on several hosts
+    folders: Sequence[str] = ()  # of the one host that all containers share
+    inline_bytes: int = 16 << 10  # a smaller output travels within the coordination calls
+    compression: str | None = None
+
+    def pack(self) -> list[Any]:
+        return [self.url, list(self.folders), self.inline_bytes, self.compression]
+
+    @staticmethod
+    def unpack(told: Sequence[Any]) -> Storage:
+        return Storage(*told)
+
+    def open(self, link: Link) -> Blobs:
+        """The blobs, as this link reaches them."""
+        large, *others = self.places(link)
+        if self.compression:
+            others.append(large)
+            large = Compressed(large)
+        return Blobs(large, others, inline_bytes=self.inline_bytes)
+
+    def places(self, link: Link) -> list[Place]:
+        places: list[Place] = [RedisBlobs(link)]
+        if self.folders:
+            places.insert(0, SharedFiles(self.folders))
+        if self.url:
+            from dask_serverless.blobs.url import UrlBlobs
+
+            places.insert(0, UrlBlobs(self.url))
+        return places

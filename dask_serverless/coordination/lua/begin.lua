@@ -1,0 +1,19 @@
+-- Makes a run's keys, before anything large is sent. What a repetition finds stays as it is.
+-- ARGV: epoch, seconds the keys may live, '1' if bundles share anything, '1' if they have slots,
+--       then fields and values of meta
+-- Reply: {'ok'}
+local seconds = ARGV[2]
+redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'live', seconds, 'slotted', ARGV[4], unpack(ARGV, 5))
+redis.call('EXPIRE', KEYS[1], seconds)
+if redis.call('EXISTS', key('begun')) == 0 then
+  redis.call('XGROUP', 'CREATE', key('begun'), 'none', '0', 'MKSTREAM') -- the one way to an empty stream
+  redis.call('EXPIRE', key('begun'), seconds)
+end
+keep(KEPT.always, seconds)
+if ARGV[3] == '1' then
+  redis.call('SETNX', key('edges'), '')
+  redis.call('EXPIRE', key('edges'), seconds)
+  keep(KEPT.shared, seconds)
+end
+if ARGV[4] == '1' then keep(KEPT.slots, seconds) end
+return {'ok'}

@@ -1,0 +1,51 @@
+-- What every call of a run under way shares: its epoch is checked before anything else.
+-- A store that does not know the run, or another epoch of it, answers {'lost'}.
+
+local meta = redis.call('HMGET', KEYS[1], 'epoch', 'over', 'lease', 'cap', 'attempts', 'total', 'slotted', 'live')
+if not meta[1] or meta[1] ~= ARGV[1] then return {'lost'} end
+local over, lease, cap, attempts = meta[2], tonumber(meta[3]), tonumber(meta[4]), tonumber(meta[5])
+local slotted, live = meta[7] == '1', meta[8]
+
+local INVITE_MS = 2000 -- an invocation that nobody answered for so long was lost
+
+local moment
+local function now()
+  if not moment then
+    local time = redis.call('TIME')
+    moment = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return moment
+end
+
+local function finish(why, field, told)
+  redis.call('HSET', KEYS[1], 'over', why)
+  redis.call('XADD', key('end'), '*', field, told)
+  redis.call('EXPIRE', key('end'), live)
+  over = why
+end
+
+local function failed(error)
+  redis.call('HSET', KEYS[1], 'error', error)
+  redis.call('XADD', key('events'), '*', 'f', error)
+  redis.call('EXPIRE', key('events'), live)
+  finish('failed', 'f', error)
+end
+
+-- Nothing can go on: keys were deleted.
+local function damaged()
+  failed(cmsgpack.pack({'damaged', tonumber(redis.call('HGET', KEYS[1], 'done') or 0), tonumber(meta[6])}))
+  return {'over', over}
+end
+
+local function work_of(container)
+  local work = redis.call('HGET', key('working'), container)
+  if not work then return nil end
+  local bundle, slot = string.match(work, '^(%d+) (-?%d+)$')
+  return bundle, tonumber(slot)
+end
+
+-- A bundle that outlived a lease gets a longer one.
+local function lease_of(bundle)
+  local losses = redis.call('HGET', key('losses'), bundle)
+  return losses and lease * 2 ^ cmsgpack.unpack(losses)[1] or lease
+end

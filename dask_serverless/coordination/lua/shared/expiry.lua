@@ -1,0 +1,24 @@
+-- How a run's keys come and go.
+--
+-- What containers empty again has an entry '' that stays, and all keys have an expiry as soon as
+-- they are made: a key that was emptied would be gone, and come back without its expiry, for ever
+-- if client and containers die together.
+
+local HASH, SCORES, WORDS, SET = {'HSETNX', '', ''}, {'ZADD', '+inf', ''}, {'ZADD', '0', ''}, {'SADD', ''}
+local KEPT = { -- by when they are needed
+  always = {spec = HASH, state = HASH, working = HASH, out = HASH, ready = SCORES, leases = SCORES, invites = SCORES},
+  shared = {uses = HASH, trash = SET}, -- by several bundles, or with blobs that go with the run
+  slots = {slots = HASH, free = SCORES, queues = WORDS, kept = WORDS, called = WORDS},
+  losses = {losses = HASH, suspects = SET},
+}
+local NAMES = {'meta', 'begun', 'header', 'edges', 'finished', 'events', 'end'}
+for _, group in pairs(KEPT) do
+  for name in pairs(group) do NAMES[#NAMES + 1] = name end
+end
+
+local function keep(group, seconds)
+  for name, entry in pairs(group) do
+    redis.call(entry[1], key(name), unpack(entry, 2))
+    redis.call('EXPIRE', key(name), seconds)
+  end
+end

@@ -1,0 +1,32 @@
+-- A run's keys, all of them.
+--
+-- KEYS[1]  ds:{run}:meta; all keys of a run share its hash slot
+-- ARGV[1]  the run's epoch
+--
+-- Keys below ds:{run}:
+--   meta      hash    epoch, total, done, over (why the run ended), error, lease (ms), cap, attempts, live (seconds), slotted ('1' if bundles have slots)
+--   begun     stream  one entry, when all of the run is here: containers invited early wait for it
+--   header    string  what every container of the run needs once (functions, folders, versions)
+--   spec      hash    bundle -> '<i4 slot><I4 count><I4 input>*count' .. what the container runs
+--   state     hash    bundle -> 'd' (done) or the claim that runs it; absent: waiting or ready
+--   edges     string  one bit an edge; each child's bits start at a byte of its own
+--   ready     zset    flexible ready bundles (the outbox), lowest id first
+--   queues    zset    ready bundles that have a slot: '<slot> <bundle>', in hexadecimal, all of score 0
+--   free      zset    slots with ready bundles that anyone may take
+--   called    zset    '<container> <slot>': a slot with ready bundles that waits for its idle container, all of score 0
+--   kept      zset    '<container> <slot>' for each slot with ready bundles that has a container, all of score 0
+--   slots     hash    slot -> the container that has it
+--   working   hash    container -> '<bundle> <slot>'
+--   leases    zset    running bundle -> when its claim ends (ms, the store's clock)
+--   invites   zset    invocations asked for and not yet answered -> when (ms)
+--   finished  hash    container -> the claim of the bundle it finished last
+--   losses    hash    bundle -> how many containers were lost with it, and the last of them: {tries, {{container, why}, ...}} (cmsgpack)
+--   out       hash    task -> its output inline, or where it is
+--   uses      hash    task -> bundles done with it, where it has several
+--   trash     set     references to delete: of released outputs, and of what goes with the run
+--   suspects  set     claims that were lost: what they wrote may not have been announced
+--   events    stream  what happened: bundles done ('e'), tasks of a bundle under way ('p'), the failure ('f')
+--   end       stream  one entry, when the run is over: the failure, or the last bundle's event
+
+local prefix = string.sub(KEYS[1], 1, -5)
+local function key(name) return prefix .. name end

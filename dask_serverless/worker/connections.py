@@ -1,0 +1,46 @@
+"""Connections: how a container reaches the runs that it is invited to, over one link a store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from dask_serverless.blobs.blobs import Blobs
+from dask_serverless.blobs.storage import Storage
+from dask_serverless.coordination.base import Coordination
+from dask_serverless.coordination.redis import RedisCoordination
+from dask_serverless.store.link import Link
+from dask_serverless.worker.invitation import Invitation
+
+
+class Connections(Protocol):
+    """What a shell is given; tests hand it one run in memory."""
+
+    def coordination(self, invitation: Invitation) -> Coordination:
+        """The run's."""
+
+    def blobs(self, invitation: Invitation, storage: Storage) -> Blobs:
+        """The run's blobs."""
+
+
+class StoreConnections:
+    """To real stores."""
+
+    def __init__(self, open_link: Callable[[str], Link]) -> None:
+        self.open_link = open_link
+        self.links: dict[str, Link] = {}
+
+    def coordination(self, invitation: Invitation) -> Coordination:
+        return RedisCoordination(self.link(invitation.store), invitation.run, invitation.epoch)
+
+    def blobs(self, invitation: Invitation, storage: Storage) -> Blobs:
+        return storage.open(self.link(invitation.store))
+
+    def link(self, store: str) -> Link:
+        if store not in self.links:
+            self.links[store] = self.open_link(store)
+        return self.links[store]
+
+    def close(self) -> None:
+        while self.links:
+            self.links.popitem()[1].close()
