@@ -8,6 +8,8 @@ from dask_serverless import config as config
 from dask_serverless.errors import ServerlessError
 from dask_serverless.serverless import Lazy, Serverless
 
+__version__ = "0.1.0"
+
 serverless = Lazy()
 
-__all__ = ["Serverless", "ServerlessError", "serverless"]
+__all__ = ["Serverless", "ServerlessError", "__version__", "serverless"]

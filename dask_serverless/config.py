@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,16 @@ import yaml
 from dask.utils import parse_bytes
 
 from dask_serverless.errors import ServerlessError, SettingsError
-from dask_serverless.store.address import parse
+from dask_serverless.origins import (
+    PREFIX,
+    SECTION,
+    environment,
+    origin,
+    section_origin,
+    warn_of_underscores,
+)
+from dask_serverless.store.address import masked, parse
 
-SECTION = "serverless"
 COMPRESSIONS = ("lz4",)
 
 Check = Callable[[Any], Any]
@@ -42,21 +51,34 @@ class Settings:
     def gather(cls, **keywords: Any) -> Settings:
         """Keywords come first, then Dask's configuration, in which the environment comes first."""
         names = [field.name for field in fields(cls)]
+        warn_of_underscores(names)
         for name in keywords:
             if name not in names:
                 raise TypeError(f"Serverless() has no keyword {name!r}{suggestion(name, names)}")
-        configured = _section()
-        for name in configured:
-            if name not in names:
-                raise SettingsError(f"{SECTION}.{name}", f"does not exist{suggestion(name, names)}")
         told = {
             name: _checked(f"Serverless({name}=...)", name, keywords[name]) for name in keywords
         }
+        configured = _section(names)
         for name in names:
             if name not in told:
-                setting = f"{SECTION}.{name} (or DASK_SERVERLESS__{name.upper()})"
-                told[name] = _checked(setting, name, configured[name])
+                told[name] = _checked("", name, configured[name])
         return cls(**told)
+
+    def __repr__(self) -> str:
+        return f"Settings({shown_all(vars(self))})"
+
+
+@dataclass(frozen=True)
+class Description:
+    """One line of serverless.yaml: what people are told of a setting."""
+
+    name: str
+    default: str
+    meaning: str
+
+    @property
+    def value(self) -> Any:
+        return DEFAULTS[self.name]
 
 
 def suggestion(name: str, names: Iterable[str]) -> str:
@@ -67,18 +89,61 @@ def suggestion(name: str, names: Iterable[str]) -> str:
     return f"{guess} There are {', '.join(names)}."
 
 
-def load_defaults() -> None:
-    """Put serverless.yaml under what Dask's configuration says already."""
+def shown(name: str, value: Any) -> str:
+    """A setting's value for people: without a password."""
+    if not isinstance(value, str):
+        return repr(value)
+    if name == "store":
+        with suppress(ServerlessError):
+            return repr(parse(value).shown)
+    return repr(masked(value))
+
+
+def shown_all(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={shown(name, value)}" for name, value in settings.items())
+
+
+def read_defaults() -> tuple[dict[str, Any], list[Description]]:
+    """The settings of serverless.yaml, whose comments are the descriptions."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # a first result must not wait for it
     text = Path(__file__).with_name("serverless.yaml").read_text()
-    dask.config.update_defaults(yaml.load(text, loader))
+    line = r"^  (?P<name>\w+): (?P<default>.+?) +# (?P<meaning>.+)$"
+    found = [Description(**match.groupdict()) for match in re.finditer(line, text, re.MULTILINE)]
+    return yaml.load(text, loader)[SECTION], found
 
 
-def _section() -> dict[str, Any]:
-    section = dask.config.get(SECTION, {})
+def load_defaults() -> None:
+    """Put serverless.yaml under what Dask's configuration says already.
+
+    Dask would replace a section that is none (``serverless: 3``) without a word: it stays, for
+    whoever uses it to be told; whoever does not is not bothered.
+    """
+    said = dask.config.config.get(SECTION)
+    dask.config.update_defaults({SECTION: DEFAULTS})
+    if said is not None and not isinstance(said, Mapping):
+        dask.config.config[SECTION] = said
+
+
+def _section(names: Collection[str]) -> dict[str, Any]:
+    """What is configured, with the defaults for the rest."""
+    section = dask.config.get(SECTION, None)
+    if section is None:  # all of it is commented out
+        section = {}
     if not isinstance(section, Mapping):
-        raise SettingsError(SECTION, f"must hold named settings, not {section!r}.")
-    return {str(name).replace("-", "_"): value for name, value in section.items()}
+        problem = f"must hold named settings, like containers: 4, not {section!r}."
+        raise SettingsError(section_origin(), problem)
+    told = {str(name).replace("-", "_"): value for name, value in section.items()}
+    for name in told:
+        if name not in names:
+            raise SettingsError(*_unknown(name, names))
+    return {**DEFAULTS, **told}
+
+
+def _unknown(name: str, names: Collection[str]) -> tuple[str, str]:
+    if name not in environment():
+        return origin(name), f"does not exist{suggestion(name, names)}"
+    variables = [PREFIX + each.upper() for each in names]
+    return PREFIX + name.upper(), f"does not exist{suggestion(PREFIX + name.upper(), variables)}"
 
 
 def _checked(setting: str, name: str, value: Any) -> Any:
@@ -87,7 +152,8 @@ def _checked(setting: str, name: str, value: Any) -> Any:
     except ServerlessError:  # says all there is to say, and no password
         raise
     except (TypeError, ValueError) as error:
-        raise SettingsError(setting, f"is {value!r}, but {error}.") from None
+        setting = setting or origin(name)
+        raise SettingsError(setting, f"is {shown(name, value)}, but {error}.") from None
 
 
 def _optional(check: Check) -> Check:
@@ -172,4 +238,5 @@ CHECKS: dict[str, Check] = {
     "result_limit": _optional(_size),
 }
 
+DEFAULTS, DESCRIPTIONS = read_defaults()
 load_defaults()

@@ -24,7 +24,8 @@ from dask_serverless.blobs.folder import Folders
 from dask_serverless.client import forks
 from dask_serverless.client.callbacks import Observers, active
 from dask_serverless.client.report import RunReport
-from dask_serverless.config import Settings, suggestion
+from dask_serverless.config import Settings, shown_all, suggestion
+from dask_serverless.description import described, with_settings
 from dask_serverless.errors import PlanRefused, SettingsError
 from dask_serverless.store.connect import open_link
 from dask_serverless.store.embedded import EmbeddedStore
@@ -145,15 +146,17 @@ def end_dropped(engine: Engine) -> None:
         _thread.start_new_thread(end, (engine,))
 
 
+@with_settings
 class Serverless:
     """A Dask scheduler with no scheduler process.
 
     Pass it as ``scheduler=`` to ``dask.compute``, set it with ``dask.config.set(scheduler=...)``,
-    or use it as a context manager, inside which it is Dask's default. Keywords are the settings of
-    ``serverless.yaml``; whatever is left out comes from the environment
-    (``DASK_SERVERLESS__CONTAINERS=8``) or Dask's configuration.
+    or use it as a context manager, inside which it is Dask's default. Keywords are settings;
+    whatever is left out comes from the environment (``DASK_SERVERLESS__CONTAINERS=8``), from
+    Dask's configuration (``serverless.containers``) or is the default.
     """
 
+    @described
     def __init__(self, **settings: Any) -> None:
         self._keywords = settings
         self.settings = Settings.gather(**settings)
@@ -259,8 +262,7 @@ class Serverless:
         return "Serverless", id(self)
 
     def __repr__(self) -> str:
-        told = ", ".join(f"{name}={value!r}" for name, value in self._keywords.items())
-        return f"Serverless({told})"
+        return f"Serverless({shown_all(self._keywords)})"
 
 
 class Lazy(Serverless):

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dask_serverless import errors
+from dask_serverless.config import DESCRIPTIONS
 from dask_serverless.coordination.redis import script
 from dask_serverless.worker.machine import diagram
 
 ROOT = Path(__file__).parents[1]
-SETTING = re.compile(r"^  (?P<name>\w+): (?P<default>.+?) +# (?P<meaning>.+)$", re.MULTILINE)
 KEY = re.compile(
     r"^--   (?P<name>\S+) +(?P<kind>string|hash|z?set|stream) +(?P<what>.+)$", re.MULTILINE
 )
@@ -33,11 +33,7 @@ def in_cell(text: str) -> str:
 
 def settings() -> str:
     """serverless.yaml, whose comments are the descriptions."""
-    text = (ROOT / "dask_serverless" / "serverless.yaml").read_text()
-    rows = [
-        (f"`{m['name']}`", f"`{m['default']}`", in_cell(m["meaning"]))
-        for m in SETTING.finditer(text)
-    ]
+    rows = [(f"`{d.name}`", f"`{d.default}`", in_cell(d.meaning)) for d in DESCRIPTIONS]
     return table(("setting", "default", "what it decides"), *rows)
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import inspect
 import os
 import pickle
+import pydoc
 import subprocess
 import sys
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import dask.config
 import pytest
 
-from dask_serverless.config import Settings
+import dask_serverless
+from dask_serverless import Serverless
+from dask_serverless.config import CHECKS, DESCRIPTIONS, Settings
 from dask_serverless.errors import SettingsError, StoreUrlInvalid
 
 
@@ -135,7 +142,7 @@ def test_an_unknown_setting_is_not_ignored() -> None:
         Settings.gather()
 
 
-def test_a_section_that_is_none_is_refused() -> None:
+def test_a_section_without_names_is_refused() -> None:
     with dask.config.set({"serverless": 5}), pytest.raises(SettingsError, match="named settings"):
         Settings.gather()
 
@@ -144,3 +151,139 @@ def test_a_password_in_a_wrong_url_is_not_shown() -> None:
     with pytest.raises(StoreUrlInvalid) as caught:
         Settings.gather(store="http://:secret@host")
     assert "secret" not in str(caught.value)
+
+
+def test_no_representation_shows_a_password() -> None:
+    store, blobs = "redis://user:secret@host:1/0", "s3://key:secret@bucket/folder"
+    settings = Settings.gather(store=store, blobs=blobs)
+    assert (settings.store, settings.blobs) == (store, blobs)
+    assert "secret" not in repr(settings) and "host:1" in repr(settings)
+    with pytest.raises(SettingsError) as caught:
+        Settings.gather(compression=blobs)
+    assert "secret" not in str(caught.value)
+
+
+# Configuration files and the environment, in processes of their own
+
+
+def python(folder: Path, yaml: str, script: str, **environment: str) -> str:
+    (folder / "mine.yaml").write_text(yaml)
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "DASK_CONFIG": str(folder), **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+USE = """
+from dask_serverless import Serverless, serverless
+for use in (Serverless, lambda: serverless({"x": 1}, "x")):
+    try:
+        use()
+    except Exception as error:
+        print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize("value", ["3", "[1, 2]", "text", "true", "0", "[]"])
+def test_a_file_whose_section_is_none_bothers_only_those_who_use_it(
+    tmp_path: Path, value: str
+) -> None:
+    found = python(tmp_path, f"serverless: {value}\n", USE).splitlines()
+    assert len(found) == 2
+    for line in found:
+        assert line.startswith("SettingsError The setting serverless (in ")
+        assert "mine.yaml" in line and "named settings" in line
+
+
+def test_dask_commands_work_whatever_the_section_is(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("serverless: [3]\n")
+    for command in (["config", "list"], ["serverless", "--help"], ["serverless", "info"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "dask", *command],
+            env={**os.environ, "DASK_CONFIG": str(tmp_path)},
+            capture_output=True,
+            text=True,
+        )
+        assert "Traceback" not in done.stdout + done.stderr
+    assert "mine.yaml" in " ".join(done.stdout.split())
+
+
+def test_a_section_of_which_all_is_commented_out_means_the_defaults(tmp_path: Path) -> None:
+    script = "from dask_serverless.config import Settings; print(Settings.gather().attempts)"
+    assert python(tmp_path, "serverless:\n  # containers: 2\n", script) == "3\n"
+    with dask.config.set({"serverless": None}):
+        assert Settings.gather().attempts == 3
+    with dask.config.set({"serverless": {"containers": 2}}):
+        assert (Settings.gather().containers, Settings.gather().attempts) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("yaml", "words"),
+    [
+        ("containers: many", ["serverless.containers (in ", "mine.yaml", "'many'"]),
+        ("memory: [1, 2]", ["serverless.memory (in ", "mine.yaml", "[1, 2]"]),
+        ("attempts: {a: 1}", ["serverless.attempts (in ", "mine.yaml"]),
+        ("store: 6379", ["serverless.store (in ", "mine.yaml", "6379"]),
+        ("conteiners: 2", ["serverless.conteiners (in ", "mine.yaml", "mean 'containers'"]),
+    ],
+)
+def test_a_wrong_setting_in_a_file_names_the_file(
+    tmp_path: Path, yaml: str, words: list[str]
+) -> None:
+    found = python(tmp_path, f"serverless:\n  {yaml}\n", USE).splitlines()
+    assert len(found) == 2
+    assert [word for word in words if word not in found[0]] == []
+
+
+def test_a_wrong_variable_is_named_and_not_a_file_that_it_overrides(tmp_path: Path) -> None:
+    environment = {"DASK_SERVERLESS__CONTAINERS": "many"}
+    found = python(tmp_path, "serverless:\n  containers: 2\n", USE, **environment)
+    assert "DASK_SERVERLESS__CONTAINERS" in found and "mine.yaml" not in found
+    found = python(tmp_path, "", USE, DASK_SERVERLESS__NO_SUCH="3")
+    assert "DASK_SERVERLESS__NO_SUCH does not exist" in found
+    assert "There are DASK_SERVERLESS__ATTEMPTS" in found
+    found = python(tmp_path, "", USE, DASK_SERVERLESS__CONTAINER="3")
+    assert "did you mean 'DASK_SERVERLESS__CONTAINERS'" in found
+    found = python(tmp_path, "", USE, DASK_SERVERLESS="7")
+    assert "DASK_SERVERLESS)" in found and "named settings" in found
+
+
+def test_a_variable_with_one_underscore_is_pointed_out_once(tmp_path: Path) -> None:
+    script = """
+import warnings
+import dask_serverless
+from dask_serverless import Serverless
+from dask_serverless.config import CHECKS, DESCRIPTIONS, Settings
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    Settings.gather()
+    Settings.gather()
+for warning in caught:
+    print(warning.message)
+"""
+    environment = {"DASK_SERVERLESS_CONTAINERS": "2", "DASK_SERVERLESS_TEST_DATA": "x"}
+    (line,) = python(tmp_path, "", script, **environment).splitlines()
+    assert "DASK_SERVERLESS_CONTAINERS means nothing" in line
+    assert "DASK_SERVERLESS__CONTAINERS, with two" in line
+
+
+# What is shown of them
+
+
+def test_help_signature_and_completion_show_every_setting() -> None:
+    shown = inspect.signature(Serverless).parameters
+    defaults = {name: parameter.default for name, parameter in shown.items()}
+    assert list(defaults) == list(CHECKS) == [field.name for field in fields(Settings)]
+    with dask.config.set({"serverless": defaults}):
+        assert Settings.gather() == Settings.gather(**defaults)
+    text = pydoc.render_doc(Serverless)
+    for described in DESCRIPTIONS:
+        assert described.meaning in text
+    assert list(inspect.signature(dask_serverless.serverless).parameters)[:2] == ["graph", "keys"]
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert dask_serverless.__version__ == importlib.metadata.version("dask-serverless")

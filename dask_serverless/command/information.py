@@ -7,21 +7,20 @@ import platform
 import shutil
 import tempfile
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import click
-import dask.config
 from dask.utils import format_bytes
 
 from dask_serverless.blobs.folder import MEMORY
-from dask_serverless.config import SECTION, Settings
+from dask_serverless.config import Settings, shown
 from dask_serverless.errors import ServerlessError
+from dask_serverless.origins import environment, files
 from dask_serverless.serverless import cores
-from dask_serverless.store.address import masked, parse
+from dask_serverless.store.address import parse
 from dask_serverless.store.binary import find_binary
 from dask_serverless.store.connect import information_of, open_link
 from dask_serverless.store.embedded import EmbeddedStore
@@ -34,7 +33,6 @@ PACKAGES = (
 )  # fmt: skip
 PATIENCE_SECONDS = 2.0
 WIDTH = 80 - 19  # what the names leave
-PREFIX = f"DASK_{SECTION.upper()}__"
 
 
 def show(store: str | None) -> bool:
@@ -123,38 +121,6 @@ def settings_in_force(settings: Settings, keywords: set[str]) -> Iterator[tuple[
     """Each setting with where its value comes from."""
     sources = {**files(), **environment(), **dict.fromkeys(keywords, "the command line")}
     for name in (field.name for field in fields(settings)):
-        value = shown(name, getattr(settings, name))
-        yield name, f"{value}  ({sources.get(name, 'default')})"
-
-
-def shown(name: str, value: Any) -> str:
-    """For people: without a password."""
-    if value is None:
-        return "null"
-    if name == "store":
-        return parse(value).shown
-    return masked(str(value)) if name == "blobs" else str(value)
-
-
-def files() -> dict[str, str]:
-    """Setting → the last of Dask's configuration files that has it; that one counts."""
-    sources = {}
-    for path, told in dask.config.collect_yaml(dask.config.paths, return_paths=True):
-        for name in _section_of(told):
-            sources[name] = _short(path)
-    return sources
-
-
-def environment() -> dict[str, str]:
-    """Setting → the environment variable that has it."""
-    return {name: f"{PREFIX}{name.upper()}" for name in _section_of(dask.config.collect_env())}
-
-
-def _section_of(told: Any) -> list[str]:
-    section = told.get(SECTION) if isinstance(told, Mapping) else None
-    return [str(name).replace("-", "_") for name in section] if section else []
-
-
-def _short(path: Any) -> str:
-    home = str(Path.home())
-    return "~" + str(path)[len(home) :] if str(path).startswith(home + os.sep) else str(path)
+        value = getattr(settings, name)
+        told = "null" if value is None else shown(name, value).strip("'")
+        yield name, f"{told}  ({sources.get(name, 'default')})"
