@@ -1,43 +1,57 @@
-"""auto: predicts every candidate and takes the one that serves the goal; says why others lost."""
+"""auto: predicts what candidates would take, as long as that pays, and says why others lost."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from math import inf
+from time import perf_counter
 from typing import ClassVar
 
-from planners.cost.platform import Platform
-from planners.cost.timeline import Timeline, predict_timeline
-from planners.errors import GoalError, PlanError
+import numpy as np
+
+from planners.cost.allowance import Allowance, Clock, Effort
+from planners.cost.model import CostModel
+from planners.cost.timeline import Timeline
+from planners.errors import GoalError, GoalInvalid, PlanError
+from planners.graph.chains import chain_of_tasks
 from planners.graph.dag import Dag
 from planners.list_schedule import EFFORT, ListSchedule
 from planners.non_uniform import NonUniform, best_memory
-from planners.numbers.predictions import Constant, Predictions, Sla
-from planners.numbers.workload import Workload
+from planners.numbers.workload import Workload, function_names
 from planners.optimizations.optimization import ALL, Optimization, optimize
 from planners.plans.annotations import Chosen
 from planners.plans.checked import CheckedPlanner
+from planners.plans.goals import Goals
 from planners.plans.plan import Plan, Planner, Prediction, Resources
 from planners.simple import Simple
 from planners.structural import Structural
 from planners.uniform import Uniform
 from planners.wukong import Wukong
 
-MANY_TASKS = 20_000  # beyond this many, try fewer memory sizes and optimize only what leads
+__all__ = ["Auto", "GoalError"]
+
+MANY_TASKS = 20_000  # beyond this many, slots are planned for structural's groups, not for tasks
+REDUCED = ("uniform", "list_schedule")  # planners whose slots may have less memory
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A plan that could be run, or the reason why there is none."""
+    """A plan that could be run, and what it would take."""
 
     name: str
-    timeline: Timeline | None
-    error: str = ""
+    timeline: Timeline
+    prediction: Prediction
 
-    @property
-    def prediction(self) -> Prediction:
-        assert self.timeline is not None
-        return self.timeline.prediction()
+
+@dataclass(frozen=True, eq=False)
+class Try:
+    """A way to a candidate, and the seconds that it may take to go there."""
+
+    name: str
+    estimate: float
+    make: Callable[[], Timeline]
 
 
 @dataclass(frozen=True)
@@ -55,153 +69,198 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Auto:
-    """The fastest; with ``deadline`` the cheapest in time, with ``budget`` the fastest for it.
+class Auto(CostModel):
+    """``structural`` while nothing is known of the tasks; then whatever serves the goals best.
 
-    With both, the cheapest that meets both. ``planners`` adds a user's own to the candidates.
+    ``planners`` adds a user's own to the candidates. Planning takes ``seconds`` at most, or if
+    none are given a twentieth of what the best plan so far takes, and at least two milliseconds.
     """
 
-    predictions: Predictions = field(default_factory=Constant)
-    platform: Platform = field(default_factory=Platform)
-    sla: Sla = "average"
     deadline: float | None = None  # seconds
     budget: float | None = None  # money, by the platform's prices
     planners: tuple[Planner, ...] = ()
     optimizations: tuple[Optimization, ...] = ALL
+    seconds: float | None = None
+    clock: Clock = perf_counter
 
     name: ClassVar[str] = "auto"
 
     def __post_init__(self) -> None:
-        for goal, value in (("deadline", self.deadline), ("budget", self.budget)):
-            if value is not None and not value > 0:
-                raise PlanError(f"{goal} is {value}: it must be above zero, or None for no {goal}")
+        Goals(self.sla, self.deadline, self.budget)
+        if self.seconds is not None and not self.seconds >= 0:
+            raise GoalInvalid("seconds", self.seconds)
+
+    @property
+    def goals(self) -> Goals:
+        return Goals(self.sla, self.deadline, self.budget)
 
     def plan(self, dag: Dag, resources: Resources) -> Plan:
-        workload = Workload.predict(dag, self.predictions, self.sla)
-        candidates = list(self._candidates(workload, resources))
-        alive = [candidate for candidate in candidates if candidate.timeline is not None]
-        if not alive:
-            raise PlanError("; ".join(f"{one.name}: {one.error}" for one in candidates))
-        alive += [self._optimized(one, resources) for one in self._worth_optimizing(alive, dag)]
-        best = min(self._meeting_goal(alive), key=self._order)
-        assert best.timeline is not None
-        failed = [candidate for candidate in candidates if candidate.timeline is None]
-        note = self._explain(best, alive + failed)
+        if not self.predictions.knows(function_names(dag)):
+            return Structural().plan(dag, resources)  # goals cannot be judged by made-up numbers
+        allowance = Allowance(self.clock, self.seconds)
+        workload = self.workload(dag)
+        allowance.did(Effort.workload(len(function_names(dag)), dag.tasks))
+        return Search(self, workload, resources, allowance).run().answer()
+
+
+class Search:
+    """Candidates in the order of their promise, until planning has had its time.
+
+    While none meets the goals it goes on all the same: an error that calls possible goals
+    impossible would cost the user more than a second.
+    """
+
+    def __init__(
+        self, auto: Auto, workload: Workload, resources: Resources, allowance: Allowance
+    ) -> None:
+        dag = workload.dag
+        self.auto, self.workload, self.resources = auto, workload, resources
+        self.goals, self.allowance = auto.goals, allowance
+        self.by_structure = Structural().plan(dag, resources)
+        allowance.did(Effort.structural(dag.tasks))
+        self.tasks, self.many = dag.tasks, dag.tasks > MANY_TASKS
+        self.groups = self.by_structure.bundles if self.many else chain_of_tasks(dag)
+        self.units = int(self.groups.max(initial=-1)) + 1
+        self.sizes = self._memory_sizes()
+        self.alive: list[Candidate] = []
+        self.lost: list[tuple[str, str]] = []  # name, why there is no such candidate
+
+    def run(self) -> Search:
+        for one in self._tries():
+            if one.estimate > self._left():
+                self.lost.append((one.name, "not tried: planning has had its time"))
+                continue
+            try:
+                timeline = one.make()
+                self.alive.append(Candidate(one.name, timeline, timeline.prediction()))
+            except PlanError as error:  # a user's planner may do anything; the others still stand
+                self.lost.append((one.name, str(error)))
+            self.allowance.did(one.estimate)
+        return self
+
+    def answer(self) -> Plan:
+        if not self.alive:
+            raise PlanError("; ".join(f"{name}: {why}" for name, why in self.lost))
+        meeting = self._meeting_goals()
+        if not meeting:
+            raise self.goals.impossible([(one.name, one.prediction) for one in self.alive])
+        best = min(meeting, key=self._order)
         plan = best.timeline.predicted_plan()
-        return replace(plan, annotations=(note, *plan.annotations))
+        return replace(plan, annotations=(self._explain(best), *plan.annotations))
 
-    def _candidates(self, workload: Workload, resources: Resources) -> Iterator[Candidate]:
-        sizes = self._sizes(workload, resources)
-        for size in sizes:
-            sized = replace(resources, memory_mb=size)
-            for planner in self._planners_of(size, EFFORT // len(sizes)):
-                tried = self._tried(planner, workload, sized)
-                yield tried
-                if size == sizes[0] and not resources.memory_mb:
-                    yield from self._reduced(tried, planner, workload, sized)
-        for planner in self.planners:
-            yield self._tried(planner, workload, resources)
+    def _left(self) -> float:
+        meeting = self._meeting_goals()
+        if not meeting:
+            return inf
+        return self.allowance.left(min(one.prediction.makespan_seconds for one in meeting))
 
-    def _planners_of(self, memory_mb: int, effort: int) -> Sequence[Planner]:
-        numbers = (self.predictions, self.platform, self.sla, memory_mb)
-        scheduled = ListSchedule(*numbers, effort=effort)
-        return Structural(), Wukong(), Simple(), Uniform(*numbers), scheduled
-
-    def _reduced(
-        self, tried: Candidate, planner: Planner, workload: Workload, resources: Resources
-    ) -> Iterator[Candidate]:
-        """The slots of a planner that chose them by numbers, with less memory where it is idle."""
-        numbers = (self.predictions, self.platform, self.sla)
-        limit = self.deadline or 0.0
-        if isinstance(planner, Uniform):
-            start = None
-        elif isinstance(planner, ListSchedule) and tried.timeline is not None:
-            start = Given(tried.timeline.plan)
-        else:
-            return
-        reducer = NonUniform(*numbers, start=start, slack=0.0, limit_seconds=limit)
-        yield self._tried(reducer, workload, resources)
-
-    def _sizes(self, workload: Workload, resources: Resources) -> list[int]:
-        """Only the best for the fastest plan; all of them where money counts."""
-        if resources.memory_mb:
-            return [resources.memory_mb]
-        best = best_memory(workload, self.platform)
-        if self.deadline is None and self.budget is None:
-            return [best]
-        sizes = [size for size in self.platform.fitting_sizes(workload) if size <= best]
-        return sizes[::-1] if workload.dag.tasks <= MANY_TASKS else [sizes[-1], sizes[0]]
-
-    def _tried(self, planner: Planner, workload: Workload, resources: Resources) -> Candidate:
-        started = f" from {start.name}" if (start := getattr(planner, "start", None)) else ""
-        name = f"{planner.name}{started} at {resources.memory_mb} MB"
-        try:
-            if resources.memory_mb:
-                self.platform.check_memory(workload, resources.memory_mb)
-            plan = CheckedPlanner(planner, planner.name).plan(workload.dag, resources)
-            return Candidate(name, predict_timeline(plan, workload, self.platform, resources))
-        except PlanError as error:  # a user's planner may do anything; the others still stand
-            return Candidate(name, None, str(error))
-
-    def _worth_optimizing(self, alive: list[Candidate], dag: Dag) -> list[Candidate]:
-        if not self.optimizations:
-            return []
-        return alive if dag.tasks <= MANY_TASKS // 10 else sorted(alive, key=self._order)[:1]
-
-    def _optimized(self, candidate: Candidate, resources: Resources) -> Candidate:
-        assert candidate.timeline is not None
-        timeline = optimize(candidate.timeline, resources, self.optimizations)
-        return Candidate(f"{candidate.name}, optimized", timeline)
+    def _meeting_goals(self) -> list[Candidate]:
+        return [one for one in self.alive if not self.goals.missed(one.prediction)]
 
     def _order(self, candidate: Candidate) -> tuple[float, float]:
-        prediction = candidate.prediction
-        keys = round(prediction.makespan_seconds, 9), prediction.cost
-        return keys[::-1] if self.deadline is not None else keys
+        return self.goals.order(candidate.prediction)
 
-    def _meeting_goal(self, alive: list[Candidate]) -> list[Candidate]:
-        meeting = [candidate for candidate in alive if not self._missed(candidate.prediction)]
-        if meeting:
-            return meeting
-        predictions = [candidate.prediction for candidate in alive]
-        fastest = min(predictions, key=lambda one: one.makespan_seconds)
-        cheapest = min(predictions, key=lambda one: one.cost)
-        goals = [
-            f"the deadline of {self.deadline} s" if self.deadline is not None else "",
-            f"the budget of {self.budget}" if self.budget is not None else "",
-        ]
-        raise GoalError(" and ".join(filter(None, goals)), fastest, cheapest)
+    def _memory_sizes(self) -> list[int]:
+        """Only the best for the fastest plan; all of them where money counts."""
+        if self.resources.memory_mb:
+            return [self.resources.memory_mb]
+        platform = self.auto.platform
+        best = best_memory(self.workload, platform)
+        if not self.goals.any:
+            return [best]
+        sizes = [size for size in platform.fitting_sizes(self.workload) if size <= best]
+        return [sizes[-1], sizes[0]] if self.many else sizes[::-1]
 
-    def _missed(self, prediction: Prediction) -> str:
-        if self.deadline is not None and prediction.makespan_seconds > self.deadline:
-            return f"takes {prediction.makespan_seconds:.3f} s, past the deadline"
-        if self.budget is not None and prediction.cost > self.budget:
-            return f"costs {prediction.cost:.6f}, over the budget"
-        return ""
+    def _tries(self) -> Iterator[Try]:
+        for size in self.sizes:
+            sized = replace(self.resources, memory_mb=size)
+            yield self._plain(Structural.name, self._structural, sized)
+            if size == self.sizes[0]:
+                for planner in self.auto.planners:
+                    yield self._custom(planner)
+            yield from self._by_numbers(sized)
+            if not self.many:
+                for planner in (Wukong(), Simple()):
+                    yield self._plain(planner.name, partial(planner.plan, self.workload.dag), sized)
+        yield from self._optimized()
 
-    def _explain(self, best: Candidate, candidates: list[Candidate]) -> Chosen:
-        others = [one for one in candidates if one is not best]
+    def _plain(self, name: str, plan: Callable[[Resources], Plan], sized: Resources) -> Try:
+        """A planner that takes hardly longer than its timeline."""
+        name = f"{name} at {sized.memory_mb} MB"
+        estimate = Effort.timeline(self.tasks, self.units)
+        return Try(name, estimate, lambda: self._judged(plan(sized), sized))
+
+    def _custom(self, planner: Planner) -> Try:
+        checked = CheckedPlanner(planner, planner.name)
+        return self._plain(planner.name, partial(checked.plan, self.workload.dag), self.resources)
+
+    def _structural(self, sized: Resources) -> Plan:
+        memory = np.full_like(self.by_structure.memory_mb, sized.memory_mb)
+        return replace(self.by_structure, memory_mb=memory)
+
+    def _judged(self, plan: Plan, sized: Resources) -> Timeline:
+        if sized.memory_mb:
+            self.auto.platform.check_memory(self.workload, sized.memory_mb)
+        return self.auto.timeline(plan, self.workload, sized)
+
+    def _by_numbers(self, sized: Resources) -> Iterator[Try]:
+        """Slots by what tasks take; and the same with less memory, where it lies idle."""
+        at = f"at {sized.memory_mb} MB"
+        uniform = Uniform.of(self.auto, memory_mb=sized.memory_mb)
+        estimate = Effort.uniform(self.units) + Effort.timeline(self.tasks, self.units)
+        place = partial(uniform.place, self.workload, groups=self.groups)
+        yield Try(f"uniform {at}", estimate, lambda: self._judged(place(sized), sized))
+        yield self._list_schedule(f"list_schedule {at}", sized)
+        if sized.memory_mb == self.sizes[0] and not self.resources.memory_mb:
+            yield from self._reduced(sized)
+
+    def _list_schedule(self, name: str, sized: Resources) -> Try:
+        """As many passes as fit into half of what is left; with many tasks, a single one."""
+        slots = min(sized.containers, self.units)
+        once = Effort.earliest_finish(self.units, slots) + Effort.timeline(self.tasks, self.units)
+        most = 0.0 if self.many else EFFORT / 1e6 / len(self.sizes)
+        seconds = min(most, self._left() / 2)
+        planner = ListSchedule.of(self.auto, memory_mb=sized.memory_mb, effort=int(seconds * 1e6))
+        groups = self.groups if self.many else None
+        make = partial(planner.fastest, self.workload, sized, groups)
+        return Try(name, max(once, seconds), make)
+
+    def _reduced(self, sized: Resources) -> Iterator[Try]:
+        """Where slots were chosen by numbers; the fewest that do are looked for, if few tasks."""
+        estimate = Effort.reduction(self.tasks, self.units)
+        limit = self.goals.deadline or 0.0
+        for one in tuple(self.alive):
+            maker = one.timeline.plan.planner
+            if one.name != f"{maker} at {sized.memory_mb} MB" or maker not in REDUCED:
+                continue
+            fewest = maker == Uniform.name and not self.many
+            start = None if fewest else Given(one.timeline.plan)
+            reducer = NonUniform.of(self.auto, start=start, slack=0.0, limit_seconds=limit)
+            name = NonUniform.name if fewest else f"{NonUniform.name} from {maker}"
+            reduce = partial(reducer.place, self.workload)
+            make = partial(self._made, reduce, sized)
+            yield Try(f"{name} at {sized.memory_mb} MB", estimate, make)
+
+    def _made(self, place: Callable[[Resources], Plan], sized: Resources) -> Timeline:
+        return self._judged(place(sized), sized)
+
+    def _optimized(self) -> Iterator[Try]:
+        """What leads comes first; with many tasks, it alone."""
+        optimizations = self.auto.optimizations
+        leading = sorted(self.alive, key=self._order) if optimizations else []
+        for one in leading if self.tasks <= MANY_TASKS // 10 else leading[:1]:
+            estimate = Effort.optimize(self.tasks, one.timeline.layout.bundles)
+            make = partial(optimize, one.timeline, self.resources, optimizations)
+            yield Try(f"{one.name}, optimized", estimate, make)
+
+    def _explain(self, best: Candidate) -> Chosen:
+        others = [one for one in self.alive if one is not best]
         chosen = best.prediction
-        slower = [
-            one.prediction.makespan_seconds - chosen.makespan_seconds
-            for one in others
-            if one.timeline is not None
-        ]
+        slower = [one.prediction.makespan_seconds - chosen.makespan_seconds for one in others]
+        why_not = [(one.name, self.goals.why_not(one.prediction, chosen)) for one in others]
         return Chosen(
             saves_seconds=max(min(slower, default=0.0), 0.0),
             name=best.name,
             why=f"{chosen.makespan_seconds:.3f} s for {chosen.cost:.6f}",
-            others=tuple((one.name, self._why_not(one, chosen)) for one in others),
+            others=(*why_not, *self.lost),
         )
-
-    def _why_not(self, candidate: Candidate, chosen: Prediction) -> str:
-        if candidate.timeline is None:
-            return candidate.error
-        prediction = candidate.prediction
-        if missed := self._missed(prediction):
-            return missed
-        if self.deadline is not None:
-            return f"costs {prediction.cost:.6f}, {prediction.cost - chosen.cost:.6f} more"
-        seconds = prediction.makespan_seconds
-        if round(seconds - chosen.makespan_seconds, 9) > 0:
-            return f"takes {seconds:.3f} s, {seconds - chosen.makespan_seconds:.3f} s more"
-        return f"takes as long and costs {prediction.cost:.6f}"

@@ -70,8 +70,8 @@ class MissingPrediction(PredictionError):
 class BadPrediction(PredictionError):
     """A prediction or a sample is negative, infinite or not a number."""
 
-    def __init__(self, of: str, name: str, value: float) -> None:
-        super().__init__(f"{of} of {name!r} is {value}: it must be a finite number, zero or more")
+    def __init__(self, of: str, name: str, value: float, least: str = "zero or more") -> None:
+        super().__init__(f"{of} of {name!r} is {value}: it must be a finite number, {least}")
         self.of, self.name, self.value = of, name, value
 
 
@@ -104,11 +104,11 @@ class Stalled(PlanError):
 
 
 class GoalInvalid(PlanError):
-    """A goal that means nothing: a deadline or a budget that is not above zero."""
+    """A deadline or a budget that is no number above zero, or a planning time below it."""
 
     def __init__(self, goal: str, value: object) -> None:
         super().__init__(
-            f"{goal} is {value!r}: it must be a number above zero, or None for no {goal}"
+            f"{goal} is {value!r}: as a number, it must be above zero, or None for no {goal}"
         )
         self.goal, self.value = goal, value
 

@@ -42,11 +42,17 @@ class ListSchedule(CostModel):
         return self.place(self.workload(dag), resources)
 
     def place(self, workload: Workload, resources: Resources) -> Plan:
+        return self.fastest(workload, resources).predicted_plan()
+
+    def fastest(
+        self, workload: Workload, resources: Resources, groups: Ids | None = None
+    ) -> Timeline:
+        """``groups`` of tasks, if given, are all that is looked at."""
         memory = self.memory_mb or self.platform.memory_of(resources)
         self.platform.check_memory(workload, memory)
         best: Timeline | None = None
         looks = 0
-        for one in self._all_passes(workload, memory, resources):
+        for one in self._all_passes(workload, memory, resources, groups):
             plan = to_plan(self.name, one.units, one.run(), memory)
             timeline = self.timeline(plan, workload, resources)
             if best is None or timeline.makespan_seconds < best.makespan_seconds:
@@ -55,11 +61,15 @@ class ListSchedule(CostModel):
             if looks >= self.effort:
                 break
         assert best is not None
-        return best.predicted_plan()
+        return best
 
     def _all_passes(
-        self, workload: Workload, memory_mb: int, resources: Resources
+        self, workload: Workload, memory_mb: int, resources: Resources, groups: Ids | None
     ) -> Iterator[EarliestFinish]:
+        if groups is not None:
+            units = Units.of(workload, memory_mb, groups)
+            yield from self._passes(units, workload, memory_mb, resources)
+            return
         for units in self._groupings(workload, memory_mb, resources):
             yield from self._passes(units, workload, memory_mb, resources)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from planners.cost.platform import Platform
 from planners.graph.arrays import Ids
 from planners.graph.dag import Dag
 from planners.list_schedule import ListSchedule
+from planners.numbers.predictions import check_number
 from planners.numbers.workload import Workload
 from planners.plans.plan import Plan, Planner, Resources
 from planners.uniform import Uniform
@@ -38,17 +40,24 @@ class NonUniform(CostModel):
 
     name: ClassVar[str] = "non_uniform"
 
+    def __post_init__(self) -> None:
+        check_number("slack", self.name, self.slack)
+        check_number("time limit", self.name, self.limit_seconds)
+
     def plan(self, dag: Dag, resources: Resources) -> Plan:
         workload = self.workload(dag)
-        memory = best_memory(workload, self.platform)
-        sized = replace(resources, memory_mb=memory)
+        plan = self.place(workload, resources)
+        return self.timeline(plan, workload, resources).predicted_plan()
+
+    def place(self, workload: Workload, resources: Resources) -> Plan:
+        """The plan without its prediction."""
+        sized = replace(resources, memory_mb=best_memory(workload, self.platform))
         if self.start is None:
             plan, fastest = self._fewest_slots(workload, sized)
         else:
-            plan = self.start.plan(dag, sized)
+            plan = self.start.plan(workload.dag, sized)
             fastest = Incremental(plan, workload, self.platform).makespan_seconds
-        plan = replace(plan, planner=self.name, memory_mb=self._reduced(plan, workload, fastest))
-        return self.timeline(plan, workload, resources).predicted_plan()
+        return replace(plan, planner=self.name, memory_mb=self._reduced(plan, workload, fastest))
 
     def _fewest_slots(self, workload: Workload, resources: Resources) -> tuple[Plan, float]:
         """The cheapest of ever fewer slots that keep the makespan, which is that of uniform."""
@@ -85,10 +94,10 @@ class NonUniform(CostModel):
 
 
 def best_memory(workload: Workload, platform: Platform) -> int:
-    """The smallest size beyond which nothing gets faster."""
+    """The smallest size beyond which nothing gets faster; more memory never makes slower."""
     sizes = platform.fitting_sizes(workload)
-    fastest = workload.seconds(sizes[-1]).sum()
-    return next(size for size in sizes if workload.seconds(size).sum() <= fastest * (1 + 1e-12))
+    enough = workload.seconds(sizes[-1]).sum() * (1 + 1e-12)
+    return sizes[bisect_left(sizes, True, key=lambda size: workload.seconds(size).sum() <= enough)]
 
 
 class Reduction:

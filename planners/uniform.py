@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from planners.cost.model import CostModel
 from planners.cost.platform import Platform
+from planners.graph.arrays import Ids
 from planners.graph.dag import Dag
 from planners.numbers.workload import Workload
 from planners.placing.one_pass import OnePass
@@ -35,11 +36,11 @@ class Uniform(CostModel):
         plan = self.place(workload, resources)
         return self.timeline(plan, workload, resources).predicted_plan()
 
-    def place(self, workload: Workload, resources: Resources) -> Plan:
-        """The plan without its prediction, for planners that start from this one."""
+    def place(self, workload: Workload, resources: Resources, groups: Ids | None = None) -> Plan:
+        """The plan without its prediction; ``groups`` of tasks in place of chains, if given."""
         memory = self.memory_mb or self.platform.memory_of(resources)
         self.platform.check_memory(workload, memory)
-        units = Units.of(workload, memory)
+        units = Units.of(workload, memory, groups)
         slots = min(resources.containers, self.slots or resources.containers, units.count)
         placement = Spread(units, workload, self.platform, memory, max(slots, 1)).run()
         return to_plan(self.name, units, placement, memory)

@@ -8,7 +8,7 @@ from typing import Any, Self
 from planners.cost.platform import Platform
 from planners.cost.timeline import Timeline, predict_timeline
 from planners.graph.dag import Dag
-from planners.numbers.predictions import Constant, Predictions, Sla
+from planners.numbers.predictions import Predictions, Sla, Unmeasured
 from planners.numbers.workload import Workload
 from planners.plans.plan import Plan, Resources
 
@@ -21,7 +21,7 @@ class CostModel:
     ``Uniform(predictions, sla=90)``, and made from another one by ``Uniform.of(model)``.
     """
 
-    predictions: Predictions = field(default_factory=Constant)
+    predictions: Predictions = field(default_factory=Unmeasured)
     platform: Platform = field(default_factory=Platform)
     sla: Sla = "average"
 

@@ -23,6 +23,10 @@ class Prices:
     invocation: float = 0.0000002
     moved_gb: float = 0.0
 
+    def __post_init__(self) -> None:
+        for of, value in vars(self).items():
+            check_number(of, "the price table", value)
+
     def cost(self, gb_seconds: float, invocations: int, bytes_moved: float) -> float:
         moved = self.moved_gb * bytes_moved / 1e9
         return self.gb_second * gb_seconds + self.invocation * invocations + moved
@@ -42,8 +46,13 @@ class Platform:
     def __post_init__(self) -> None:
         check_number("idle time", "platform", self.idle_seconds)
         check_number("publish time", "platform", self.publish_seconds)
-        if not self.memory_sizes_mb or min(self.memory_sizes_mb) <= 0:
-            raise ValueError("Platform.memory_sizes_mb needs at least one size, each above zero")
+        for size, count in self.warm:
+            check_number(f"the count of idle containers of {size} MB", "platform", count)
+        if not self.memory_sizes_mb or not min(*self.memory_sizes_mb, self.default_memory_mb) > 0:
+            raise ValueError(
+                "Platform.memory_sizes_mb needs at least one size; each one, and "
+                "default_memory_mb, has to be above zero"
+            )
 
     def fitting_sizes(self, workload: Workload) -> list[int]:
         """Memory sizes in which every task fits, smallest first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -35,6 +35,11 @@ class Measured(Predictions):
     warm_starts: Sketch = field(default_factory=Sketch)
     fallback: Predictions | None = None
     threads: float = 1.0  # vCPUs that a function can use, where sizes have to be scaled
+
+    def knows(self, functions: Sequence[str]) -> bool:
+        if any(self.functions.get(function) for function in functions):
+            return True
+        return self.fallback is not None and self.fallback.knows(functions)
 
     def seconds(self, function: str, memory_mb: int, sla: Sla = "average") -> Line:
         quantile = check_sla(sla)

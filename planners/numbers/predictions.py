@@ -82,7 +82,14 @@ def transfer_seconds(line: Line, sizes: Sizes) -> Floats:
 
 
 class Predictions(ABC):
-    """What planners ask. Implement the scalar questions; the array forms follow from them."""
+    """What planners ask. Implement the scalar questions; the array forms follow from them.
+
+    With more memory nothing may take longer.
+    """
+
+    def knows(self, functions: Sequence[str]) -> bool:
+        """Whether anything was said or measured of any of them; if not, why plan by it?"""
+        return True
 
     @abstractmethod
     def seconds(self, function: str, memory_mb: int, sla: Sla = "average") -> Line:
@@ -146,6 +153,9 @@ class Constant(Predictions):
         for of, value in vars(self).items():
             for name, number in value.items() if isinstance(value, Mapping) else [("all", value)]:
                 check_number(of, name, number)
+        for of, number in (("threads", self.threads), ("bytes_per_second", self.bytes_per_second)):
+            if number == 0:
+                raise BadPrediction(of, "all", number, "above zero")
 
     def seconds(self, function: str, memory_mb: int, sla: Sla = "average") -> Line:
         check_sla(sla)
@@ -174,6 +184,14 @@ class Constant(Predictions):
     def warm_start(self, memory_mb: int, sla: Sla = "average") -> Line:
         check_sla(sla)
         return Line(self.warm_start_seconds)
+
+
+@dataclass(frozen=True)
+class Unmeasured(Constant):
+    """Constants that stand in while nothing is known; ``auto`` does not plan by them."""
+
+    def knows(self, functions: Sequence[str]) -> bool:
+        return False
 
 
 def left_to_store(

@@ -31,6 +31,11 @@ class Resources:
     containers: int  # how many run at once at most
     memory_mb: int = 0  # of one container; 0: the backend's default
 
+    def __post_init__(self) -> None:
+        for name, value in (("containers", self.containers), ("memory_mb", self.memory_mb)):
+            if not value >= 0:
+                raise PlanError(f"Resources.{name} is {value}: it must not be negative")
+
 
 @dataclass(frozen=True)
 class Prediction:

@@ -1,15 +1,22 @@
 """auto: goals, what it says about the others, and planners that misbehave."""
 
 import pickle
+from dataclasses import replace
+from time import thread_time
 
 import numpy as np
 import pytest
 from dag_shapes import independent, random_dag
 
-from planners.auto import Auto, GoalError
-from planners.numbers.predictions import Constant
+from planners.auto import Auto
+from planners.errors import GoalError
+from planners.numbers.measured import Measured
+from planners.numbers.predictions import Constant, Unmeasured
+from planners.numbers.sketch import Sketch
 from planners.plans.annotations import Chosen
+from planners.plans.goals import Goals
 from planners.plans.plan import Plan, PlanError, Resources
+from planners.structural import Structural
 
 DAG = random_dag(2, 120)
 PREDICTIONS = Constant(task_seconds=5.0, task_output_bytes=20e6, threads=4.0)
@@ -56,10 +63,28 @@ def test_what_it_says_is_possible_is_possible():
     assert str(pickle.loads(pickle.dumps(error.value))) == str(error.value)
 
 
-@pytest.mark.parametrize("goal", [0, -1, float("nan")])
-def test_goals_are_above_zero(goal):
-    with pytest.raises(PlanError, match="must be above zero"):
-        Auto(deadline=goal)
+@pytest.mark.parametrize("goal", [0, -1, float("nan"), float("-inf"), "30s", True, [1]])
+@pytest.mark.parametrize("name", ["deadline", "budget"])
+def test_goals_are_numbers_above_zero(name, goal):
+    for make in (Auto, Goals):
+        with pytest.raises(PlanError, match=f"{name} is .*must be above zero") as error:
+            make(**{name: goal})
+        assert error.value.goal == name
+
+
+@pytest.mark.parametrize("sla", ["median", 0, 101, 50.0, True, None, float("nan")])
+def test_an_sla_is_average_or_a_percentile(sla):
+    for make in (Auto, Goals):
+        with pytest.raises(PlanError, match='use "average" or a whole percentile'):
+            make(sla=sla)
+
+
+def test_the_error_says_which_planner_could_do_what():
+    with pytest.raises(GoalError) as error:
+        Auto(PREDICTIONS, budget=1e-9).plan(DAG, RESOURCES)
+    cheapest = error.value.cheapest
+    assert error.value.cheapest_by in str(error.value)
+    assert Auto(PREDICTIONS, budget=cheapest.cost).plan(DAG, RESOURCES).prediction == cheapest
 
 
 def test_says_why_the_others_lost():
@@ -117,3 +142,89 @@ def test_a_custom_planner_can_win():
     predictions = Constant(task_seconds=0.001, task_output_bytes=0, cold_start_seconds=1.0)
     plan = Auto(predictions, planners=(Custom(one_bundle),)).plan(independent(2), Resources(2))
     assert plan.prediction.makespan_seconds < 1.01
+
+
+# How long it plans
+
+
+class Clock:
+    """Time that passes by so much with every look at it, and not otherwise."""
+
+    def __init__(self, step):
+        self.now, self.step = 0.0, step
+
+    def __call__(self):
+        self.now += self.step
+        return self.now
+
+
+def tried(plan):
+    """What was predicted, and what was left out."""
+    note = plan.annotations[0]
+    reasons = dict(note.others)
+    left_out = {name for name, why in reasons.items() if why.startswith("not tried")}
+    return {note.name, *reasons} - left_out, left_out
+
+
+@pytest.mark.parametrize(
+    "predictions", [Unmeasured(), Measured({}, fallback=Unmeasured(cold_start_seconds=0.1))]
+)
+def test_without_history_it_is_structural(predictions):
+    for dag in (DAG, independent(1), independent(0)):
+        for auto in (Auto(predictions), Auto(predictions, deadline=1e-9)):
+            assert auto.plan(dag, RESOURCES) == Structural().plan(dag, RESOURCES)
+
+
+def test_history_of_other_functions_is_none():
+    measured = Measured({"other": Sketch().add([(1769, 0, 1, 0, 0)], 0)}, fallback=Unmeasured())
+    dag = replace(DAG, function_names=("mine",))
+    assert Auto(measured).plan(dag, RESOURCES) == Structural().plan(dag, RESOURCES)
+    dag = replace(DAG, function_names=("other",))
+    assert Auto(measured).plan(dag, RESOURCES).prediction is not None
+
+
+def test_planning_stops_when_its_time_is_spent():
+    plan = Auto(PREDICTIONS, seconds=0).plan(DAG, RESOURCES)
+    assert tried(plan)[0] == {"structural at 7076 MB"}
+    everything, left_out = tried(Auto(PREDICTIONS, seconds=np.inf).plan(DAG, RESOURCES))
+    assert not left_out
+    some, left_out = tried(Auto(PREDICTIONS, seconds=9.5, clock=Clock(1.0)).plan(DAG, RESOURCES))
+    assert 1 < len(some) < len(everything)
+    assert left_out
+
+
+def test_more_time_never_makes_a_worse_plan():
+    makespans = [
+        Auto(PREDICTIONS, seconds=seconds, clock=Clock(1e-3)).plan(DAG, RESOURCES).prediction
+        for seconds in (0, 0.01, 0.1, 1, np.inf)
+    ]
+    times = [prediction.makespan_seconds for prediction in makespans]
+    assert times == sorted(times, reverse=True)
+
+
+@pytest.mark.parametrize("step", [0.0, 1e-4, 0.1])
+def test_the_same_clock_gives_the_same_plan(step):
+    one, other = (Auto(PREDICTIONS, clock=Clock(step)).plan(DAG, RESOURCES) for _ in range(2))
+    assert one == other
+
+
+def test_planning_takes_a_twentieth_of_the_makespan_or_two_milliseconds():
+    for task_seconds, seconds in ((1e-4, 0.05), (0.05, 0.15)):
+        predictions = Constant(task_seconds, task_output_bytes=0, cold_start_seconds=0.0)
+        auto, dag = Auto(predictions), random_dag(1, 300)
+        auto.plan(dag, RESOURCES)  # what is looked up once
+        began = thread_time()
+        plan = auto.plan(dag, RESOURCES)
+        assert thread_time() - began < max(seconds, 0.1 * plan.prediction.makespan_seconds)
+
+
+def test_goals_are_looked_for_also_when_the_time_is_spent():
+    best = fastest().prediction.makespan_seconds
+    plan = Auto(PREDICTIONS, deadline=best, seconds=0).plan(DAG, RESOURCES)
+    assert plan.prediction.makespan_seconds <= best
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan")])
+def test_planning_time_is_a_number(seconds):
+    with pytest.raises(PlanError, match="seconds is"):
+        Auto(seconds=seconds)

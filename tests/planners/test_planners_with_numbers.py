@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from strategies import SIZES_MB, platforms, workloads
 
 from planners.auto import Auto
-from planners.cost.platform import Platform, TooLittleMemory
+from planners.cost.platform import Platform, Prices
 from planners.cost.timeline import lower_bound_seconds, predict_timeline
+from planners.errors import BadPrediction, TooLittleMemory, UnknownSla
 from planners.list_schedule import ListSchedule
 from planners.non_uniform import NonUniform, best_memory
-from planners.numbers.predictions import VCPU_MB, BadPrediction, Constant, Line, UnknownSla
+from planners.numbers.predictions import VCPU_MB, Constant, Line
 from planners.plans.plan import Plan, PlanError, Resources
 from planners.registry import planner_named
 from planners.uniform import Uniform
@@ -51,7 +52,8 @@ def test_known_shapes_get_valid_plans(planner, dag, containers):
 def test_auto_is_never_worse_than_what_it_chooses_from(workload, platform, containers):
     memory = best_memory(workload, platform)
     resources = Resources(containers, memory)
-    auto = Auto(workload.predictions, platform).plan(workload.dag, Resources(containers))
+    auto = Auto(workload.predictions, platform, seconds=np.inf)
+    plan = auto.plan(workload.dag, Resources(containers))
     for name in ("wukong", "simple", "uniform", "structural"):
         planner = (
             planner_named(name) if name != "uniform" else Uniform(workload.predictions, platform)
@@ -59,7 +61,7 @@ def test_auto_is_never_worse_than_what_it_chooses_from(workload, platform, conta
         other = predict_timeline(
             planner.plan(workload.dag, resources), workload, platform, resources
         )
-        assert auto.prediction.makespan_seconds <= other.makespan_seconds + 1e-9
+        assert plan.prediction.makespan_seconds <= other.makespan_seconds + 1e-9
 
 
 @settings(max_examples=60, deadline=None)
@@ -166,3 +168,36 @@ def test_planners_are_found_by_name_with_their_settings():
         assert plan.prediction is not None
     with pytest.raises(PlanError, match="unknown SLA 'mean'"):
         planner_named("uniform", sla="mean").plan(dag, Resources(2))
+
+
+NOT_NUMBERS = [-1.0, float("nan")]
+
+
+@pytest.mark.parametrize("value", NOT_NUMBERS)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda value: Constant(task_seconds=value),
+        lambda value: Constant(seconds_of={"f": value}),
+        lambda value: Constant(bytes_per_second=value),
+        lambda value: Platform(idle_seconds=value),
+        lambda value: Platform(warm=((1024, value),)),
+        lambda value: Prices(gb_second=value),
+        lambda value: NonUniform(slack=value),
+        lambda value: NonUniform(limit_seconds=value),
+        lambda value: Resources(value),
+        lambda value: Resources(1, memory_mb=value),
+    ],
+)
+def test_negative_numbers_and_what_is_none_are_refused_where_they_are_given(make, value):
+    with pytest.raises(PlanError, match=f"is {value}: it must"):
+        make(value)
+
+
+def test_what_things_are_divided_by_is_above_zero():
+    for name in ("threads", "bytes_per_second"):
+        with pytest.raises(BadPrediction, match=f"{name} .* is 0: .* above zero"):
+            Constant(**{name: 0})
+    for sizes in ({"memory_sizes_mb": ()}, {"memory_sizes_mb": (0,)}, {"default_memory_mb": 0}):
+        with pytest.raises(ValueError, match="above zero"):
+            Platform(**sizes)
