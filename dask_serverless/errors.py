@@ -139,6 +139,23 @@ class StoreFull(StoreError):
         )
 
 
+class StoreValueTooLarge(StoreError):
+    """One value is longer than the store takes."""
+
+    def __init__(self, url: str, command: str, nbytes: int, limit: int) -> None:
+        super().__init__(url, command, nbytes, limit)
+        self.command = command
+        self.nbytes = nbytes
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return (
+            f"The store at {self.url} takes values of {self.limit} bytes at most, but {self.command} "
+            f"has one of {self.nbytes}. Raise proto-max-bulk-len on that server, or let large "
+            "outputs live elsewhere with Serverless(blobs=...) or DASK_SERVERLESS__BLOBS."
+        )
+
+
 class StoreCommandFailed(StoreError):
     """The store answered one command with an error."""
 

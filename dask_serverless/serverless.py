@@ -9,7 +9,7 @@ import os
 import threading
 import warnings
 import weakref
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,10 +23,11 @@ from dask_serverless.backends.local import LocalBackend
 from dask_serverless.blobs.folder import Folders
 from dask_serverless.client import forks
 from dask_serverless.client.callbacks import Observers, active
+from dask_serverless.client.ending import Endings
 from dask_serverless.client.report import RunReport
 from dask_serverless.config import Settings, shown_all, suggestion
 from dask_serverless.description import described, with_settings
-from dask_serverless.errors import PlanRefused, SettingsError
+from dask_serverless.errors import PlanRefused, SettingsError, StoreError
 from dask_serverless.store.connect import open_link
 from dask_serverless.store.embedded import EmbeddedStore
 from dask_serverless.store.link import Link
@@ -53,7 +54,8 @@ class Engine:
 
     settings: Settings
     pid: int = field(default_factory=os.getpid)
-    links: deque[Link] = field(default_factory=deque)
+    links: defaultdict[str, deque[Link]] = field(default_factory=lambda: defaultdict(deque))
+    endings: Endings = field(default_factory=Endings)
     lock: threading.Lock = field(default_factory=threading.Lock)
     ready: str = ""  # the private store's URL, once it has answered
     ending: threading.RLock = field(default_factory=threading.RLock)  # held while it is closed
@@ -83,8 +85,9 @@ class Engine:
         with self.lock:
             if not self.embedded.alive():  # killed: its runs are lost, new ones need not be
                 self.embedded.close()
+                for link in self.links.pop(self.ready, ()):
+                    link.close()
                 self.embedded, self.ready = EmbeddedStore(), ""
-                self.links.clear()
             self.ready = self.ready or self.embedded.wait_ready()
             return self.ready
 
@@ -104,24 +107,37 @@ class Engine:
     def link(self) -> Iterator[tuple[str, Link]]:
         """The store's URL, and a connection to it for one run in one thread."""
         url = self.url
+        if self.endings:
+            self.endings.catch_up(url)
+        links = self.links[url]  # a private store that was killed comes back under another URL
         try:
-            link = self.links.pop()
+            link = links.pop()
         except IndexError:
             link = open_link(url)
         try:
             yield url, link
         finally:
-            self.links.append(link)
+            links.append(link)
 
     def close(self) -> None:
         if self.pid != os.getpid():  # a fork's copy: all of this belongs to its parent
             return
         self.backend.close()
-        while self.links:
-            self.links.pop().close()
+        self.endings.finish()
+        self.close_links()
         self.folders.close()
         if self.embedded is not None:
             self.embedded.close()
+
+    def close_links(self) -> None:
+        """What was posted over them is answered by now, unless the store is not there any more."""
+        idle = [link for links in list(self.links.values()) for link in links]
+        self.links.clear()
+        with suppress(StoreError):
+            for link in idle:
+                link.finish()
+        for link in idle:
+            link.close()
 
 
 def end(engine: Engine) -> None:
@@ -204,6 +220,7 @@ class Serverless:
             side=lambda: open_link(url),
             store=url,
             storage=engine.storage,
+            endings=engine.endings,
             planner=self.planner,
             containers=max(1, min(wanted, engine.backend.containers)),
             lease_seconds=settings.lease_seconds,

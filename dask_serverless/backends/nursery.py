@@ -22,7 +22,6 @@ from typing import Any
 
 from dask_serverless.backends.container import STOP, serve
 from dask_serverless.backends.lines import Lines, Message
-from dask_serverless.errors import ServerlessError
 from dask_serverless.store.connect import open_link
 from dask_serverless.worker.cleanup import clean_after
 from dask_serverless.worker.connections import StoreConnections
@@ -247,7 +246,7 @@ class Nursery:
             os.waitpid(child.pid, 0)
         connections = StoreConnections(lambda store: open_link(store, 1.0))
         for invitation in map(lambda told: Invitation(**told), self.runs.values()):
-            with suppress(ServerlessError, OSError):
+            with suppress(Exception):
                 clean_after(invitation, connections)
         connections.close()
         for folder in self.folders:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from dask_serverless.blobs.base import Place, Stored
@@ -75,8 +76,7 @@ class Blobs:
             place.keep(group)
 
     def delete(self, references: Sequence[bytes]) -> None:
-        for place, group in self.by_place(references):
-            place.delete(group)
+        all_of(partial(place.delete, group) for place, group in self.by_place(references))
 
     def forget(self, run: str, claims: Sequence[str]) -> None:
         """Remove what lost claims wrote and did not announce."""
@@ -86,8 +86,19 @@ class Blobs:
 
     def clear(self, run: str) -> None:
         """Remove what containers of a run wrote and never announced, where a place can tell."""
-        for place in self.places.values():
-            place.clear(run)
+        all_of(partial(place.clear, run) for place in self.places.values())
+
+
+def all_of(calls: Iterable[Callable[[], object]]) -> None:
+    """Make every call, also after one that failed; the first failure is raised at the end."""
+    failures = []
+    for call in calls:
+        try:
+            call()
+        except Exception as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
 
 
 def shown(reference: bytes) -> str:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _lock = threading.Lock()
-_pauses = 0
-_resume = False
+_pausing: set[int] = set()  # threads
+_off = False  # by us: to be switched on again
 
 
 @contextmanager
@@ -18,29 +18,34 @@ def collector_paused() -> Iterator[None]:
     """A graph is millions of objects and no garbage: looking through them again and again takes
     longer than to make them (2.2 s against 1.0 s for 65,536 tasks). Pauses of several threads
     overlap: the last one to end resumes.
+
+    Ctrl-C may come after any of these calls; no order of it leaves the collector off.
     """
-    global _pauses, _resume
-    with _lock:
-        if _pauses == 0:
-            _resume = gc.isenabled()
-            gc.disable()
-        _pauses += 1
+    global _off
+    thread = threading.get_ident()
     try:
+        with _lock:
+            _pausing.add(thread)
+            if gc.isenabled():
+                _off = True
+                gc.disable()
         yield
     finally:
         with _lock:
-            _pauses = max(0, _pauses - 1)  # 0 already in a fork from within a pause
-            if _pauses == 0 and _resume:
+            if _off and _pausing <= {thread}:
                 gc.enable()
+                _off = False
+            _pausing.discard(thread)
 
 
 def _resume_in_child() -> None:
     """The threads that paused it are not in a fork."""
-    global _lock, _pauses
+    global _lock, _off
     _lock = threading.Lock()
-    if _pauses and _resume:
+    _pausing.clear()
+    if _off:
         gc.enable()
-    _pauses = 0
+        _off = False
 
 
 os.register_at_fork(after_in_child=_resume_in_child)

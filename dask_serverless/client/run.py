@@ -9,8 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from dask_serverless.backends.base import Backend
 from dask_serverless.blobs.base import LIVE_SECONDS, Command
 from dask_serverless.blobs.storage import Storage
 from dask_serverless.client.callbacks import Observers
+from dask_serverless.client.ending import Ending, Endings
 from dask_serverless.client.failed import Failed
 from dask_serverless.client.pause import collector_paused
 from dask_serverless.client.report import RunReport
@@ -42,14 +42,12 @@ from dask_serverless.errors import (
     ResultTooLarge,
     RunLost,
     StoreError,
-    StoreUnreachable,
 )
 from dask_serverless.store.link import Link
 from dask_serverless.translation.encode import Encoded, encode_run
 from dask_serverless.translation.recipes import nested
 from dask_serverless.translation.translate import Translation, materialise, translate
 from dask_serverless.worker.blame import of_result
-from dask_serverless.worker.cleanup import clean
 from dask_serverless.worker.failure import explained, unpack_failure
 from dask_serverless.worker.header import Header
 from dask_serverless.worker.invitation import Invitation
@@ -70,8 +68,9 @@ class Surroundings:
     backend: Backend
     link: Link  # this thread's
     side: Callable[[], Link]  # another one, for the thread that hears of lost containers
-    store: str  # URL, as containers reach it
+    store: str = field(repr=False)  # URL, as containers reach it; with its password
     storage: Storage
+    endings: Endings
     planner: Planner
     containers: int
     lease_seconds: float
@@ -96,13 +95,15 @@ class Run:
         self.wanted_bytes = 0
         self.side: Link | None = None
         self.side_lock = threading.Lock()
-        self.submitted = False
+        self.ending: Ending | None = None
         self.cut_off: list[str] = []  # why containers could not reach the store
 
     def compute(self, graph: Any, keys: Any) -> Any:
         try:
             result = self.computed(graph, keys)
-        except BaseException:
+        except BaseException as error:
+            if self.ending is not None and not isinstance(error, Exception):
+                self.ending.hand_over()
             self.observers.finish(failed=True)
             raise
         self.observers.finish(failed=False)
@@ -133,7 +134,8 @@ class Run:
 
     def distribute(self, translation: Translation) -> dict[int, Any]:
         """Run the tasks on containers; the values that the client wants."""
-        report, over = self.report, False
+        report = self.report
+        self.ending = ending = Ending(self.around, self.id, self.epoch)
         try:
             self.invite_early(translation)
             with report.phase("plan"):
@@ -145,12 +147,15 @@ class Run:
             with report.phase("submit"):
                 submission = self.submission(encoded)
             with report.phase("wait"):
+                ending.submitted = True
                 self.wait(submission, encoded.commands)
-            over = True
+            ending.over = True
             with report.phase("collect"):
                 return self.collect()
         finally:
-            self.end(over)
+            ending.carry_out(self.coordination, self.blobs)
+            if self.side is not None:
+                self.side.close()
             report.client_calls = self.coordination.calls
 
     def invite_early(self, translation: Translation) -> None:
@@ -188,7 +193,6 @@ class Run:
 
     def wait(self, submission: Submission, before: Sequence[Command]) -> None:
         """Until every bundle is done. To be told is a hint: the sweep is what this relies on."""
-        self.submitted = True
         self.kept = time.monotonic()
         if self.observers.times:
             self.coordination.submit(submission, before)
@@ -302,24 +306,3 @@ class Run:
         except Exception as error:
             blamed = of_result(self.blobs, references)
             raise Failed(explained(error, blamed, self.translation.dag)) from error
-
-    def end(self, over: bool) -> None:
-        """Leave nothing behind, whatever happened; a failure to clean must not hide an error."""
-        claims: Sequence[str] = ()
-        with suppress(StoreUnreachable):
-            if not self.submitted:
-                self.coordination.withdraw()
-            claims = clean(self.coordination, self.blobs)
-        if not over:
-            self.around.backend.stop(self.id, partial(self.clean_again, claims))
-        self.around.backend.forget(self.id)
-        if self.side is not None:
-            self.side.close()
-
-    def clean_again(self, claims: Sequence[str]) -> None:
-        """The last container has left a run that was stopped: what it wrote since goes too."""
-        around = self.around
-        with suppress(StoreError), around.side() as link:
-            blobs = around.storage.open(link)
-            blobs.forget(self.id, claims)
-            blobs.clear(self.id)

@@ -42,9 +42,15 @@ class ClusterLink(Link):
     def bytes_received(self) -> int:
         return sum(link.bytes_received for link in self._links.values())
 
-    def close(self) -> None:
+    def _disconnect(self) -> None:
         for link in self._links.values():
             link.close()
+
+    def _send_posted(self, command: Command) -> None:
+        self._link(self._node(command))._begin([command])
+
+    def _posted_reply(self, command: Command) -> Any:
+        return self._answers(self._node(command), [command], 0.0)[0]
 
     def _deliver(self, commands: Sequence[Command], wait_seconds: float) -> list[Any]:
         pieces = [spread(command) for command in commands]
@@ -52,7 +58,7 @@ class ClusterLink(Link):
         try:
             replies = iter(self._in_order(flat, wait_seconds))
         except BaseException:
-            self.close()  # answers may be under way that nobody will read
+            self._disconnect()  # answers may be under way that nobody will read
             raise
         return [
             gathered(command, [next(replies) for _ in piece])

@@ -12,10 +12,15 @@ from dask_serverless.errors import (
     StoreReadOnly,
 )
 from dask_serverless.store.address import Address
-from dask_serverless.store.resp import Command
+from dask_serverless.store.resp import Command, encoded
 
 #: The server says "not now": it loads its data, runs a long script, or a failover is under way.
-TRANSIENT = frozenset(("LOADING", "BUSY", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "READONLY"))
+TRANSIENT = frozenset(
+    (
+        "LOADING", "BUSY", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "READONLY", "NOREPLICAS",
+        "UNBLOCKED",
+    )
+)  # fmt: skip
 DENIALS = frozenset(("NOAUTH", "NOPERM", "WRONGPASS"))
 
 
@@ -34,5 +39,8 @@ def failure(address: Address, command: Command, reply: ReplyError) -> StoreError
         return StoreReadOnly(address.shown)
     if code(reply) in DENIALS:
         return StoreDenied(address.shown, message)
-    name = command[0] if isinstance(command[0], str) else bytes(command[0]).decode()  # type: ignore[arg-type]
-    return StoreCommandFailed(address.shown, name, message)
+    return StoreCommandFailed(address.shown, name_of(command), message)
+
+
+def name_of(command: Command) -> str:
+    return bytes(encoded(command[0])).decode()

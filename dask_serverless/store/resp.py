@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import hiredis
 
@@ -19,15 +20,25 @@ def pack(commands: Sequence[Command]) -> list[Buffer]:
     buffers: list[Buffer] = []
     small: list[bytes] = []
     for command in commands:
+        words: list[Any] = []
+        add = words.append
+        argument: Any
         for argument in command:
             kind = type(argument)
-            if kind is bytes:
-                if len(argument) > LARGE_BYTES:  # type: ignore[arg-type]
+            if kind is str:
+                add(argument)
+            elif kind is bytes:
+                if len(argument) > LARGE_BYTES:
                     break
-            elif kind is memoryview or kind is bytearray:
+                add(argument)
+            elif kind is int:
+                # hiredis would make the digits itself, and crash (a NULL pointer) where Ctrl-C
+                # comes just then.
+                add(b"%d" % argument)
+            else:
                 break
         else:
-            small.append(hiredis.pack_command(command))  # type: ignore[arg-type]
+            small.append(hiredis.pack_command(tuple(words)))
             continue
         _pack_apart(command, buffers, small)
     buffers.append(b"".join(small))
@@ -35,10 +46,10 @@ def pack(commands: Sequence[Command]) -> list[Buffer]:
 
 
 def _pack_apart(command: Command, buffers: list[Buffer], small: list[bytes]) -> None:
-    """Pack a command with large arguments, or with views, which hiredis does not take."""
+    """Pack a command with large arguments, or with what hiredis does not take."""
     small.append(b"*%d\r\n" % len(command))
     for argument in command:
-        view = memoryview(_encoded(argument)).cast("B")
+        view = memoryview(encoded(argument)).cast("B")
         small.append(b"$%d\r\n" % view.nbytes)
         if view.nbytes > LARGE_BYTES:
             buffers += (b"".join(small), view)
@@ -48,7 +59,15 @@ def _pack_apart(command: Command, buffers: list[Buffer], small: list[bytes]) -> 
         small.append(b"\r\n")
 
 
-def _encoded(argument: Argument) -> Buffer:
+def largest(commands: Sequence[Command]) -> tuple[Command, int]:
+    """The command with the longest argument, and that argument's bytes."""
+    sizes = [max(memoryview(encoded(a)).nbytes for a in command) for command in commands]
+    nbytes = max(sizes)
+    return commands[sizes.index(nbytes)], nbytes
+
+
+def encoded(argument: Argument) -> Buffer:
+    """One argument as the server gets it."""
     if isinstance(argument, str):
         return argument.encode()
     if isinstance(argument, int | float):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from binascii import crc_hqx
 from typing import Any
 
-from dask_serverless.store.resp import Argument, Command
+from dask_serverless.store.resp import Command, encoded
 
 SLOTS = 16384
 KEYLESS = frozenset(
@@ -31,7 +31,7 @@ def hash_slot(key: bytes) -> int:
 def command_slot(command: Command) -> int | None:
     """The slot of a command's first key; None for a command that any node may answer."""
     position = _key_position(command)
-    return None if position is None else hash_slot(_encoded(command[position]))
+    return None if position is None else hash_slot(bytes(encoded(command[position])))
 
 
 def _key_position(command: Command) -> int | None:
@@ -41,7 +41,7 @@ def _key_position(command: Command) -> int | None:
     if name in SCRIPTED:
         return 3 if int(command[2]) else None
     if name == "XREAD":
-        return [_encoded(word).upper() for word in command].index(b"STREAMS") + 1
+        return [bytes(encoded(word)).upper() for word in command].index(b"STREAMS") + 1
     return 1 if len(command) > 1 else None
 
 
@@ -72,8 +72,4 @@ def owners(ranges: list[Any], asked: str) -> list[Node | None]:
 
 
 def _name(command: Command) -> str:
-    return _encoded(command[0]).decode().upper()
-
-
-def _encoded(argument: Argument) -> bytes:
-    return argument.encode() if isinstance(argument, str) else bytes(argument)  # type: ignore[arg-type]
+    return bytes(encoded(command[0])).decode().upper()

@@ -1,0 +1,140 @@
+"""The end of a run: nothing is left, and what fails or is interrupted is done later."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dask_serverless.blobs.blobs import Blobs
+    from dask_serverless.client.run import Surroundings
+    from dask_serverless.coordination.base import Coordination, Remains
+
+    Step = Callable[[Coordination, Blobs], object]
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 3.0  # with a store that did not answer at the end of a run
+CLOSING_SECONDS = 5.0  # for all that close() still has to do
+
+
+class Ending:
+    """Made before the run leaves its first trace, gone from ``around.endings`` with its last.
+
+    Its steps are independent: where one fails (a bucket that forbids to delete, a connection that
+    is cut just now), the others are done nevertheless, and a result that is here stays one.
+    """
+
+    def __init__(self, around: Surroundings, run: str, epoch: str) -> None:
+        self.around = around
+        self.run = run
+        self.epoch = epoch
+        self.submitted = False
+        self.over = False  # all bundles are done: no container works on the run any more
+        self.passes = 0
+        self.done: set[str] = set()
+        self.remains: Remains | None = None
+        self.lock = threading.RLock()  # passes follow one another
+        around.endings[run] = self
+
+    def steps(self) -> Iterator[Step]:
+        if not self.submitted:
+            yield self.withdraw
+        yield self.close
+        yield self.delete
+        yield self.clear
+        if not self.over:
+            yield self.stop
+
+    def carry_out(self, coordination: Coordination, blobs: Blobs) -> None:
+        """Every step that is not done yet."""
+        with self.lock:
+            self.passes += 1
+            for step in self.steps():
+                if step.__name__ not in self.done:
+                    self.attempt(step, coordination, blobs)
+            if all(step.__name__ in self.done for step in self.steps()):
+                self.give_up()
+
+    def attempt(self, step: Step, coordination: Coordination, blobs: Blobs) -> None:
+        try:
+            step(coordination, blobs)
+        except Exception as error:
+            logger.info("the end of run %s (%s) is not complete: %s", self.run, step, error)
+        else:
+            self.done.add(step.__name__)
+
+    def give_up(self) -> None:
+        """There is nothing more to do, or nothing that could be done."""
+        self.around.endings.pop(self.run, None)
+        self.around.backend.forget(self.run)
+
+    def complete(self) -> None:
+        """Once more, over a connection of its own."""
+        with suppress(Exception), self.around.side() as link:
+            link.patience_seconds = min(link.patience_seconds, PATIENCE_SECONDS)
+            coordination = self.around.coordinate(link, self.run, self.epoch)
+            self.carry_out(coordination, self.around.storage.open(link))
+
+    def hand_over(self) -> None:
+        """Ctrl-C came in the middle: what is left is done where no signal handler runs."""
+        if self.run in self.around.endings:
+            with suppress(RuntimeError):  # Python is about to end, and closes everything then
+                threading.Thread(target=self.complete, name="ending", daemon=True).start()
+
+    def withdraw(self, coordination: Coordination, blobs: Blobs) -> None:
+        coordination.withdraw()
+
+    def close(self, coordination: Coordination, blobs: Blobs) -> None:
+        if blobs.knows_runs and self.passes == 1:
+            coordination.forget()  # the link sees to it that this is answered
+        else:
+            self.remains = coordination.close()
+
+    def delete(self, coordination: Coordination, blobs: Blobs) -> None:
+        if self.remains is not None:
+            blobs.delete(self.remains.references)
+            blobs.forget(self.run, self.remains.claims)
+
+    def clear(self, coordination: Coordination, blobs: Blobs) -> None:
+        blobs.clear(self.run)
+
+    def stop(self, coordination: Coordination, blobs: Blobs) -> None:
+        self.done.add("stop")  # before the backend may say at once that all containers have left
+        try:
+            self.around.backend.stop(self.run, self.settled)
+        except BaseException:
+            self.done.discard("stop")
+            raise
+
+    def settled(self) -> None:
+        """The last container has left a run that was stopped: what it wrote since goes too."""
+        with self.lock:
+            self.done -= {"delete", "clear"}
+            self.around.endings[self.run] = self
+        self.complete()
+
+
+class Endings(dict[str, Ending]):
+    """Those of one engine: of runs under way, and of runs that did not end completely."""
+
+    def catch_up(self, store: str) -> None:
+        """Before the next run: once more for each. A store that is gone has nothing left."""
+        for ending in list(self.values()):
+            if ending.passes and ending.around.store != store:
+                ending.give_up()
+            elif ending.passes == 1:
+                ending.complete()
+
+    def finish(self) -> None:
+        """At close, when there is no later."""
+        deadline = time.monotonic() + CLOSING_SECONDS
+        for ending in list(self.values()):
+            if time.monotonic() < deadline:
+                ending.complete()
+        if self:
+            logger.warning("Could not remove all that these runs left: %s", ", ".join(self))
