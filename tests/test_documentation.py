@@ -10,6 +10,8 @@ from generated import PARTS, ROOT, renewed
 
 from dask_serverless.config import CHECKS
 from dask_serverless.coordination.base import Coordination
+from planners.optimizations.optimization import ALL
+from planners.registry import BUILT_IN
 
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
@@ -34,6 +36,12 @@ def test_every_call_of_the_protocol_is_described() -> None:
     names = {path.stem for path in scripts} - {"begin"}  # a part of submit
     assert names <= set(vars(Coordination))
     assert [name for name in names if f"| `{name}` |" not in text] == []
+
+
+def test_every_planner_and_every_optimization_is_described() -> None:
+    text = (ROOT / "docs" / "planning.md").read_text()
+    assert [name for name in BUILT_IN if f"\n**{name}** " not in text] == []
+    assert [each.name for each in ALL if f"\n- **{each.name}**: " not in text] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
