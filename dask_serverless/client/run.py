@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from dask_serverless.blobs.storage import Storage
 from dask_serverless.client.callbacks import Observers
 from dask_serverless.client.ending import Ending, Endings
 from dask_serverless.client.failed import Failed
+from dask_serverless.client.home import AtHome, HomeFailed
 from dask_serverless.client.pause import collector_paused
 from dask_serverless.client.report import RunReport
 from dask_serverless.coordination.base import (
@@ -45,6 +47,7 @@ from dask_serverless.errors import (
 )
 from dask_serverless.store.link import Link
 from dask_serverless.translation.encode import Encoded, encode_run
+from dask_serverless.translation.home import divided
 from dask_serverless.translation.recipes import nested
 from dask_serverless.translation.translate import Translation, materialise, translate
 from dask_serverless.worker.blame import of_result
@@ -93,6 +96,8 @@ class Run:
         self.report = RunReport(self.id)
         self.outputs: dict[int, bytes | None] = {}  # references of what the client wants
         self.wanted_bytes = 0
+        self.home: AtHome | None = None
+        self.postponed: list[int] = []  # outputs that the client's part gets at the end
         self.side: Link | None = None
         self.side_lock = threading.Lock()
         self.ending: Ending | None = None
@@ -115,14 +120,22 @@ class Run:
             with report.phase("materialise"):
                 graph = materialise(graph)
             with report.phase("translate"):
-                self.translation = translation = translate(graph, keys)
+                translation, home = divided(translate(graph, keys))
+                self.translation = translation
         self.wanted = np.flatnonzero(translation.dag.wanted).tolist()
+        if home is not None:
+            self.home = AtHome(home)
+            self.wanted = [task for task in self.wanted if task in home.asked]
         if self.observers.values:
             translation.dag.wanted[:] = True  # callbacks are shown every task's value
         self.observers.start(translation)
         values: dict[int, Any] = {}
+        if self.home is not None:
+            self.at_home(self.home.begin)
         if translation.dag.tasks:
             values = self.distribute(translation)
+        if self.home is not None:
+            values.update(self.home.values)
         with report.phase("collect"):
             return nested(translation.keys, translation.recipes, values)
 
@@ -194,7 +207,7 @@ class Run:
     def wait(self, submission: Submission, before: Sequence[Command]) -> None:
         """Until every bundle is done. To be told is a hint: the sweep is what this relies on."""
         self.kept = time.monotonic()
-        if self.observers.times:
+        if self.observers.times or self.home is not None:
             self.coordination.submit(submission, before)
             self.follow(submission.bundles)
             return
@@ -221,19 +234,26 @@ class Run:
             self.kept = time.monotonic()
 
     def follow(self, bundles: int) -> None:
-        """The same, with an eye on each bundle, for callbacks."""
+        """The same, with an eye on each bundle, for callbacks and for what is the client's part."""
         last, done = "0-0", 0
-        swept = time.monotonic()
+        self.swept = time.monotonic()
         while done < bundles:
             news = self.coordination.news(last, LOOK_SECONDS, REST_SECONDS)
             last = news.last
             for event in news.events:
                 self.heed(event)
                 done += event.what is What.FINISHED
-            if done < bundles and time.monotonic() - swept > LOOK_SECONDS:
-                self.keep_blobs()
-                self.heed_condition(self.coordination.sweep((), LIVE_SECONDS))
-                swept = time.monotonic()
+                self.look_again()
+            self.look_again()
+        if self.home is not None:
+            self.bring_home(self.postponed)
+
+    def look_again(self) -> None:
+        """If it is time to: also between events, since the client may have much to write."""
+        if time.monotonic() - self.swept > LOOK_SECONDS:
+            self.keep_blobs()
+            self.heed_condition(self.coordination.sweep((), LIVE_SECONDS))
+            self.swept = time.monotonic()
 
     def heed(self, event: Event) -> None:
         match event.what:
@@ -248,12 +268,44 @@ class Run:
     def finished(self, told: Finished) -> None:
         self.report.bundle(told)
         self.outputs.update(told.outputs or {})
-        self.wanted_bytes += told.wanted_bytes
+        arriving = self.arriving(told.bundle)
+        if not arriving:
+            self.wanted_bytes += told.wanted_bytes
         limit = None if self.observers.values else self.around.result_limit  # they get everything
         if limit is not None and self.wanted_bytes > limit:
             raise ResultTooLarge(self.wanted_bytes, limit)
         if self.observers.times:
             self.observers.tasks(told.times, told.container, self.values)
+        if self.home is not None and self.home.afterwards:
+            self.postponed += arriving
+        else:
+            self.bring_home(arriving)
+
+    def arriving(self, bundle: int) -> list[int]:
+        """Which outputs of a bundle the client's own part waits for."""
+        if self.home is None:
+            return []
+        inputs = self.home.inputs
+        return [task for task in self.bundles.tasks_of(bundle).tolist() if task in inputs]
+
+    def bring_home(self, tasks: Sequence[int]) -> None:
+        """Run what waited at the client for these outputs; they take room nowhere after that."""
+        if self.home is None:
+            return
+        self.locate(tasks)
+        for task in tasks:
+            (value,) = self.values([task])
+            self.at_home(partial(self.home.arrived, task, value))
+            if task not in self.home.asked and not self.translation.dag.user_counts[task]:
+                self.blobs.delete([self.outputs[task] or b""])
+            self.look_again()
+
+    def at_home(self, part: Callable[[], None]) -> None:
+        try:
+            part()
+        except HomeFailed as failed:
+            assert failed.__cause__ is not None
+            raise Failed(failed.__cause__) from None
 
     def heed_condition(self, condition: Condition) -> bool:
         """Whether the run is done; whatever else ended it is raised."""
@@ -291,10 +343,13 @@ class Run:
     def collect(self) -> dict[int, Any]:
         return dict(zip(self.wanted, self.values(self.wanted), strict=True))
 
-    def values(self, tasks: Sequence[int]) -> list[Any]:
-        """Outputs that were asked for, fetched together."""
+    def locate(self, tasks: Sequence[int]) -> None:
         missing = [task for task in tasks if not self.outputs.get(task)]
         self.outputs.update(zip(missing, self.coordination.outputs(missing), strict=True))
+
+    def values(self, tasks: Sequence[int]) -> list[Any]:
+        """Outputs that were asked for, fetched together."""
+        self.locate(tasks)
         lost = [task for task in tasks if not self.outputs[task]]
         if lost:
             raise BlobLost("in the store", key=self.translation.dag.labels[lost[0]])

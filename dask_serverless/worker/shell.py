@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from dask_serverless.blobs import files
 from dask_serverless.blobs.base import Command
 from dask_serverless.blobs.blobs import INLINE, Blobs
 from dask_serverless.coordination.base import Answer, Assignment, Coordination, Report
@@ -90,6 +91,7 @@ class Shell:
         self.deleted: list[bytes] = []
         self.interruptible = ""  # the claim for which user code runs just now
         self.cold = True  # until it leaves for the first time
+        files.keep()
 
     def work(self, invitation: Invitation) -> None:
         """Work on a run until nothing is left to do for this container."""
@@ -150,8 +152,14 @@ class Shell:
                 self.complain(self.invitation, instruction.why)
             case m.Leave():
                 self.cold = False
-                self.current = Work(-1, "")
+                self.leave()
         return None
+
+    def leave(self) -> None:
+        """Nothing of the run goes on here; functions that hold open files are fetched again."""
+        self.current = Work(-1, "")
+        if files.close():
+            self.forget()
 
     def rest(self) -> None:
         """No user code runs, and no claim is held."""
@@ -277,6 +285,7 @@ class Shell:
             if task in spec.wanted:
                 wanted[task] = reference
                 wanted_bytes += nbytes
+        work.constants.clear()  # files that they opened are closed when the client hears of it
         calls = visit.coordination.calls + 1
         told = Finished(
             work.bundle, self.container, work.started,
