@@ -19,14 +19,15 @@ from dask._task_spec import (
 
 from dask_serverless.blobs.pickling import same
 from dask_serverless.errors import GraphError, MissingKey
-from dask_serverless.translation.recipes import Recipe, flat, only_gathers
+from dask_serverless.translation.legacy import is_call, read
+from dask_serverless.translation.recipes import GATHERING, Recipe, flat, only_gathers
 from dask_serverless.translation.substitute import (
     disk_shuffles,
     refuse,
     special_functions,
 )
 from dask_serverless.worker.bundle import Step
-from dask_serverless.worker.makers import MAKERS
+from dask_serverless.worker.makers import MAKERS, make_list
 from dask_serverless.worker.names import function_name, qualified_name
 from planners.graph.dag import Dag
 
@@ -65,6 +66,7 @@ def materialise(graph: Any) -> Mapping[Any, Any]:
 
 
 SIMPLE = {int, float, bool, str, bytes, type(None)}  # surely no part of a graph
+Opened = dict[Any, GraphNode | None]  # keys whose inputs come first → what Dask made of a tuple
 MOST_GATHERED = 50  # sinks upon sinks, for the sake of Python's stack; others become tasks
 
 
@@ -126,14 +128,19 @@ class _Translator:
         return self.recipes[key]
 
     def new_recipe(self, key: Any, path: set[Any]) -> Recipe:
-        node = self.node(key)
+        node = self.sink(key)
         while isinstance(node, Alias) and node.target in self.graph:
             key = node.target
             if key in path:
                 raise GraphError(f"The graph has a cycle through the key {key!r}.", key)
             path.add(key)
-            node = self.node(key)
-        if only_gathers(node) and key not in self.names and len(path) < MOST_GATHERED:
+            node = self.sink(key)
+        if (
+            node is not None
+            and only_gathers(node)
+            and key not in self.names
+            and len(path) < MOST_GATHERED
+        ):
             if found := path.intersection(node.dependencies):
                 cycle = found.pop()
                 raise GraphError(f"The graph has a cycle through the key {cycle!r}.", cycle)
@@ -141,6 +148,16 @@ class _Translator:
         self.walk(key)
         name = self.names[key]
         return Recipe(task=name) if name >= 0 else Recipe(value=self.constants[name])
+
+    def sink(self, key: Any) -> GraphNode | None:
+        """The node of a key that was asked for; None for a tuple that is a task in any case."""
+        try:
+            node = self.graph.get(key)
+        except TypeError:
+            raise MissingKey(key) from None
+        if is_call(node) and qualified_name(node[0]) not in GATHERING:
+            return None
+        return self.node(key)
 
     def node(self, key: Any) -> GraphNode:
         try:
@@ -164,13 +181,16 @@ class _Translator:
         constant_of, constants_of = self.constant_names, self.constants_of
         inputs, offsets, functions = self.inputs, self.offsets, self.task_functions
         stack: list[Any] = [key]
-        opened: set[Any] = set()
+        opened: Opened = {}
         while stack:
             key = stack[-1]
             if key in names:
                 stack.pop()
                 continue
             node = graph.get(key)
+            if type(node) is tuple and node and callable(node[0]):  # as is_call
+                self.call(key, node, stack, opened)
+                continue
             if type(node) is not Task or node.kwargs:
                 self.visit(key, node, stack, opened)
                 continue
@@ -193,7 +213,7 @@ class _Translator:
                 arguments.append(name)
             else:
                 if missing:
-                    self.open(key, missing, stack, opened)
+                    self.open(key, None, missing, stack, opened)
                     continue
                 func = node.func
                 index = function_of(id(func))
@@ -214,22 +234,74 @@ class _Translator:
                     continue
             self.visit(key, node, stack, opened)
 
-    def open(self, key: Any, missing: list[Any], stack: list[Any], opened: set[Any]) -> None:
+    def call(self, key: Any, call: Any, stack: list[Any], opened: Opened) -> None:
+        """The same for a task written as a tuple."""
+        found = read(call, self.graph, self.names.get, self.constant)
+        if found is None:
+            self.visit(key, call, stack, opened)
+            return
+        arguments, missing = found
+        if missing:
+            self.open(key, None, missing, stack, opened)
+            return
+        index = self.function_names.get(id(call[0]))
+        if index is None:
+            index = -1 if isinstance(call[0], GraphNode) else self.function(call[0])
+        if index < 0:
+            self.visit(key, call, stack, opened)
+            return
+        stack.pop()
+        names = arguments
+        if list in map(type, arguments):
+            arguments, names = self.lists(arguments)
+        task = len(self.labels)
+        self.steps.append((task, index, tuple(arguments), None))
+        if used := [name for name in names if name >= 0]:
+            self.inputs += used if len(used) == 1 else dict.fromkeys(used)
+        if len(used) < len(names):
+            self.constants_of[task] = [name for name in names if name < 0]
+        self.offsets.append(len(self.inputs))
+        self.task_functions.append(index)
+        self.labels.append(key)
+        self.names[key] = task
+
+    def lists(self, arguments: list[Any]) -> tuple[list[int], list[int]]:
+        """Make lists among the arguments by steps; the arguments, and all that the steps use."""
+        index = self.plain_function(make_list)
+        made: list[int] = []
+        names: list[int] = []
+        for argument in arguments:
+            if type(argument) is list:
+                out = self.new_name()
+                self.steps.append((out, index, tuple(argument), None))
+                names += argument
+                argument = out
+            else:
+                names.append(argument)
+            made.append(argument)
+        return made, names
+
+    def open(
+        self, key: Any, node: GraphNode | None, missing: list[Any], stack: list[Any], opened: Opened
+    ) -> None:
         """Put a node's inputs before it; a node that comes up twice lies on a cycle."""
         if key in opened:
             raise GraphError(f"The graph has a cycle through the key {key!r}.", key)
-        opened.add(key)
+        opened[key] = node
         missing.reverse()
         stack += missing
 
-    def visit(self, key: Any, node: Any, stack: list[Any], opened: set[Any]) -> None:
+    def visit(self, key: Any, node: Any, stack: list[Any], opened: Opened) -> None:
         """The same for any kind of node."""
         if not isinstance(node, GraphNode):
-            node = self.node(key)
+            node = opened.get(key)
+            if node is None:
+                node = self.node(key)
         missing = [d for d in node.dependencies if d not in self.names]
         if missing:
-            self.open(key, in_argument_order(node, missing), stack, opened)
+            self.open(key, node, in_argument_order(node, missing), stack, opened)
             return
+        opened.pop(key, None)
         stack.pop()
         if isinstance(node, Alias):
             self.names[key] = self.names[node.target]
