@@ -410,18 +410,19 @@ class ResultTooLarge(ServerlessError):
 
 
 class VersionsDiffer(ServerlessError, RuntimeError):
-    """Client and container run different versions of Python or Dask."""
+    """Client and container run different versions of Python, Dask or dask-serverless."""
 
-    def __init__(self, python: str, dask: str, our_python: str, our_dask: str) -> None:
-        super().__init__(python, dask, our_python, our_dask)
-        self.client = (python, dask)
-        self.container = (our_python, our_dask)
+    def __init__(self, client: tuple[str, str, str], container: tuple[str, str, str]) -> None:
+        super().__init__(client, container)
+        self.client = client  # Python, Dask, dask-serverless
+        self.container = container
 
     def __str__(self) -> str:
+        said = "Python {}, Dask {} and dask-serverless {}"
         return (
-            f"The client has Python {self.client[0]} and Dask {self.client[1]}, the container "
-            f"Python {self.container[0]} and Dask {self.container[1]}: pickled code may not work "
-            "across them. Install the same versions on both sides."
+            f"The client has {said.format(*self.client)}, the container "
+            f"{said.format(*self.container)}: pickled code may not work across them. Install the "
+            "same versions on both sides."
         )
 
 

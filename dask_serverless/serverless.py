@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import _thread
 import atexit
-import difflib
 import os
 import threading
-import warnings
 import weakref
 from collections import defaultdict, deque
 from collections.abc import Iterator
@@ -24,8 +22,9 @@ from dask_serverless.blobs.folder import Folders
 from dask_serverless.client import forks
 from dask_serverless.client.callbacks import Observers, active
 from dask_serverless.client.ending import Endings
+from dask_serverless.client.ignored import check_annotations, check_options
 from dask_serverless.client.report import RunReport
-from dask_serverless.config import Settings, shown_all, suggestion
+from dask_serverless.config import Settings, shown_all
 from dask_serverless.description import described, with_settings
 from dask_serverless.errors import PlanRefused, SettingsError, StoreError
 from dask_serverless.store.connect import open_link
@@ -39,13 +38,6 @@ if TYPE_CHECKING:
 
 # What needs NumPy is imported where it is used: the dask command loads this package for every
 # command, also for those that have nothing to do with it.
-
-# What Dask's own schedulers take: callers pass these to whatever scheduler there is.
-UNDERSTOOD = {
-    "num_workers", "callbacks", "pool", "chunksize", "cache", "rerun_exceptions_locally",
-    "raise_exception", "optimize_graph", "traverse", "initializer", "func_loads", "func_dumps",
-    "max_workers", "get",
-}  # fmt: skip
 
 
 @dataclass(eq=False)
@@ -194,6 +186,7 @@ class Serverless:
             from dask_serverless.client.run import Run
 
         check_options(options)
+        check_annotations(graph)
         engine = self._ready()
         with active(options.get("callbacks")) as known, engine.link() as (url, link):
             run = Run(self._surroundings(engine, url, link, options), Observers(known))
@@ -303,27 +296,6 @@ class Lazy(Serverless):
 def nested() -> Any:
     """What a Serverless object becomes in a container."""
     return get_sync
-
-
-def check_options(options: dict[str, Any]) -> None:
-    """Refuse what was probably mistyped, and warn of what means nothing here.
-
-    Dask itself passes on whatever keywords its optimizations were called with, so a keyword that
-    nobody knows must not fail.
-    """
-    for name in options:
-        if name in UNDERSTOOD:
-            continue
-        if difflib.get_close_matches(name, UNDERSTOOD, 1, 0.8):
-            raise TypeError(
-                f"This scheduler has no keyword {name!r}{suggestion(name, UNDERSTOOD)} "
-                "Settings go to Serverless(...)."
-            )
-        warnings.warn(
-            f"The keyword {name!r} means nothing to this scheduler and is ignored; "
-            "settings go to Serverless(...).",
-            stacklevel=3,
-        )
 
 
 def make_planner(planner: Any) -> Planner:

@@ -46,7 +46,8 @@ def run(
     keep: Collection[int],
 ) -> None:
     """Run a bundle's steps; ``values`` comes with inputs and constants, and goes with ``keep``."""
-    out = function = 0
+    # an interrupt may come before the first step
+    out, function = program[0][:2] if program else (-1, -1)
     try:
         for (out, function, arguments, keywords), drop in zip(
             program, last_uses(program, keep), strict=True

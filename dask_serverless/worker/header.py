@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from typing import Any
 
 import dask
 import msgpack
 
+import dask_serverless
 from dask_serverless.blobs.storage import Storage
 from dask_serverless.errors import VersionsDiffer
 
@@ -28,6 +31,7 @@ class Header:
     path: Sequence[str] = ()  # the client's sys.path, likewise
     python: str = platform.python_version()
     dask: str = dask.__version__
+    release: str = dask_serverless.__version__
 
     def pack(self) -> bytes:
         told = {**vars(self), "storage": self.storage.pack()}
@@ -36,14 +40,16 @@ class Header:
     @staticmethod
     def unpack(data: bytes) -> Header:
         told = msgpack.unpackb(data, unicode_errors="surrogateescape")
+        if told.keys() != NAMES:
+            return foreign(told)
         return Header(**{**told, "storage": Storage.unpack(told["storage"])})
 
     def check_versions(self) -> None:
         """Code pickled for another Python minor or Dask version may do anything: refuse it."""
-        ours = (minor(platform.python_version()), dask.__version__)
-        theirs = (minor(self.python), self.dask)
+        ours = (minor(platform.python_version()), dask.__version__, dask_serverless.__version__)
+        theirs = (minor(self.python), self.dask, self.release)
         if ours != theirs:
-            raise VersionsDiffer(*theirs, *ours)
+            raise VersionsDiffer(theirs, ours)
 
     def enter(self) -> None:
         """Take on the client's working folder and import path, so that its modules are found."""
@@ -52,6 +58,21 @@ class Header:
                 sys.path.append(folder)
         if self.folder and os.path.isdir(self.folder):
             os.chdir(self.folder)
+
+
+NAMES = {field.name for field in fields(Header)}
+
+
+def foreign(told: Mapping[str, Any]) -> Header:
+    """What can be told of a header that another release wrote: its versions, which will differ."""
+    storage = Storage()
+    with suppress(KeyError, TypeError):  # whoever cleans up does what can be done
+        storage = Storage.unpack(told["storage"])
+    release = str(told.get("release", "of another release"))
+    if release == dask_serverless.__version__:
+        release += " from another source"
+    python, dask = (str(told.get(name, "unknown")) for name in ("python", "dask"))
+    return Header(b"", storage, 1.0, python=python, dask=dask, release=release)
 
 
 def minor(version: str) -> str:

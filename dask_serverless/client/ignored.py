@@ -1,0 +1,98 @@
+"""What Dask lets users ask of a scheduler and this one does not do: it says so, once for each."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dask.highlevelgraph import HighLevelGraph
+
+from dask_serverless.config import suggestion
+
+# What Dask's own schedulers take, and what Dask's own functions and xarray's pass to whichever
+# scheduler there is, some of it meant for their graph optimizations.
+UNDERSTOOD = {
+    "num_workers", "callbacks", "pool", "chunksize", "cache", "rerun_exceptions_locally",
+    "raise_exception", "optimize_graph", "traverse", "initializer", "func_loads", "func_dumps",
+    "max_workers", "get",
+}  # fmt: skip
+PASSED_ON = {
+    "flush",  # xarray's to_zarr and to_netcdf
+    "compute", "return_stored", "load_stored", "lock", "regions",  # da.store
+    "fuse", "fuse_keys", "fuse_subgraphs", "inline_functions_fast_functions", "rename_fused_keys",
+    "fast_functions", "rename_keys", "concatenate",
+}  # fmt: skip
+OF_DASK = {"shuffle"}  # annotations that Dask's own layers bear
+SEQUENCES = {"_ExprSequence", "_HLGExprSequence"}  # what dask.compute makes of its arguments
+
+_told: set[tuple[str, str]] = set()
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Refuse what was probably mistyped, and warn of what means nothing here.
+
+    Dask itself passes on whatever keywords its optimizations were called with, so a keyword that
+    nobody knows must not fail.
+    """
+    for name in options:
+        if name in UNDERSTOOD or name in PASSED_ON:
+            continue
+        if difflib.get_close_matches(name, UNDERSTOOD, 1, 0.8):
+            raise TypeError(
+                f"This scheduler has no keyword {name!r}{suggestion(name, UNDERSTOOD)} "
+                "Settings go to Serverless(...)."
+            )
+        tell(
+            "keyword",
+            name,
+            f"The keyword {name!r} means nothing to this scheduler and is ignored; "
+            "settings go to Serverless(...).",
+        )
+
+
+def check_annotations(graph: Any) -> None:
+    """Warn of ``dask.annotate(...)``: what it asks for is not done here."""
+    for found in annotations_of(graph):
+        for name in found:
+            if name not in OF_DASK:
+                tell(
+                    "annotation",
+                    name,
+                    f"dask.annotate({name}=...) is not heeded by this scheduler: the tasks run as "
+                    "if they had no such annotation.",
+                )
+
+
+def annotations_of(graph: Any) -> Iterator[Mapping[str, Any]]:
+    """Those of each layer, as the user made it: Dask's optimizations merge layers and lose some.
+
+    Only classes are asked what they have: an expression takes 100 us to say that of itself.
+    """
+    kind = type(graph)
+    if kind.__name__ in SEQUENCES:
+        for part in graph.operands:
+            yield from annotations_of(part)
+        return
+    if hasattr(kind, "hlg"):
+        graph = graph.hlg
+    if isinstance(graph, HighLevelGraph):
+        for layer in graph.layers.values():
+            if layer.annotations:
+                yield layer.annotations
+
+
+def tell(kind: str, name: str, words: str) -> None:
+    if (kind, name) not in _told:
+        _told.add((kind, name))
+        warnings.warn(words, stacklevel=2 + frames_of_libraries())
+
+
+def frames_of_libraries() -> int:
+    """How many frames below whoever calls ``tell`` are Dask's and ours: users look at their own."""
+    depth, frame = 0, sys._getframe(2)
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith("dask"):
+        depth, frame = depth + 1, frame.f_back
+    return depth
