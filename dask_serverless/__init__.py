@@ -4,11 +4,11 @@
 >>> dask.compute(x, scheduler=Serverless())
 """
 
+__version__ = "0.1.0"  # first: the rest asks for it
+
 from dask_serverless import config as config
 from dask_serverless.errors import ServerlessError
 from dask_serverless.serverless import Lazy, Serverless
-
-__version__ = "0.1.0"
 
 serverless = Lazy()
 

@@ -509,6 +509,17 @@ def test_another_python_on_the_other_side_is_refused(serverless, monkeypatch):
         compute(delayed(sum)([1]), serverless)
 
 
+def test_a_header_of_another_release_is_refused_and_not_a_type_error(serverless, monkeypatch):
+    pack = Header.pack
+
+    def newer(self):
+        return msgpack.packb({**msgpack.unpackb(pack(self)), "news": 1, "release": "9.0"})
+
+    monkeypatch.setattr(Header, "pack", newer)
+    with pytest.raises(errors.VersionsDiffer, match=r"dask-serverless 9.0"):
+        compute(delayed(sum)([1]), serverless)
+
+
 # The errors themselves
 
 

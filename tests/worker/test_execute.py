@@ -92,3 +92,20 @@ def test_a_coroutine_function_is_run_to_its_end():
 
     assert prepared(double)(3, plus=1) == 7
     assert prepared(operator.add) is operator.add
+
+
+class Interrupting(tuple):
+    """What stops a container may come while it looks for last uses."""
+
+    def __iter__(self):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("runner", [run, run_timed])
+def test_an_interrupt_before_the_first_step_stays_one(runner):
+    """It became a ValueError: no step of the bundle was called 0."""
+    program = [(5, ADD, (-1, -2), None), (6, NEG, (5,), None)]
+    with pytest.raises((StepFailed, KeyboardInterrupt)) as caught:
+        runner(program, FUNCTIONS, {-1: 3, -2: 4}, Interrupting([6]))
+    cause = caught.value.__cause__ or caught.value
+    assert isinstance(cause, KeyboardInterrupt)
