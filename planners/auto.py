@@ -160,6 +160,9 @@ class Search:
     def _order(self, candidate: Candidate) -> tuple[float, float]:
         return self.goals.order(candidate.prediction)
 
+    def _promise(self, candidate: Candidate) -> tuple[bool, float, float]:
+        return bool(self.goals.missed(candidate.prediction)), *self._order(candidate)
+
     def _memory_sizes(self) -> list[int]:
         """Only the best for the fastest plan; all of them where money counts."""
         if self.resources.memory_mb:
@@ -247,7 +250,7 @@ class Search:
     def _optimized(self) -> Iterator[Try]:
         """What leads comes first; with many tasks, it alone."""
         optimizations = self.auto.optimizations
-        leading = sorted(self.alive, key=self._order) if optimizations else []
+        leading = sorted(self.alive, key=self._promise) if optimizations else []
         for one in leading if self.tasks <= MANY_TASKS // 10 else leading[:1]:
             estimate = Effort.optimize(self.tasks, one.timeline.layout.bundles)
             make = partial(optimize, one.timeline, self.resources, optimizations)

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from dataclasses import fields
 from difflib import get_close_matches
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from planners.errors import PlanError, UnknownPlanner
+from planners.graph.dag import Dag
 from planners.plans.checked import CheckedPlanner
-from planners.plans.plan import Planner
+from planners.plans.plan import Planner, Resources
+
+if TYPE_CHECKING:  # a fresh process gets its first plan without the cost model
+    from planners.cost.model import CostModel
+    from planners.cost.outlook import Outlook
 
 GROUP = "dask_serverless.planners"
 
@@ -49,6 +56,27 @@ def planner_named(name: str, **settings: Any) -> CheckedPlanner:
         return CheckedPlanner(make(**settings), name, validates=name not in BUILT_IN)
     except TypeError as error:
         raise PlanError(f"planner {name!r} cannot be made: {error}", planner=name) from error
+
+
+def planner_by(name: str, model: CostModel, **settings: Any) -> CheckedPlanner:
+    """A planner by name that goes by these numbers, if it goes by numbers at all."""
+    from planners.cost.model import CostModel
+
+    make = planner_class(name)
+    if not (isinstance(make, type) and issubclass(make, CostModel)):
+        return planner_named(name, **settings)
+    numbers = {field.name: getattr(model, field.name) for field in fields(CostModel)}
+    return planner_named(name, **numbers, **settings)
+
+
+def outlook(
+    dag: Dag, resources: Resources, model: CostModel, planner: str = "auto", **settings: Any
+) -> Outlook:
+    """Plan, and look at what would come of it; ``settings`` are the planner's, goals say."""
+    from planners.cost.outlook import Outlook
+
+    plan = planner_by(planner, model, **settings).plan(dag, resources)
+    return Outlook(plan, dag, model, resources, partial(planner_by, model=model))
 
 
 def _loaded(entry: EntryPoint) -> Callable[..., Planner]:

@@ -13,6 +13,7 @@ from planners.errors import AnnotationError, PlanError
 from planners.numbers.predictions import Line
 
 SUBMISSION = -1  # the trigger that the client pulls itself
+OTHERS = 12  # of the plans that were not chosen, with their reasons, are printed
 
 
 KINDS: dict[str, type[Annotation]] = {}
@@ -143,7 +144,9 @@ class Chosen(Annotation):
 
     def __str__(self) -> str:
         lines = [f"chosen: {self.name}, {self.why}"]
-        lines.extend(f"  not {name}: {reason}" for name, reason in self.others)
+        lines.extend(f"  not {name}: {reason}" for name, reason in self.others[:OTHERS])
+        if len(self.others) > OTHERS:
+            lines.append(f"  … nor {len(self.others) - OTHERS} more")
         return "\n".join(lines)
 
 

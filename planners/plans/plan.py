@@ -11,10 +11,9 @@ import numpy as np
 from planners.errors import PlanError
 from planners.graph.arrays import Ids
 from planners.graph.dag import Dag
-from planners.plans.annotations import Annotation, annotation_to_json
+from planners.plans.annotations import Annotation, Chosen, annotation_to_json
 from planners.plans.compact import from_compact, to_compact
 from planners.plans.comparison import PlanDiff, compare, difference
-from planners.plans.legality import check_annotations, without_refused
 from planners.plans.tables import in_bytes, table
 from planners.plans.validation import FLEXIBLE, check
 
@@ -67,10 +66,15 @@ class Plan:
     def validate(self, dag: Dag) -> None:
         """Raise a PlanError, naming a task, unless this plan can run this graph."""
         check(dag, self.bundles, self.slots, self.memory_mb)
-        check_annotations(dag, self.bundles, self.slots, self.memory_mb, self.annotations)
+        if self.annotations:  # the first plan of a fresh process has none, and need not wait
+            from planners.plans.legality import check_annotations
+
+            check_annotations(dag, self.bundles, self.slots, self.memory_mb, self.annotations)
 
     def with_annotations(self, dag: Dag, annotations: tuple[object, ...]) -> Plan:
         """With these instead, but for those that others of them make impossible."""
+        from planners.plans.legality import without_refused
+
         kept = without_refused(dag, self.bundles, self.slots, self.memory_mb, annotations)
         return replace(self, annotations=kept)
 
@@ -87,6 +91,12 @@ class Plan:
         )
 
     __hash__ = None  # type: ignore[assignment]  # arrays compare by value
+
+    @property
+    def why(self) -> str:
+        """Why it is this plan; where planners were compared, also why others lost."""
+        chosen = [str(note) for note in self.annotations if isinstance(note, Chosen)]
+        return chosen[0] if chosen else f"{self.planner} made it, no other was compared"
 
     def diff(self, other: Plan) -> PlanDiff:
         """What would have to change in this plan to get the other one."""

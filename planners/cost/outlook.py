@@ -1,0 +1,57 @@
+"""Outlook: a plan beside the graph and the numbers it is for: what it will be like, and others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from planners.cost.model import CostModel
+from planners.cost.summary import summary
+from planners.cost.timeline import Timeline
+from planners.errors import PlanError
+from planners.graph.dag import Dag
+from planners.numbers.workload import Workload
+from planners.plans.comparison import compare
+from planners.plans.plan import Plan, Planner, Resources
+
+
+@dataclass(frozen=True, eq=False)
+class Outlook:
+    """Prints as what the plan is expected to be like, and why it was chosen."""
+
+    plan: Plan
+    dag: Dag
+    model: CostModel
+    resources: Resources
+    planner_named: Callable[[str], Planner]  # by the same numbers
+
+    @cached_property
+    def workload(self) -> Workload:
+        return self.model.workload(self.dag)
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        return self._judged(self.plan)
+
+    def compare(self, *planners: str | Planner) -> str:
+        """This plan and those of other planners, by name or as objects, side by side."""
+        mine = self.timeline.predicted_plan()
+        plans, failures = [replace(mine, planner=f"{mine.planner} (this plan)")], []
+        for planner in planners:
+            try:
+                other = self.planner_named(planner) if isinstance(planner, str) else planner
+                plan = other.plan(self.dag, self.resources)
+                predicted = self._judged(plan).predicted_plan()
+                plans.append(replace(predicted, planner=other.name))
+            except PlanError as error:
+                name = planner if isinstance(planner, str) else planner.name
+                failures.append(f"{name}: {error}")
+        return "\n".join((compare(plans), *failures))
+
+    def _judged(self, plan: Plan) -> Timeline:
+        return self.model.timeline(plan, self.workload, self.resources)
+
+    def __str__(self) -> str:
+        title = f"{self.plan.planner}: {len(self.plan.bundles)} tasks in {len(self.plan.slots)}"
+        return "\n".join((f"{title} bundles", summary(self.timeline), f"why: {self.plan.why}"))

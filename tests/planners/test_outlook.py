@@ -1,0 +1,101 @@
+"""Outlook: what a plan prints as, where its time goes, and how others compare."""
+
+import numpy as np
+import pytest
+from dag_shapes import chain, from_pairs, independent, random_dag
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import plans, platforms, workloads
+
+from planners.cost.model import CostModel
+from planners.cost.platform import Platform, Prices
+from planners.cost.summary import LongestPath, busy_share, summary
+from planners.cost.timeline import predict_timeline
+from planners.errors import UnknownPlanner
+from planners.numbers.predictions import VCPU_MB, Constant
+from planners.plans.plan import FLEXIBLE, Plan, Resources
+from planners.registry import outlook, planner_by
+
+MB = 1_000_000
+PREDICTIONS = Constant(
+    task_seconds=1.0,
+    task_output_bytes=100 * MB,
+    transfer_latency_seconds=0.0,
+    bytes_per_second=100e6,
+    cold_start_seconds=0.5,
+)
+MODEL = CostModel(PREDICTIONS, Platform(publish_seconds=0.0, prices=Prices(1e-5, 0.0)))
+DAG = random_dag(2, 60)
+
+
+def test_a_summary_says_where_the_time_of_the_longest_path_goes():
+    # 0 and 1 in containers of their own, then 2 in that of 1, which fetches the output of 0
+    dag = from_pairs(3, [(0, 2), (1, 2)])
+    plan = Plan(
+        "by hand",
+        np.arange(3, dtype=np.int32),
+        np.array([0, 1, 1], dtype=np.int32),
+        np.full(3, VCPU_MB, dtype=np.int32),
+    )
+    timeline = MODEL.timeline(plan, MODEL.workload(dag), Resources(2))
+    assert summary(timeline) == (
+        "5.500 s, longest path: 2 bundles, "
+        "0.500 s starting, 1.000 s fetching, 2.000 s running, 2.000 s storing\n"
+        "containers: 2 started, 2 of them cold, busy 75% of their time\n"
+        "cost: 0.000138 for 13.820 GB s and 300.0 MB moved"
+    )
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data(), workloads(), platforms(), st.integers(1, 4))
+def test_the_parts_of_the_longest_path_add_up_to_the_makespan(data, workload, platform, count):
+    plan = data.draw(plans(workload.dag, slots=False))
+    timeline = predict_timeline(plan, workload, platform, Resources(count))
+    path = LongestPath.of(timeline)
+    parts = (path.starting, path.fetching, path.running, path.storing)
+    assert sum(parts) == pytest.approx(timeline.makespan_seconds)
+    assert min(parts) >= -1e-9
+    assert 0 <= busy_share(timeline) <= 1 + 1e-9
+
+
+def test_an_outlook_prints_what_will_be_and_why():
+    lines = str(outlook(DAG, Resources(4), MODEL, deadline=1000.0)).splitlines()
+    assert lines[0].endswith("bundles") and "60 tasks" in lines[0]
+    assert " s, longest path: " in lines[1]
+    assert lines[2].startswith("containers: ")
+    assert lines[3].startswith("cost: ")
+    assert lines[4].startswith("why: chosen: ")
+    assert str(outlook(DAG, Resources(4), MODEL, "wukong")).endswith(
+        "why: wukong made it, no other was compared"
+    )
+
+
+def test_other_planners_are_compared_by_the_same_numbers():
+    mine = outlook(DAG, Resources(4), MODEL, "uniform")
+    table = mine.compare("wukong", "uniform", planner_by("simple", MODEL))
+    head, _, *rows = table.splitlines()
+    assert head.split()[:3] == ["planner", "bundles", "slots"]
+    assert [row.split()[0] for row in rows] == ["uniform", "wukong", "uniform", "simple"]
+    assert rows[0].split()[-6:] == rows[2].split()[-6:]
+    makespan = planner_by("uniform", MODEL).plan(DAG, Resources(4)).prediction.makespan_seconds
+    assert f" {makespan:.3f} " in rows[2]
+
+
+def test_a_planner_that_fails_leaves_the_others_in_the_table():
+    mine = outlook(independent(2), Resources(2), MODEL, "wukong")
+    table = mine.compare("structurl", "simple").splitlines()
+    assert [line.split()[0] for line in table[2:]] == ["wukong", "simple", "structurl:"]
+    assert "Did you mean 'structural'" in table[-1]
+
+
+def test_planners_by_name_go_by_the_given_numbers():
+    slow, fast = (
+        planner_by("uniform", CostModel(Constant(task_seconds=seconds))).plan(
+            chain(3), Resources(1)
+        )
+        for seconds in (10.0, 1.0)
+    )
+    assert slow.prediction.makespan_seconds > 5 * fast.prediction.makespan_seconds
+    assert planner_by("wukong", MODEL).plan(chain(3), Resources(1)).slots.tolist() == [FLEXIBLE]
+    with pytest.raises(UnknownPlanner):
+        planner_by("nobody", MODEL)
