@@ -1,16 +1,21 @@
-"""Dask's callbacks (ProgressBar, Profiler, CacheProfiler, own ones), fed from a distributed run."""
+"""Dask's callbacks (ProgressBar, Profiler, Cache, own ones), fed from a distributed run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from timeit import default_timer
 from typing import TYPE_CHECKING, Any
 
-from dask.callbacks import local_callbacks, unpack_callbacks
+from dask._task_spec import DataNode, GraphNode
+from dask.callbacks import Callback, unpack_callbacks
 
 from dask_serverless.worker.told import Times
 
 if TYPE_CHECKING:
+    from dask_serverless.client.state import State
     from dask_serverless.translation.translate import Translation
 
 
@@ -24,33 +29,34 @@ class Observers:
         self.values = any(not _is_profiler(posttask) for posttask in self.after)
         self.times = bool(self.before or self.after)
         self.graph: Mapping[Any, Any] = {}
-        self.state: dict[str, Any] = {}
+        self.state: State | None = None
         self.told: set[int] = set()  # tasks; those of a lost attempt run once more
 
-    def start(self, translation: Translation) -> None:
+    def start(self, graph: Mapping[Any, Any]) -> Mapping[Any, Any]:
+        """The graph to compute: a callback may have put values in the place of tasks, as Dask's
+        opportunistic cache does. The caller's own graph stays as it is.
+        """
         if not self.callbacks:
-            return
-        self.graph = translation.graph
-        self.labels = translation.dag.labels
-        self.inputs = translation.dag
+            return graph
+        self.graph = shown = dict(graph)
         for callback in self.callbacks:
             if callback[0]:
-                callback[0](self.graph)
+                callback[0](shown)
             self.started.append(callback)
-        keys = dict.fromkeys(self.labels)
-        self.state = {
-            "waiting": keys, "ready": [], "running": set(), "finished": set(),
-            "released": set(), "cache": {}, "dependencies": {}, "dependents": {},
-            "waiting_data": {},
-        }  # fmt: skip
-        self.users = dict(
-            enumerate(
-                (translation.dag.user_offsets[1:] - translation.dag.user_offsets[:-1]).tolist()
-            )
-        )
+        for key, value in shown.items():
+            if value is not graph.get(key) and not isinstance(value, GraphNode):
+                shown[key] = DataNode(key, value)
+        return shown
+
+    def start_state(self, translation: Translation) -> None:
+        if not self.callbacks:
+            return
+        from dask_serverless.client.state import State
+
+        self.state = State(self.graph, translation)
         for _, start_state, *_ in self.callbacks:
             if start_state:
-                start_state(self.graph, self.state)
+                start_state(self.graph, self.state.shown)
 
     def tasks(
         self, times: Times, container: str, fetch: Callable[[Sequence[int]], Sequence[Any]]
@@ -63,21 +69,16 @@ class Observers:
             self.task(task, start, end, container, value)
 
     def task(self, task: int, start: float, end: float, container: str, value: Any) -> None:
-        key, graph, state = self.labels[task], self.graph, self.state
-        state["waiting"].pop(key, None)
-        state["running"].add(key)
+        assert self.state is not None
+        key, graph, state = self.state.labels[task], self.graph, self.state.shown
+        self.state.begun(key)
         for pretask in self.before:
             pretask(key, graph, state)
             if _is_profiler(pretask):
                 pretask.__self__._results[key] = (key, graph.get(key), start)
-        state["running"].discard(key)
-        state["finished"].add(key)
-        for name in self.inputs.inputs[
-            self.inputs.input_offsets[task] : self.inputs.input_offsets[task + 1]
-        ].tolist():
-            self.users[name] -= 1
-            if not self.users[name]:
-                state["released"].add(self.labels[name])
+            elif _is_cache(pretask):  # it looks at the clock by itself, and keeps what took long
+                pretask.__self__.starttimes[key] = default_timer() - (end - start)
+        self.state.done(task, value)
         for posttask in self.after:
             posttask(key, value, graph, state, container)
             if _is_profiler(posttask):
@@ -85,20 +86,48 @@ class Observers:
 
     def finish(self, failed: bool) -> None:
         started, self.started = self.started, []
+        state = self.state.shown if self.state is not None else {}
         for *_, finish in started:
             if finish:
-                finish(self.graph, self.state, failed)
+                finish(self.graph, state, failed)
 
 
-def active(callbacks: Any) -> Any:
-    """A context in which the callbacks of Dask's own kind, global and passed, are known."""
-    return local_callbacks(callbacks)
+class _Thread(threading.local):
+    computing = False
+
+
+_thread = _Thread()
+
+
+@contextmanager
+def active(callbacks: Any) -> Iterator[Sequence[tuple[Any, ...]]]:
+    """The callbacks that were passed, else those that are registered. What is computed meanwhile
+    in the same thread (by a callback, say) is not their business.
+
+    Dask's way, to empty the global set for the time of a compute, loses callbacks when threads
+    compute at once: the last one to end restores what another one had emptied.
+    """
+    outer = _thread.computing
+    if callbacks is None:
+        callbacks = () if outer else tuple(Callback.active)
+    _thread.computing = True
+    try:
+        yield callbacks
+    finally:
+        _thread.computing = outer
 
 
 def _is_profiler(method: Any) -> bool:
     """Whether this is a method of Dask's Profiler, which takes times and looks at no value."""
-    with suppress(ImportError):
-        from dask.diagnostics.profile import Profiler
+    return _is_of(method, "dask.diagnostics.profile", "Profiler")
 
-        return isinstance(getattr(method, "__self__", None), Profiler)
-    return False
+
+def _is_cache(method: Any) -> bool:
+    return _is_of(method, "dask.cache", "Cache")
+
+
+def _is_of(method: Any, module: str, name: str) -> bool:
+    """Whether it is a method of that class; where its module is not imported, none can be."""
+    if module not in sys.modules:
+        return False
+    return isinstance(getattr(method, "__self__", None), getattr(sys.modules[module], name))

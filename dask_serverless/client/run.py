@@ -118,7 +118,7 @@ class Run:
         report = self.report
         with collector_paused():
             with report.phase("materialise"):
-                graph = materialise(graph)
+                graph = self.observers.start(materialise(graph))
             with report.phase("translate"):
                 translation, home = divided(translate(graph, keys))
                 self.translation = translation
@@ -128,7 +128,7 @@ class Run:
             self.wanted = [task for task in self.wanted if task in home.asked]
         if self.observers.values:
             translation.dag.wanted[:] = True  # callbacks are shown every task's value
-        self.observers.start(translation)
+        self.observers.start_state(translation)
         values: dict[int, Any] = {}
         if self.home is not None:
             self.at_home(self.home.begin)

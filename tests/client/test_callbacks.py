@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import dask
 import pytest
@@ -115,3 +116,214 @@ def test_a_limit_on_results_does_not_count_what_callbacks_look_at():
     total = delayed(lambda parts: sum(map(len, parts)))(values)
     with Serverless(containers=1, result_limit=100_000) as client, CacheProfiler():
         assert dask.compute(total, scheduler=client) == (500_000,)
+
+
+# Every hook, in every way in which callbacks can be active
+
+
+@pytest.mark.parametrize("hook", ["start", "start_state", "pretask", "posttask", "finish"])
+def test_each_hook_alone(serverless, hook):
+    told = []
+    with Callback(**{hook: lambda *args: told.append(args)}):
+        assert dask.compute(tree(4), scheduler=serverless) == (10,)
+    assert len(told) == (7 if "task" in hook else 1)
+
+
+@pytest.mark.parametrize("hook", ["start", "start_state", "pretask", "posttask", "finish"])
+def test_each_hook_that_raises(serverless, hook):
+    """The others that have been started are told of the end, and the client goes on."""
+
+    def broken(*args):
+        raise RuntimeError("broken")
+
+    finished = []
+    with Callback(finish=lambda dsk, state, failed: finished.append(failed)) as first:
+        with pytest.raises(RuntimeError, match="broken"):
+            callbacks = [first._callback, Callback(**{hook: broken})._callback]
+            dask.compute(tree(4), scheduler=serverless, callbacks=callbacks)
+        assert finished == [hook != "finish"]
+        assert dask.compute(tree(4), scheduler=serverless) == (10,)
+    assert finished == [hook != "finish", False]
+
+
+def test_the_state_is_that_of_dasks_own_schedulers(serverless):
+    """Dependencies and dependents of each task, values while somebody needs them, keys by what
+    became of them.
+    """
+    seen = {}
+
+    class Looking(Callback):
+        def _posttask(self, key, result, dsk, state, worker):
+            assert key in state["finished"] and key not in state["waiting"]
+            assert key in dsk
+            if state["dependents"][key]:
+                assert state["cache"][key] == result
+            seen[key] = (state["dependencies"][key], state["dependents"][key])
+
+        def _finish(self, dsk, state, failed):
+            assert not state["cache"] and not state["waiting"]
+            assert len(state["released"]) == 6
+
+    total = tree(4)
+    with Looking():
+        dask.compute(total, scheduler=serverless)
+    assert seen["leaf", 0][0] == set()
+    assert len(seen["leaf", 0][1]) == 1
+    assert len(seen[total.key][0]) == 2
+    assert seen[total.key][1] == set()
+
+
+def test_blocks_within_blocks(serverless):
+    with Recorder() as outer:
+        with Recorder() as inner:
+            dask.compute(tree(2), scheduler=serverless)
+        dask.compute(tree(4), scheduler=serverless)
+    assert [told[0] for told in inner.told].count("post") == 3
+    assert [told[0] for told in outer.told].count("post") == 10
+
+
+def test_what_a_callback_computes_itself_is_not_told(serverless):
+    class Computing(Recorder):
+        def __init__(self):
+            super().__init__()
+            self._finish = self.compute
+
+        def compute(self, dsk, state, failed):
+            assert dask.compute(tree(2), scheduler=serverless) == (3,)
+
+    with Computing() as recorder:
+        dask.compute(tree(2), scheduler=serverless)
+    assert [told[0] for told in recorder.told].count("post") == 3
+
+
+def test_a_registered_callback_outlives_threads_that_compute_at_once(serverless):
+    recorder = Recorder()
+    recorder.register()
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda n: dask.compute(tree(4), scheduler=serverless), range(8)))
+        assert [told[0] for told in recorder.told].count("post") == 56
+        assert Callback.active == {recorder._callback}
+    finally:
+        recorder.unregister()
+
+
+def test_the_graph_of_the_caller_is_left_alone(serverless):
+    graph = {"x": (add, 1, 2), "y": (add, "x", 3)}
+
+    def start(dsk):
+        dsk["x"] = 10
+
+    with Callback(start=start):
+        assert serverless.get(graph, "y") == 13
+    assert graph["x"] == (add, 1, 2)
+    assert serverless.get(graph, "y") == 6
+
+
+@pytest.mark.parametrize("value", [(add, 1, 2), ["leaf", 0], "leaf", ("leaf", 1), None])
+def test_a_value_that_looks_like_a_task_or_a_key(serverless, value):
+    with Callback(start=lambda dsk: dsk.update({"x": value})):
+        graph = {"x": (add, 1, 2), "leaf": 1, ("leaf", 1): 2, "y": (lambda x: [x], "x")}
+        assert serverless.get(graph, ["x", "y"]) == (value, [value])
+
+
+# Dask's opportunistic cache
+
+
+@pytest.fixture
+def cache():
+    pytest.importorskip("cachey")
+    from dask.cache import Cache
+
+    return Cache(1e9)
+
+
+def counted(number, folder):
+    (folder / str(number)).open("a").write("x")
+    time.sleep(0.01)
+    return number
+
+
+def runs(folder):
+    return sum(len(path.read_text()) for path in folder.iterdir())
+
+
+def test_what_the_cache_holds_is_not_computed_again(serverless, cache, tmp_path):
+    values = [delayed(counted, pure=True)(n, tmp_path) for n in range(6)]
+    with cache:
+        assert dask.compute(delayed(sum)(values), scheduler=serverless) == (15,)
+        assert dask.compute(delayed(max)(values), scheduler=serverless) == (5,)
+        assert dask.compute(*values, scheduler=serverless) == (0, 1, 2, 3, 4, 5)
+    assert runs(tmp_path) == 6
+    dask.compute(*values, scheduler=serverless)
+    assert runs(tmp_path) == 12
+
+
+def test_a_registered_cache(serverless, cache, tmp_path):
+    value = delayed(counted, pure=True)(3, tmp_path)
+    cache.register()
+    try:
+        assert [value.compute(scheduler=serverless) for _ in range(3)] == [3, 3, 3]
+    finally:
+        cache.unregister()
+    assert runs(tmp_path) == 1
+
+
+def test_the_cache_keeps_what_took_long_in_the_container(serverless, cache):
+    slow = delayed(lambda: time.sleep(0.2) or b"x" * 1000, pure=True)(dask_key_name="slow")
+    quick = delayed(lambda: b"x" * 1000, pure=True)(dask_key_name="quick")
+    with cache:
+        dask.compute(slow, quick, scheduler=serverless)
+    assert cache.cache.heap["slow"] > 10 * cache.cache.heap["quick"]
+
+
+def test_arrays_and_frames_with_the_cache(serverless, cache):
+    import dask.array as da
+    import dask.dataframe as dd
+    import pandas as pd
+
+    x = da.arange(100, chunks=10) + 1
+    df = dd.from_pandas(pd.DataFrame({"a": range(20), "b": range(20)}), npartitions=3)
+    with cache:
+        for _ in range(2):
+            assert x.sum().compute(scheduler=serverless) == 5050
+            assert (x * 2).compute(scheduler=serverless).sum() == 10100
+            assert df.groupby("a").b.sum().sum().compute(scheduler=serverless) == 190
+        assert cache.cache.data
+
+
+def test_the_resource_profiler(serverless):
+    with ResourceProfiler(dt=0.02) as profiler:
+        dask.compute(delayed(time.sleep)(0.2), scheduler=serverless)
+        assert dask.compute(tree(), scheduler=serverless) == (36,)
+    profiler.close()
+    assert profiler.results
+
+
+def test_the_cache_profiler_with_a_measure_of_ones_own(serverless):
+    with CacheProfiler(metric=lambda value: value, metric_name="value") as profiler:
+        dask.compute(tree(2), scheduler=serverless)
+    assert sorted(r.metric for r in profiler.results) == [1, 2, 3]
+    assert all(r.free_time >= r.cache_time for r in profiler.results)
+
+
+def test_the_progress_bar_moves_while_a_long_bundle_runs(serverless):
+    """A chain is one bundle: what it has done is told meanwhile."""
+    seen = []
+
+    class Watching(ProgressBar):
+        def _draw_bar(self, frac, elapsed):
+            seen.append(round(frac * 12))
+
+    def nap(previous):
+        time.sleep(0.2)
+        return previous + 1
+
+    value = delayed(nap)(0)
+    for _ in range(11):
+        value = delayed(nap)(value)
+    with Watching(dt=0.05):
+        assert dask.compute(value, scheduler=serverless) == (12,)
+    assert len({n for n in seen if 0 < n < 12}) >= 3
+    assert seen == sorted(seen)
+    assert seen[-1] == 12
