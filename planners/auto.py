@@ -14,7 +14,7 @@ import numpy as np
 from planners.cost.allowance import Allowance, Clock, Effort
 from planners.cost.model import CostModel
 from planners.cost.timeline import Timeline
-from planners.errors import GoalError, GoalInvalid, PlanError
+from planners.errors import GoalError, GoalInvalid, MissingPrediction, PlanError
 from planners.graph.chains import chain_of_tasks
 from planners.graph.dag import Dag
 from planners.list_schedule import EFFORT, ListSchedule
@@ -98,9 +98,13 @@ class Auto(CostModel):
         if not self.predictions.knows(function_names(dag)):
             return Structural().plan(dag, resources)  # goals cannot be judged by made-up numbers
         allowance = Allowance(self.clock, self.seconds)
-        workload = self.workload(dag)
-        allowance.did(Effort.workload(len(function_names(dag)), dag.tasks))
-        return Search(self, workload, resources, allowance).run().answer()
+        try:
+            workload = self.workload(dag)
+            allowance.did(Effort.workload(len(function_names(dag)), dag.tasks))
+            search = Search(self, workload, resources, allowance)
+        except MissingPrediction:  # of some functions, and nothing stands in for them
+            return Structural().plan(dag, resources)
+        return search.run().answer()
 
 
 class Search:

@@ -11,6 +11,7 @@ import numpy as np
 from planners.errors import MissingPrediction
 from planners.graph.arrays import Floats
 from planners.numbers.predictions import (
+    VCPU_MB,
     Line,
     Predictions,
     Sla,
@@ -49,18 +50,12 @@ class Measured(Predictions):
         return ladder.at(memory_mb)
 
     def output_bytes(self, function: str, sla: Sla = "average") -> Line:
-        quantile = check_sla(sla)
-        sketch = self.functions.get(function)
-        if not sketch:
-            return self._other("output size", function).output_bytes(function, sla)
-        return fit(sketch.column("input_bytes"), sketch.column("output_bytes"), quantile)
+        line = self._line(function, "output_bytes", check_sla(sla))
+        return line or self._other("output size", function).output_bytes(function, sla)
 
     def peak_bytes(self, function: str, sla: Sla = "average") -> Line:
-        quantile = check_sla(sla)
-        sketch = self.functions.get(function)
-        if not sketch:
-            return self._other("peak memory", function).peak_bytes(function, sla)
-        return fit(sketch.column("input_bytes"), sketch.column("peak_bytes"), quantile)
+        line = self._line(function, "peak_bytes", check_sla(sla))
+        return line or self._other("peak memory", function).peak_bytes(function, sla)
 
     def upload(self, sla: Sla = "average") -> Line:
         quantile = check_sla(sla)
@@ -91,12 +86,25 @@ class Measured(Predictions):
             raise MissingPrediction(of, name)
         return self.fallback
 
+    def _line(self, function: str, column: str, quantile: float | None) -> Line | None:
+        """Over the input bytes; fitted once, since every plan asks again."""
+        key = (function, column, quantile)
+        if key not in self._lines:
+            sketch = self.functions.get(function)
+            sizes = sketch and (sketch.column("input_bytes"), sketch.column(column))
+            self._lines[key] = fit(*sizes, quantile) if sizes else None
+        return self._lines[key]
+
     def _ladder(self, function: str, quantile: float | None) -> Ladder | None:
         key = (function, quantile)
         if key not in self._ladders:
             sketch = self.functions.get(function)
             self._ladders[key] = Ladder.of(sketch, quantile, self.threads) if sketch else None
         return self._ladders[key]
+
+    @cached_property
+    def _lines(self) -> dict[tuple[str, str, float | None], Line | None]:
+        return {}
 
     @cached_property
     def _ladders(self) -> dict[tuple[str, float | None], Ladder | None]:
@@ -118,8 +126,7 @@ class Ladder:
         if not len(believed):  # scale everything to the size with most samples
             believed = sizes[[np.argmax(counts)]]
         nearest = believed[np.argmin(np.abs(np.log(memory[:, None] / believed)), axis=1)]
-        scale = np.array([cpu_share(size, threads) for size in memory])
-        scale /= np.array([cpu_share(size, threads) for size in nearest])
+        scale = np.minimum(memory / VCPU_MB, threads) / np.minimum(nearest / VCPU_MB, threads)
         rungs: list[tuple[int, Line]] = []
         for size in believed:
             mine = nearest == size

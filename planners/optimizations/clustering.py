@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from planners.cost.timeline import Timeline
@@ -55,12 +55,9 @@ def _narrowed(wide: KeepChildren, kept: tuple[int, ...], sizes: dict[int, float]
     """The same note about the kept children only."""
     seconds = dict(zip(wide.children, wide.child_seconds, strict=True))
     handed = (Line(*wide.upload).at(sizes[child]) for child in kept[1:])
-    return KeepChildren(
+    return replace(
+        wide,
         saves_seconds=sum(handed) + wide.start_seconds * (len(kept) - 1),
-        bundle=wide.bundle,
         children=kept,
         child_seconds=tuple(seconds[child] for child in kept),
-        start_seconds=wide.start_seconds,
-        upload=wide.upload,
-        download=wide.download,
     )

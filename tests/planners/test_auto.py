@@ -196,6 +196,13 @@ def test_history_of_other_functions_is_none():
     assert Auto(measured).plan(dag, RESOURCES).prediction is not None
 
 
+def test_history_of_some_functions_is_none_if_nothing_stands_in_for_the_others():
+    measured = Measured({"known": Sketch().add([(1769, 0, 1, 0, 0)], 0)})
+    functions = np.arange(DAG.tasks, dtype=np.int32) % 2
+    dag = replace(DAG, function_names=("known", "new"), functions=functions)
+    assert Auto(measured).plan(dag, RESOURCES) == Structural().plan(dag, RESOURCES)
+
+
 def test_planning_stops_when_its_time_is_spent():
     plan = Auto(PREDICTIONS, seconds=0).plan(DAG, RESOURCES)
     assert tried(plan)[0] == {"structural at 7076 MB"}
