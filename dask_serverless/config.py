@@ -91,6 +91,8 @@ def suggestion(name: str, names: Iterable[str]) -> str:
 
 def shown(name: str, value: Any) -> str:
     """A setting's value for people: without a password."""
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
     if not isinstance(value, str):
         return repr(value)
     if name == "store":

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 # command, also for those that have nothing to do with it.
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Engine:
     """What a Serverless object has started: store, folders, backend, connections."""
 

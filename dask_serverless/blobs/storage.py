@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dask_serverless.blobs.base import Place
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Storage:
     """The first of these places that there is takes large outputs; the store itself is the last."""
 
-    url: str | None = None  # fsspec's, for containers on several hosts
+    url: str | None = field(default=None, repr=False)  # fsspec's, for containers on several hosts
     folders: Sequence[str] = ()  # of the one host that all containers share
     inline_bytes: int = 16 << 10  # a smaller output travels within the coordination calls
     compression: str | None = None

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from dask_serverless.errors import StoreUrlInvalid
 
 DEFAULT_PORT = 6379
 SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
+UNREADABLE = (
+    "cannot be read: the port must be a number up to 65535, and in user and password @ is written "
+    "%40, / %2F, ? %3F, # %23, [ %5B and ] %5D"
+)
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Address:
     password: str = field(default="", repr=False)
     database: int = 0
     #: What follows the question mark; TLS options bear redis-py's names (ssl_ca_certs, ...).
-    options: tuple[tuple[str, str], ...] = ()
+    options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     @property
     def tls(self) -> bool:
@@ -53,13 +57,15 @@ def parse(url: str) -> Address:
     try:
         parts = urlsplit(url)
         port = parts.port or DEFAULT_PORT
-    except ValueError as error:
-        raise StoreUrlInvalid(masked(url), f"is not a URL ({error})") from None
+    except ValueError:  # whose text may quote a part of the password
+        raise StoreUrlInvalid(masked(url), UNREADABLE) from None
     if parts.scheme not in SCHEMES:
         problem = f"has the scheme {parts.scheme!r}" if parts.scheme else "has no scheme"
         raise StoreUrlInvalid(masked(url), problem)
     if parts.scheme == "unix" and not parts.path.strip("/"):
         raise StoreUrlInvalid(masked(url), "names no socket")
+    if _is_torn(parts):
+        raise StoreUrlInvalid(masked(url), UNREADABLE)
     options = dict(parse_qsl(parts.query))
     return Address(
         scheme=parts.scheme,
@@ -73,10 +79,24 @@ def parse(url: str) -> Address:
     )
 
 
+def _is_torn(parts: SplitResult) -> bool:
+    """Whether an unquoted / ? or # in the password has cut it off: what it ends with is elsewhere."""
+    if parts.scheme == "unix":  # whose path may contain anything
+        return bool(parts.fragment) or bool(parts.netloc) and "@" not in parts.netloc
+    return bool(parts.fragment) or "@" in parts.path + parts.query
+
+
 def masked(url: str) -> str:
-    """A URL that did not parse, still without what stands before an @."""
-    head, at, tail = url.rpartition("@")
-    return f"{head.partition('://')[0]}://***@{tail}" if at else url
+    """A URL, however malformed, without what could be a password or a part of one."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        scheme, rest = "", url
+    _, at, place = rest.rpartition("@")
+    place, question, _ = place.partition("?")
+    host, colon, port = place.partition("/")[0].rpartition(":")
+    if not at and colon and not port.isdigit() and not port.endswith("]"):  # user:password alone
+        place, question = f"{host}:***", ""
+    return f"{scheme}{separator}{'***@' if at else ''}{place}{'?***' if question else ''}"
 
 
 def _database(url: str, scheme: str, path: str, options: dict[str, str]) -> int:
@@ -85,7 +105,7 @@ def _database(url: str, scheme: str, path: str, options: dict[str, str]) -> int:
     if scheme != "unix" and path.strip("/"):
         number = path.strip("/")
     if number and not number.isdigit():
-        raise StoreUrlInvalid(masked(url), f"names the database {number!r}, not a number")
+        raise StoreUrlInvalid(masked(url), "names a database that is no number")
     if scheme.endswith("+cluster") and number.strip("0"):
         raise StoreUrlInvalid(masked(url), "names a database, but a cluster has only 0")
     return int(number or 0)

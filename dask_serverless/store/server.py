@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -17,22 +20,24 @@ SOCKET = "socket"
 LOG = "log"
 STOP_SECONDS = 5.0
 POLL_SECONDS = 0.001
+F_SETSIG = 10  # of Linux; the module fcntl does not name it
 
 #: The guard runs the server and ends with it. Its watcher reads a pipe that only the client holds
 #: open: it ends when the client closes it, or dies in whatever way, and then all is removed. Where
 #: the server ends first, the directory stays, for the client to read the log.
 #: Standard output is the lock on the directory: guard and watcher keep it, the server does not.
+#: The server has the pipe, too: should guard or watcher be killed, the kernel ends it (`_end_with`).
 GUARD = """
 PATH=$PATH:/usr/bin:/bin
 trap '' HUP INT TERM
 directory=$1; shift
 exec 3<&0
-"$@" </dev/null 3<&- >"$directory/log" 2>&1 &
+"$@" <&3 3<&- >"$directory/log" 2>&1 &
 server=$!
 { read -r _ <&3; rm -rf -- "$directory"; kill -9 $server; } 2>/dev/null &
 watcher=$!
 wait $server
-kill -9 $watcher 2>/dev/null
+kill -9 $watcher 2>/dev/null || rm -rf -- "$directory"
 """
 
 #: Nothing is persisted, nothing evicted, slow readers are not cut off, and large values are freed
@@ -127,9 +132,22 @@ def _spawn(
             # A session of its own: Ctrl-C in the terminal must not reach the server.
             start_new_session=True,
         )
+        _end_with(reading, guard.pid)
     except BaseException:
         os.close(writing)
         raise
     finally:
         os.close(reading)
     return guard, writing
+
+
+def _end_with(pipe: int, group: int) -> None:
+    """Let the kernel send SIGTERM to a process group when the pipe's other end is closed.
+
+    The guard and its watcher are deaf to it. Linux alone can send anything but SIGIO.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETOWN, -group)
+            fcntl.fcntl(pipe, F_SETSIG, signal.SIGTERM)
+            fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)

@@ -123,4 +123,6 @@ class Wire:
         # Some managed services forbid CLIENT; only its name is lost. The protected mode, though,
         # refuses whatever comes first.
         if command[0] != "CLIENT" or str(reply).startswith("DENIED"):
-            raise StoreDenied(self.address.shown, str(reply))
+            # "unknown command 'AUTH', with args beginning with: ..." quotes them.
+            reason = str(reply).replace(self.address.password or "***", "***")
+            raise StoreDenied(self.address.shown, reason)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dask_serverless.coordination.base import Whom
@@ -14,7 +14,7 @@ class Invitation:
 
     run: str
     epoch: str
-    store: str  # URL
+    store: str = field(repr=False)  # URL, with its password
     early: bool = False  # the run is not in the store yet: wait for it
     slot: int | None = None
     container: str = ""  # whom to prefer, if it is idle

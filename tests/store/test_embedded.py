@@ -158,6 +158,22 @@ def test_a_killed_client_leaves_nothing(number: int) -> None:
         until(lambda: is_gone(url, pid))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the processes in /proc")
+@pytest.mark.parametrize("killed", [["guard"], ["watcher"], ["guard", "watcher"]])
+def test_a_server_ends_with_its_client_when_its_guard_was_killed_before(killed: list[str]) -> None:
+    with client() as (process, url):
+        pid = server_pid(url)
+        guard = guard_of(pid)
+        guards = {"guard": guard, "watcher": watcher_of(guard, pid)}
+        for name in killed:
+            os.kill(guards[name], signal.SIGKILL)
+        assert accepts(url)
+        process.kill()
+        until(lambda: not is_running(pid))
+        if len(killed) == 1:  # else the next client sweeps it
+            until(lambda: not path_of(url).parent.exists())
+
+
 def test_an_ended_client_leaves_nothing() -> None:
     with client(CLIENT) as (process, url):
         process.wait()
@@ -218,7 +234,7 @@ print(store.alive(), flush=True)
 def test_what_a_client_and_its_guard_left_is_swept_at_the_next_start(tmp_path: Path) -> None:
     with client() as (process, url):
         pid = server_pid(url)
-        guard = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        guard = guard_of(pid)
         for child in (guard, watcher_of(guard, pid), process.pid):
             os.kill(child, signal.SIGKILL)
         process.wait()
@@ -228,6 +244,10 @@ def test_what_a_client_and_its_guard_left_is_swept_at_the_next_start(tmp_path: P
     with EmbeddedStore() as store:
         store.wait_ready()
         until(lambda: is_gone(url, pid))
+
+
+def guard_of(server: int) -> int:
+    return int(Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def watcher_of(guard: int, server: int) -> int:
