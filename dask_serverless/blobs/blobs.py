@@ -11,6 +11,7 @@ from dask_serverless.blobs.frames import Damaged, Frames, pack, size, unpack
 from dask_serverless.errors import BlobLost
 
 INLINE = b"i"
+MOST_INLINE_BYTES = 64 << 20  # what travels inline is part of a value, of 512 MB at most
 
 
 class Blobs:
@@ -21,7 +22,7 @@ class Blobs:
     ) -> None:
         self.large = large
         self.places = {place.tag: place for place in (large, *others)}
-        self.inline_bytes = inline_bytes
+        self.inline_bytes = min(inline_bytes, MOST_INLINE_BYTES)
 
     @property
     def knows_runs(self) -> bool:
@@ -36,6 +37,10 @@ class Blobs:
         if nbytes <= self.inline_bytes:
             return Stored(INLINE + b"".join(frames), [], nbytes)
         return self.large.put(name, frames)
+
+    def put_apart(self, name: str, value: Any) -> Stored:
+        """Not inline, however small: the call that announces it is large already."""
+        return self.large.put(name, pack(value))
 
     def get(self, references: Sequence[bytes]) -> list[Any]:
         """The values; what has to be fetched is fetched together."""

@@ -51,7 +51,7 @@ from dask_serverless.translation.home import divided
 from dask_serverless.translation.recipes import nested
 from dask_serverless.translation.translate import Translation, materialise, translate
 from dask_serverless.worker.blame import of_result
-from dask_serverless.worker.failure import explained, unpack_failure
+from dask_serverless.worker.failure import explained, unpack_failure, whole
 from dask_serverless.worker.header import Header
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.told import Finished, Progress
@@ -326,7 +326,9 @@ class Run:
             self.around.backend.invoke(self.invitation.to(each))
 
     def failure(self, packed: bytes) -> Failed:
-        return Failed(unpack_failure(packed, self.translation.dag, self.bundles.tasks_of))
+        return Failed(
+            unpack_failure(whole(packed, self.blobs), self.translation.dag, self.bundles.tasks_of)
+        )
 
     def gone(self, container: str, why: str) -> None:
         """A container is gone (the backend's thread tells): what it held goes to others at once."""

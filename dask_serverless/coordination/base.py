@@ -180,7 +180,14 @@ class Coordination(Protocol):
         ``before`` are the commands that write its blobs.
         """
 
-    def fail(self, container: str, bundle: int, claim: str, error: bytes) -> Answer:
+    def fail(
+        self,
+        container: str,
+        bundle: int,
+        claim: str,
+        error: bytes,
+        before: Iterable[Command] = (),
+    ) -> Answer:
         """A task raised: end the run, if the claim still holds."""
 
     def renew(self, container: str, bundle: int, claim: str) -> Answer:

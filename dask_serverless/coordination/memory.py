@@ -184,7 +184,14 @@ class MemoryCoordination:
             found = None if chosen is None else self.describe(record, chosen)
             return Answer(OK, found, asked, released=released)
 
-    def fail(self, container: str, bundle: int, claim: str, error: bytes) -> Answer:
+    def fail(
+        self,
+        container: str,
+        bundle: int,
+        claim: str,
+        error: bytes,
+        before: Iterable[Command] = (),
+    ) -> Answer:
         with self.store.changed:
             record, refusal = self.current(bundle, claim)
             if refusal or record is None:

@@ -187,8 +187,16 @@ class RedisCoordination:
             raise
         return replace(answer(reply), released=reply[3]) if len(reply) > 3 else answer(reply)
 
-    def fail(self, container: str, bundle: int, claim: str, error: bytes) -> Answer:
-        return answer(self.ask("fail", container, bundle, claim, error))
+    def fail(
+        self,
+        container: str,
+        bundle: int,
+        claim: str,
+        error: bytes,
+        before: Iterable[Command] = (),
+    ) -> Answer:
+        fail = self.command("fail", container, bundle, claim, error)
+        return answer(self.link.call(*before, fail)[-1])
 
     def renew(self, container: str, bundle: int, claim: str) -> Answer:
         return answer(self.ask("renew", container, bundle, claim))

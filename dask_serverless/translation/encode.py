@@ -13,7 +13,7 @@ import numpy as np
 
 from dask_serverless.blobs.base import Command
 from dask_serverless.blobs.blobs import INLINE, Blobs
-from dask_serverless.blobs.frames import pack, size
+from dask_serverless.blobs.frames import join, pack, size
 from dask_serverless.blobs.lock import StoreLock
 from dask_serverless.errors import InputNotPicklable
 from dask_serverless.translation.translate import Translation
@@ -21,6 +21,7 @@ from dask_serverless.worker.bundle import (
     BundleSpec,
     Child,
     Step,
+    apart,
     encode,
     pack_children,
     pack_releases,
@@ -32,6 +33,9 @@ from planners.plans.bundles import Bundles
 from planners.plans.plan import Plan
 
 HOIST_BYTES = 64 << 10  # a larger constant is stored once, and bundles refer to it
+# A larger spec is kept where large blobs are: its small constants may add up to more than one value
+# of the store holds.
+SPEC_BYTES = 256 << 10
 # Constants of exactly these types go into bundles as they are: small, and safe to pickle plainly.
 SCALARS = {
     int, float, complex, bool, type(None), slice, type(Ellipsis), np.dtype,
@@ -61,7 +65,9 @@ def encode_run(
     specs = [encode(spec) for spec in bundle_specs(translation, plan, bundles, constants)]
     roots = bundles.roots
     ready = list(zip(roots.tolist(), plan.slots[roots].tolist(), strict=True))
-    blobs_of_run = [r for r in (functions, *constants.by_content.values()) if r[:1] != INLINE]
+    constants.keep_apart(specs)
+    references = (functions, *constants.by_content.values(), *constants.specs)
+    blobs_of_run = [r for r in references if r[:1] != INLINE]
     slotted = bool((plan.slots >= 0).any())
     return Encoded(specs, ready, slotted, functions, constants.commands, blobs_of_run)
 
@@ -155,6 +161,17 @@ class Constants:
     hoisted: dict[int, bytes] = field(default_factory=dict)
     by_content: dict[bytes, bytes] = field(default_factory=dict)
     commands: list[Command] = field(default_factory=list)
+    specs: list[bytes] = field(default_factory=list)
+
+    def keep_apart(self, specs: list[bytes]) -> None:
+        """Put where blobs are what the store itself does not read of large specs."""
+        for bundle, packed in enumerate(specs):
+            if len(packed) > SPEC_BYTES:
+                front, rest = apart(packed)
+                stored = self.blobs.large.put(f"{self.run}/spec-{bundle}", join(rest, []))
+                self.commands += stored.commands
+                self.specs.append(stored.reference)
+                specs[bundle] = front + stored.reference
 
     def of(self, names: set[int]) -> tuple[dict[int, Any], dict[int, bytes], dict[int, bytes]]:
         plain: dict[int, Any] = {}

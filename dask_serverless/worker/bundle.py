@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import msgpack
 # of one task) counts down from -1.
 Step = tuple[int, int, tuple[int, ...], tuple[str, ...] | None]
 
+PICKLED = b"\x80"  # how every pickle starts, and no reference
 FRONT = struct.Struct("<iI")  # slot, number of inputs; then the inputs' tasks, 4 bytes each
 
 
@@ -57,10 +58,22 @@ def encode(spec: BundleSpec) -> bytes:
     return front + pickle.dumps(rest, protocol=5)
 
 
-def decode(data: bytes) -> BundleSpec:
+def apart(packed: bytes) -> tuple[bytes, bytes]:
+    """What the store reads of a packed spec, and the rest: where it is, will do in its place."""
+    _, count = FRONT.unpack_from(packed)
+    end = FRONT.size + 4 * count
+    return packed[:end], packed[end:]
+
+
+def decode(data: bytes, fetch: Callable[[bytes], Any]) -> BundleSpec:
+    """``fetch`` is asked for what is kept apart, by its reference."""
     slot, count = FRONT.unpack_from(data)
     inputs = struct.unpack_from(f"<{count}I", data, FRONT.size)
-    rest = pickle.loads(memoryview(data)[FRONT.size + 4 * count :])
+    end = FRONT.size + 4 * count
+    if data[end : end + 1] == PICKLED:
+        rest = pickle.loads(memoryview(data)[end:])
+    else:
+        rest = fetch(data[end:])
     return BundleSpec(slot, inputs, *rest)
 
 

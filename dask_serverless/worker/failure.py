@@ -9,6 +9,7 @@ from typing import Any
 import msgpack
 import numpy as np
 
+from dask_serverless.blobs.blobs import Blobs
 from dask_serverless.errors import BlobLost, RunDamaged, TaskExited
 from dask_serverless.worker.blame import Blame
 from dask_serverless.worker.exceptions import Apart, PackedException
@@ -16,6 +17,8 @@ from dask_serverless.worker.lost import bundle_lost
 from dask_serverless.worker.remade import Remade, note
 from planners.graph.arrays import Ids
 from planners.graph.dag import Dag
+
+STORED = b"\x92\xa6stored"  # how the packed pair ("stored", reference) starts
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,19 @@ def as_exit(error: BaseException, function: str) -> BaseException:
         return error
     shown = f"{type(error).__name__}({', '.join(map(repr, error.args))})"
     return TaskExited(function, shown).with_traceback(error.__traceback__)
+
+
+def stored_at(reference: bytes) -> bytes:
+    """In the place of a failure that is too large for the store's own keys: where it is."""
+    return bytes(msgpack.packb(["stored", reference]))
+
+
+def whole(data: bytes, blobs: Blobs) -> bytes:
+    """The failure itself, wherever it is."""
+    if data.startswith(STORED):
+        _, reference = msgpack.unpackb(data)
+        data = blobs.get([reference])[0]
+    return data
 
 
 def unpack_failure(data: bytes, dag: Dag, tasks_of: Callable[[int], Ids]) -> BaseException:

@@ -12,15 +12,21 @@ from typing import Any
 
 from dask_serverless.blobs import files
 from dask_serverless.blobs.base import Command
-from dask_serverless.blobs.blobs import INLINE, Blobs
+from dask_serverless.blobs.blobs import INLINE, MOST_INLINE_BYTES, Blobs
 from dask_serverless.coordination.base import Answer, Assignment, Coordination, Report
-from dask_serverless.errors import BlobLost, ResultNotPicklable, StoreError, StoreFull
+from dask_serverless.errors import (
+    BlobLost,
+    ResultNotPicklable,
+    StoreError,
+    StoreFull,
+    StoreValueTooLarge,
+)
 from dask_serverless.worker import machine as m
 from dask_serverless.worker.blame import Blame, of_input
 from dask_serverless.worker.bundle import BundleSpec, decode
 from dask_serverless.worker.connections import Connections
 from dask_serverless.worker.execute import StepFailed, prepared, run, run_timed
-from dask_serverless.worker.failure import as_exit, pack_failure
+from dask_serverless.worker.failure import as_exit, pack_failure, stored_at
 from dask_serverless.worker.header import Header
 from dask_serverless.worker.heartbeat import Heartbeat
 from dask_serverless.worker.invitation import Invitation
@@ -29,6 +35,7 @@ from dask_serverless.worker.table import FunctionFailed, Functions, unpack_table
 from dask_serverless.worker.told import Finished, Progress, Times
 
 PROGRESS_SECONDS = 0.1
+FAILURE_BYTES = 1 << 20  # a larger one is kept apart
 EARLY_SECONDS = 2.0  # a client that takes longer to plan and encode invites again
 RUNS_REMEMBERED = 4  # a container that comes back to a run need not fetch its functions again
 
@@ -66,6 +73,7 @@ class Work:
     times: Times = ()
     told_at: float = 0.0  # when progress was told
     written: list[bytes] = field(default_factory=list)
+    before: list[Command] = field(default_factory=list)  # of a failure that is kept apart
 
 
 class Shell:
@@ -140,7 +148,8 @@ class Shell:
             case m.Fail():
                 fail = self.visit.coordination.fail
                 bundle, claim = instruction.bundle, instruction.claim
-                return m.Answered(fail(self.container, bundle, claim, instruction.error))
+                before, error = self.current.before, instruction.error
+                return m.Answered(fail(self.container, bundle, claim, error, before))
             case m.Invite():
                 for whom in instruction.whom:
                     self.invite(self.invitation.to(whom))
@@ -197,7 +206,7 @@ class Shell:
         self.interruptible = claim
         try:
             blobs = self.settle().blobs
-            work.spec = spec = decode(assignment.spec)
+            work.spec = spec = decode(assignment.spec, lambda reference: blobs.get([reference])[0])
             for name, packed in spec.packed.items():
                 work.constants[name] = blobs.get([packed])[0]
             work.values = {**spec.constants, **work.constants}
@@ -270,11 +279,12 @@ class Shell:
         outputs: list[bytes | int] = []
         wanted: dict[int, bytes] = {}
         before: list[Command] = []
-        moved = wanted_bytes = 0
+        moved = wanted_bytes = inline = 0
         for task in spec.stored:
             name = f"{self.invitation.run}/{work.claim}-{len(work.written)}"
+            put = blobs.put if inline < MOST_INLINE_BYTES else blobs.put_apart
             try:
-                reference, commands, nbytes = blobs.put(name, work.values.pop(task))
+                reference, commands, nbytes = put(name, work.values.pop(task))
             except Exception as error:
                 return self.unstorable(error, task)
             outputs += (task, reference)
@@ -282,6 +292,8 @@ class Shell:
             moved += nbytes
             if reference[:1] != INLINE:
                 work.written.append(reference)
+            else:
+                inline += nbytes
             if task in spec.wanted:
                 wanted[task] = reference
                 wanted_bytes += nbytes
@@ -303,7 +315,7 @@ class Shell:
             answer = visit.coordination.publish(
                 self.container, report, instruction.following, before
             )
-        except StoreFull as error:
+        except (StoreFull, StoreValueTooLarge) as error:
             return self.unstorable(error, spec.stored[-1] if spec.stored else -1)
         self.hold(answer, instruction.following)
         self.deleted = []
@@ -313,7 +325,7 @@ class Shell:
         assert self.current.spec is not None
         steps = self.current.spec.program
         function = next((step[1] for step in steps if step[0] == task), -1)
-        if not isinstance(error, OSError | StoreFull):
+        if not isinstance(error, OSError | StoreError):
             name = self.name_of(function)
             error = ResultNotPicklable(name, f"{type(error).__name__}: {error}")
         return self.raised(error, Blame("storing the result of", task, function))
@@ -341,7 +353,21 @@ class Shell:
             container=self.container,
             bundle=self.current.bundle,
         )
-        return m.Raised(packed)
+        return m.Raised(self.kept(packed))
+
+    def kept(self, failure: bytes) -> bytes:
+        """An exception with a large payload goes where large outputs go."""
+        settled, work = self.visit.settled, self.current
+        if settled is None or len(failure) <= FAILURE_BYTES:
+            return failure
+        name = f"{self.invitation.run}/{work.claim}-{len(work.written)}"
+        try:
+            stored = settled.blobs.put_apart(name, failure)
+        except Exception:  # no room: then it is the store that has to take it
+            return failure
+        work.written.append(stored.reference)
+        work.before = stored.commands
+        return stored_at(stored.reference)
 
     def delete(self, references: Sequence[bytes]) -> None:
         """What cannot be deleted now stays noted in the store, and goes with the run."""
