@@ -5,47 +5,51 @@ from __future__ import annotations
 import gc
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import weakref
 
 _lock = threading.Lock()
-_pausing: set[int] = set()  # threads
-_off = False  # by us: to be switched on again
+_pauses: weakref.WeakSet[CollectorPaused] = weakref.WeakSet()
+_switched_off = False  # by us: whoever has no collector keeps having none
 
 
-@contextmanager
-def collector_paused() -> Iterator[None]:
+class CollectorPaused:
     """A graph is millions of objects and no garbage: looking through them again and again takes
     longer than to make them (2.2 s against 1.0 s for 65,536 tasks). Pauses of several threads
     overlap: the last one to end resumes.
 
-    Ctrl-C may come after any of these calls; no order of it leaves the collector off.
+    A pause ends with its block, or before with ``end``. An interrupt may come anywhere in here:
+    whoever catches it calls ``end`` once more.
     """
-    global _off
-    thread = threading.get_ident()
-    try:
+
+    def __enter__(self) -> CollectorPaused:
+        global _switched_off
         with _lock:
-            _pausing.add(thread)
-            if gc.isenabled():
-                _off = True
+            _pauses.add(self)
+            if not _switched_off and gc.isenabled():
+                _switched_off = True
                 gc.disable()
-        yield
-    finally:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        global _switched_off
         with _lock:
-            if _off and _pausing <= {thread}:
+            _pauses.discard(self)
+            if _switched_off and not _pauses:
                 gc.enable()
-                _off = False
-            _pausing.discard(thread)
+                _switched_off = False
 
 
 def _resume_in_child() -> None:
     """The threads that paused it are not in a fork."""
-    global _lock, _off
+    global _lock, _switched_off
     _lock = threading.Lock()
-    _pausing.clear()
-    if _off:
+    _pauses.clear()
+    if _switched_off:
         gc.enable()
-        _off = False
+        _switched_off = False
 
 
 os.register_at_fork(after_in_child=_resume_in_child)

@@ -22,7 +22,7 @@ from dask_serverless.client.callbacks import Observers
 from dask_serverless.client.ending import Ending, Endings
 from dask_serverless.client.failed import Failed
 from dask_serverless.client.home import AtHome, HomeFailed
-from dask_serverless.client.pause import collector_paused
+from dask_serverless.client.pause import CollectorPaused
 from dask_serverless.client.report import RunReport
 from dask_serverless.coordination.base import (
     LOST,
@@ -59,6 +59,7 @@ from planners.errors import PlanError
 from planners.plans.bundles import bundles_of
 from planners.plans.plan import Plan, Planner, Resources
 
+MANY_TASKS = 1000  # to collect what they left takes longer than a round trip
 LOOK_SECONDS = 1.0  # how long the client relies on being told, before it looks for itself
 REST_SECONDS = 0.05  # callbacks hear of bundles in batches: one store call each is too many
 KEEP_SECONDS = LIVE_SECONDS / 3  # how often what the run has outside its keys is kept alive
@@ -94,6 +95,7 @@ class Run:
         self.blobs = around.storage.open(around.link)
         self.invitation = Invitation(self.id, self.epoch, around.store)
         self.report = RunReport(self.id)
+        self.pause = CollectorPaused()  # from the graph to its submission
         self.outputs: dict[int, bytes | None] = {}  # references of what the client wants
         self.wanted_bytes = 0
         self.home: AtHome | None = None
@@ -105,8 +107,10 @@ class Run:
 
     def compute(self, graph: Any, keys: Any) -> Any:
         try:
-            result = self.computed(graph, keys)
+            with self.pause:
+                result = self.computed(graph, keys)
         except BaseException as error:
+            self.pause.end()  # again, in case that it was cut short
             if self.ending is not None and not isinstance(error, Exception):
                 self.ending.hand_over()
             self.observers.finish(failed=True)
@@ -116,12 +120,11 @@ class Run:
 
     def computed(self, graph: Any, keys: Any) -> Any:
         report = self.report
-        with collector_paused():
-            with report.phase("materialise"):
-                graph = self.observers.start(materialise(graph))
-            with report.phase("translate"):
-                translation, home = divided(translate(graph, keys))
-                self.translation = translation
+        with report.phase("materialise"):
+            graph = self.observers.start(materialise(graph))
+        with report.phase("translate"):
+            translation, home = divided(translate(graph, keys))
+            self.translation = translation
         self.wanted = np.flatnonzero(translation.dag.wanted).tolist()
         if home is not None:
             self.home = AtHome(home)
@@ -131,6 +134,7 @@ class Run:
         self.observers.start_state(translation)
         values: dict[int, Any] = {}
         if self.home is not None:
+            self.pause.end()  # before tasks run
             self.at_home(self.home.begin)
         if translation.dag.tasks:
             values = self.distribute(translation)
@@ -155,7 +159,7 @@ class Run:
                 plan = self.plan(translation)
                 self.bundles = bundles_of(translation.dag, plan)
             report.tasks, report.bundles = translation.dag.tasks, self.bundles.count
-            with report.phase("encode"), collector_paused():
+            with report.phase("encode"):
                 encoded = encode_run(translation, plan, self.bundles, self.blobs, self.id)
             with report.phase("submit"):
                 submission = self.submission(encoded)
@@ -209,10 +213,18 @@ class Run:
         self.kept = time.monotonic()
         if self.observers.times or self.home is not None:
             self.coordination.submit(submission, before)
+            self.pause.end()
             self.follow(submission.bundles)
             return
-        story = self.coordination.submit(submission, before, LOOK_SECONDS, self.wanted)
-        patience = 0.0
+        story = None
+        patience = LOOK_SECONDS
+        if self.translation.dag.tasks > MANY_TASKS:
+            self.coordination.submit(submission, before)
+            self.pause.end()  # what it left undone is done while containers work
+        else:
+            self.pause.end()
+            story = self.coordination.submit(submission, before, LOOK_SECONDS, self.wanted)
+            patience = 0.0
         while story is None:
             story = self.look(patience)
             patience = LOOK_SECONDS

@@ -118,9 +118,9 @@ stop.set()
 def test_a_fork_within_a_pause_of_the_collector():
     import gc
 
-    from dask_serverless.client.pause import collector_paused
+    from dask_serverless.client.pause import CollectorPaused
 
-    with collector_paused():
+    with CollectorPaused():
         child = os.fork()
         if child == 0:
             os._exit(0 if gc.isenabled() else 1)
