@@ -393,6 +393,35 @@ class ContainersCutOff(ServerlessError, ConnectionError):
         )
 
 
+class ContainersNotStarting(ServerlessError, OSError):
+    """Containers end before they have any work, again and again, or cannot be started at all."""
+
+    def __init__(self, command: str, why: str) -> None:
+        super().__init__(command, why)
+        self.command = command
+        self.why = why
+
+    def __str__(self) -> str:
+        how = f" (by {self.command})" if self.command else ""
+        return (
+            f"No container could be started{how} that lived long enough to work: {self.why} "
+            "Does that command work in a shell? The settings are attempts and memory."
+        )
+
+
+class ContainersClosed(ServerlessError, RuntimeError):
+    """The Serverless object was closed while it computed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def __str__(self) -> str:
+        return (
+            "This Serverless object was closed, by another thread or the end of its with block, "
+            "while it computed. Close it when its last compute has returned; then compute again."
+        )
+
+
 class ResultTooLarge(ServerlessError):
     """The result is larger than the client wants."""
 

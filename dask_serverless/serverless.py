@@ -17,6 +17,7 @@ import dask
 from dask.local import get_sync
 
 from dask_serverless.backends.base import Backend
+from dask_serverless.backends.cores import cores
 from dask_serverless.backends.local import LocalBackend
 from dask_serverless.blobs.folder import Folders
 from dask_serverless.client import forks
@@ -321,16 +322,10 @@ def make_backend(settings: Settings, folders: list[str]) -> Backend:
         settings.containers or cores(),
         memory_bytes=settings.memory or 0,
         idle_seconds=settings.idle_seconds,
+        lease_seconds=settings.lease_seconds,
+        attempts=settings.attempts,
         folders=folders,
     )
-
-
-def cores() -> int:
-    """How many this process may use, which in a container is less than the machine has."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1
 
 
 _engines: set[Engine] = set()  # what is to be closed when the process ends

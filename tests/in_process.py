@@ -40,9 +40,13 @@ class OneRun:
 class Unkept:
     """Leases here are longer than any test."""
 
+    others_wait = False
+
     def hold(self, *held: object) -> None: ...
 
     def drop(self) -> None: ...
+
+    def end_locks(self) -> None: ...
 
 
 def fail(invitation: Invitation, why: str) -> None:

@@ -14,7 +14,7 @@ import dask
 import numpy as np
 import pytest
 from awaiting import eventually
-from clients import Client, children
+from clients import Client, children, content
 from dask import delayed
 
 from dask_serverless import Serverless
@@ -54,8 +54,17 @@ def nursery(client):
     return client._engine.backend.process.pid
 
 
+def keeper(client):
+    (found,) = [pid for pid in children(nursery(client)) if is_keeper(pid)]
+    return found
+
+
+def is_keeper(pid):
+    return content(pid, "comm") == b"dask-keeper\n"
+
+
 def containers(client):
-    return children(nursery(client))
+    return [pid for pid in children(nursery(client)) if not is_keeper(pid)]
 
 
 def in_thread(function):

@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from textwrap import indent
 from typing import Protocol
 
+from dask_serverless.errors import ServerlessError
 from dask_serverless.worker.invitation import Invitation
 
-# Called with a container's name and why it is gone; "*" means all of the backend's, and "" one that
-# is well, but cannot reach the store.
-Gone = Callable[[str, str], None]
+ALL = "*"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A container is gone, or has never come."""
+
+    container: str  # ALL: all of the backend's; "": none that anybody knows of
+    why: str
+    claimed: bool = True  # whether it had been given a bundle: else nobody else counts its end
+    words: str = ""  # the last lines of its standard error
+    cut_off: bool = False  # it is well, but cannot reach the store
+    error: ServerlessError | None = None  # no other one will fare better: raise this
+
+    @property
+    def told(self) -> str:
+        """Why, with its last words."""
+        if not self.words:
+            return self.why
+        return f"{self.why}. It wrote at last:\n{indent(self.words, '    ')}\n"
+
+
+Gone = Callable[[Loss], None]
 
 
 class Backend(Protocol):

@@ -3,59 +3,58 @@
 from __future__ import annotations
 
 import ctypes
-import os
+import faulthandler
 import random
 import signal
 import sys
-import threading
 from contextlib import suppress
 from types import FrameType
 
 from dask_serverless.backends.lines import Lines
-from dask_serverless.blobs.lock import StoreLock
+from dask_serverless.backends.messages import Idle, Invite, Leave, Trouble, Work
+from dask_serverless.backends.pages import Page, Place
+from dask_serverless.backends.processes import die_with
+from dask_serverless.blobs.lock import Locks, StoreLock
 from dask_serverless.store.connect import open_link
 from dask_serverless.worker.connections import StoreConnections
-from dask_serverless.worker.heartbeat import Heartbeat
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.shell import Interrupt, Shell
 
 QUIET_SECONDS = 1.0  # without work, until memory is given back
-STOP = signal.SIGUSR1  # stop what runs just now
+STOP = signal.SIGUSR1  # look at the page: something is to be stopped
 
 
-def serve(name: str, nursery: Lines) -> None:
+def serve(name: str, nursery: Lines, parent: int, page: Page) -> None:
     """Live until the nursery closes the connection or asks to leave."""
-    settle()
-    container = Container(name, nursery)
+    settle(parent)
+    container = Container(name, nursery, page)
     for message in nursery.until_quiet(QUIET_SECONDS, container.rest):
-        if message["do"] == "leave":
+        if isinstance(message, Leave):
             break
-        container.work(Invitation(**message["invitation"]))
-        nursery.send({"is": "idle"})
+        if isinstance(message, Work):
+            container.work(message.invitation)
+            nursery.send(Idle(container.shell.too_early))
 
 
 class Container:
-    def __init__(self, name: str, nursery: Lines) -> None:
+    def __init__(self, name: str, nursery: Lines, page: Page) -> None:
         self.nursery = nursery
-        self.connections = connections = StoreConnections(open_link)
+        self.page = page
         self.shell = Shell(
             name,
-            connections,
+            StoreConnections(open_link),
             invite=self.invite,
             complain=self.complain,
-            holding=Heartbeat(name, StoreConnections(open_link), self.lost),
+            holding=Kept(name, page),
         )
-        self.main = threading.main_thread().ident or 0
-        self.target = ""  # the claim to be stopped; "" for whatever runs
         signal.signal(STOP, self.interrupt)
 
     def work(self, invitation: Invitation) -> None:
-        StoreLock.link = self.connections.link(invitation.store)
         with suppress(Interrupt):  # it came a moment late: nothing runs any more
             self.shell.work(invitation)
 
     def complain(self, invitation: Invitation, why: str) -> None:
-        self.nursery.send({"is": "trouble", "run": invitation.run, "why": why})
+        self.nursery.send(Trouble(invitation.run, why))
 
     def rest(self) -> None:
         """There is no work: let go of what made the last run fast."""
@@ -63,28 +62,60 @@ class Container:
         trim()
 
     def invite(self, invitation: Invitation) -> None:
-        self.nursery.send({"do": "invoke", "invitation": invitation.to_json()})
-
-    def lost(self, claim: str) -> None:
-        """The heartbeat learned that the claim no longer holds: what runs for it is in vain."""
-        self.target = claim
-        signal.pthread_kill(self.main, STOP)
+        self.nursery.send(Invite(invitation))
 
     def interrupt(self, signum: int, frame: FrameType | None) -> None:
-        target, self.target = self.target, ""
+        """The run was stopped, the claim is lost, or somebody else needs who waits for a run."""
+        if self.shell.early:
+            self.shell.early = False
+            raise Interrupt
         running = self.shell.interruptible
-        if running and target in ("", running):
+        if running and self.page.target in ("", running):
             self.shell.interruptible = ""
             raise Interrupt
 
 
-def settle() -> None:
+class Kept:
+    """What this container holds, in its page, for the keeper."""
+
+    def __init__(self, name: str, page: Page) -> None:
+        self.name = name
+        self.page = page
+        self.place = Place("", "", "", name, 0.0)
+        self.locks = Locks(open_link, "", 0.0, page.note_locks)
+
+    @property
+    def others_wait(self) -> bool:
+        return self.page.others_wait
+
+    def hold(self, invitation: Invitation, bundle: int, claim: str, lease_seconds: float) -> None:
+        if self.place.run != invitation.run:
+            self.move(invitation, lease_seconds)
+        self.page.hold(self.place, bundle, claim)
+
+    def drop(self) -> None:
+        self.page.drop()
+
+    def move(self, invitation: Invitation, lease_seconds: float) -> None:
+        """To another run."""
+        run, epoch, store = invitation.run, invitation.epoch, invitation.store
+        self.place = Place(store, run, epoch, self.name, lease_seconds)
+        if not self.locks.of(store, lease_seconds):
+            self.locks = Locks(open_link, store, lease_seconds, self.page.note_locks)
+        StoreLock.locks = self.locks
+
+    def end_locks(self) -> None:
+        if self.locks.taken:
+            self.locks.end()
+
+
+def settle(parent: int) -> None:
     """What a forked process must do before it runs anybody's code."""
     signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    die_with_parent()
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    die_with(parent)
+    faulthandler.enable()  # a crash in C says where in the user's code it was
     with suppress(AttributeError, ValueError):  # else what tasks print is lost when we are killed
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     random.seed()  # else all containers would draw the same numbers
@@ -96,12 +127,3 @@ def trim() -> None:
     """Give freed memory back to the system (glibc): while at work, a container keeps it."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def die_with_parent() -> None:
-    """Linux ends this process when the nursery dies; elsewhere the closed connection does."""
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-        if os.getppid() == 1:
-            os._exit(1)

@@ -1,14 +1,12 @@
-"""Messages between the client, the nursery and containers of this host: JSON, one a line."""
+"""A connection between processes of this host, over which messages go whole: one a line."""
 
 from __future__ import annotations
 
-import json
 import select
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any
 
-Message = dict[str, Any]
+from dask_serverless.backends.messages import Message, pack, unpack
 
 
 class Lines:
@@ -21,10 +19,10 @@ class Lines:
     def fileno(self) -> int:
         return self.stream.fileno()
 
-    def send(self, message: Message) -> bool:
-        """Whether the other side still took it."""
+    def send(self, *messages: Message) -> bool:
+        """Whether the other side still took them."""
         try:
-            self.stream.sendall(json.dumps(message).encode() + b"\n")
+            self.stream.sendall(b"".join(map(pack, messages)))
         except OSError:
             return False
         return True
@@ -33,12 +31,12 @@ class Lines:
         """What has come (waiting for something), or None when the other side is gone."""
         try:
             data = self.stream.recv(1 << 16)
-        except ConnectionError:
+        except OSError:
             return None
         if not data:
             return None
         *lines, self.rest = (self.rest + data).split(b"\n")
-        return [json.loads(line) for line in lines]
+        return [unpack(line) for line in lines]
 
     def __iter__(self) -> Iterator[Message]:
         while (messages := self.receive()) is not None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from dask_serverless.backends.base import Backend
+from dask_serverless.backends.base import Backend, Loss
 from dask_serverless.blobs.base import LIVE_SECONDS, Command
 from dask_serverless.blobs.storage import Storage
 from dask_serverless.client.callbacks import Observers
@@ -40,9 +38,11 @@ from dask_serverless.coordination.redis import RedisCoordination
 from dask_serverless.errors import (
     BlobLost,
     ContainersCutOff,
+    ContainersNotStarting,
     PlanRefused,
     ResultTooLarge,
     RunLost,
+    ServerlessError,
     StoreError,
 )
 from dask_serverless.store.link import Link
@@ -52,7 +52,7 @@ from dask_serverless.translation.recipes import nested
 from dask_serverless.translation.translate import Translation, materialise, translate
 from dask_serverless.worker.blame import of_result
 from dask_serverless.worker.failure import explained, unpack_failure, whole
-from dask_serverless.worker.header import Header
+from dask_serverless.worker.header import Header, searched, working_folder
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.told import Finished, Progress
 from planners.errors import PlanError
@@ -104,6 +104,9 @@ class Run:
         self.side_lock = threading.Lock()
         self.ending: Ending | None = None
         self.cut_off: list[str] = []  # why containers could not reach the store
+        self.unclaimed: list[str] = []  # why containers ended before they had any work
+        self.done = 0  # bundles, at the last look
+        self.refusal: ServerlessError | None = None  # why the backend has given up
 
     def compute(self, graph: Any, keys: Any) -> Any:
         try:
@@ -191,8 +194,8 @@ class Run:
             lease_seconds=around.lease_seconds,
             observe=self.observers.times,
             progress=self.observers.times and not self.observers.values,
-            folder=os.getcwd() if around.backend.same_host else "",
-            path=sys.path if around.backend.same_host else (),
+            folder=working_folder() if around.backend.same_host else "",
+            path=searched() if around.backend.same_host else (),
         )
         return Submission(
             epoch=self.epoch,
@@ -321,17 +324,28 @@ class Run:
 
     def heed_condition(self, condition: Condition) -> bool:
         """Whether the run is done; whatever else ended it is raised."""
-        if self.cut_off:
-            self.coordination.probe()  # a full store takes nothing from containers either
-        if len(self.cut_off) >= self.around.attempts:
-            raise ContainersCutOff(self.cut_off[-1])
         if condition.status == LOST:
             raise RunLost(self.id)
         if condition.status == OVER and condition.why == "failed":
             raise self.failure(condition.error)
         if condition.status == OK:
+            self.heed_losses(condition.done)
             self.invite(condition.invitations)
         return condition.status == OVER
+
+    def heed_losses(self, done: int) -> None:
+        """Bundles count the containers that are lost with them; these had none yet."""
+        if self.refusal is not None:
+            raise self.refusal
+        if self.cut_off:
+            self.coordination.probe()  # a full store takes nothing from containers either
+        if len(self.cut_off) >= self.around.attempts:
+            raise ContainersCutOff(self.cut_off[-1])
+        if done > self.done:
+            self.done = done
+            self.unclaimed.clear()
+        if len(self.unclaimed) >= self.around.attempts:
+            raise ContainersNotStarting("", self.unclaimed[-1])
 
     def invite(self, whom: Sequence[Whom]) -> None:
         for each in whom:
@@ -342,17 +356,26 @@ class Run:
             unpack_failure(whole(packed, self.blobs), self.translation.dag, self.bundles.tasks_of)
         )
 
-    def gone(self, container: str, why: str) -> None:
+    def gone(self, loss: Loss) -> None:
         """A container is gone (the backend's thread tells): what it held goes to others at once."""
-        if not container:
-            self.cut_off.append(why)
-            return
+        self.refusal = loss.error or self.refusal
+        if loss.cut_off:
+            self.cut_off.append(loss.why)
+        elif not loss.claimed:
+            self.unclaimed.append(loss.told)
+        if loss.container:
+            self.put_back(loss)
+
+    def put_back(self, loss: Loss) -> None:
         with self.side_lock, suppress(StoreError):
             self.side = self.side or self.around.side()
             coordination = self.around.coordinate(self.side, self.id, self.epoch)
-            condition = coordination.sweep([(container, why)], LIVE_SECONDS)
-            if condition.status == OK:
-                self.invite(condition.invitations)
+            condition = coordination.sweep([(loss.container, loss.told)], LIVE_SECONDS)
+            try:
+                if condition.status == OK:
+                    self.invite(condition.invitations)
+            except ServerlessError as error:  # raised by whoever waits
+                self.refusal = error
 
     def collect(self) -> dict[int, Any]:
         return dict(zip(self.wanted, self.values(self.wanted), strict=True))

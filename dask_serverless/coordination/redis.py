@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import msgpack
 
@@ -58,6 +59,9 @@ def script(name: str) -> Script:
     return Script("\n".join([*shared, (folder / f"{name}.lua").read_text()]))
 
 
+_begun: WeakSet[Link] = WeakSet()  # links whose servers know how runs begin
+
+
 def pack(value: Any) -> bytes:
     """For cmsgpack, which reads raw strings."""
     return bytes(msgpack.packb(value, use_bin_type=False))
@@ -83,7 +87,11 @@ class RedisCoordination:
         wait_seconds: float = 0.0,
         tasks: Sequence[int] = (),
     ) -> Story | None:
-        commands: list[Command] = [self.beginning(submission), *self.content(submission)]
+        beginning = self.beginning(submission)
+        if self.link not in _begun:  # a server that lacks the script is sent it after all replies,
+            self.link.call(beginning)  # of which the last one below may wait
+            _begun.add(self.link)
+        commands: list[Command] = [beginning, *self.content(submission)]
         if self.link.cluster:
             self.link.call(*before)  # other nodes': they must be there before anyone is told
         else:

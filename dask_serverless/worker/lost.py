@@ -27,9 +27,9 @@ HINTS = (
         "they may be called from several threads.",
     ),
     (
-        ("no sign of life",),
-        "A container gives no sign of life when it is frozen, or when native code holds Python's "
-        "lock (the GIL) for longer than a lease: raise the setting lease_seconds.",
+        ("stood still", "no sign of life"),
+        "A container stands still when something stops it (SIGSTOP, a debugger, a host that "
+        "swaps): see what does, or raise the setting lease_seconds.",
     ),
     (
         ("exited with status",),

@@ -45,6 +45,8 @@ class Fetched:
 class Ran:
     """The bundle's tasks have run."""
 
+    others_wait: bool = False  # another run needs this container: it has had its turn here
+
 
 @dataclass(frozen=True)
 class Raised:
@@ -92,7 +94,7 @@ class Run:
 class Publish:
     bundle: int
     claim: str
-    following: str
+    following: str  # the claim for the bundle to go on with; "" to leave
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,7 @@ class Machine:
 
     def on_publish(self, event: Ran) -> list[Instruction]:
         self.state = State.PUBLISHING
-        self.following = next(self.claims)
+        self.following = "" if event.others_wait else next(self.claims)
         return [Publish(self.bundle, self.claim_held, self.following)]
 
     def on_fail(self, event: Raised) -> list[Instruction]:

@@ -13,7 +13,7 @@ from typing import Any
 from dask_serverless.blobs import files
 from dask_serverless.blobs.base import Command
 from dask_serverless.blobs.blobs import INLINE, MOST_INLINE_BYTES, Blobs
-from dask_serverless.coordination.base import Answer, Assignment, Coordination, Report
+from dask_serverless.coordination.base import LOST, Answer, Assignment, Coordination, Report
 from dask_serverless.errors import (
     BlobLost,
     ResultNotPicklable,
@@ -28,7 +28,7 @@ from dask_serverless.worker.connections import Connections
 from dask_serverless.worker.execute import StepFailed, prepared, run, run_timed
 from dask_serverless.worker.failure import as_exit, pack_failure, stored_at
 from dask_serverless.worker.header import Header
-from dask_serverless.worker.heartbeat import Heartbeat
+from dask_serverless.worker.holding import Holding
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.names import function_name
 from dask_serverless.worker.table import FunctionFailed, Functions, unpack_table
@@ -36,6 +36,7 @@ from dask_serverless.worker.told import Finished, Progress, Times
 
 PROGRESS_SECONDS = 0.1
 FAILURE_BYTES = 1 << 20  # a larger one is kept apart
+TURN_SECONDS = 0.02  # with one run, before another one's turn: to change costs a millisecond
 EARLY_SECONDS = 2.0  # a client that takes longer to plan and encode invites again
 RUNS_REMEMBERED = 4  # a container that comes back to a run need not fetch its functions again
 
@@ -86,7 +87,7 @@ class Shell:
         *,
         invite: Callable[[Invitation], None],  # asks the backend for another container
         complain: Callable[[Invitation, str], None],  # the store cannot be used from here
-        holding: Heartbeat,
+        holding: Holding,
     ) -> None:
         self.container = container
         self.connections = connections
@@ -98,12 +99,16 @@ class Shell:
         self.current = Work(-1, "")
         self.deleted: list[bytes] = []
         self.interruptible = ""  # the claim for which user code runs just now
+        self.early = False  # whether it waits for a run that is still being planned
+        self.too_early = False  # whether it left that one, since another run needed it
         self.cold = True  # until it leaves for the first time
         files.keep()
 
     def work(self, invitation: Invitation) -> None:
         """Work on a run until nothing is left to do for this container."""
         self.invitation = invitation
+        self.arrived = time.perf_counter()
+        self.too_early = False
         self.deleted = []
         self.visit = self.visits.get(invitation.run) or self.begin(invitation)
         todo = deque(self.machine.handle(m.Invited(invitation.slot)))
@@ -171,24 +176,43 @@ class Shell:
             self.forget()
 
     def rest(self) -> None:
-        """No user code runs, and no claim is held."""
+        """No user code runs, and nothing is held."""
         self.interruptible = ""
         self.holding.drop()
+        self.holding.end_locks()
 
     def claim(self, instruction: m.Claim) -> m.Event:
         visit = self.visit
-        answer = visit.coordination.claim(
-            self.container,
-            instruction.claim,
-            slot=instruction.slot,
-            invited=instruction.invited,
-            header=visit.header is None,
-            early_seconds=EARLY_SECONDS if self.invitation.early and instruction.invited else 0.0,
-        )
+        early = self.invitation.early and instruction.invited
+        answer = self.await_run(instruction) if early else self.ask(instruction)
         if answer.header and visit.header is None:
             visit.header = Header.unpack(answer.header)
         self.hold(answer, instruction.claim)
         return m.Answered(answer)
+
+    def ask(self, instruction: m.Claim, early_seconds: float = 0.0) -> Answer:
+        return self.visit.coordination.claim(
+            self.container,
+            instruction.claim,
+            slot=instruction.slot,
+            invited=instruction.invited,
+            header=self.visit.header is None,
+            early_seconds=early_seconds,
+        )
+
+    def await_run(self, instruction: m.Claim) -> Answer:
+        """The run is still being planned: wait for it, unless somebody else has work."""
+        try:
+            self.early = True
+            if not self.holding.others_wait:
+                return self.ask(instruction, EARLY_SECONDS)
+        except Interrupt:
+            pass  # perhaps too late: the claim may have been answered, and is then asked again
+        finally:
+            self.early = False
+        answer = self.ask(instruction)
+        self.too_early = answer.status == LOST
+        return answer
 
     def hold(self, answer: Answer, claim: str) -> None:
         """From now on, and not only when functions are here: imports may outlast a lease."""
@@ -256,8 +280,10 @@ class Shell:
             self.interruptible = ""
             assert failed.__cause__ is not None
             return self.raised(failed.__cause__, Blame("running", failed.task, failed.function))
-        work.running = time.perf_counter() - begun
-        return m.Ran()
+        self.holding.end_locks()
+        ended = time.perf_counter()
+        work.running = ended - begun
+        return m.Ran(self.holding.others_wait and ended - self.arrived > TURN_SECONDS)
 
     def tell(self, times: Times) -> bool:
         """Progress for whoever watches, at a bounded rate; whether it was told."""

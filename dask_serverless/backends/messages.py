@@ -1,0 +1,188 @@
+"""What the client, the nursery, the keeper and containers of this host tell one another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dask_serverless.blobs.lock import Lock
+from dask_serverless.worker.invitation import Invitation
+
+# From the client to the nursery
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The first message: what the nursery needs to know."""
+
+    name: str
+    containers: int
+    memory_bytes: int
+    idle_seconds: float
+    lease_seconds: float
+    attempts: int
+    folders: Sequence[str]  # to be removed when the client is gone
+    path: Sequence[str]  # the client's sys.path
+    modules: Sequence[str]  # to be imported before containers are born
+    own: Mapping[str, list[Any]]  # those that the user may edit, and what they are made from
+
+
+@dataclass(frozen=True)
+class Import:
+    """The client has imported these meanwhile."""
+
+    modules: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Own:
+    """The client has loaded modules of its own, some of them perhaps once more."""
+
+    own: Mapping[str, list[Any]]
+    reloaded: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Free the containers that work on this run."""
+
+    run: str
+
+
+@dataclass(frozen=True)
+class Over:
+    """These runs have left nothing."""
+
+    runs: Sequence[str]
+
+
+# From the client or a container to the nursery
+
+
+@dataclass(frozen=True)
+class Invite:
+    """Somebody is to work on a run."""
+
+    invitation: Invitation
+
+
+# From the nursery to a container
+
+
+@dataclass(frozen=True)
+class Work:
+    """Work on a run."""
+
+    invitation: Invitation
+
+
+@dataclass(frozen=True)
+class Leave:
+    """There was no work for a long time."""
+
+
+# From a container to the nursery, and on to the client
+
+
+@dataclass(frozen=True)
+class Idle:
+    """It is done with what it was invited for."""
+
+    too_early: bool = False  # it was called away before the run began
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """It is well, but cannot reach the store."""
+
+    run: str
+    why: str
+
+
+# From the nursery to the client
+
+
+@dataclass(frozen=True)
+class Proven:
+    """A container has been given its first bundle."""
+
+
+@dataclass(frozen=True)
+class Gone:
+    """A container is gone that was at work."""
+
+    run: str
+    container: str
+    why: str
+    claimed: bool  # whether it had been given a bundle since it was invited
+    words: str  # the last lines of its standard error
+
+
+@dataclass(frozen=True)
+class Unable:
+    """There is work, but no container can be born."""
+
+    run: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A setting that no container can keep."""
+
+    setting: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """No container works on this run any more."""
+
+    run: str
+
+
+# Between the nursery and the keeper
+
+
+@dataclass(frozen=True)
+class Free:
+    """A dead container's locks."""
+
+    store: str
+    locks: Sequence[Lock]
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A container's claim or lock no longer holds, or it stands still."""
+
+    page: int
+    pid: int
+    claim: str
+    why: str
+    stopped: bool  # then no signal reaches it
+
+
+Message = (
+    Opening | Import | Own | Stop | Over | Invite | Work | Leave | Idle | Trouble
+    | Proven | Gone | Unable | Refused | Stopped | Free | Lost
+)  # fmt: skip
+
+KINDS: dict[str, Any] = {kind.__name__: kind for kind in Message.__args__}
+
+
+def pack(message: Message) -> bytes:
+    """One line; a path that is no UTF-8 travels as it is, in escapes."""
+    return json.dumps([type(message).__name__, vars(message)], default=vars).encode() + b"\n"
+
+
+def unpack(line: bytes) -> Message:
+    kind, fields = json.loads(line)
+    if "invitation" in fields:
+        fields["invitation"] = Invitation(**fields["invitation"])
+    if "locks" in fields:
+        fields["locks"] = [Lock(**lock) for lock in fields["locks"]]
+    message: Message = KINDS[kind](**fields)
+    return message

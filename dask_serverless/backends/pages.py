@@ -1,0 +1,166 @@
+"""Pages: what containers of this host hold, where the nursery and the keeper can read it.
+
+A page is memory that a container shares with them. To write it takes no system call and no lock, so
+a bundle of microseconds can afford it; to read it takes nothing of the container, whose interpreter
+may be locked for minutes by one call into C.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from struct import Struct
+from typing import Any
+
+import msgpack
+
+from dask_serverless.blobs.lock import Lock
+
+PAGE_BYTES = 64 << 10  # only what is written takes memory
+
+# Of each section of the container's: a number that is odd while the section is written, so that a
+# reader can tell a whole value from a torn one; then the value.
+NUMBER = Struct("<Q")
+CLAIM_AT, CLAIM = 0, Struct("<qQ160p")  # bundle, claims so far, claim
+PLACE_AT, PLACE_BYTES = 512, 4096  # length, then which run this is about
+LOCKS_AT, LOCKS_BYTES = PLACE_AT + PLACE_BYTES, PAGE_BYTES - PLACE_AT - PLACE_BYTES
+LENGTH = Struct("<I")
+
+# What the nursery writes
+ORDER_AT, ORDER = 256, Struct("<?160p")  # whether others wait; which claim is to be stopped
+OWNER_AT, OWNER = 448, Struct("<q?")  # process, whether it has been sent to work
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which run a container works on."""
+
+    store: str
+    run: str
+    epoch: str
+    container: str
+    lease_seconds: float
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a container holds just now."""
+
+    bundle: int = -1
+    claims: int = 0  # how many it was given in its life
+    claim: str = ""
+    place: Place | None = None
+
+
+class Page:
+    """One container's; it writes the first half of the methods, the nursery the second."""
+
+    def __init__(self, memory: memoryview) -> None:
+        self.memory = memory
+        self.claims = 0
+        self.number = 0  # of writes to claim and place
+        self.place: Place | None = None
+
+    def hold(self, place: Place, bundle: int, claim: str) -> None:
+        self.claims += 1
+        self.number += 1
+        NUMBER.pack_into(self.memory, CLAIM_AT, self.number)
+        if place is not self.place:
+            self.place = place
+            self.write(PLACE_AT, PLACE_BYTES, [*vars(place).values()])
+        CLAIM.pack_into(self.memory, CLAIM_AT + 8, bundle, self.claims, claim.encode())
+        self.number += 1
+        NUMBER.pack_into(self.memory, CLAIM_AT, self.number)
+
+    def drop(self) -> None:
+        self.number += 1
+        NUMBER.pack_into(self.memory, CLAIM_AT, self.number)
+        CLAIM.pack_into(self.memory, CLAIM_AT + 8, -1, self.claims, b"")
+        self.number += 1
+        NUMBER.pack_into(self.memory, CLAIM_AT, self.number)
+
+    def note_locks(self, locks: Sequence[Lock]) -> None:
+        (number,) = NUMBER.unpack_from(self.memory, LOCKS_AT)
+        number += 1 + number % 2
+        NUMBER.pack_into(self.memory, LOCKS_AT, number)
+        try:
+            self.write(LOCKS_AT + 8, LOCKS_BYTES - 8, [[*vars(lock).values()] for lock in locks])
+        finally:
+            NUMBER.pack_into(self.memory, LOCKS_AT, number + 1)
+
+    def write(self, at: int, room: int, value: object) -> None:
+        packed = msgpack.packb(value)
+        if len(packed) + LENGTH.size > room:
+            raise RuntimeError(
+                "A container holds more locks at once than can be kept for it: take fewer."
+            )
+        LENGTH.pack_into(self.memory, at, len(packed))
+        self.memory[at + LENGTH.size : at + LENGTH.size + len(packed)] = packed
+
+    @property
+    def others_wait(self) -> bool:
+        return self.memory[ORDER_AT] != 0
+
+    @property
+    def target(self) -> str:
+        """The claim whose work is to be stopped; "" for whatever runs."""
+        return str(ORDER.unpack_from(self.memory, ORDER_AT)[1].decode())
+
+    # by the nursery, and what it and the keeper read
+
+    def clear(self) -> None:
+        """For the next container."""
+        self.memory[:PLACE_AT] = bytes(PLACE_AT)
+        self.memory[LOCKS_AT : LOCKS_AT + 16] = bytes(16)
+
+    def order(self, others_wait: bool, target: str | None = None) -> None:
+        if target is None:
+            self.memory[ORDER_AT] = others_wait
+        else:
+            ORDER.pack_into(self.memory, ORDER_AT, others_wait, target.encode())
+
+    def own(self, pid: int, working: bool) -> None:
+        OWNER.pack_into(self.memory, OWNER_AT, pid, working)
+
+    @property
+    def owner(self) -> tuple[int, bool]:
+        pid, working = OWNER.unpack_from(self.memory, OWNER_AT)
+        return pid, working
+
+    @property
+    def claims_so_far(self) -> int:
+        return int(CLAIM.unpack_from(self.memory, CLAIM_AT + 8)[1])
+
+    def held(self) -> Held:
+        """What stands there; nothing, where the container died in the middle of writing."""
+        for _ in range(100):
+            before = NUMBER.unpack_from(self.memory, CLAIM_AT)
+            bundle, claims, claim = CLAIM.unpack_from(self.memory, CLAIM_AT + 8)
+            place = bytes(self.memory[PLACE_AT : PLACE_AT + PLACE_BYTES])
+            if before == NUMBER.unpack_from(self.memory, CLAIM_AT) and not before[0] % 2:
+                known = Place(*unpacked(place)) if claims else None
+                return Held(bundle, claims, claim.decode(), known)
+        return Held()
+
+    def locks(self) -> list[Lock]:
+        """The same of its locks."""
+        for _ in range(100):
+            before = NUMBER.unpack_from(self.memory, LOCKS_AT)
+            written = self.memory[LOCKS_AT + 8 : LOCKS_AT + 8 + LENGTH.size]
+            (length,) = LENGTH.unpack(written)
+            packed = bytes(self.memory[LOCKS_AT + 8 : LOCKS_AT + 8 + LENGTH.size + length])
+            if before == NUMBER.unpack_from(self.memory, LOCKS_AT) and not before[0] % 2:
+                return [Lock(*fields) for fields in unpacked(packed)] if length else []
+        return []
+
+
+def unpacked(section: bytes) -> list[Any]:
+    (length,) = LENGTH.unpack_from(section)
+    return list(msgpack.unpackb(section[LENGTH.size : LENGTH.size + length]))
+
+
+def new_pages(count: int) -> list[Page]:
+    """Made before any fork, so that all who come from it share them."""
+    memory = memoryview(mmap.mmap(-1, count * PAGE_BYTES))
+    return [Page(memory[at : at + PAGE_BYTES]) for at in range(0, len(memory), PAGE_BYTES)]

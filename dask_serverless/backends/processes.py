@@ -1,0 +1,69 @@
+"""What the system tells of processes: how they stand, what they use, how they ended."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from contextlib import suppress
+
+
+def die_with(parent: int) -> None:
+    """Linux ends this process when its parent dies; elsewhere the closed connection does."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # it died in between
+        os._exit(1)
+
+
+def call_itself(name: str) -> None:
+    """What ps and top show of this process (15 letters at most)."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(15, name.encode())  # PR_SET_NAME
+
+
+def standing_still(pid: int) -> bool:
+    """Whether it was stopped (SIGSTOP, a debugger); where nobody can tell, it runs."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] in (b"T", b"t")
+    except (OSError, IndexError):
+        return False
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory of its own: pages of mapped blobs are shared and come back for free."""
+    try:
+        with open(f"/proc/{pid}/statm") as file:
+            _, resident, shared, *_ = map(int, file.read().split())
+    except (OSError, ValueError):
+        return 0
+    return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
+
+
+def can_weigh() -> bool:
+    return resident_bytes(os.getpid()) > 0
+
+
+def ended(status: int) -> str:
+    """How, in words, from what waitpid says."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        hint = " (out of memory?)" if number == signal.SIGKILL else ""
+        return f"it was killed by {signal_name(number)}{hint}"
+    return f"it exited with status {os.WEXITSTATUS(status)}"
+
+
+def signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
+
+
+def kill(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
