@@ -6,7 +6,6 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgpack
@@ -27,51 +26,12 @@ from dask_serverless.coordination.base import (
     Story,
     Submission,
     What,
-    Whom,
 )
+from dask_serverless.coordination.ordered import Ordered
+from dask_serverless.coordination.record import Record
 
-INVITE_MS = 2000  # as in the scripts
-STORY = 8  # likewise
+STORY = 8  # as in the scripts
 DONE = "d"
-
-
-@dataclass
-class Record:
-    """Everything the store holds of one run; the names are those of the store's keys."""
-
-    submission: Submission
-    over: str = ""
-    error: bytes = b""
-    done: int = 0
-    state: dict[int, str] = field(default_factory=dict)
-    edges: set[int] = field(default_factory=set)
-    ready: dict[int, set[int]] = field(default_factory=dict)  # slot (-1: flexible) → bundles
-    free: set[int] = field(default_factory=set)  # slots
-    called: set[tuple[str, int]] = field(default_factory=set)  # (container, slot)
-    slots: dict[int, str] = field(default_factory=dict)
-    working: dict[str, tuple[int, int]] = field(default_factory=dict)
-    leases: dict[int, float] = field(default_factory=dict)
-    invites: dict[str, float] = field(default_factory=dict)
-    tries: dict[int, int] = field(default_factory=dict)
-    story: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
-    out: dict[int, bytes] = field(default_factory=dict)
-    uses: dict[int, int] = field(default_factory=dict)
-    trash: set[bytes] = field(default_factory=set)
-    suspects: set[str] = field(default_factory=set)
-    events: list[Event] = field(default_factory=list)
-    finished: dict[str, str] = field(default_factory=dict)
-    specs: dict[int, bytes] = field(default_factory=dict)
-
-    def waits(self, slot: int) -> bool:
-        """Whether bundles of a slot are ready."""
-        return bool(self.ready.get(slot))
-
-    def kept(self, container: str) -> list[int]:
-        """The slots of a container that have ready bundles."""
-        return sorted(s for s, owner in self.slots.items() if owner == container and self.waits(s))
-
-    def serving(self, container: str) -> int | None:
-        return self.working[container][1] if container in self.working else None
 
 
 class MemoryStore:
@@ -111,8 +71,7 @@ class MemoryCoordination:
             specs = dict(enumerate(submission.specs))
             record = Record(submission, specs=specs, trash=set(submission.blobs))
             for bundle, slot in submission.ready:
-                record.ready.setdefault(slot, set()).add(bundle)
-            record.free.update(slot for _, slot in submission.ready if slot >= 0)
+                record.make_ready(bundle, slot)
             if self.record() is None:
                 self.store.runs[self.run] = record
             self.store.changed.notify_all()
@@ -142,13 +101,13 @@ class MemoryCoordination:
             if record.over:
                 return Answer(OVER, why=record.over)
             if invited:
-                answered(record, slot)
+                record.answered(slot)
             sent = record.submission.header if header else b""
             bundle = self.take(record, container, claim, slot)
             if bundle is None:
                 return Answer(OK, header=sent)
             found = self.describe(record, bundle)
-            return Answer(OK, found, self.invite(record, claim), sent)
+            return Answer(OK, found, record.invite(claim, self.now()), sent)
 
     def publish(
         self, container: str, report: Report, following: str, before: Iterable[Command] = ()
@@ -179,8 +138,8 @@ class MemoryCoordination:
             if chosen is None and following:
                 chosen = self.take(record, container, following)
             if chosen is None:
-                self.leave(record, container)
-            asked = self.invite(record, report.claim)
+                record.leave(container)
+            asked = record.invite(report.claim, self.now())
             found = None if chosen is None else self.describe(record, chosen)
             return Answer(OK, found, asked, released=released)
 
@@ -242,7 +201,8 @@ class MemoryCoordination:
                     self.end(record, msgpack.packb(told))
             if record.over:
                 return Condition(OVER, why=record.over, error=record.error)
-            return Condition(OK, record.done, self.invite(record, f"sweep:{self.now()}"))
+            now = self.now()
+            return Condition(OK, record.done, record.invite(f"sweep:{now}", now))
 
     def news(self, last: str, wait_seconds: float, rest_seconds: float = 0.0) -> News:
         with self.store.changed:
@@ -308,64 +268,18 @@ class MemoryCoordination:
     def lease(self, record: Record, bundle: int) -> float:
         return float(record.submission.lease_ms * 2 ** record.tries.get(bundle, 0))
 
-    def place(self, record: Record, slot: int) -> None:
-        """Where a slot with ready bundles stands: free, called, or with the one that serves it."""
-        owner = record.slots.get(slot)
-        serving = record.serving(owner) if owner else None
-        if owner is None or serving not in (None, slot):
-            record.free.add(slot)
-        elif serving is None and slot not in record.free:
-            record.called.add((owner, slot))
-
-    def make_ready(self, record: Record, bundle: int, slot: int) -> None:
-        record.ready.setdefault(slot, set()).add(bundle)
-        if slot >= 0:
-            self.place(record, slot)
-
-    def pop(self, record: Record, slot: int) -> int | None:
-        queue = record.ready.get(slot, set())
-        found = None
-        while queue and found is None:
-            bundle = min(queue)
-            queue.remove(bundle)
-            if bundle not in record.state:
-                found = bundle
-        if not queue:
-            record.free.discard(slot)
-            record.called.discard((record.slots.get(slot, ""), slot))
-        return found
-
-    def leave(self, record: Record, container: str) -> None:
-        slot = record.serving(container)
-        record.working.pop(container, None)
-        if slot is not None and slot >= 0 and record.waits(slot):
-            self.place(record, slot)
-
-    def serve(self, record: Record, container: str, slot: int) -> None:
-        before = record.serving(container)
-        if before == slot:
-            return
-        if before is None:
-            mine = {(c, s) for c, s in record.called if c == container}
-            record.called -= mine
-            record.free |= {s for _, s in mine}
-        elif before >= 0 and record.waits(before):
-            record.free.add(before)
-        record.free.discard(slot)
-
     def give(self, record: Record, bundle: int, slot: int, container: str, claim: str) -> int:
-        self.serve(record, container, slot)
+        record.serve(container, slot)
         record.state[bundle] = claim
         record.working[container] = (bundle, slot)
         record.leases[bundle] = self.now() + self.lease(record, bundle)
         return bundle
 
     def take_slot(self, record: Record, slot: int, container: str, claim: str) -> int | None:
-        bundle = self.pop(record, slot)
+        bundle = record.pop(slot)
         if bundle is None:
             return None
-        record.called.discard((record.slots.get(slot, ""), slot))
-        record.slots[slot] = container
+        record.adopt(container, slot)
         return self.give(record, bundle, slot, container, claim)
 
     def take(
@@ -378,15 +292,20 @@ class MemoryCoordination:
         mine = record.working.get(container)
         if mine and record.state.get(mine[0]) == claim:
             return mine[0]
-        for slot in record.kept(container):
-            if (bundle := self.take_slot(record, slot, container, claim)) is not None:
-                return bundle
-        if (bundle := self.pop(record, -1)) is not None:
+        bundle = self.take_first(record, record.kept[container], container, claim)
+        if bundle is not None:
+            return bundle
+        if (bundle := record.pop(-1)) is not None:
             return self.give(record, bundle, -1, container, claim)
-        open_to_it = sorted(record.free)
-        if invited_for is not None and may_adopt(record, invited_for):
-            open_to_it.insert(0, invited_for)
-        for slot in open_to_it:
+        if invited_for is not None and record.may_adopt(invited_for):
+            bundle = self.take_slot(record, invited_for, container, claim)
+        return self.take_first(record, record.free, container, claim) if bundle is None else bundle
+
+    def take_first(
+        self, record: Record, slots: Ordered[int], container: str, claim: str
+    ) -> int | None:
+        """Of the first of these slots that has a bundle; one without is none of them any more."""
+        while (slot := slots.smallest()) is not None:
             if (bundle := self.take_slot(record, slot, container, claim)) is not None:
                 return bundle
         return None
@@ -419,35 +338,20 @@ class MemoryCoordination:
     def arrive(self, record: Record, container: str, report: Report, following: str) -> int | None:
         chosen = None
         for name, slot, first, edges, *bits in msgpack.unpackb(report.children):
-            record.edges.update(bits)
-            if sum(bit in record.edges for bit in range(8 * first, 8 * first + edges)) == edges:
+            for bit in bits:
+                record.add_edge(bit)
+            if record.arrived(first, edges):
                 if slot < 0 and following and chosen is None:
                     chosen = self.give(record, name, slot, container, following)
                 else:
-                    self.make_ready(record, name, slot)
+                    record.make_ready(name, slot)
         return chosen
-
-    def invite(self, record: Record, claim: str) -> list[Whom]:
-        waiting = len(record.ready.get(-1, ())) + len(record.called) + len(record.free)
-        room = record.submission.containers - len(record.working)
-        if not waiting or room <= 0:
-            return []
-        now = self.now()
-        record.invites = {k: at for k, at in record.invites.items() if at > now - INVITE_MS}
-        asked = len(record.invites)
-        wanted = max(0, min(room, waiting) - asked)
-        names = {f"{c} {s:08x}": Whom(s, c) for c, s in sorted(record.called)[: wanted + asked]}
-        chosen = [whom for name, whom in names.items() if name not in record.invites][:wanted]
-        record.invites.update({n: now for n, whom in names.items() if whom in chosen})
-        anyone = range(len(chosen) + 1, wanted + 1)
-        record.invites.update({f"{claim}:{i}": now for i in anyone})
-        return [*chosen, *(Whom() for _ in anyone)]
 
     def bereave(self, record: Record, gone: str, why: str) -> None:
         for slot in [s for s, owner in record.slots.items() if gone in ("*", owner)]:
-            record.called.discard((record.slots.pop(slot), slot))
+            record.disown(slot)
             if record.waits(slot):
-                self.place(record, slot)
+                record.place(slot)
         for container in sorted(record.working) if gone == "*" else [gone]:
             if container in record.working:
                 self.put_back(record, record.working[container][0], container, why)
@@ -456,7 +360,7 @@ class MemoryCoordination:
 
     def put_back(self, record: Record, bundle: int, container: str | None, why: str) -> None:
         record.leases.pop(bundle, None)
-        self.leave(record, container or "")
+        record.leave(container or "")
         if record.state.get(bundle, DONE) == DONE:
             return
         record.suspects.add(record.state.pop(bundle))
@@ -467,7 +371,7 @@ class MemoryCoordination:
             self.end(record, msgpack.packb(["lost", bundle, tries, story]))
         else:
             (slot,) = struct.unpack_from("<i", record.specs[bundle])
-            self.make_ready(record, bundle, slot)
+            record.make_ready(bundle, slot)
 
     def end(self, record: Record, error: bytes) -> None:
         record.over, record.error = "failed", error
@@ -477,14 +381,3 @@ class MemoryCoordination:
 
 def late(record: Record, now: float) -> list[int]:
     return [bundle for bundle, ends in record.leases.items() if ends <= now]
-
-
-def may_adopt(record: Record, slot: int) -> bool:
-    return slot in record.free or (record.slots.get(slot, ""), slot) in record.called
-
-
-def answered(record: Record, slot: int | None) -> None:
-    """An invitation was answered: the one for this slot, if it was for one, else the oldest."""
-    name = f"{record.slots.get(slot, '')} {slot:08x}" if slot is not None else ""
-    if record.invites.pop(name, None) is None and record.invites:
-        record.invites.pop(min(record.invites, key=lambda k: (record.invites[k], k)))

@@ -1,0 +1,219 @@
+"""Record: one run in memory, with its ready bundles and who may take them.
+
+Slots. One with ready bundles is free (anyone may take it), called (its idle container is to be
+invited), or neither: its container is at work on this very slot and comes for the next bundle.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+
+from dask_serverless.coordination.base import ANYONE, Event, Submission, Whom
+from dask_serverless.coordination.ordered import Ordered
+
+INVITE_MS = 2000  # as in the scripts
+
+
+class Calls:
+    """Slots that wait for their idle containers, and the invitations that nobody answered yet.
+
+    Names are (container, slot), or (claim, number) for an invitation of anyone.
+    """
+
+    def __init__(self) -> None:
+        self.slots: defaultdict[str, set[int]] = defaultdict(set)  # by container
+        self.called = 0
+        self.quiet: Ordered[tuple[str, int]] = Ordered()  # called, and not invited
+        self.invited: dict[tuple[str, int], float] = {}  # → when
+        self.oldest: list[tuple[float, tuple[str, int]]] = []  # a heap; may hold answered ones
+
+    def __contains__(self, name: tuple[str, int]) -> bool:
+        return name[1] in self.slots.get(name[0], ())
+
+    def add(self, container: str, slot: int) -> None:
+        mine = self.slots[container]
+        if slot not in mine:
+            mine.add(slot)
+            self.called += 1
+            if (container, slot) not in self.invited:
+                self.quiet.add((container, slot))
+
+    def discard(self, container: str, slot: int) -> None:
+        if (container, slot) in self:
+            self.slots[container].remove(slot)
+            self.called -= 1
+            self.quiet.discard((container, slot))
+
+    def pop(self, container: str) -> set[int]:
+        """All slots that wait for it; they no longer do."""
+        mine = self.slots.pop(container, set())
+        self.called -= len(mine)
+        for slot in mine:
+            self.quiet.discard((container, slot))
+        return mine
+
+    def invite(self, wanted: int, claim: str, now: float) -> list[Whom]:
+        """Containers that are called come first, each once; the rest may be anyone."""
+        chosen = [self.quiet.pop() for _ in range(min(wanted, len(self.quiet)))]
+        anyone = [(claim, number) for number in range(len(chosen) + 1, wanted + 1)]
+        for name in (*chosen, *anyone):
+            self.invited[name] = now
+            heappush(self.oldest, (now, name))
+        return [*(Whom(slot, container) for container, slot in chosen), *(ANYONE for _ in anyone)]
+
+    def expire(self, until: float) -> None:
+        while (first := self.first()) is not None and self.invited[first] <= until:
+            self.answer(first)
+
+    def first(self) -> tuple[str, int] | None:
+        """The oldest invitation."""
+        while self.oldest and self.invited.get(self.oldest[0][1]) != self.oldest[0][0]:
+            heappop(self.oldest)
+        return self.oldest[0][1] if self.oldest else None
+
+    def answer(self, name: tuple[str, int]) -> bool:
+        """Whether there was such an invitation."""
+        if self.invited.pop(name, None) is None:
+            return False
+        if name in self:
+            self.quiet.add(name)
+        return True
+
+    def clear(self) -> None:
+        """No invitation will be answered."""
+        for name in list(self.invited):
+            self.answer(name)
+
+
+@dataclass
+class Record:
+    """Everything the store holds of one run; the names are those of the store's keys."""
+
+    submission: Submission
+    over: str = ""
+    error: bytes = b""
+    done: int = 0
+    state: dict[int, str] = field(default_factory=dict)
+    edges: bytearray = field(default_factory=bytearray)  # a bit each
+    ready: defaultdict[int, Ordered[int]] = field(  # slot (-1: flexible) → bundles
+        default_factory=lambda: defaultdict(Ordered)
+    )
+    free: Ordered[int] = field(default_factory=Ordered)  # slots
+    kept: defaultdict[str, Ordered[int]] = field(  # container → its slots with ready bundles
+        default_factory=lambda: defaultdict(Ordered)
+    )
+    slots: dict[int, str] = field(default_factory=dict)
+    working: dict[str, tuple[int, int]] = field(default_factory=dict)
+    leases: dict[int, float] = field(default_factory=dict)
+    invites: Calls = field(default_factory=Calls)
+    tries: dict[int, int] = field(default_factory=dict)
+    story: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    out: dict[int, bytes] = field(default_factory=dict)
+    uses: dict[int, int] = field(default_factory=dict)
+    trash: set[bytes] = field(default_factory=set)
+    suspects: set[str] = field(default_factory=set)
+    events: list[Event] = field(default_factory=list)
+    finished: dict[str, str] = field(default_factory=dict)
+    specs: dict[int, bytes] = field(default_factory=dict)
+
+    def waits(self, slot: int) -> bool:
+        """Whether bundles of a slot are ready."""
+        return slot in self.ready and len(self.ready[slot]) > 0
+
+    def serving(self, container: str) -> int | None:
+        return self.working[container][1] if container in self.working else None
+
+    def arrived(self, first_byte: int, edges: int) -> bool:
+        """Whether all edges of a child are here; their bits start at a byte of their own."""
+        bits = self.edges[first_byte : first_byte + -(-edges // 8)]
+        return int.from_bytes(bits, "little").bit_count() == edges
+
+    def add_edge(self, bit: int) -> None:
+        byte = bit >> 3
+        if byte >= len(self.edges):
+            self.edges.extend(bytes(byte + 1 - len(self.edges) + len(self.edges) // 8))
+        self.edges[byte] |= 1 << (bit & 7)
+
+    def place(self, slot: int) -> None:
+        """Where a slot with ready bundles stands, given who has it and what that one does."""
+        owner = self.slots.get(slot)
+        serving = self.serving(owner) if owner else None
+        if owner:
+            self.kept[owner].add(slot)
+        if owner is None or serving not in (None, slot):
+            self.free.add(slot)
+        elif serving is None and slot not in self.free:
+            self.invites.add(owner, slot)
+
+    def make_ready(self, bundle: int, slot: int) -> None:
+        self.ready[slot].add(bundle)
+        if slot >= 0:
+            self.place(slot)
+
+    def pop(self, slot: int) -> int | None:
+        """The next bundle that nobody runs or has run (a lost one may have been finished since)."""
+        queue, found = self.ready[slot], None
+        while queue and found is None:
+            bundle = queue.pop()
+            found = bundle if bundle not in self.state else None
+        if not queue and slot >= 0:
+            del self.ready[slot]
+            self.free.discard(slot)
+            if owner := self.slots.get(slot):
+                self.invites.discard(owner, slot)
+                self.kept[owner].discard(slot)
+        return found
+
+    def serve(self, container: str, slot: int) -> None:
+        """A container begins to serve a slot (-1: none): what else waits for it is anyone's."""
+        before = self.serving(container)
+        if before == slot:
+            return
+        if before is None:
+            for other in self.invites.pop(container):
+                self.free.add(other)
+        elif before >= 0 and self.waits(before):
+            self.free.add(before)
+        self.free.discard(slot)
+
+    def leave(self, container: str) -> None:
+        """What is ready in the slot that it served waits for it to be invited."""
+        slot = self.serving(container)
+        self.working.pop(container, None)
+        if slot is not None and slot >= 0 and self.waits(slot):
+            self.place(slot)
+
+    def adopt(self, container: str, slot: int) -> None:
+        self.disown(slot)
+        self.slots[slot] = container
+        if self.waits(slot):
+            self.kept[container].add(slot)
+
+    def disown(self, slot: int) -> None:
+        if owner := self.slots.pop(slot, None):
+            self.invites.discard(owner, slot)
+            self.kept[owner].discard(slot)
+
+    def may_adopt(self, slot: int) -> bool:
+        """Whether a slot is anyone's, or waits for a container that did not come."""
+        return slot in self.free or (self.slots.get(slot, ""), slot) in self.invites
+
+    def invite(self, claim: str, now: float) -> list[Whom]:
+        """Whom to invoke for ready bundles that nobody runs, each once at a time."""
+        flexible = len(self.ready[-1]) if -1 in self.ready else 0
+        waiting = flexible + self.invites.called + len(self.free)
+        room = self.submission.containers - len(self.working)
+        if not waiting or room <= 0:
+            return []
+        self.invites.expire(now - INVITE_MS)
+        wanted = min(room, waiting) - len(self.invites.invited)
+        return self.invites.invite(wanted, claim, now) if wanted > 0 else []
+
+    def answered(self, slot: int | None) -> None:
+        """An invitation was: the one for this slot, if it was for one, else the oldest."""
+        name = None if slot is None else (self.slots.get(slot, ""), slot)
+        if name is None or not self.invites.answer(name):
+            if (first := self.invites.first()) is not None:
+                self.invites.answer(first)
