@@ -208,6 +208,22 @@ class MissingKey(GraphError, KeyError):
         return f"The graph has no key {self.key!r}, which was asked for or is needed by a task."
 
 
+class FutureInGraph(GraphError):
+    """The graph holds a future of a client of distributed, whose data is on that client's workers."""
+
+    def __init__(self, key: object) -> None:
+        ServerlessError.__init__(self, key)
+        self.key = key
+
+    def __str__(self) -> str:
+        return (
+            f"The graph holds a future of distributed ({self.key!r}): its data is on the workers of "
+            "that client. Fetch it first (future.result(), client.gather(...), or .compute() of a "
+            "persisted collection with scheduler=client), or compute the whole with "
+            "scheduler=client."
+        )
+
+
 class UnsupportedTask(ServerlessError, RuntimeError):
     """A task relies on sharing memory with the client."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -152,13 +151,13 @@ def _writable(dataset: Any) -> bool:
     return True
 
 
-def _of_h5py() -> dict[type, Callable[[Any], Reduced]]:
+def of_h5py() -> dict[type, Callable[[Any], Reduced]]:
     import h5py
 
     return dict.fromkeys((h5py.File, h5py.Group, h5py.Dataset), reduce_h5py)
 
 
-def _of_netcdf4() -> dict[type, Callable[[Any], Reduced]]:
+def of_netcdf4() -> dict[type, Callable[[Any], Reduced]]:
     import netCDF4
 
     return {
@@ -166,14 +165,3 @@ def _of_netcdf4() -> dict[type, Callable[[Any], Reduced]]:
         netCDF4.Group: reduce_dataset,
         netCDF4.Variable: reduce_variable,
     }
-
-
-_UNSEEN = {"h5py": _of_h5py, "netCDF4": _of_netcdf4}
-
-
-def register(table: dict[type, Callable[[Any], Any]]) -> None:
-    """Add to a dispatch table the types of those packages that have been imported meanwhile."""
-    for package in [name for name in _UNSEEN if name in sys.modules]:
-        if types := _UNSEEN.get(package):  # else another thread was faster
-            table.update(types())
-            _UNSEEN.pop(package, None)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import cloudpickle
 from dask.utils import SerializableLock
 
-from dask_serverless.blobs import files
+from dask_serverless.blobs import known
 from dask_serverless.blobs.lock import StoreLock
 
 
@@ -88,7 +88,7 @@ def portable(module: ModuleType) -> dict[str, Any]:
 
 def dumps(value: Any, buffers: list[pickle.PickleBuffer]) -> bytes:
     """Pickle with protocol 5; large buffers go to ``buffers``."""
-    files.register(Pickler.replaced)
+    known.register(Pickler.replaced)
     file = io.BytesIO()
     kind = PicklerByValue if by_value else Pickler
     kind(file, protocol=5, buffer_callback=buffers.append).dump(value)

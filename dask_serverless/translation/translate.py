@@ -18,8 +18,9 @@ from dask._task_spec import (
 )
 
 from dask_serverless.blobs.pickling import same
-from dask_serverless.errors import GraphError, MissingKey
+from dask_serverless.translation.astray import cycle, missing
 from dask_serverless.translation.legacy import is_call, read
+from dask_serverless.translation.p2p import p2p_shuffles
 from dask_serverless.translation.recipes import GATHERING, Recipe, flat, only_gathers
 from dask_serverless.translation.substitute import (
     disk_shuffles,
@@ -50,7 +51,7 @@ class Translation:
 
 def translate(graph: Mapping[Any, Any], keys: Any) -> Translation:
     """Translate a materialised graph as far as the keys need it."""
-    return _Translator(disk_shuffles(graph)).translate(keys)
+    return _Translator(p2p_shuffles(disk_shuffles(graph))).translate(keys)
 
 
 def materialise(graph: Any) -> Mapping[Any, Any]:
@@ -132,7 +133,7 @@ class _Translator:
         while isinstance(node, Alias) and node.target in self.graph:
             key = node.target
             if key in path:
-                raise GraphError(f"The graph has a cycle through the key {key!r}.", key)
+                raise cycle(key)
             path.add(key)
             node = self.sink(key)
         if (
@@ -142,8 +143,7 @@ class _Translator:
             and len(path) < MOST_GATHERED
         ):
             if found := path.intersection(node.dependencies):
-                cycle = found.pop()
-                raise GraphError(f"The graph has a cycle through the key {cycle!r}.", cycle)
+                raise cycle(found.pop())
             return Recipe(gather=node, parts={k: self.recipe(k, path) for k in node.dependencies})
         self.walk(key)
         name = self.names[key]
@@ -154,7 +154,7 @@ class _Translator:
         try:
             node = self.graph.get(key)
         except TypeError:
-            raise MissingKey(key) from None
+            raise missing(key) from None
         if is_call(node) and qualified_name(node[0]) not in GATHERING:
             return None
         return self.node(key)
@@ -163,7 +163,7 @@ class _Translator:
         try:
             node = self.graph[key]
         except (KeyError, TypeError):
-            raise MissingKey(key) from None
+            raise missing(key) from None
         if not isinstance(node, GraphNode):
             node = convert_legacy_task(key, node, self.graph)
             if not isinstance(node, GraphNode):
@@ -286,7 +286,7 @@ class _Translator:
     ) -> None:
         """Put a node's inputs before it; a node that comes up twice lies on a cycle."""
         if key in opened:
-            raise GraphError(f"The graph has a cycle through the key {key!r}.", key)
+            raise cycle(key)
         opened[key] = node
         missing.reverse()
         stack += missing
