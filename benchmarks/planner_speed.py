@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.verdicts import Verdict
+from planners.auto import Auto
 from planners.cost.incremental import Incremental
 from planners.cost.platform import Platform
 from planners.cost.timeline import predict_timeline
@@ -61,6 +62,14 @@ def plan_non_uniform(dag: Dag) -> None:
     NonUniform(numbers()).plan(dag, RESOURCES)
 
 
+def plan_auto(dag: Dag) -> None:
+    Auto(numbers()).plan(dag, RESOURCES)
+
+
+def plan_auto_without_history(dag: Dag) -> None:
+    Auto().plan(dag, RESOURCES)
+
+
 def time_flexible(dag: Dag) -> None:
     workload = Workload.predict(dag, numbers())
     predict_timeline(Wukong().plan(dag, RESOURCES), workload, Platform(), RESOURCES)
@@ -105,15 +114,31 @@ def verdicts() -> list[Verdict]:
     ):
         seconds = seconds_of(work, tasks)
         found.append(Verdict(f"{what}, {tasks:,} tasks", seconds, 1.0, unit="s"))
-    return found
+    return found + auto_verdicts(hundred_thousand)
+
+
+def auto_verdicts(tasks: int) -> list[Verdict]:
+    dag, pairs = large(tasks), []
+    for _ in range(5):  # in turn, so that both meet the same weather
+        pairs.append([timed(work, dag) for work in (plan_auto_without_history, plan_structural)])
+    alone, structural = map(min, zip(*pairs, strict=True))
+    named = f"{tasks:,} tasks"
+    return [
+        Verdict(f"auto without history by structural, {named}", alone / structural, 1.03),
+        Verdict(f"auto with numbers, {named}", timed(plan_auto, dag), 10.0, unit="s"),
+    ]
 
 
 def seconds_of(work: Callable[[Dag], None], tasks: int) -> float:
     work(large(1000))  # imports and first calls
-    dag = large(tasks)
-    start = time.perf_counter()
+    return timed(work, large(tasks))
+
+
+def timed(work: Callable[[Dag], None], dag: Dag) -> float:
+    """Seconds of processor time: planning waits for nothing, and other processes are not its."""
+    start = time.process_time()
     work(dag)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def peak_bytes_of(work: Callable[[Dag], None], tasks: int) -> int:
