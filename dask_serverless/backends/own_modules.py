@@ -20,6 +20,7 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from operator import attrgetter, is_
 from typing import Any
 
+from dask_serverless.backends import autoreload
 from dask_serverless.backends.left_behind import Imports, left_behind
 from dask_serverless.blobs import pickling
 from dask_serverless.worker.imports import Source
@@ -51,6 +52,7 @@ class OwnModules:
         self.again: dict[str, int] = {}  # name → when it was loaded once more, in this order
         self.others: set[str] = set()  # modules of the standard library, installed ones, …
         self.specs: dict[str, ModuleSpec] = {}
+        self.brought_in: list[float | None] = []  # by autoreload, in the order of specs
         self.looked: tuple[int, str] = (0, "")
 
     def since(self, edition: int) -> Changes:
@@ -73,12 +75,19 @@ class OwnModules:
             return False
         try:
             now = map(SPEC, map(sys.modules.get, self.specs))
-            return all(map(is_, now, self.specs.values()))
+            if not all(map(is_, now, self.specs.values())):
+                return False
         except AttributeError:  # one was taken out
             return False
+        return not autoreload.present() or autoreload.brought_in(self.specs) == self.brought_in
 
     def look(self) -> None:
         self.looked = end_of_modules()
+        before = dict(zip(self.specs, self.brought_in, strict=False))
+        now = dict(zip(self.specs, autoreload.brought_in(self.specs), strict=False))
+        for name, when in now.items():
+            if before.get(name) not in (None, when):
+                del self.specs[name]
         for name, spec in list(self.specs.items()):
             if getattr(sys.modules.get(name), "__spec__", None) is not spec:
                 del self.specs[name]
@@ -93,6 +102,7 @@ class OwnModules:
                 self.again[name] = self.edition
             self.sources[name] = source
             self.editions[name] = self.edition
+        self.brought_in = autoreload.brought_in(self.specs)
         if self.again:
             pickling.by_value = self.left_behind()
 
@@ -144,7 +154,9 @@ def is_own(name: str, spec: Any) -> bool:
 def source_of(spec: ModuleSpec) -> Source | None:
     """What the module was made from, or None where that is gone."""
     path, package = str(spec.origin), spec.submodule_search_locations is not None
-    if type(spec.loader) is SourceFileLoader:
+    if autoreload.failed(path):
+        return None
+    if type(spec.loader) is SourceFileLoader and not patched(spec.name, path):
         with suppress(OSError, TypeError):  # no compiled file
             if (code := compiled(path, str(spec.cached))) is not None:
                 return Source(path, package, True, code)
@@ -153,6 +165,13 @@ def source_of(spec: ModuleSpec) -> Source | None:
             return Source(path, package, False, file.read())
     except OSError:
         return None
+
+
+def patched(name: str, path: str) -> bool:
+    """Whether autoreload has brought in what the file says now, perhaps without compiling it."""
+    with suppress(OSError):
+        return os.stat(path).st_mtime in autoreload.brought_in([name])
+    return False
 
 
 def compiled(path: str, cached: str) -> bytes | None:

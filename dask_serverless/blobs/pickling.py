@@ -49,6 +49,9 @@ _TABLE = cloudpickle.Pickler.dispatch_table.new_child(Pickler.replaced)
 by_value: frozenset[str] = frozenset()
 
 
+ABOUT_ITSELF = {"__name__", "__package__", "__file__", "__path__"}  # what code asks a module for
+
+
 def make_module(name: str) -> ModuleType:
     return ModuleType(name)
 
@@ -70,12 +73,7 @@ def portable(module: ModuleType) -> dict[str, Any]:
     """What a module holds, without what cannot travel: locks, open files, …"""
     found = {}
     for name, value in vars(module).items():
-        if name.startswith("__") and name not in (
-            "__name__",
-            "__package__",
-            "__file__",
-            "__path__",
-        ):
+        if name.startswith("__") and name not in ABOUT_ITSELF:
             continue
         if not isinstance(value, FunctionType | type | ModuleType):
             try:
@@ -86,10 +84,15 @@ def portable(module: ModuleType) -> dict[str, Any]:
     return found
 
 
-def dumps(value: Any, buffers: list[pickle.PickleBuffer]) -> bytes:
-    """Pickle with protocol 5; large buffers go to ``buffers``."""
+def pickler(file: io.BytesIO, buffers: list[pickle.PickleBuffer]) -> Pickler:
+    """What writes protocol 5 to the file; large buffers go to ``buffers``."""
     known.register(Pickler.replaced)
-    file = io.BytesIO()
     kind = PicklerByValue if by_value else Pickler
-    kind(file, protocol=5, buffer_callback=buffers.append).dump(value)
+    return kind(file, protocol=5, buffer_callback=buffers.append)
+
+
+def dumps(value: Any, buffers: list[pickle.PickleBuffer]) -> bytes:
+    """Pickle one value with it."""
+    file = io.BytesIO()
+    pickler(file, buffers).dump(value)
     return file.getvalue()

@@ -10,7 +10,7 @@ import pickle
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dask_serverless.blobs.pickling import Pickler
+from dask_serverless.blobs.pickling import pickler
 
 Functions = list[Callable[..., Any]]
 Packed = tuple[bytes, list[pickle.PickleBuffer]]  # the pickles, and large buffers out of band
@@ -27,10 +27,10 @@ class FunctionFailed(Exception):
 def pack_table(functions: Sequence[Callable[..., Any]]) -> Packed:
     file = io.BytesIO()
     buffers: list[pickle.PickleBuffer] = []
-    pickler = Pickler(file, protocol=5, buffer_callback=buffers.append)
+    writer = pickler(file, buffers)
     for index, function in enumerate(functions):
         try:
-            pickler.dump(function)
+            writer.dump(function)
         except Exception as error:
             raise FunctionFailed(index) from error
     return file.getvalue(), buffers
