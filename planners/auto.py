@@ -153,6 +153,7 @@ class Search:
         return replace(plan, annotations=(self._explain(best), *plan.annotations))
 
     def _left(self) -> float:
+        """How much may still be done; without end until there is a plan that will do."""
         meeting = self._meeting_goals()
         if not meeting:
             return inf
@@ -169,9 +170,10 @@ class Search:
 
     def _memory_sizes(self) -> list[int]:
         """Only the best for the fastest plan; all of them where money counts."""
-        if self.resources.memory_mb:
-            return [self.resources.memory_mb]
         platform = self.auto.platform
+        if self.resources.memory_mb:
+            platform.check_memory(self.workload, self.resources.memory_mb)
+            return [self.resources.memory_mb]
         best = best_memory(self.workload, platform)
         if not self.goals.any:
             return [best]
@@ -195,20 +197,18 @@ class Search:
         """A planner that takes hardly longer than its timeline."""
         name = f"{name} at {sized.memory_mb} MB"
         estimate = Effort.timeline(self.tasks, self.units)
-        return Try(name, estimate, lambda: self._judged(plan(sized), sized))
+        return Try(name, estimate, partial(self._judged, plan, sized))
 
     def _custom(self, planner: Planner) -> Try:
-        checked = CheckedPlanner(planner, planner.name)
-        return self._plain(planner.name, partial(checked.plan, self.workload.dag), self.resources)
+        checked = CheckedPlanner(planner, getattr(planner, "name", type(planner).__name__))
+        return self._plain(checked.name, partial(checked.plan, self.workload.dag), self.resources)
 
     def _structural(self, sized: Resources) -> Plan:
         memory = np.full_like(self.by_structure.memory_mb, sized.memory_mb)
         return replace(self.by_structure, memory_mb=memory)
 
-    def _judged(self, plan: Plan, sized: Resources) -> Timeline:
-        if sized.memory_mb:
-            self.auto.platform.check_memory(self.workload, sized.memory_mb)
-        return self.auto.timeline(plan, self.workload, sized)
+    def _judged(self, plan: Callable[[Resources], Plan], sized: Resources) -> Timeline:
+        return self.auto.timeline(plan(sized), self.workload, sized)
 
     def _by_numbers(self, sized: Resources) -> Iterator[Try]:
         """Slots by what tasks take; and the same with less memory, where it lies idle."""
@@ -216,7 +216,7 @@ class Search:
         uniform = Uniform.of(self.auto, memory_mb=sized.memory_mb)
         estimate = Effort.uniform(self.units) + Effort.timeline(self.tasks, self.units)
         place = partial(uniform.place, self.workload, groups=self.groups)
-        yield Try(f"uniform {at}", estimate, lambda: self._judged(place(sized), sized))
+        yield Try(f"uniform {at}", estimate, partial(self._judged, place, sized))
         yield self._list_schedule(f"list_schedule {at}", sized)
         if sized.memory_mb == self.sizes[0] and not self.resources.memory_mb:
             yield from self._reduced(sized)
@@ -245,11 +245,8 @@ class Search:
             reducer = NonUniform.of(self.auto, start=start, slack=0.0, limit_seconds=limit)
             name = NonUniform.name if fewest else f"{NonUniform.name} from {maker}"
             reduce = partial(reducer.place, self.workload)
-            make = partial(self._made, reduce, sized)
+            make = partial(self._judged, reduce, sized)
             yield Try(f"{name} at {sized.memory_mb} MB", estimate, make)
-
-    def _made(self, place: Callable[[Resources], Plan], sized: Resources) -> Timeline:
-        return self._judged(place(sized), sized)
 
     def _optimized(self) -> Iterator[Try]:
         """What leads comes first; with many tasks, it alone."""

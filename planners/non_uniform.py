@@ -106,7 +106,6 @@ class Reduction:
     def __init__(self, plan: Plan, workload: Workload, platform: Platform) -> None:
         self.timeline = Incremental(plan, workload, platform)
         self.sizes = platform.fitting_sizes(workload)
-        self.enough = 0  # steps of the timeline after which nothing more is tried
 
     @property
     def memory_mb(self) -> Ids:
@@ -116,28 +115,29 @@ class Reduction:
 
     def lower(self, limit_seconds: float) -> None:
         """Until a whole round moves nothing."""
-        self.enough = self.timeline.steps + LEAST_STEPS + STEPS_PER_BUNDLE * self.timeline.count
-        while self._round(limit_seconds):
+        enough = self.timeline.steps + LEAST_STEPS + STEPS_PER_BUNDLE * self.timeline.count
+        while self._round(limit_seconds, enough):
             pass
 
-    def _round(self, limit_seconds: float) -> bool:
+    def _round(self, limit_seconds: float, enough: int) -> bool:
+        """``enough`` steps of the timeline, and nothing more is tried."""
         timeline = self.timeline
         latest = timeline.latest(limit_seconds)
         dearest_first = sorted(
             range(timeline.slot_count), key=timeline.slot_gb_seconds, reverse=True
         )
-        moved = self._lower_together(latest, limit_seconds)
+        moved = self._lower_together(latest, limit_seconds, enough)
         for slot in dearest_first:
-            moved |= self._lower(slot, latest, limit_seconds)
+            moved |= self._lower(slot, latest, limit_seconds, enough)
         return moved
 
-    def _lower_together(self, latest: list[float], limit_seconds: float) -> bool:
+    def _lower_together(self, latest: list[float], limit_seconds: float, enough: int) -> bool:
         """Slots that wait for each other: one slower alone only makes the others dearer."""
         timeline = self.timeline
         for size in self.sizes:
             slots = [slot for slot, memory in enumerate(timeline.memory) if memory > size]
             slots = [slot for slot in slots if not timeline.surely_harms(slot, size, latest)]
-            if timeline.steps > self.enough or not slots:
+            if timeline.steps > enough or not slots:
                 continue
             before = timeline.gb_seconds
             undo = timeline.try_memory(slots, size, latest)
@@ -151,13 +151,13 @@ class Reduction:
         in_time = not undo.late and timeline.makespan_seconds <= limit_seconds
         return in_time and timeline.gb_seconds < gb_seconds_before
 
-    def _lower(self, slot: int, latest: list[float], limit_seconds: float) -> bool:
+    def _lower(self, slot: int, latest: list[float], limit_seconds: float, enough: int) -> bool:
         """Whether the slot now has the smallest size that is cheaper and harms nobody."""
         timeline = self.timeline
         for size in self.sizes:
             if size >= timeline.memory[slot]:
                 return False
-            if timeline.steps > self.enough or timeline.surely_harms(slot, size, latest):
+            if timeline.steps > enough or timeline.surely_harms(slot, size, latest):
                 continue
             before = timeline.gb_seconds
             undo = timeline.try_memory([slot], size, latest)

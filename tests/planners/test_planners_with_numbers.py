@@ -147,6 +147,13 @@ def test_a_task_that_fits_nowhere_is_named(planner):
         planner(predictions).plan(independent(1), Resources(1))
 
 
+@pytest.mark.parametrize("planner", [Uniform, ListSchedule, Auto])
+def test_a_task_that_does_not_fit_the_given_size_is_named_with_its_numbers(planner):
+    with pytest.raises(TooLittleMemory) as error:
+        planner(Constant(task_peak_bytes=2e9)).plan(independent(1), Resources(1, memory_mb=512))
+    assert (error.value.task, error.value.needed_mb, error.value.memory_mb) == (0, 2000.0, 512)
+
+
 @pytest.mark.parametrize("planner", PLANNERS)
 def test_bad_numbers_are_refused(planner):
     class Negative(Constant):
