@@ -460,3 +460,33 @@ def test_threads_of_the_client_do_not_matter(serverless):
     assert compute(delayed(sum)([1]), client=serverless) == (1,)
     stop.set()
     thread.join()
+
+
+def test_the_ready_made_instance_by_its_name(tmp_path):
+    source = """
+    tell(delayed(os.getpid)().compute(scheduler="serverless") != os.getpid())
+    with dask.config.set(scheduler="serverless"):
+        tell(delayed(os.getpid)().compute() != os.getpid())
+    """
+    assert run_script(tmp_path, source).split() == ["True", "True"]
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_in_processes_that_are_spawned(tmp_path, method):
+    """To them the main script is another module, of which containers know nothing."""
+    source = f"""
+    import multiprocessing
+    class Point:
+        def __init__(self, x):
+            self.x = x
+        def moved(self):
+            return Point(self.x + 1)
+    def job(n):
+        with Serverless(containers=1) as s:
+            (point,) = dask.compute(delayed(Point)(n).moved(), scheduler=s)
+            return isinstance(point, Point), point.x
+    if __name__ == "__main__":
+        with multiprocessing.get_context("{method}").Pool(1) as pool:
+            tell(pool.map(job, [1, 2]))
+    """
+    assert run_script(tmp_path, source) == "[(True, 2), (True, 3)]\n"

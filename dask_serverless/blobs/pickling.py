@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import sys
 import weakref
 from collections.abc import Callable
 from types import FunctionType, ModuleType
@@ -47,6 +48,18 @@ _TABLE = cloudpickle.Pickler.dispatch_table.new_child(Pickler.replaced)
 
 # Modules that no container would import as the client has them: see backends/left_behind.py.
 by_value: frozenset[str] = frozenset()
+# What multiprocessing calls the main script in processes that it spawns: not __main__, by which
+# cloudpickle would know it; in a container that name is another module.
+SPAWNED_MAIN = "__mp_main__"
+
+
+def spawned() -> bool:
+    return getattr(sys.modules.get("__main__"), "__name__", "") == SPAWNED_MAIN
+
+
+def stays(module: str | None) -> bool:
+    """Whether a container cannot import what is defined in this module."""
+    return module in by_value or module == SPAWNED_MAIN
 
 
 ABOUT_ITSELF = {"__name__", "__package__", "__file__", "__path__"}  # what code asks a module for
@@ -60,9 +73,9 @@ class PicklerByValue(Pickler):
     """Takes along what is defined in such modules; asked about every object, so only where needed."""
 
     def reducer_override(self, value: Any) -> Any:
-        if isinstance(value, FunctionType) and value.__module__ in by_value:
+        if isinstance(value, FunctionType) and stays(value.__module__):
             return self._dynamic_function_reduce(value)
-        if isinstance(value, type) and value.__module__ in by_value:
+        if isinstance(value, type) and stays(value.__module__):
             return cloudpickle.cloudpickle._dynamic_class_reduce(value)
         if isinstance(value, ModuleType) and value.__name__ in by_value:
             return make_module, (value.__name__,), portable(value)  # a cycle of modules has an end
@@ -87,7 +100,7 @@ def portable(module: ModuleType) -> dict[str, Any]:
 def pickler(file: io.BytesIO, buffers: list[pickle.PickleBuffer]) -> Pickler:
     """What writes protocol 5 to the file; large buffers go to ``buffers``."""
     known.register(Pickler.replaced)
-    kind = PicklerByValue if by_value else Pickler
+    kind = PicklerByValue if by_value or spawned() else Pickler
     return kind(file, protocol=5, buffer_callback=buffers.append)
 
 
