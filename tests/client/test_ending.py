@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
+import socket
+from random import Random
 
 import dask
 import numpy as np
 import pytest
 from awaiting import eventually
+from cutting import cutter
 from dask import delayed
 from interrupts import at_every_step
 
 from dask_serverless import Serverless
+from dask_serverless.blobs.shared import SharedFiles
+from dask_serverless.coordination.redis import script
 
 ENDING = ("dask_serverless.client.ending",)
 
@@ -48,3 +54,70 @@ def test_ctrl_c_at_any_step_of_an_end_leaves_nothing(graph, store_url, link):
         assert dask.compute(graph(), scheduler=client) == (expected,)
         eventually(lambda: nothing_is_left(client, link), 10)
     assert link.call(("KEYS", "ds:*")) == [[]]
+
+
+@pytest.fixture
+def store_port(store_url, link):
+    """The private store, which listens on a port, too."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    link.call(("CONFIG", "SET", "port", port))
+    yield port
+    link.call(("CONFIG", "SET", "port", 0))
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_a_connection_cut_just_as_a_run_ends_leaves_no_key_after_close(side, store_port, link):
+    """The result is here already, and the call that closes the run, or its answer, is lost."""
+    word = script("close").sha.encode()
+    with cutter(store_port) as proxy:
+        client = Serverless(containers=2, store=proxy.url)
+        dask.compute(delayed(sum)([1, 2]), scheduler=client)  # the script is known
+        cuts = iter([True] * 3)
+        setattr(proxy, side, lambda data: word in data and next(cuts, False))
+        for _ in range(3):
+            assert dask.compute(with_blobs(), scheduler=client) == (120_000,)
+        assert next(cuts, None) is None
+        client.close()
+    assert link.call(("KEYS", "ds:*")) == [[]]
+
+
+def test_a_step_that_fails_neither_destroys_the_result_nor_skips_the_rest(store_url, link):
+    def fails(run):
+        raise RuntimeError("this bucket forbids to delete")
+
+    with Serverless(containers=2, store=store_url) as client:
+        expected = dask.compute(with_blobs(), scheduler=client)
+        graph = with_blobs()
+        before = SharedFiles.clear
+        SharedFiles.clear = lambda self, run: fails(run)
+        try:
+            assert dask.compute(graph, scheduler=client) == expected
+            assert len(client._engine.endings) == 1
+            eventually(lambda: link.call(("KEYS", "ds:*")) == [[]])
+        finally:
+            SharedFiles.clear = before
+        assert dask.compute(graph, scheduler=client) == expected  # and what failed is done now
+        assert not client._engine.endings
+        eventually(lambda: nothing_is_left(client, link))
+
+
+def test_ctrl_c_at_random_moments_never_hangs_and_leaves_nothing(store_url, link):
+    random, interrupts = Random(5), 0
+    with Serverless(containers=2, store=store_url) as client:
+        (expected,) = dask.compute(with_blobs(), scheduler=client)
+        ours = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+        try:
+            while interrupts < 100:
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 0.02))
+                    assert dask.compute(with_blobs(), scheduler=client) == (expected,)
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+                except KeyboardInterrupt:
+                    interrupts += 1
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, ours)
+        assert dask.compute(with_blobs(), scheduler=client) == (expected,)
+        eventually(lambda: nothing_is_left(client, link))

@@ -94,6 +94,15 @@ def test_a_slot_on_its_way_is_asked_for_at_its_new_owner(cluster_urls: list[str]
         assert heir.call(("ASKING",), ("GET", key)) == [b"OK", b"1"]
 
 
+def test_what_is_posted_goes_to_the_owner_of_its_slot(cluster_urls: list[str]) -> None:
+    counts = [key_of(FIRST_NODE, "posted"), key_of(LAST_NODE, "posted")]
+    with open_link(cluster_urls[0]) as link:
+        for _ in range(3):
+            for count in counts:
+                link.post(link.script(COUNT, [count], [""]))
+        assert link.call(*[("GET", count) for count in counts]) == [b"3", b"3"]
+
+
 def test_a_cluster_counts_its_traffic(cluster_urls: list[str]) -> None:
     with open_link(cluster_urls[0]) as link:
         link.call(("SET", "a", bytes(1000)), ("SET", "b", bytes(1000)))

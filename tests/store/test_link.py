@@ -153,6 +153,30 @@ def test_an_interrupted_call_does_not_leave_its_answer_to_the_next(link: Link) -
     assert link.call(("GET", "a")) == [b"1"]
 
 
+@pytest.mark.parametrize("trouble", [("SCRIPT", "FLUSH"), ("CLIENT", "KILL", "TYPE", "normal")])
+def test_what_was_posted_in_vain_is_repeated_at_the_latest_at_the_end(
+    link: Link, url: str, trouble: tuple[str, ...]
+) -> None:
+    with Link(parse(url)) as other:
+        link.post(link.script(COUNT, ["c"], [""]))
+        other.call(trouble if trouble[0] == "SCRIPT" else (*trouble, "SKIPME", "yes"))
+        link.post(link.script(COUNT, ["d"], [""]))
+        link.finish()
+        assert other.call(("GET", "c"), ("GET", "d")) == [b"1", b"1"]
+
+
+def test_what_lacks_replicas_is_repeated_at_the_end(link: Link, url: str) -> None:
+    link.patience_seconds = 0.05
+    with Link(parse(url)) as other:
+        link.post(link.script(COUNT, ["c"], [""]))
+        other.call(("CONFIG", "SET", "min-replicas-to-write", 1))
+        link.post(link.script(COUNT, ["d"], [""]))
+        link.call(("GET", "d"))
+        other.call(("CONFIG", "SET", "min-replicas-to-write", 0))
+        link.finish()
+        assert other.call(("GET", "d")) == [b"1"]
+
+
 def test_a_fork_opens_a_connection_of_its_own(link: Link) -> None:
     (mine,) = link.call(("CLIENT", "ID"))
     child = os.fork()
