@@ -17,13 +17,13 @@ from dask_serverless.blobs import known
 from dask_serverless.blobs.lock import StoreLock
 
 
-def same(value: Any) -> Any:
+def identity(value: Any) -> Any:
     return value
 
 
 def reduce_proxy(proxy: Any) -> tuple[Any, ...]:
     """A weak proxy would outlive its referent on the way: the referent goes instead."""
-    return same, (proxy.__repr__.__self__,)
+    return identity, (proxy.__repr__.__self__,)
 
 
 def reduce_lock(lock: SerializableLock) -> tuple[Any, ...]:

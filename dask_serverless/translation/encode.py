@@ -42,6 +42,8 @@ SCALARS = {
     np.float64, np.float32, np.int64, np.int32, np.bool_, np.uint8, np.str_,
 }  # fmt: skip
 LOCK = type(threading.Lock())
+CONTAINERS = {tuple, list, set, frozenset, dict}
+LEVELS = 16  # of containers within containers: deeper ones are packed, by themselves
 LONG = 256  # characters, bytes or elements: longer ones are packed, so that their size is known
 
 
@@ -253,16 +255,14 @@ class Constants:
         return None
 
 
-def is_plain(value: Any) -> bool:
+def is_plain(value: Any, levels: int = LEVELS) -> bool:
     kind = type(value)
     if kind in SCALARS:
         return True
     if kind is str or kind is bytes:
         return len(value) <= LONG
-    if kind is tuple or kind is list or kind is set or kind is frozenset:
-        return len(value) <= LONG and all(map(is_plain, value))
-    if kind is dict:
-        return (
-            len(value) <= LONG and all(map(is_plain, value)) and all(map(is_plain, value.values()))
-        )
-    return False
+    if kind not in CONTAINERS or len(value) > LONG or not levels:
+        return False
+    if kind is dict and not all(is_plain(part, levels - 1) for part in value.values()):
+        return False
+    return all(is_plain(part, levels - 1) for part in value)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from dask._task_spec import Alias, DataNode, List, Task, TaskRef
 
-from dask_serverless.blobs.pickling import same
+from dask_serverless.blobs.pickling import identity
 from dask_serverless.errors import UnsupportedTask
 from dask_serverless.translation.substitute import SUBGRAPH, join_frames
 from dask_serverless.worker.names import qualified_name
@@ -73,7 +73,7 @@ class _Replacement:
                     self.graph[transfer] = _split(transfer, task, spec.column, wanted)
                 else:
                     source, _, index = (self.plain(arg) for arg in task.args)
-                    self.graph[transfer] = Task(transfer, same, source)
+                    self.graph[transfer] = Task(transfer, identity, source)
                     chunks[index] = transfer
         for key in self.users():
             self.graph[key] = self.unpack(key, self.graph[key])

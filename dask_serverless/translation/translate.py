@@ -17,7 +17,7 @@ from dask._task_spec import (
     convert_legacy_task,
 )
 
-from dask_serverless.blobs.pickling import same
+from dask_serverless.blobs.pickling import identity
 from dask_serverless.translation.astray import cycle, missing
 from dask_serverless.translation.legacy import is_call, read
 from dask_serverless.translation.p2p import p2p_shuffles
@@ -386,7 +386,7 @@ class _Translator:
                 scope[key] = out if key == outkey else self.new_name()
                 self.steps_of(inner_node, scope[key], scope, steps)
         if scope[outkey] != out:  # the fused task only passes on a value
-            steps.append((out, self.plain_function(same), (scope[outkey],), None))
+            steps.append((out, self.plain_function(identity), (scope[outkey],), None))
 
     def new_name(self) -> int:
         name = self.next_name
