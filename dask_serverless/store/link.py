@@ -211,6 +211,8 @@ class Link:
                 return wire.receive(len(commands), wait_seconds)
             except (OSError, ProtocolError) as error:
                 self._disconnect()
+                if not _is_of_connection(error):
+                    raise
                 self._refuse_too_large(commands)
                 patience = patience or Patience(self.patience_seconds)
                 if not patience.pause():
@@ -271,3 +273,12 @@ class Link:
                 if raises:
                     raise replies[position]
         return replies
+
+
+def _is_of_connection(error: Exception) -> bool:
+    """Not what a signal handler raised meanwhile: TimeoutError, say, to end an alarm's time."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    module = trace.tb_frame.f_globals.get("__name__", "") if trace is not None else ""
+    return module in ("socket", "ssl") or module.startswith("dask_serverless.store.")

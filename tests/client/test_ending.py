@@ -6,6 +6,8 @@ import gc
 import os
 import signal
 import socket
+import threading
+import time
 from random import Random
 
 import dask
@@ -19,6 +21,7 @@ from interrupts import at_every_step
 from dask_serverless import Serverless
 from dask_serverless.blobs.shared import SharedFiles
 from dask_serverless.coordination.redis import script
+from dask_serverless.errors import StoreDenied, StoreError
 
 ENDING = ("dask_serverless.client.ending",)
 
@@ -121,3 +124,36 @@ def test_ctrl_c_at_random_moments_never_hangs_and_leaves_nothing(store_url, link
             signal.signal(signal.SIGALRM, ours)
         assert dask.compute(with_blobs(), scheduler=client) == (expected,)
         eventually(lambda: nothing_is_left(client, link))
+
+
+def test_a_password_that_changes_during_a_run_still_frees_its_containers(
+    store_port, link, tmp_path
+):
+    """Whoever has to connect anew is refused; the run's containers must be stopped all the same."""
+    with cutter(store_port) as proxy, Serverless(containers=2, store=proxy.url) as client:
+        link.call(("CONFIG", "SET", "protected-mode", "no"))
+
+        def wait():
+            (tmp_path / "started").touch()
+            time.sleep(60)
+
+        failed = []
+
+        def compute():
+            try:
+                dask.compute(delayed(wait)(), scheduler=client)
+            except StoreError as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=compute)
+        thread.start()
+        eventually((tmp_path / "started").exists)
+        link.call(("CONFIG", "SET", "requirepass", "changed"))
+        try:
+            proxy.cut_all()
+            thread.join(30)
+            assert isinstance(failed[0], StoreDenied)
+            assert all("stop" in ending.done for ending in client._engine.endings.values())
+        finally:
+            link.call(("CONFIG", "SET", "requirepass", ""))
+        assert dask.compute(delayed(sum)([1, 2]), scheduler=client) == (3,)

@@ -177,6 +177,21 @@ def test_what_lacks_replicas_is_repeated_at_the_end(link: Link, url: str) -> Non
         assert other.call(("GET", "d")) == [b"1"]
 
 
+def test_a_timeout_that_a_signal_handler_raises_is_no_trouble_of_the_connection(link: Link) -> None:
+    def give_up(*_: object) -> None:
+        raise TimeoutError("the user's patience is over")
+
+    link.call(("SET", "a", 1))
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        with pytest.raises(TimeoutError, match="patience"):
+            link.call(("BLPOP", "nothing", 2), wait_seconds=2)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert link.call(("GET", "a")) == [b"1"]
+
+
 def test_a_fork_opens_a_connection_of_its_own(link: Link) -> None:
     (mine,) = link.call(("CLIENT", "ID"))
     child = os.fork()
