@@ -33,7 +33,7 @@ def groups(root: Path, known: Path) -> Iterator[Path]:
     end (or nothing but the root) is mounted here.
     """
     try:
-        lines = known.read_text().splitlines()
+        lines = [line for line in known.read_text().splitlines() if line.count(":") > 1]
     except OSError:
         return
     for line in lines:

@@ -179,10 +179,10 @@ class LocalBackend:
         with self.lock:
             self.closed = True
             nursery, self.nursery = self.nursery, None
+        self._tell(Loss("", "its containers were closed", error=ContainersClosed()))
         if nursery is not None:
             nursery.close()
         self.settle(*list(self.stopping))
-        self._tell(Loss("", "its containers were closed", error=ContainersClosed()))
 
     def _send(self, *messages: Message) -> bool:
         """Whether there is a nursery that took them."""

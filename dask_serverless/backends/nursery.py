@@ -41,7 +41,13 @@ from dask_serverless.backends.messages import (
 )
 from dask_serverless.backends.pages import new_pages
 from dask_serverless.backends.preparing import preload, show_errors
-from dask_serverless.backends.processes import ended, kill, resident_bytes, standing_still
+from dask_serverless.backends.processes import (
+    ended,
+    kill,
+    resident_bytes,
+    standing_still,
+    wake_with_parent,
+)
 from dask_serverless.backends.waiting import Waiting
 from dask_serverless.backends.ward import Ward
 from dask_serverless.backends.words import Passage, Words
@@ -483,6 +489,7 @@ def opening_of(client: Lines) -> list[Message]:
 
 def main() -> None:
     client = Lines(socket.socket(fileno=int(sys.argv[1])))
+    wake_with_parent()
     signal.signal(STOP, signal.SIG_IGN)  # until a container sets its own handler
     opening, *early = opening_of(client)
     assert isinstance(opening, Opening)

@@ -90,7 +90,7 @@ class Page:
             NUMBER.pack_into(self.memory, LOCKS_AT, number + 1)
 
     def write(self, at: int, room: int, value: object) -> None:
-        packed = msgpack.packb(value)
+        packed = msgpack.packb(value, unicode_errors="surrogateescape")  # names of folders
         if len(packed) + LENGTH.size > room:
             raise RuntimeError(
                 "A container holds more locks at once than can be kept for it: take fewer."
@@ -139,8 +139,9 @@ class Page:
             bundle, claims, claim = CLAIM.unpack_from(self.memory, CLAIM_AT + 8)
             place = bytes(self.memory[PLACE_AT : PLACE_AT + PLACE_BYTES])
             if before == NUMBER.unpack_from(self.memory, CLAIM_AT) and not before[0] % 2:
-                known = Place(*unpacked(place)) if claims else None
-                return Held(bundle, claims, claim.decode(), known)
+                if not claims:
+                    return Held()
+                return Held(bundle, claims, claim.decode(), Place(*unpacked(place)))
         return Held()
 
     def locks(self) -> list[Lock]:
@@ -157,7 +158,8 @@ class Page:
 
 def unpacked(section: bytes) -> list[Any]:
     (length,) = LENGTH.unpack_from(section)
-    return list(msgpack.unpackb(section[LENGTH.size : LENGTH.size + length]))
+    packed = section[LENGTH.size : LENGTH.size + length]
+    return list(msgpack.unpackb(packed, unicode_errors="surrogateescape"))
 
 
 def new_pages(count: int) -> list[Page]:

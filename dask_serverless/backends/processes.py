@@ -9,6 +9,13 @@ import sys
 from contextlib import suppress
 
 
+def wake_with_parent() -> None:
+    """Where this process is stopped when its parent dies, go on, and notice."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(1, signal.SIGCONT)  # PR_SET_PDEATHSIG
+
+
 def die_with(parent: int) -> None:
     """Linux ends this process when its parent dies; elsewhere the closed connection does."""
     if sys.platform == "linux":

@@ -11,7 +11,8 @@ import select
 from contextlib import suppress
 
 REMEMBERED_BYTES = 4096
-REMEMBERED_LINES = 12
+REMEMBERED_LINES = 20
+NOISE = (f"{os.sep}dask_serverless{os.sep}", "<frozen runpy>", "Extension modules: ")
 CHUNK_BYTES = 4096  # what a pipe takes without blocking when it says that it can be written
 
 
@@ -106,5 +107,10 @@ class Passage:
 
 
 def last_lines(data: bytes) -> str:
-    lines = [line for line in data.decode(errors="replace").splitlines() if line.strip()]
+    lines = [line for line in data.decode(errors="replace").splitlines() if telling(line)]
     return "\n".join(lines[-REMEMBERED_LINES:])
+
+
+def telling(line: str) -> bool:
+    """A crash lists frames and modules, most of which are ours and say nothing of it."""
+    return bool(line.strip()) and not any(part in line for part in NOISE)

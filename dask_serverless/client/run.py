@@ -168,7 +168,7 @@ class Run:
                 submission = self.submission(encoded)
             with report.phase("wait"):
                 ending.submitted = True
-                self.wait(submission, encoded.commands)
+                self.wait_if_any_can(submission, encoded.commands)
             ending.over = True
             with report.phase("collect"):
                 return self.collect()
@@ -210,6 +210,15 @@ class Run:
             ready=encoded.ready,
             slotted=encoded.slotted,
         )
+
+    def wait_if_any_can(self, submission: Submission, before: Sequence[Command]) -> None:
+        """Where the backend has given up, or was closed, that is why the store or the run is gone."""
+        try:
+            self.wait(submission, before)
+        except (StoreError, RunLost) as error:
+            if self.refusal is not None:
+                raise self.refusal from error
+            raise
 
     def wait(self, submission: Submission, before: Sequence[Command]) -> None:
         """Until every bundle is done. To be told is a hint: the sweep is what this relies on."""

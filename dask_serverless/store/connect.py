@@ -38,7 +38,7 @@ def is_cluster(url: str, patience_seconds: float | None = None) -> bool:
 
 def information_of(link: Link) -> dict[str, str]:
     """What INFO says: managed services that forbid CONFIG still answer it."""
-    text = link.call(("INFO",))[0].decode()
+    text = link.call(("INFO",))[0].decode(errors="replace")
     pairs = (line.partition(":") for line in text.splitlines() if not line.startswith("#"))
     return {name: value for name, _, value in pairs}
 
