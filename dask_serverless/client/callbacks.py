@@ -72,6 +72,9 @@ class Observers:
         assert self.state is not None
         key, graph, state = self.state.labels[task], self.graph, self.state.shown
         self.state.begun(key)
+        if not self.state.concerns(key):
+            self.state.done(task, value)
+            return
         for pretask in self.before:
             pretask(key, graph, state)
             if _is_profiler(pretask):

@@ -52,6 +52,7 @@ class State:
 
     def __init__(self, graph: Mapping[Any, Any], translation: Translation) -> None:
         dag = translation.dag
+        self.graph, self.translated = graph, translation.graph
         self.dag = dag
         self.labels = dag.labels
         self.uses = dag.user_counts.tolist()
@@ -61,6 +62,13 @@ class State:
             "dependencies": Dependencies(graph), "dependents": Dependents(graph),
             "waiting_data": {},
         }  # fmt: skip
+
+    def concerns(self, key: Any) -> bool:
+        """Whether it is a task of the caller's, as the caller made it. Parts of one, and what a
+        shuffle was replaced by, have values that would be wrong under a key of the caller's.
+        """
+        node = self.graph.get(key)
+        return node is not None and node is self.translated.get(key)
 
     def begun(self, key: Any) -> None:
         self.shown["waiting"].pop(key, None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -53,6 +53,12 @@ RULES: dict[tuple[str, str], Rule] = {
     ("dask.dataframe.io.sql", "_to_sql_chunk"): always,
     ("dask.dataframe.io.sql", "_extra_deps"): inserts,
 }
+
+
+class PartOf(NamedTuple):
+    """In the place of a key, for a task that is not all of what the key stands for."""
+
+    key: Any
 
 
 @dataclass
@@ -122,7 +128,7 @@ class _Division:
             if self.made_at_home([step]) or self.is_home(step, truncated):
                 self.take(step, label, ())
             else:
-                self.keep([step], label)
+                self.keep([step], PartOf(label))
 
     def made_at_home(self, steps: Sequence[Step]) -> Sequence[int]:
         """Which of the names that these steps take belong to the client's part."""

@@ -292,6 +292,36 @@ def test_arrays_and_frames_with_the_cache(serverless, cache):
         assert cache.cache.data
 
 
+@pytest.mark.parametrize("method", ["disk", "p2p"])
+def test_what_is_not_the_callers_own_is_not_told(serverless, cache, method):
+    """The pieces of a shuffle that was replaced: under the caller's keys they would be wrong."""
+    import dask.dataframe as dd
+    import pandas as pd
+
+    pytest.importorskip("distributed")
+    df = dd.from_pandas(pd.DataFrame({"a": range(20), "b": range(20)}), npartitions=3)
+    with cache, Profiler():
+        for _ in range(2):
+            shuffled = df.shuffle("a", shuffle_method=method)
+            assert sorted(shuffled.compute(scheduler=serverless).b) == list(range(20))
+
+
+def test_what_the_client_writes_with_callbacks(serverless, cache, capsys):
+    """Nor the part of a fused task that containers run: its key stands for the writing."""
+    import dask.array as da
+
+    zarr = pytest.importorskip("zarr")
+    target = zarr.create_array({}, shape=(100,), chunks=(10,), dtype="i8")
+    x = da.arange(100, chunks=10) + 1
+    with cache, ProgressBar(dt=0.01), Recorder() as recorder:
+        for _ in range(2):
+            target[:] = 0
+            da.store(x, target, scheduler=serverless)
+            assert target[:].tolist() == list(range(1, 101))
+    assert not [told for told in recorder.told if "store" in str(told[1])]
+    assert "100% Completed" in capsys.readouterr().out
+
+
 def test_the_resource_profiler(serverless):
     with ResourceProfiler(dt=0.02) as profiler:
         dask.compute(delayed(time.sleep)(0.2), scheduler=serverless)
