@@ -321,11 +321,14 @@ class BundleLost(ServerlessError):
         named = [f"{f} ({k!r})" for f, k in zip(self.functions, self.keys, strict=False)]
         more = f" and {self.tasks - len(named)} more" if self.tasks > len(named) else ""
         what = f": {', '.join(named)}{more}" if named else ""
-        ends = [f"\n  {container or 'a container'}: {why}" for container, why in self.story]
-        return (
-            f"{self.tries} containers in a row were lost while they ran the same tasks{what}."
-            f"{''.join(ends) or ' The last one: ' + self.why}\n{self.hint or 'See whether a task crashes or needs more memory.'}"
-            " The settings are attempts, memory and lease_seconds."
+        ends = [f"{container or 'a container'}: {why}" for container, why in self.story]
+        hint = self.hint or "See whether a task crashes or needs more memory."
+        return "\n".join(
+            [
+                f"{self.tries} containers in a row were lost while they ran the same tasks{what}.",
+                *["  " + end.replace("\n", "\n    ") for end in ends or [f"the last: {self.why}"]],
+                f"{hint} The settings are attempts, memory and lease_seconds.",
+            ]
         )
 
 

@@ -53,4 +53,5 @@ def bundle_lost(tries: int, story: Sequence[tuple[str, str]], tasks: Ids, dag: D
 
 
 def hint(why: str) -> str:
-    return next((text for words, text in HINTS if any(word in why for word in words)), "")
+    how = why.partition("\n")[0]  # what follows are the container's own last words
+    return next((text for words, text in HINTS if any(word in how for word in words)), "")

@@ -369,16 +369,19 @@ class Shell:
         return function_name(settled.functions[function]) if settled is not None else ""
 
     def raised(self, error: BaseException, blame: Blame) -> m.Event:
-        self.rest()
-        if isinstance(error, Interrupt):
-            return m.Interrupted()
-        function = self.name_of(blame.function) if blame.task >= 0 else ""
-        packed = pack_failure(
-            as_exit(error, function or blame.doing),
-            blame,
-            container=self.container,
-            bundle=self.current.bundle,
-        )
+        self.interruptible = ""
+        try:
+            if isinstance(error, Interrupt):
+                return m.Interrupted()
+            function = self.name_of(blame.function) if blame.task >= 0 else ""
+            packed = pack_failure(
+                as_exit(error, function or blame.doing),
+                blame,
+                container=self.container,
+                bundle=self.current.bundle,
+            )
+        finally:
+            self.rest()  # not before: a class may take longer to pickle than a lease lasts
         return m.Raised(self.kept(packed))
 
     def kept(self, failure: bytes) -> bytes:

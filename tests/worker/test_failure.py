@@ -103,7 +103,11 @@ def test_a_bundle_that_was_lost_names_its_tasks_and_each_attempt():
     error = lost(story, [0, 1])
     assert (error.tries, error.why, error.tasks) == (3, "frozen", 2)
     assert (error.functions, error.keys) == (["f", "g"], ["the key", ("x", 1)])
-    for words in ("f ('the key'), g (('x', 1)).", "c1: killed", "c2: it exited", "last words"):
+    for words in (
+        "f ('the key'), g (('x', 1)).",
+        "c1: killed",
+        "  c2: it exited with status 3\n    last words\n",
+    ):
         assert words in str(error)
 
 
@@ -125,6 +129,7 @@ def test_a_large_bundle_that_was_lost_names_a_few_of_its_tasks():
         ("it stood still until its lease was over", "debugger"),
         ("it exited with status 3", "os._exit"),
         ("something else", "crashes"),
+        ("something else\nits last words: SIGSEGV", "crashes"),
     ],
 )
 def test_the_end_of_a_container_hints_at_its_reason(why, word):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 
 import dask
 import pytest
 from test_failure_kinds import KINDS, Frozen, Strict, fields
+
+from dask_serverless import Serverless
 
 
 def test_the_cause_of_an_exception_arrives_with_its_frames(serverless):
@@ -70,6 +73,23 @@ def test_exceptions_of_all_kinds_are_those_that_dask_gives(serverless):
         assert (type(found.__context__), found.__suppress_context__) == (LookupError, True)
         missing = fields(expected).keys() - fields(found).keys()
         assert not missing
+
+
+class Dawdling(Exception):
+    """Takes longer to pickle than the lease lasts."""
+
+    def __reduce__(self):
+        time.sleep(1.6)
+        return Dawdling, self.args
+
+
+def test_a_bundle_is_held_while_its_exception_is_packed():
+    def task():
+        raise Dawdling("once")
+
+    with Serverless(containers=1, lease_seconds=1, attempts=1) as client:
+        with pytest.raises(Dawdling, match="once"):
+            dask.compute(dask.delayed(task)(), scheduler=client)
 
 
 def test_a_compute_while_another_exception_is_handled_keeps_the_context_of_the_task(serverless):
