@@ -108,7 +108,7 @@ def get(
     condition = client.sweep((), 60)
     assert condition.status == OVER
     if condition.why == "failed":
-        raise unpack_failure(condition.error, translation.dag.labels.__getitem__)
+        raise unpack_failure(condition.error, translation.dag, bundles.tasks_of)
     wanted = [task for task, flag in enumerate(translation.dag.wanted) if flag]
     values = dict(zip(wanted, blobs.get(client.outputs(wanted)), strict=True))
     result = nested(translation.keys, translation.recipes, values)

@@ -80,6 +80,7 @@ class Surroundings:
     lease_seconds: float
     attempts: int
     result_limit: int | None
+    measure: bool = False  # whether containers measure what tasks and transfers take
     coordinate: Callable[[Link, str, str], Coordination] = RedisCoordination
 
 
@@ -183,7 +184,7 @@ class Run:
         around = self.around
         roots = int(np.count_nonzero(translation.dag.input_counts == 0))
         around.backend.watch(self.id, self.gone)
-        early = replace(self.invitation, early=True)
+        early = replace(self.invitation, early=True, asked=time.time())
         around.backend.invoke(early, min(around.containers, roots))
 
     def submission(self, encoded: Encoded) -> Submission:
@@ -194,6 +195,7 @@ class Run:
             lease_seconds=around.lease_seconds,
             observe=self.observers.times,
             progress=self.observers.times and not self.observers.values,
+            measure=around.measure,
             folder=working_folder() if around.backend.same_host else "",
             path=searched() if around.backend.same_host else (),
         )
@@ -358,7 +360,7 @@ class Run:
 
     def invite(self, whom: Sequence[Whom]) -> None:
         for each in whom:
-            self.around.backend.invoke(self.invitation.to(each))
+            self.around.backend.invoke(self.invitation.to(each, time.time()))
 
     def failure(self, packed: bytes) -> Failed:
         return Failed(

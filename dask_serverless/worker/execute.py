@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import Callable, Collection, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from time import perf_counter
 from typing import Any
 
 from dask_serverless.worker.bundle import Step
-from dask_serverless.worker.told import Times
+
+# Told of each task when it is done: its steps, start, end, and all values that are still there.
+Watch = Callable[[Sequence[Step], float, float, Mapping[int, Any]], None]
 
 
 class StepFailed(Exception):
@@ -44,47 +46,31 @@ def run(
     functions: Sequence[Callable[..., Any]],
     values: MutableMapping[int, Any],
     keep: Collection[int],
+    watch: Watch | None = None,
 ) -> None:
     """Run a bundle's steps; ``values`` comes with inputs and constants, and goes with ``keep``."""
     # an interrupt may come before the first step
     out, function = program[0][:2] if program else (-1, -1)
+    task: list[Step] = []  # the steps of a task that is watched
+    begun = 0.0
     try:
-        for (out, function, arguments, keywords), drop in zip(
-            program, last_uses(program, keep), strict=True
-        ):
+        for step, drop in zip(program, last_uses(program, keep), strict=True):
+            out, function, arguments, keywords = step
+            if watch is not None and not task:
+                begun = perf_counter()
             if keywords is None:
                 values[out] = functions[function](*[values[name] for name in arguments])
             else:
                 values[out] = call(functions[function], [values[n] for n in arguments], keywords)
+            if watch is not None:
+                task.append(step)
+                if out >= 0:  # a task's last step bears its name
+                    watch(task, begun, perf_counter(), values)
+                    task = []
             for name in drop:
                 del values[name]
     except BaseException as error:
         raise StepFailed(owner(program, out), function) from error
-
-
-def run_timed(
-    program: Sequence[Step],
-    functions: Sequence[Callable[..., Any]],
-    values: MutableMapping[int, Any],
-    keep: Collection[int],
-    tell: Callable[[Times], bool] | None = None,
-) -> Times:
-    """The same, task by task, with (task, start, end) of each that ``tell`` was not told."""
-    times: list[tuple[int, float, float]] = []
-    begun = 0
-    start = perf_counter()
-    every = [step[0] for step in program if step[0] >= 0]
-    for position, step in enumerate(program):
-        if step[0] >= 0:  # a task's last step bears its name
-            run(program[begun : position + 1], functions, values, {*values, *every})
-            end = perf_counter()
-            times.append((step[0], start, end))
-            if tell is not None and position + 1 < len(program) and tell(times):
-                times = []
-            begun, start = position + 1, perf_counter()
-    for name in set(values) - set(keep):
-        del values[name]
-    return times
 
 
 def call(function: Callable[..., Any], values: list[Any], keywords: Sequence[str]) -> Any:

@@ -18,10 +18,11 @@ class Invitation:
     early: bool = False  # the run is not in the store yet: wait for it
     slot: int | None = None
     container: str = ""  # whom to prefer, if it is idle
+    asked: float = 0.0  # when, by the clock of whoever invites (seconds of the epoch); 0: unknown
 
-    def to(self, whom: Whom) -> Invitation:
+    def to(self, whom: Whom, asked: float = 0.0) -> Invitation:
         """The same for any container, or for the one that has a slot."""
-        return replace(self, early=False, slot=whom.slot, container=whom.container)
+        return replace(self, early=False, slot=whom.slot, container=whom.container, asked=asked)
 
     def to_json(self) -> dict[str, Any]:
         return dict(vars(self))

@@ -7,15 +7,12 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any
+from itertools import count
 
 from dask_serverless.blobs import files
-from dask_serverless.blobs.base import Command
-from dask_serverless.blobs.blobs import INLINE, MOST_INLINE_BYTES, Blobs
-from dask_serverless.coordination.base import LOST, Answer, Assignment, Coordination, Report
+from dask_serverless.blobs.metered import metered
+from dask_serverless.coordination.base import LOST, Answer, Assignment, Report
 from dask_serverless.errors import (
-    BlobLost,
     ResultNotPicklable,
     StoreError,
     StoreFull,
@@ -23,58 +20,26 @@ from dask_serverless.errors import (
 )
 from dask_serverless.worker import machine as m
 from dask_serverless.worker.blame import Blame, of_input
-from dask_serverless.worker.bundle import BundleSpec, decode
+from dask_serverless.worker.bundle import decode
 from dask_serverless.worker.connections import Connections
-from dask_serverless.worker.execute import StepFailed, prepared, run, run_timed
+from dask_serverless.worker.execute import StepFailed, Watch, prepared, run
 from dask_serverless.worker.failure import as_exit, pack_failure, stored_at
 from dask_serverless.worker.header import Header
 from dask_serverless.worker.holding import Holding
+from dask_serverless.worker.inputs import fetched, unpacked
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.names import function_name
-from dask_serverless.worker.table import FunctionFailed, Functions, unpack_table
+from dask_serverless.worker.outputs import Outputs, Unstorable, put_outputs
+from dask_serverless.worker.table import FunctionFailed, unpack_table
+from dask_serverless.worker.timing import Timer
 from dask_serverless.worker.told import Finished, Progress, Times
+from dask_serverless.worker.visit import Settled, Visit, Work
 
 PROGRESS_SECONDS = 0.1
 FAILURE_BYTES = 1 << 20  # a larger one is kept apart
 TURN_SECONDS = 0.02  # with one run, before another one's turn: to change costs a millisecond
 EARLY_SECONDS = 2.0  # a client that takes longer to plan and encode invites again
 RUNS_REMEMBERED = 4  # a container that comes back to a run need not fetch its functions again
-
-
-@dataclass(frozen=True)
-class Settled:
-    """What a container has of a run once it has run a bundle of it."""
-
-    blobs: Blobs
-    functions: Functions
-
-
-@dataclass
-class Visit:
-    """A run as this container knows it."""
-
-    coordination: Coordination
-    told_calls: int = 0  # to the store, already reported
-    header: Header | None = None
-    settled: Settled | None = None
-
-
-@dataclass
-class Work:
-    """The bundle under way."""
-
-    bundle: int
-    claim: str
-    spec: BundleSpec | None = None
-    values: dict[int, Any] = field(default_factory=dict)
-    constants: dict[int, Any] = field(default_factory=dict)  # alive to the end, as at the client
-    started: float = 0.0
-    fetching: float = 0.0  # seconds
-    running: float = 0.0
-    times: Times = ()
-    told_at: float = 0.0  # when progress was told
-    written: list[bytes] = field(default_factory=list)
-    before: list[Command] = field(default_factory=list)  # of a failure that is kept apart
 
 
 class Shell:
@@ -111,6 +76,7 @@ class Shell:
         self.too_early = False
         self.deleted = []
         self.visit = self.visits.get(invitation.run) or self.begin(invitation)
+        self.visit.meter.arrived(invitation.asked, time.time())
         todo = deque(self.machine.handle(m.Invited(invitation.slot)))
         while todo:
             event = self.perform(todo.popleft())
@@ -157,7 +123,7 @@ class Shell:
                 return m.Answered(fail(self.container, bundle, claim, error, before))
             case m.Invite():
                 for whom in instruction.whom:
-                    self.invite(self.invitation.to(whom))
+                    self.invite(self.invitation.to(whom, time.time()))
             case m.Delete():
                 self.delete(instruction.references)
             case m.Discard():
@@ -230,16 +196,10 @@ class Shell:
         self.interruptible = claim
         try:
             blobs = self.settle().blobs
-            work.spec = spec = decode(assignment.spec, lambda reference: blobs.get([reference])[0])
-            for name, packed in spec.packed.items():
-                work.constants[name] = blobs.get([packed])[0]
-            work.values = {**spec.constants, **work.constants}
-            names = [*spec.inputs, *spec.hoisted]
-            references = [r for r in assignment.inputs if r] + list(spec.hoisted.values())
-            if len(references) < len(names):
-                raise BlobLost(f"task {names[list(assignment.inputs).index(None)]}")
-            if references:
-                work.values.update(zip(names, blobs.get(references), strict=True))
+            work.spec = decode(assignment.spec, lambda reference: blobs.get([reference])[0])
+            work.constants = unpacked(work.spec, blobs)
+            work.values = {**work.spec.constants, **work.constants}
+            work.values.update(fetched(work.spec, assignment, blobs))
             self.interruptible = ""
         except (Interrupt, StoreError):
             raise
@@ -259,6 +219,8 @@ class Shell:
             header.check_versions()
             header.enter()
             blobs = self.connections.blobs(self.invitation, header.storage)
+            if header.measure:
+                blobs = metered(blobs, visit.meter.transfer)
             table = unpack_table(blobs.get([header.functions])[0])
             visit.settled = Settled(blobs, [prepared(function) for function in table])
         return visit.settled
@@ -270,11 +232,7 @@ class Shell:
         begun = time.perf_counter()
         try:
             self.interruptible = work.claim
-            if header.observe:
-                tell = self.tell if header.progress else None
-                work.times = run_timed(program, settled.functions, work.values, stored, tell)
-            else:
-                run(program, settled.functions, work.values, stored)
+            run(program, settled.functions, work.values, stored, self.watch(header, work))
             self.interruptible = ""
         except StepFailed as failed:
             self.interruptible = ""
@@ -284,6 +242,17 @@ class Shell:
         ended = time.perf_counter()
         work.running = ended - begun
         return m.Ran(self.holding.others_wait and ended - self.arrived > TURN_SECONDS)
+
+    def watch(self, header: Header, work: Work) -> Watch | None:
+        """Who is to be told of each task, if anybody is."""
+        meter = self.visit.meter
+        if header.observe:
+            work.timer = Timer(self.tell if header.progress else None)
+            return work.timer.task
+        if header.measure and work.spec is not None and meter.wants(work.spec.program):
+            meter.begin(work.values)
+            return meter.task
+        return None
 
     def tell(self, times: Times) -> bool:
         """Progress for whoever watches, at a bounded rate; whether it was told."""
@@ -298,56 +267,50 @@ class Shell:
 
     def publish(self, instruction: m.Publish) -> m.Event:
         work, visit = self.current, self.visit
-        spec, settled = work.spec, visit.settled
-        assert spec is not None and settled is not None
-        blobs = settled.blobs
+        header, settled = visit.header, visit.settled
+        assert work.spec is not None and header is not None and settled is not None
         begun = time.perf_counter()
-        outputs: list[bytes | int] = []
-        wanted: dict[int, bytes] = {}
-        before: list[Command] = []
-        moved = wanted_bytes = inline = 0
-        for task in spec.stored:
-            name = f"{self.invitation.run}/{work.claim}-{len(work.written)}"
-            put = blobs.put if inline < MOST_INLINE_BYTES else blobs.put_apart
-            try:
-                reference, commands, nbytes = put(name, work.values.pop(task))
-            except Exception as error:
-                return self.unstorable(error, task)
-            outputs += (task, reference)
-            before += commands
-            moved += nbytes
-            if reference[:1] != INLINE:
-                work.written.append(reference)
-            else:
-                inline += nbytes
-            if task in spec.wanted:
-                wanted[task] = reference
-                wanted_bytes += nbytes
+        try:
+            outputs = put_outputs(work.spec, work.values, settled.blobs, self.names())
+        except Unstorable as failed:
+            work.written += failed.written
+            return self.unstorable(failed.__cause__ or failed, failed.task)
+        work.written += outputs.written
         work.constants.clear()  # files that they opened are closed when the client hears of it
-        calls = visit.coordination.calls + 1
-        told = Finished(
-            work.bundle, self.container, work.started,
-            fetching=work.fetching, running=work.running, storing=time.perf_counter() - begun,
-            calls=calls - visit.told_calls, stored_bytes=moved, wanted_bytes=wanted_bytes,
-            cold=self.cold, times=work.times,
-            outputs=wanted if sum(map(len, wanted.values())) <= blobs.inline_bytes else None,
-        )  # fmt: skip
-        visit.told_calls = calls
+        ended = time.perf_counter()
+        told = self.finished(outputs, ended - begun)
         report = Report(
-            work.bundle, work.claim, outputs, spec.children, spec.releases,
+            work.bundle, work.claim, outputs.announced, work.spec.children, work.spec.releases,
             told.pack(), self.deleted,
         )  # fmt: skip
         try:
             answer = visit.coordination.publish(
-                self.container, report, instruction.following, before
+                self.container, report, instruction.following, outputs.commands
             )
         except (StoreFull, StoreValueTooLarge) as error:
-            return self.unstorable(error, spec.stored[-1] if spec.stored else -1)
+            return self.unstorable(error, work.spec.stored[-1] if work.spec.stored else -1)
         self.hold(answer, instruction.following)
         self.deleted = []
+        if header.measure:
+            visit.meter.published(outputs.commands, time.perf_counter() - ended)
         return m.Answered(answer)
 
-    def unstorable(self, error: Exception, task: int) -> m.Event:
+    def finished(self, outputs: Outputs, storing: float) -> Finished:
+        """What the client is told of the bundle."""
+        work, visit = self.current, self.visit
+        assert visit.header is not None and visit.settled is not None
+        told_before, visit.told_calls = visit.told_calls, visit.coordination.calls + 1
+        return Finished(
+            work.bundle, self.container, work.started,
+            fetching=work.fetching, running=work.running, storing=storing,
+            calls=visit.told_calls - told_before,
+            stored_bytes=outputs.nbytes, wanted_bytes=outputs.wanted_bytes,
+            cold=self.cold, times=work.timer.times,
+            outputs=outputs.wanted_within(visit.settled.blobs.inline_bytes),
+            measured=visit.meter.report() if visit.header.measure else None,
+        )  # fmt: skip
+
+    def unstorable(self, error: BaseException, task: int) -> m.Event:
         assert self.current.spec is not None
         steps = self.current.spec.program
         function = next((step[1] for step in steps if step[0] == task), -1)
@@ -384,14 +347,18 @@ class Shell:
             self.rest()  # not before: a class may take longer to pickle than a lease lasts
         return m.Raised(self.kept(packed))
 
+    def names(self) -> Iterator[str]:
+        """Of blobs: without a gap, so that those which nobody announced can be found."""
+        work = self.current
+        return (f"{self.invitation.run}/{work.claim}-{n}" for n in count(len(work.written)))
+
     def kept(self, failure: bytes) -> bytes:
         """An exception with a large payload goes where large outputs go."""
         settled, work = self.visit.settled, self.current
         if settled is None or len(failure) <= FAILURE_BYTES:
             return failure
-        name = f"{self.invitation.run}/{work.claim}-{len(work.written)}"
         try:
-            stored = settled.blobs.put_apart(name, failure)
+            stored = settled.blobs.put_apart(next(self.names()), failure)
         except Exception:  # no room: then it is the store that has to take it
             return failure
         work.written.append(stored.reference)

@@ -3,11 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgpack
 
 Times = Sequence[tuple[int, float, float]]  # task, start, end
+Kind = tuple[int, ...]  # the functions of a task's steps: several where Dask has fused tasks
+
+
+class Sample(NamedTuple):
+    """One call of a task, measured."""
+
+    input_bytes: float
+    seconds: float
+    output_bytes: float
+    peak_bytes: float
+
+
+class Taken(NamedTuple):
+    """What the tasks of one kind took."""
+
+    calls: int
+    seconds: float  # of all of them
+    samples: list[Sample]
+
+
+class Moved(NamedTuple):
+    """A transfer of what one bundle takes or gives."""
+
+    place: str  # its tag
+    up: bool
+    nbytes: int
+    seconds: float
+
+
+class Measured(NamedTuple):
+    """What a container has measured since it told before."""
+
+    kinds: Sequence[tuple[Kind, Taken]]
+    moved: Sequence[Moved]
+    waited: float  # seconds from the invitation to the container's arrival; negative: not known
+    round_trip: float  # seconds of the publish before this one; negative: none
+
+    @staticmethod
+    def told(packed: Sequence[Any]) -> Measured:
+        kinds, moved, waited, round_trip = packed
+        return Measured(
+            [
+                (tuple(kind), Taken(calls, seconds, [Sample(*row) for row in rows]))
+                for kind, (calls, seconds, rows) in kinds
+            ],
+            [Moved(*each) for each in moved],
+            waited,
+            round_trip,
+        )
 
 
 class Finished(NamedTuple):
@@ -25,13 +74,17 @@ class Finished(NamedTuple):
     cold: bool  # whether the container was born for this visit
     outputs: Mapping[int, bytes] | None  # where those are; None: too much for an event
     times: Times  # of tasks that were not told before
+    measured: Measured | None  # where the client keeps a history
 
     def pack(self) -> bytes:
         return bytes(msgpack.packb(self))
 
     @staticmethod
     def unpack(data: bytes) -> Finished:
-        return Finished(*msgpack.unpackb(data, strict_map_key=False))
+        fields: list[Any] = msgpack.unpackb(data, strict_map_key=False)
+        if fields[-1] is not None:
+            fields[-1] = Measured.told(fields[-1])
+        return Finished(*fields)
 
 
 class Progress(NamedTuple):

@@ -19,6 +19,7 @@ from dask_serverless.blobs.compressed import Compressed
 from dask_serverless.blobs.folder import PREFIX, Folders, sweep
 from dask_serverless.blobs.frames import join, pack, size, unpack
 from dask_serverless.blobs.memory import Memory
+from dask_serverless.blobs.metered import metered
 from dask_serverless.blobs.redis import RedisBlobs, keys
 from dask_serverless.blobs.shared import SharedFiles
 from dask_serverless.blobs.url import UrlBlobs
@@ -371,3 +372,18 @@ def test_folders_that_nobody_holds_are_swept_and_others_stay(tmp_path):
     assert not old.exists()
     assert used.exists() and other.exists()
     os.close(held)
+
+
+def test_transfers_of_a_metered_place_are_noted_and_nothing_else_changes(placed):
+    noted = []
+    plain = Blobs(placed.place, inline_bytes=100)
+    blobs = metered(plain, lambda *told: noted.append(told))
+    stored = blobs.put("run/a-0", np.arange(1000.0))
+    placed.send(stored.commands)
+    assert (blobs.get([stored.reference])[0] == np.arange(1000.0)).all()
+    blobs.put("run/a-1", 1)
+    tag = placed.place.tag.decode()
+    sent = [] if stored.commands else [(tag, True, stored.nbytes)]
+    assert [told[:3] for told in noted] == [*sent, (tag, False, stored.nbytes)]
+    assert all(0 <= seconds < 5 for *_, seconds in noted)
+    assert blobs.knows_runs == plain.knows_runs

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from importlib.resources import files
 from itertools import count
 
 import msgpack
@@ -631,3 +633,18 @@ def test_all_keys_of_a_run_share_a_hash_slot(on_redis, link):
     keys = link.call(("KEYS", "*"))[0]
     assert len(keys) > 5
     assert all(key.startswith(b"ds:{run}:") for key in keys)
+
+
+def test_every_key_that_scripts_use_is_in_their_list():
+    folder = files("dask_serverless.coordination") / "lua"
+    scripts = [path.read_text() for path in (*folder.iterdir(), *(folder / "shared").iterdir())
+               if path.name.endswith(".lua")]  # fmt: skip
+    listed = set(
+        re.findall(r"^--   (\w+) +(?:string|hash|zset|set|stream) ", "".join(scripts), re.M)
+    )
+    used = set(re.findall(r"(?:key|words|first_word|entries)\('(\w+)'", "".join(scripts)))
+    kept = re.findall(r"(\w+) = (?:HASH|SCORES|WORDS|SET)\b", "".join(scripts))
+    named = set(
+        re.findall(r"local NAMES = \{(.*)\}", "".join(scripts))[0].replace("'", "").split(", ")
+    )
+    assert used | named | set(kept) | {"meta"} == listed

@@ -8,7 +8,8 @@ import weakref
 
 import pytest
 
-from dask_serverless.worker.execute import StepFailed, last_uses, owner, prepared, run, run_timed
+from dask_serverless.worker.execute import StepFailed, last_uses, owner, prepared, run
+from dask_serverless.worker.timing import Timer
 
 
 class Heavy:
@@ -20,11 +21,15 @@ class Heavy:
         self.alive.add(self)
 
 
+def run_watched(*arguments):
+    run(*arguments, Timer().task)
+
+
 FUNCTIONS = [operator.add, operator.neg, Heavy, lambda *a, **k: (a, k), operator.truediv]
 ADD, NEG, HEAVY, SEEN, DIVIDE = range(5)
 
 
-@pytest.mark.parametrize("runner", [run, run_timed])
+@pytest.mark.parametrize("runner", [run, run_watched])
 def test_steps_run_in_order_and_what_is_to_be_kept_stays(runner):
     values = {-1: 3, -2: 4}
     program = [(0, ADD, (-1, -2), None), (1, NEG, (0,), None), (2, ADD, (0, 1), None)]
@@ -32,7 +37,7 @@ def test_steps_run_in_order_and_what_is_to_be_kept_stays(runner):
     assert values == {1: -7, 2: 0}
 
 
-@pytest.mark.parametrize("runner", [run, run_timed])
+@pytest.mark.parametrize("runner", [run, run_watched])
 def test_the_last_arguments_go_by_keyword(runner):
     values = {-1: 1, -2: 2, -3: 3}
     runner([(0, SEEN, (-1, -2, -3), ("x", "y"))], FUNCTIONS, values, (0,))
@@ -63,7 +68,7 @@ def test_an_argument_used_twice_by_one_step_is_dropped_once():
     assert last_uses([(0, ADD, (-1, -1), None)], (0,)) == [(-1,)]
 
 
-@pytest.mark.parametrize("runner", [run, run_timed])
+@pytest.mark.parametrize("runner", [run, run_watched])
 def test_a_failing_step_names_its_task_and_function(runner):
     values = {-1: 1, -2: 0}
     program = [(0, ADD, (-1, -2), None), (-9, DIVIDE, (-1, -2), None), (1, NEG, (-9,), None)]
@@ -80,7 +85,9 @@ def test_the_owner_of_a_step_is_the_next_task():
 
 def test_times_are_told_task_by_task():
     program = [(-5, NEG, (-1,), None), (3, NEG, (-5,), None), (4, NEG, (3,), None)]
-    times = run_timed(program, FUNCTIONS, {-1: 1}, (4,))
+    timer = Timer()
+    run(program, FUNCTIONS, {-1: 1}, (4,), timer.task)
+    times = timer.times
     assert [task for task, _, _ in times] == [3, 4]
     assert times[0][1] <= times[0][2] <= times[1][2]
 
@@ -101,7 +108,7 @@ class Interrupting(tuple):
         raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("runner", [run, run_timed])
+@pytest.mark.parametrize("runner", [run, run_watched])
 def test_an_interrupt_before_the_first_step_stays_one(runner):
     """It became a ValueError: no step of the bundle was called 0."""
     program = [(5, ADD, (-1, -2), None), (6, NEG, (5,), None)]
@@ -109,3 +116,17 @@ def test_an_interrupt_before_the_first_step_stays_one(runner):
         runner(program, FUNCTIONS, {-1: 3, -2: 4}, Interrupting([6]))
     cause = caught.value.__cause__ or caught.value
     assert isinstance(cause, KeyboardInterrupt)
+
+
+def test_tasks_that_were_told_while_the_bundle_ran_are_not_told_again():
+    program = [(1, 0, (-1, -1), None), (2, 0, (1, 1), None), (3, 0, (2, 2), None)]
+    told = []
+
+    def tell(times):
+        told.append([task for task, *_ in times])
+        return len(told) == 2  # not at the first one: that was too early
+
+    timer = Timer(tell)
+    run(program, [operator.add], {-1: 1}, (3,), timer.task)
+    assert told == [[1], [1, 2], [3]]
+    assert [task for task, *_ in timer.times] == [3]

@@ -1,0 +1,117 @@
+"""What the tasks of a run take in this container, measured at a bounded cost."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from time import perf_counter
+from typing import Any
+
+from dask_serverless.worker.bundle import Step
+from dask_serverless.worker.told import Kind, Measured, Moved, Sample, Taken
+
+ROWS_A_KIND = 8  # samples in one event
+ALLOWANCE_SECONDS = 0.0002  # for measuring, of each visit to a run
+SHARE = 0.01  # of the time that tasks run, beside that
+STEP_SECONDS = 2e-6  # what measuring one step takes, until it is known better
+MOST_TRANSFERS = 32  # in one event
+LONG_SECONDS = 0.01  # a task that is a sample, however many there are
+
+
+class Meter:
+    """Measures the first bundles of a run, and then as many as a hundredth of the time allows.
+
+    Timing and sizing each of a hundred thousand tasks of a microsecond would take longer than they
+    do; long tasks are all measured.
+    """
+
+    def __init__(self) -> None:
+        self.ran = 0.0  # seconds of tasks
+        self.spent = 0.0  # seconds of measuring
+        self.steps = 0  # measured
+        self.taken: dict[Kind, Taken] = {}
+        self.moved: list[Moved] = []
+        self.waited = -1.0
+        self.round_trip = -1.0
+        self.sizes: dict[int, int] = {}  # of values of the bundle under way, by name
+
+    def wants(self, program: Sequence[Step]) -> bool:
+        """Whether there is time to measure this bundle."""
+        each = self.spent / self.steps if self.steps else STEP_SECONDS
+        return self.spent + each * len(program) <= ALLOWANCE_SECONDS + SHARE * self.ran
+
+    def begin(self, values: Mapping[int, Any]) -> None:
+        """A bundle that is measured starts; steps drop what nobody needs after them."""
+        start = perf_counter()
+        self.sizes = {name: nbytes(value) for name, value in values.items()}
+        self.spent += perf_counter() - start
+
+    def task(
+        self, steps: Sequence[Step], start: float, end: float, values: Mapping[int, Any]
+    ) -> None:
+        """One task has run; its output is still there."""
+        out, function, arguments, _ = steps[-1]
+        kind: Kind = (function,)
+        if len(steps) > 1:
+            kind = tuple([step[1] for step in steps])
+            made = {step[0] for step in steps}
+            arguments = tuple({n: 0 for s in steps for n in s[2] if n not in made})
+        seconds = end - start
+        self.ran += seconds
+        made_bytes = self.sizes[out] = nbytes(values[out])
+        taken = self.taken.get(kind) or Taken(0, 0.0, [])
+        rows = taken.samples
+        if len(rows) < ROWS_A_KIND or seconds > LONG_SECONDS:
+            received = sum([self.sizes.get(name, 0) for name in arguments])
+            rows.append(Sample(received, seconds, made_bytes, received + made_bytes))
+        self.taken[kind] = Taken(taken.calls + 1, taken.seconds + seconds, rows)
+        self.steps += len(steps)
+        self.spent += perf_counter() - end
+
+    def unmeasured(self, seconds: float) -> None:
+        """A bundle ran without being measured."""
+        self.ran += seconds
+
+    def transfer(self, place: str, up: bool, nbytes: int, seconds: float) -> None:
+        if len(self.moved) < MOST_TRANSFERS:
+            self.moved.append(Moved(place, up, nbytes, seconds))
+
+    def arrived(self, asked: float, now: float) -> None:
+        """The container has come; ``asked`` is the clock of whoever invited it, 0 for unknown."""
+        self.waited = now - asked if asked else -1.0
+
+    def published(self, before: Sequence[tuple[Any, ...]], seconds: float) -> None:
+        """An answer came; blobs that went with the call make it a transfer, else a round trip."""
+        if before:
+            nbytes = sum(memoryview(command[2]).nbytes for command in before)
+            self.transfer("r", True, nbytes, seconds)
+        else:
+            self.round_trip = seconds
+
+    def report(self) -> Measured:
+        """What has not been told yet."""
+        told = Measured(list(self.taken.items()), self.moved, self.waited, self.round_trip)
+        self.taken, self.moved, self.sizes = {}, [], {}
+        self.waited = self.round_trip = -1.0
+        return told
+
+
+def nbytes(value: Any) -> int:
+    """What a value takes, as far as that can be told in a moment; user code must not fail by it."""
+    try:
+        return _nbytes(value)
+    except Exception:
+        return 0
+
+
+def _nbytes(value: Any) -> int:
+    size = getattr(value, "nbytes", None)
+    if type(size) is int:
+        return size
+    if type(value).__module__.partition(".")[0] in ("pandas", "pyarrow"):
+        from dask.sizeof import sizeof
+
+        return int(sizeof(value))
+    if type(value) in (list, tuple) and value:
+        return sys.getsizeof(value) + len(value) * nbytes(value[0])
+    return sys.getsizeof(value, 0)

@@ -1,0 +1,65 @@
+"""What a bundle gives to others, stored before it is announced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dask_serverless.blobs.base import Command, Stored
+from dask_serverless.blobs.blobs import INLINE, MOST_INLINE_BYTES, Blobs
+from dask_serverless.worker.bundle import BundleSpec
+
+
+@dataclass
+class Outputs:
+    """What a bundle gives to others."""
+
+    announced: list[bytes | int] = field(default_factory=list)  # task, reference, …
+    commands: list[Command] = field(default_factory=list)  # that write blobs into the store
+    nbytes: int = 0
+    wanted: dict[int, bytes] = field(default_factory=dict)  # by the client
+    wanted_bytes: int = 0
+    written: list[bytes] = field(default_factory=list)  # to be deleted if nobody announces it
+
+    def add(self, task: int, stored: Stored, wanted: bool) -> None:
+        self.announced += (task, stored.reference)
+        self.commands += stored.commands
+        self.nbytes += stored.nbytes
+        if wanted:
+            self.wanted[task] = stored.reference
+            self.wanted_bytes += stored.nbytes
+
+    def wanted_within(self, most_bytes: int) -> Mapping[int, bytes] | None:
+        return self.wanted if sum(map(len, self.wanted.values())) <= most_bytes else None
+
+
+class Unstorable(Exception):
+    """An output cannot be stored; the cause is why."""
+
+    def __init__(self, task: int, written: list[bytes]) -> None:
+        super().__init__(task)
+        self.task = task
+        self.written = written  # of the outputs before
+
+
+def put_outputs(
+    spec: BundleSpec, values: dict[int, Any], blobs: Blobs, names: Iterator[str]
+) -> Outputs:
+    """Everything that others need of a bundle, stored or on its way into the call."""
+    outputs = Outputs()
+    inline = 0
+    name = next(names)
+    for task in spec.stored:
+        put = blobs.put if inline < MOST_INLINE_BYTES else blobs.put_apart
+        try:
+            stored = put(name, values.pop(task))
+        except Exception as error:
+            raise Unstorable(task, outputs.written) from error
+        if stored.reference[:1] == INLINE:
+            inline += stored.nbytes
+        else:
+            outputs.written.append(stored.reference)
+            name = next(names)
+        outputs.add(task, stored, task in spec.wanted)
+    return outputs

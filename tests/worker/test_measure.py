@@ -1,0 +1,103 @@
+"""What a container measures of its tasks, and what that may cost."""
+
+from __future__ import annotations
+
+import operator
+import time
+
+import numpy as np
+import pandas as pd
+
+from dask_serverless.worker.execute import run
+from dask_serverless.worker.measure import ROWS_A_KIND, Meter, nbytes
+from dask_serverless.worker.told import Finished, Measured, Moved
+
+FUNCTIONS = [operator.add, time.sleep, np.ones]
+
+
+def measured(program, values, keep=()):
+    meter = Meter()
+    meter.begin(values)
+    run(program, FUNCTIONS, values, keep, meter.task)
+    return dict(meter.report().kinds)
+
+
+def test_a_task_is_measured_with_its_own_time_and_the_bytes_it_takes_and_gives():
+    taken = measured([(0, 2, (-1,), None), (1, 0, (0, 0), None)], {-1: 1000}, (1,))
+    assert taken[(2,)].samples[0].output_bytes == 8000
+    ((received, seconds, made, peak),) = taken[(0,)].samples
+    assert (received, made, peak) == (16000, 8000, 24000)
+    assert 0 <= seconds < 1
+
+
+def test_the_steps_of_a_fused_task_are_one_kind_of_task():
+    program = [(-5, 2, (-1,), None), (0, 0, (-5, -2), None)]
+    taken = measured(program, {-1: 10, -2: 1.0}, (0,))
+    assert list(taken) == [(2, 0)]
+    assert taken[(2, 0)].samples[0].output_bytes == 80
+
+
+def test_what_measuring_takes_is_not_the_tasks_time():
+    frame = pd.DataFrame({"a": ["text"] * 200_000})
+    meter = Meter()
+    run([(0, 0, (-1, -1), None)], [lambda a, b: a], {-1: frame}, (0,), meter.task)
+    ((_, taken),) = meter.report().kinds
+    assert taken.samples[0].output_bytes > 200_000
+    assert taken.seconds < meter.spent
+
+
+def test_many_short_tasks_are_sampled_and_counted():
+    program = [(n, 0, (n - 1, -2), None) for n in range(1, 1000)]
+    taken = measured(program, {0: 1, -2: 1}, (999,))[(0,)]
+    assert (taken.calls, len(taken.samples)) == (999, ROWS_A_KIND)
+
+
+def test_a_meter_measures_no_more_than_its_share_of_time_allows():
+    short = [(n, 0, (-1, -2), None) for n in range(500)]
+    meter = Meter()
+    wanted = []
+    for _ in range(50):
+        wanted.append(meter.wants(short))
+        if wanted[-1]:
+            run(short, FUNCTIONS, {-1: 1, -2: 1}, (), meter.task)
+    assert wanted[0] is False or sum(wanted) < 10
+    meter.unmeasured(60.0)
+    assert meter.wants(short), "after a minute of tasks there is time again"
+
+
+def test_long_tasks_are_always_measured():
+    program = [(n, 1, (-1,), None) for n in range(3)]
+    meter = Meter()
+    for _ in range(2):
+        assert meter.wants(program)
+        run(program, FUNCTIONS, {-1: 0.011}, (), meter.task)
+    taken = dict(meter.report().kinds)[(1,)]
+    assert taken.calls == len(taken.samples) == 6
+    assert taken.seconds >= 0.06
+
+
+def test_sizes_are_told_of_whatever_there_is():
+    class Odd:
+        def __sizeof__(self):
+            raise ValueError
+
+    values = [np.zeros(10), pd.Series([1, 2]), [np.zeros(10)] * 5, "text", None, {}, Odd(), ()]
+    assert all(nbytes(value) >= 0 for value in values)
+    assert nbytes([np.zeros(1000)] * 5) >= 40_000
+
+
+def test_what_was_told_is_not_told_again_and_comes_back_from_its_bytes():
+    meter = Meter()
+    program = [(-5, 2, (-1,), None), (0, 0, (-5, -2), None)]
+    meter.begin({-1: 10, -2: 1.0})
+    run(program, FUNCTIONS, {-1: 10, -2: 1.0}, (0,), meter.task)
+    meter.transfer("u", True, 100, 0.5)
+    meter.arrived(10.0, 12.5)
+    meter.published([], 0.002)
+    told = Finished(
+        1, "c", 0.0, 0.1, 0.2, 0.3, 4, 5, 6, False, {7: b"i"}, [(7, 0.0, 1.0)], meter.report()
+    )
+    assert Finished.unpack(told.pack()) == told._replace(times=[[7, 0.0, 1.0]])
+    assert told.measured.moved == [Moved("u", True, 100, 0.5)]
+    assert (told.measured.waited, told.measured.round_trip) == (2.5, 0.002)
+    assert meter.report() == Measured([], [], -1.0, -1.0)
