@@ -390,6 +390,18 @@ def test_classes_of_the_script_come_back_as_themselves(tmp_path):
     assert run_script(tmp_path, source) == "True True\n"
 
 
+def test_entries_of_the_import_path_that_are_no_text(tmp_path):
+    """Python passes over them; a message to other processes cannot hold them."""
+    source = """
+    from pathlib import Path
+    sys.path[:0] = [Path("mine")]
+    sys.path += [3, b"bytes", None]
+    s = Serverless(containers=1)
+    tell(dask.compute(delayed(sum)([1, 2]), scheduler=s)[0])
+    """
+    assert run_script(tmp_path, source) == "3\n"
+
+
 def test_what_tasks_print_is_seen(tmp_path):
     source = """
     def say(i):
