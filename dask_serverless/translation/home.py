@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from dask.utils import apply
 
 from dask_serverless.translation.recipes import Recipe
 from dask_serverless.translation.targets import written_at_home
@@ -55,6 +56,11 @@ RULES: dict[tuple[str, str], Rule] = {
 }
 
 
+def applies(arguments: Arguments) -> bool:
+    """How older Dask calls with keywords: what it calls with is not in sight, so be careful."""
+    return RULES.get(qualified_name(arguments.get(0))) in (always, appends, inserts)
+
+
 class PartOf(NamedTuple):
     """In the place of a key, for a task that is not all of what the key stands for."""
 
@@ -75,6 +81,10 @@ class Home:
     afterwards: bool = False  # whether it must wait until containers have read all they need
 
 
+def is_called_at_home(value: Any) -> bool:
+    return callable(value) and qualified_name(value) in RULES
+
+
 def divided(translation: Translation) -> tuple[Translation, Home | None]:
     """What containers run, and the client's part; most runs have none, and are found out at once."""
     rules = {
@@ -82,6 +92,9 @@ def divided(translation: Translation) -> tuple[Translation, Home | None]:
         for index, function in enumerate(translation.functions)
         if (rule := RULES.get(qualified_name(function)))
     }
+    applying = [index for index, function in enumerate(translation.functions) if function is apply]
+    if applying and any(map(is_called_at_home, translation.constants.values())):
+        rules |= dict.fromkeys(applying, applies)
     if not rules:
         return translation, None
     division = _Division(translation, rules)
