@@ -35,6 +35,8 @@ from dask_serverless.store.link import Link
 if TYPE_CHECKING:
     from dask_serverless.blobs.storage import Storage
     from dask_serverless.client.run import Surroundings
+    from dask_serverless.simulation.simulation import Simulation
+    from planners.numbers.predictions import Predictions
     from planners.plans.plan import Planner
 
 # What needs NumPy is imported where it is used: the dask command loads this package for every
@@ -200,6 +202,21 @@ class Serverless:
         raise_here(error)
 
     get = __call__
+
+    def simulate(
+        self, collection: Any, *, predictions: Predictions | None = None, **backend: Any
+    ) -> Simulation:
+        """What it would take to compute this on another backend; nothing is computed.
+
+        Keywords describe that backend: ``containers=1000, store_rtt="1ms", cold_start="2s"``;
+        ``dask_serverless.simulation.model.BackendModel`` has them all. What tasks take and leave
+        is the same for all of them unless ``predictions`` say otherwise.
+        """
+        with forks.importing:
+            from dask_serverless.simulation.what_if import what_if
+
+        backend.setdefault("containers", self._ready().backend.containers)
+        return what_if(collection, self.planner, predictions, **backend)
 
     def _surroundings(
         self, engine: Engine, url: str, link: Link, options: dict[str, Any]

@@ -29,6 +29,7 @@ from dask_serverless.worker.bundle import (
 from dask_serverless.worker.execute import owner
 from dask_serverless.worker.names import function_name
 from dask_serverless.worker.table import FunctionFailed, pack_table
+from planners.graph.dag import Dag
 from planners.plans.bundles import Bundles
 from planners.plans.plan import Plan
 
@@ -80,7 +81,7 @@ def bundle_specs(
     """The specs, bundle by bundle; all arrays become lists once, since items of lists are cheap."""
     constants_of = translation.constants_of
     tasks, offsets = bundles.tasks.tolist(), bundles.task_offsets.tolist()
-    edges = Edges(translation, plan, bundles)
+    edges = Edges(translation.dag, plan, bundles)
     stored, wanted = bundles.stored.tolist(), translation.dag.wanted.tolist()
     slots = plan.slots.tolist()
     for bundle, slot in enumerate(slots):
@@ -112,7 +113,7 @@ def program(translation: Translation, tasks: list[int]) -> list[Step]:
 class Edges:
     """Where each edge has its bit, and what each bundle takes and gives."""
 
-    def __init__(self, translation: Translation, plan: Plan, bundles: Bundles) -> None:
+    def __init__(self, dag: Dag, plan: Plan, bundles: Bundles) -> None:
         self.tasks = bundles.edge_tasks.tolist()
         if not self.tasks:
             return
@@ -123,7 +124,7 @@ class Edges:
         self.output_edges = bundles.output_edges.tolist()
         widths = -(-np.diff(bundles.input_offsets) // 8)  # whole bytes
         self.first_bytes = np.concatenate(([0], np.cumsum(widths))).tolist()
-        self.uses = np.bincount(bundles.edge_tasks, minlength=translation.dag.tasks).tolist()
+        self.uses = np.bincount(bundles.edge_tasks, minlength=dag.tasks).tolist()
 
     def inputs(self, bundle: int) -> list[int]:
         if not self.tasks:

@@ -48,14 +48,16 @@ class BundleSpec:
 
 
 def encode(spec: BundleSpec) -> bytes:
-    front = FRONT.pack(spec.slot, len(spec.inputs)) + struct.pack(
-        f"<{len(spec.inputs)}I", *spec.inputs
-    )
     rest = (
         spec.program, spec.constants, spec.packed, spec.hoisted,
         spec.stored, spec.wanted, spec.children, spec.releases,
     )  # fmt: skip
-    return front + pickle.dumps(rest, protocol=5)
+    return front(spec.slot, spec.inputs) + pickle.dumps(rest, protocol=5)
+
+
+def front(slot: int, inputs: Sequence[int]) -> bytes:
+    """What the store reads of a spec."""
+    return FRONT.pack(slot, len(inputs)) + struct.pack(f"<{len(inputs)}I", *inputs)
 
 
 def apart(packed: bytes) -> tuple[bytes, bytes]:

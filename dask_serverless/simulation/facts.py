@@ -1,0 +1,77 @@
+"""Facts: what every bundle of a plan takes and gives, before time passes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dask_serverless.coordination.base import Report, Submission
+from dask_serverless.simulation.model import BackendModel
+from dask_serverless.translation.encode import Edges
+from dask_serverless.worker.bundle import front, pack_children, pack_releases
+from planners.cost.layout import lay_out
+from planners.cost.platform import Platform
+from planners.graph.arrays import offsets_from_counts
+from planners.numbers.predictions import transfer_seconds
+from planners.numbers.workload import Workload
+from planners.plans.bundles import bundles_of
+from planners.plans.plan import Plan
+
+FOREVER_MS = 10**15  # the leases: nobody is lost here
+NOTHING_RELEASED = pack_releases(())
+
+
+def numbers(values: npt.NDArray[Any]) -> Sequence[Any]:
+    """Plain numbers, made one by one as they are asked for: a list takes four times the memory."""
+    return values.data
+
+
+class Facts:
+    """By bundle, as the encoder and the cost model have them; annotations are not heeded."""
+
+    def __init__(
+        self, workload: Workload, plan: Plan, platform: Platform, model: BackendModel
+    ) -> None:
+        dag = workload.dag
+        plan = replace(plan, annotations=())
+        layout = lay_out(plan, workload, platform)
+        crossings = layout.crossings
+        between = bundles_of(dag, plan)
+        self.count = layout.bundles
+        self.roots = between.roots.tolist()
+        self.root_tasks = int(np.count_nonzero(dag.input_counts == 0))
+        self.edges = Edges(dag, plan, between)
+        self.slots = numbers(plan.slots)
+        self.memory_mb = numbers(layout.memory_mb)
+        self.running = numbers(layout.exec_seconds)
+        self.stored_bytes = numbers(layout.store_bytes)
+        self.storing = numbers(transfer_seconds(model.upload_line, layout.store_bytes))
+        self.constant_bytes = numbers(layout.constant_bytes)
+        self.producers = numbers(crossings.pair_producers)
+        self.producer_bytes = numbers(layout.pair_bytes)
+        counts = np.bincount(crossings.pair_consumers, minlength=self.count)
+        self.producer_offsets = numbers(offsets_from_counts(counts))
+
+    def submission(self, epoch: str, containers: int) -> Submission:
+        return Submission(
+            epoch=epoch,
+            bundles=self.count,
+            containers=containers,
+            lease_ms=FOREVER_MS,
+            attempts=1,
+            live_seconds=1,
+            header=b"",
+            specs=[front(self.slots[b], self.edges.inputs(b)) for b in range(self.count)],
+            blobs=(),
+            ready=[(bundle, self.slots[bundle]) for bundle in self.roots],
+            slotted=True,
+        )
+
+    def report(self, bundle: int, claim: str) -> Report:
+        """Outputs are sizes here: where they are, nobody has to know."""
+        children = pack_children(self.edges.children(bundle))
+        return Report(bundle, claim, (), children, NOTHING_RELEASED, b"")
