@@ -1,0 +1,187 @@
+"""The containers that a nursery has, and their keeper: births, deaths, and who may hear whom."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from dask_serverless.backends.container import serve
+from dask_serverless.backends.editions import Edition, Editions
+from dask_serverless.backends.keeper import KeeperProcess
+from dask_serverless.backends.lines import Lines
+from dask_serverless.backends.messages import Free, Gone, Leave, Message, Opening
+from dask_serverless.backends.pages import new_pages
+from dask_serverless.backends.processes import ended, kill, standing_still
+from dask_serverless.backends.ward import Ward
+from dask_serverless.backends.words import Passage, Words
+
+GRACE_SECONDS = 2.0  # between asking somebody to stop and killing the process
+
+
+class Wards:
+    def __init__(
+        self, client: Lines, opening: Opening, poll: select.poll, editions: Editions
+    ) -> None:
+        self.client = client
+        self.opening = opening
+        self.poll = poll
+        self.editions = editions
+        self.passage = Passage(poll)
+        self.by_number: dict[int, Ward] = {}  # of their connections' files
+        # As many pages again for those that are on their way out.
+        self.pages = new_pages(2 * opening.containers)
+        self.blank = list(range(len(self.pages)))
+        self.keeper = KeeperProcess(self.pages, opening.lease_seconds)
+        self.keeper_looked_at = 0.0
+        self.born = 0
+
+    def __iter__(self) -> Iterator[Ward]:
+        return iter(list(self.by_number.values()))
+
+    def __bool__(self) -> bool:
+        return bool(self.by_number)
+
+    def idle(self) -> list[Ward]:
+        return [ward for ward in self if ward.idle]
+
+    def full(self) -> bool:
+        return sum(not ward.leaving for ward in self) >= self.opening.containers
+
+    def bear(self, edition: Edition) -> Ward:
+        self.keep()
+        ours, theirs = socket.socketpair()
+        reading, writing = os.pipe()
+        number = self.blank[0]
+        name = f"{self.opening.name}-{self.born + 1}"
+        parent = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError:
+            ours.close()
+            os.close(reading)
+            raise
+        else:
+            if pid == 0:
+                ours.close()
+                self.editions.adopt(edition)
+                self.become(name, theirs, writing, number, parent)
+        finally:
+            theirs.close()
+            os.close(writing)
+        self.born += 1
+        self.blank.remove(number)
+        ward = Ward(name, pid, Lines(ours), number, self.pages[number], Words(reading), edition)
+        self.by_number[ours.fileno()] = ward
+        self.poll.register(ours, select.POLLIN)
+        self.passage.add(ward.words)
+        return ward
+
+    def become(
+        self, name: str, stream: socket.socket, errors: int, number: int, parent: int
+    ) -> None:
+        code = 1
+        try:
+            self.let_go()
+            os.dup2(errors, 2)
+            os.close(errors)
+            serve(name, Lines(stream), parent, self.pages[number])
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            with suppress(Exception):
+                sys.stdout.flush()
+            os._exit(code)
+
+    def let_go(self) -> None:
+        """In a child: the ends of these connections must be heard when the nursery dies."""
+        self.client.close()
+        self.keeper.close()
+        for ward in self:
+            ward.lines.close()
+
+    def reap(self, buried: Callable[[Ward, Gone], None]) -> None:
+        """Notice the dead by their own: what a task has forked may hold a connection open."""
+        for ward in self:
+            pid, status = os.waitpid(ward.pid, os.WNOHANG)
+            if pid:
+                buried(ward, self.bury(ward, status))
+        if self.keeper.reap():
+            self.lose_keeper()
+
+    def bury(self, ward: Ward, status: int) -> Gone:
+        self.passage.finish(ward.words)
+        held, locks = ward.page.held(), ward.page.locks()
+        if held.place is not None and locks:
+            self.keeper.send(Free(held.place.store, locks))
+        gone = ward.gone(ended(status))
+        if not ward.deaf:
+            self.poll.unregister(ward.lines)
+        del self.by_number[ward.lines.fileno()]
+        ward.lines.close()
+        ward.page.clear()
+        self.blank.append(ward.number)
+        return gone
+
+    def dismiss(self, ward: Ward) -> None:
+        ward.leaving = True
+        ward.kill_at = time.monotonic() + GRACE_SECONDS  # it may be stopped, and not hear of it
+        ward.lines.send(Leave())
+
+    def end(self) -> None:
+        """The containers and the keeper go."""
+        pids = [*self.keeper.unburied, *(ward.pid for ward in self)]
+        for pid in pids:
+            kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + GRACE_SECONDS
+        while pids and time.monotonic() < deadline:  # one that hangs in the system stays behind
+            pids = [pid for pid in pids if not os.waitpid(pid, os.WNOHANG)[0]]
+            time.sleep(0.001)
+
+    # the keeper
+
+    def keep(self) -> None:
+        """See to it that there is a keeper: without one, no claim lasts."""
+        if self.keeper.lines is None:
+            self.keeper.start(self.let_go)
+            self.listen_to_keeper()
+
+    def look_after_keeper(self, needed: bool) -> None:
+        """It has work as long as there are containers."""
+        now = time.monotonic()
+        if now >= self.keeper_looked_at + self.keeper.look_seconds:
+            self.keeper_looked_at = now
+            for pid in self.keeper.unburied:
+                if standing_still(pid):
+                    kill(pid, signal.SIGKILL)
+        if self:
+            with suppress(OSError):  # tried again at the next look
+                self.keep()
+        elif self.born and not needed:
+            self.lose_keeper()
+
+    def heed_keeper(self, number: int) -> list[Message]:
+        """What it says, if that is whom this is about."""
+        lines = self.keeper.lines
+        if lines is None or number != lines.fileno():
+            return []
+        messages = lines.receive()
+        if messages is None:
+            self.lose_keeper()
+        return messages or []
+
+    def listen_to_keeper(self) -> None:
+        if self.keeper.lines is not None:
+            self.poll.register(self.keeper.lines, select.POLLIN)
+
+    def lose_keeper(self) -> None:
+        if self.keeper.lines is not None:
+            self.poll.unregister(self.keeper.lines)
+            self.keeper.close()
