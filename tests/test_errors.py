@@ -34,7 +34,6 @@ from dask_serverless.errors import (
     StoreEvicts,
     StoreUnreachable,
     TaskExited,
-    UnsupportedTask,
 )
 from dask_serverless.worker.blame import Blame
 from dask_serverless.worker.failure import pack_failure
@@ -361,11 +360,15 @@ def test_a_result_larger_than_the_limit_is_refused():
 # Things that need shared memory
 
 
-def test_storing_into_numpy_is_refused(serverless):
+def test_storing_into_numpy_writes_into_the_clients_array(serverless):
     target = np.zeros((4, 4))
-    with pytest.raises(UnsupportedTask, match="da.store"):
-        da.store(da.ones((4, 4), chunks=2), target, scheduler=serverless)
-    assert not target.any()
+    x = da.ones((4, 4), chunks=2)
+    da.store(x + 1, target, scheduler=serverless)
+    assert (target == 2).all()
+    stored = da.store(x + 2, target, return_stored=True, scheduler=serverless)
+    stored = stored[0] if isinstance(stored, tuple) else stored
+    assert (stored.compute(scheduler=serverless) == 3).all()
+    assert (target == 3).all()
 
 
 def test_storing_into_files_works(serverless, tmp_path):

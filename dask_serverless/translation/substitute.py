@@ -13,7 +13,6 @@ from dask_serverless.worker.names import qualified_name
 
 SUBGRAPH = ("dask._task_spec", "_execute_subgraph")
 DISK = "disk"
-STORE = "store"
 
 
 def special_functions() -> dict[tuple[str, str], str]:
@@ -25,8 +24,6 @@ def special_functions() -> dict[tuple[str, str], str]:
         ("dask.dataframe.dask_expr._shuffle", "DiskShuffle._shuffle_group"): DISK,
         ("dask.bag.core", "partition"): DISK,
         ("dask.bag.core", "collect"): DISK,
-        ("dask.array.core", "store_chunk"): STORE,
-        ("dask.array.core", "load_store_chunk"): STORE,
     }
 
 
@@ -35,14 +32,6 @@ def refuse(kind: str, key: Any, arguments: Sequence[Any]) -> None:
 
     ``arguments`` are the positional ones, None for those that other tasks make.
     """
-    import numpy as np
-
-    if kind == STORE and any(isinstance(a, np.ndarray) for a in arguments[1:2]):
-        raise UnsupportedTask(
-            "da.store into a NumPy array would write into a copy: containers are other "
-            "processes. Use array.compute(), or store into Zarr, HDF5 or another target on disk.",
-            key,
-        )
     if kind == DISK and any(_is_partd(a) for a in arguments):
         raise UnsupportedTask(
             "Dask's 'disk' shuffle keeps its data in one process. Set "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from dask_serverless.blobs.frames import pack
 
 # What these have open for writing, no other process may write to.
@@ -16,6 +18,8 @@ def written_at_home(target: Any) -> bool:
     What is open, or does not say how it travels, is written as Dask's threads would write it: a
     copy of an object in a container may be that of an array in memory, and nobody would notice.
     """
+    if isinstance(target, np.ndarray):  # also one that is mapped from a file: it pickles as a copy
+        return True
     package = type(target).__module__.partition(".")[0]
     if package == "zarr":
         return not _shared(target.store)

@@ -122,5 +122,7 @@ def test_where_targets_are(tmp_path):
         assert written_at_home(zarr.create_array(store, **make))
     with zarr.storage.ZipStore(tmp_path / "a.zip", mode="w") as store:
         assert written_at_home(zarr.create_array(store, **make))
+    assert written_at_home(np.zeros(4))
+    assert written_at_home(np.lib.format.open_memmap(tmp_path / "a.npy", mode="w+", shape=(4,)))
     assert written_at_home(Target())
     assert not written_at_home(Travelling())

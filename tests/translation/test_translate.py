@@ -25,7 +25,7 @@ from dask._task_spec import (
 )
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 
-from dask_serverless.errors import GraphError, MissingKey, UnsupportedTask
+from dask_serverless.errors import GraphError, MissingKey
 from dask_serverless.translation.recipes import flat
 from dask_serverless.translation.translate import materialise, translate
 
@@ -288,10 +288,3 @@ def test_a_diamond_of_shared_inputs_is_no_cycle():
         graph[f"r{i}"] = (operator.add, f"j{i - 1}" if i else "a", f"l{i}")
         graph[f"j{i}"] = (sum, [f"l{i}", f"r{i}", "a", f"l{i}"])
     both(graph, "j29")
-
-
-def test_storing_into_numpy_is_refused_however_it_is_written():
-    target = np.zeros(4)
-    stores = da.store(da.ones(4, chunks=2), target, compute=False)
-    with pytest.raises(UnsupportedTask):
-        translate(materialise(stores.__dask_graph__()), stores.__dask_keys__())
