@@ -167,7 +167,7 @@ def verdicts_of(sizes: list[Size], rows: list[Row]) -> list[Verdict]:
     found = []
     for size in sizes:
         what = f"{size.tasks:,} tasks on {size.containers:,} containers, {size.planner}"
-        found.append(Verdict(what, size.seconds, 120, unit="s"))
+        found.append(Verdict(what, size.processor_seconds, 120, unit="s of one core"))
         found.append(
             Verdict(f"memory of that, {size.planner}", size.peak_bytes / 1e9, 2, unit="GB")
         )

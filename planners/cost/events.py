@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from heapq import heappop, heappush
 
 import numpy as np
@@ -13,7 +12,9 @@ from planners.errors import Stalled
 from planners.graph.arrays import Ids, Offsets, offsets_from_counts
 from planners.numbers.workload import Workload
 from planners.plans.succession import NONE
+from planners.plans.validation import FLEXIBLE
 
+LEAVES = -2  # beside bundles and NONE: the container has nothing to go on with
 WARMED = -1  # event rank of a pre-warmed container; those of bundles are 2b and 2b + 1
 
 
@@ -46,7 +47,7 @@ class Events:
         self.holders: dict[int, int] = {}  # fan-in → the bundle that holds its output for it
         self.held: set[int] = set()  # bundles that held their output back at least once
         self.promised: dict[int, int] = {}  # bundle whose holding paid → the fan-in it goes on with
-        self.pending: deque[int] = deque()  # ready bundles that need a container
+        self.pending: list[tuple[bool, int]] = []  # a heap: has a slot, ready and without container
         self.queue: list[tuple[float, int, int, int]] = []  # time, rank, memory size, containers
         self.running = 0
         self.invoked: list[float] = []  # of each container
@@ -94,7 +95,7 @@ class Events:
         self._prewarm(NONE, 0.0)
         for bundle, waiting in enumerate(self.waiting_for):
             if waiting == 0 and self.is_head[bundle]:
-                self.pending.append(bundle)
+                self._await_container(bundle)
         self._dispatch(0.0, NONE)
         queue = self.queue
         while queue:
@@ -106,7 +107,7 @@ class Events:
             else:
                 self._computed(rank >> 1, now)
         if NONE in self.container:
-            bundle = self.pending[0] if self.pending else self.container.index(NONE)
+            bundle = self.pending[0][1] if self.pending else self.container.index(NONE)
             raise Stalled(bundle, self.slots[bundle], self.containers)
         return self
 
@@ -131,12 +132,14 @@ class Events:
             if child in self.expected:
                 self._begin(child, self.expected.pop(child), now, bundle)
             elif self.is_head[child]:
-                self.pending.append(child)
+                self._await_container(child)
+        if taken == LEAVES:
+            self._take_pending(bundle, now)
         if self.pending and self.running < self.containers:
             self._dispatch(now, bundle)
 
     def _go_on(self, bundle: int, ready: list[int], now: float) -> int:
-        """What the container of a finished bundle does now; the bundle it takes, or NONE."""
+        """The bundle that its container takes, NONE if it waits for one, or LEAVES."""
         container = self.container[bundle]
         following = self.promised.pop(bundle, self.next[bundle])
         if following == NONE:
@@ -147,8 +150,7 @@ class Events:
                     self.joined[container] = True
                     self._begin(child, container, now, bundle)
                     return child
-            self._end(container, now)
-            return NONE
+            return LEAVES
         if self.waiting_for[following]:  # only inside a slot
             self.expected[following] = container
             return NONE
@@ -156,6 +158,20 @@ class Events:
             self.joined[container] = True
         self._begin(following, container, now, bundle)
         return following
+
+    def _await_container(self, bundle: int) -> None:
+        heappush(self.pending, (self.slots[bundle] != FLEXIBLE, bundle))
+
+    def _take_pending(self, bundle: int, now: float) -> None:
+        """Who is through takes a flexible bundle that waits, if its memory is right, or ends."""
+        container = self.container[bundle]
+        has_slot, waiting = self.pending[0] if self.pending else (True, NONE)
+        if not has_slot and self.memory[waiting] == self.memory[bundle]:
+            heappop(self.pending)
+            self.joined[container] = True
+            self._begin(waiting, container, now, bundle)
+        else:
+            self._end(container, now)
 
     def _begin(self, bundle: int, container: int, now: float, cause: int) -> None:
         self.begun[bundle] = now
@@ -206,9 +222,9 @@ class Events:
         heappush(self.queue, (finished, 2 * bundle + 1, 0, 0))
 
     def _dispatch(self, now: float, freed_by: int) -> None:
-        """Invokes containers for what is ready, first come first served, while there are any."""
+        """Invokes containers for what is ready, flexible bundles and lower ids first."""
         while self.pending and self.running < self.containers:
-            bundle = self.pending.popleft()
+            bundle = heappop(self.pending)[1]
             size = self.memory[bundle]
             idle = self.pool.get(size)
             if idle and now - idle[-1] >= self.idle_seconds:

@@ -5,8 +5,9 @@ with, is ready and a place is free. It starts cold or warm; then for each bundle
 has not got, runs the tasks, stores what others need, and publishes. The container of a slot takes
 the slot's bundles in the order of their ids and is held, and paid for, from the first to the last.
 A container that has no slot, or is through with it, goes on with one child that it made ready (an
-only child, the one with most bytes, rather than a fan-in) and the others are invoked. Transfers do
-not slow each other down, and a bundle's tasks run one after another.
+only child, the one with most bytes, rather than a fan-in) and the others are invoked; without such a
+child it takes the first flexible bundle that waits for a container. Transfers do not slow each other
+down, and a bundle's tasks run one after another.
 """
 
 from __future__ import annotations

@@ -178,7 +178,8 @@ class Reference:
         while (
             self.queue and len(self.invoked) - sum(e is not None for e in self.ended) < self.places
         ):
-            bundle = self.queue.pop(0)
+            bundle = min(self.queue, key=lambda b: (self.slot[b] != -1, b))
+            self.queue.remove(bundle)
             memory = self.memory[bundle]
             warm = [t for t in self.idle[memory] if now - t < self.platform.idle_seconds]
             if warm:
@@ -267,8 +268,7 @@ class Reference:
         if following is None and mine:
             following = mine[0]
         if following is None:
-            self.ended[container] = now
-            self.idle[self.size_of[container]].append(now)
+            pass  # until it is known what else is ready
         elif self.parents[following] <= self.arrived[following]:
             self.begin(following, container, now)
         else:
@@ -278,7 +278,18 @@ class Reference:
                 self.begin(child, self.waits.pop(child), now)
             elif child in self.heads and child != following:
                 self.queue.append(child)
+        if following is None:
+            self.take_or_end(container, self.memory[bundle], now)
         self.invoke(now)
+
+    def take_or_end(self, container, memory, now):
+        first = min(self.queue, key=lambda b: (self.slot[b] != -1, b), default=None)
+        if first is not None and self.slot[first] == -1 and self.memory[first] == memory:
+            self.queue.remove(first)
+            self.begin(first, container, now)
+        else:
+            self.ended[container] = now
+            self.idle[self.size_of[container]].append(now)
 
     @property
     def makespan(self):
