@@ -34,7 +34,7 @@ from dask_serverless.store.link import Link
 
 if TYPE_CHECKING:
     from dask_serverless.blobs.storage import Storage
-    from dask_serverless.client.run import Surroundings
+    from dask_serverless.client.surroundings import Surroundings
     from dask_serverless.simulation.simulation import Simulation
     from planners.numbers.predictions import Predictions
     from planners.plans.plan import Planner
@@ -221,7 +221,7 @@ class Serverless:
     def _surroundings(
         self, engine: Engine, url: str, link: Link, options: dict[str, Any]
     ) -> Surroundings:
-        from dask_serverless.client.run import Surroundings
+        from dask_serverless.client.surroundings import Surroundings
 
         settings = self.settings
         wanted = options.get("num_workers") or engine.backend.containers

@@ -38,8 +38,8 @@ from dask_serverless.backends.own_modules import OWN, Changes
 from dask_serverless.backends.processes import can_weigh, ended
 from dask_serverless.backends.words import REMEMBERED_BYTES, last_lines
 from dask_serverless.errors import ContainersClosed, ContainersNotStarting, SettingsError
-from dask_serverless.worker.header import searched
 from dask_serverless.worker.invitation import Invitation
+from dask_serverless.worker.paths import searched
 
 # Libraries that take long to import: the nursery imports what the client has of them.
 HEAVY = {"numpy", "pandas", "pyarrow", "scipy", "dask", "xarray", "sklearn", "zarr", "fsspec"}

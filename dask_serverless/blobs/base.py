@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from dask_serverless.blobs.frames import Frames
+if TYPE_CHECKING:
+    from dask_serverless.blobs.frames import Frames
 
 Command = tuple[Any, ...]  # one store command, its name first
 

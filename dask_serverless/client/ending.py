@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dask_serverless.blobs.blobs import Blobs
-    from dask_serverless.client.run import Surroundings
+    from dask_serverless.client.surroundings import Surroundings
     from dask_serverless.coordination.base import Coordination, Remains
 
     Step = Callable[[Coordination, Blobs], object]

@@ -3,85 +3,57 @@
 from __future__ import annotations
 
 import secrets
-import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from dask_serverless.backends.base import Backend, Loss
 from dask_serverless.blobs.base import LIVE_SECONDS, Command
-from dask_serverless.blobs.storage import Storage
 from dask_serverless.client.callbacks import Observers
-from dask_serverless.client.ending import Ending, Endings
+from dask_serverless.client.ending import Ending
 from dask_serverless.client.failed import Failed
 from dask_serverless.client.home import AtHome, HomeFailed
+from dask_serverless.client.losses import Losses
 from dask_serverless.client.pause import CollectorPaused
 from dask_serverless.client.report import RunReport
+from dask_serverless.client.results import Results
+from dask_serverless.client.surroundings import Surroundings
 from dask_serverless.coordination.base import (
     LOST,
     OK,
     OVER,
     Condition,
-    Coordination,
     Event,
     Story,
     Submission,
     What,
-    Whom,
 )
-from dask_serverless.coordination.redis import RedisCoordination
 from dask_serverless.errors import (
-    BlobLost,
-    ContainersCutOff,
-    ContainersNotStarting,
     PlanRefused,
     ResultTooLarge,
     RunLost,
-    ServerlessError,
     StoreError,
 )
-from dask_serverless.store.link import Link
 from dask_serverless.translation.encode import Encoded, encode_run
 from dask_serverless.translation.home import divided
 from dask_serverless.translation.recipes import nested
 from dask_serverless.translation.translate import Translation, materialise, translate
-from dask_serverless.worker.blame import of_result
-from dask_serverless.worker.failure import explained, unpack_failure, whole
-from dask_serverless.worker.header import Header, searched, working_folder
+from dask_serverless.worker.failure import unpack_failure, whole
+from dask_serverless.worker.header import Header
 from dask_serverless.worker.invitation import Invitation
+from dask_serverless.worker.paths import searched, working_folder
 from dask_serverless.worker.told import Finished, Progress
 from planners.errors import PlanError
 from planners.plans.bundles import bundles_of
-from planners.plans.plan import Plan, Planner, Resources
+from planners.plans.plan import Plan, Resources
 
 MANY_TASKS = 1000  # to collect what they left takes longer than a round trip
 LOOK_SECONDS = 1.0  # how long the client relies on being told, before it looks for itself
 REST_SECONDS = 0.05  # callbacks hear of bundles in batches: one store call each is too many
 KEEP_SECONDS = LIVE_SECONDS / 3  # how often what the run has outside its keys is kept alive
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a run uses of the ``Serverless`` object that it belongs to."""
-
-    backend: Backend
-    link: Link  # this thread's
-    side: Callable[[], Link]  # another one, for the thread that hears of lost containers
-    store: str = field(repr=False)  # URL, as containers reach it; with its password
-    storage: Storage
-    endings: Endings
-    planner: Planner
-    containers: int
-    lease_seconds: float
-    attempts: int
-    result_limit: int | None
-    measure: bool = False  # whether containers measure what tasks and transfers take
-    coordinate: Callable[[Link, str, str], Coordination] = RedisCoordination
 
 
 class Run:
@@ -97,17 +69,11 @@ class Run:
         self.invitation = Invitation(self.id, self.epoch, around.store)
         self.report = RunReport(self.id)
         self.pause = CollectorPaused()  # from the graph to its submission
-        self.outputs: dict[int, bytes | None] = {}  # references of what the client wants
         self.wanted_bytes = 0
         self.home: AtHome | None = None
         self.postponed: list[int] = []  # outputs that the client's part gets at the end
-        self.side: Link | None = None
-        self.side_lock = threading.Lock()
+        self.losses = Losses(around, self.invitation)
         self.ending: Ending | None = None
-        self.cut_off: list[str] = []  # why containers could not reach the store
-        self.unclaimed: list[str] = []  # why containers ended before they had any work
-        self.done = 0  # bundles, at the last look
-        self.refusal: ServerlessError | None = None  # why the backend has given up
 
     def compute(self, graph: Any, keys: Any) -> Any:
         try:
@@ -129,6 +95,7 @@ class Run:
         with report.phase("translate"):
             translation, home = divided(translate(graph, keys))
             self.translation = translation
+        self.results = Results(self.coordination, self.blobs, translation.dag)
         self.wanted = np.flatnonzero(translation.dag.wanted).tolist()
         if home is not None:
             self.home = AtHome(home)
@@ -172,18 +139,17 @@ class Run:
                 self.wait_if_any_can(submission, encoded.commands)
             ending.over = True
             with report.phase("collect"):
-                return self.collect()
+                return dict(zip(self.wanted, self.results.values(self.wanted), strict=True))
         finally:
             ending.carry_out(self.coordination, self.blobs)
-            if self.side is not None:
-                self.side.close()
+            self.losses.close()
             report.client_calls = self.coordination.calls
 
     def invite_early(self, translation: Translation) -> None:
         """Containers come up (or wake up) while the client still plans and encodes."""
         around = self.around
         roots = int(np.count_nonzero(translation.dag.input_counts == 0))
-        around.backend.watch(self.id, self.gone)
+        around.backend.watch(self.id, self.losses.gone)
         early = replace(self.invitation, early=True, asked=time.time())
         around.backend.invoke(early, min(around.containers, roots))
 
@@ -218,8 +184,8 @@ class Run:
         try:
             self.wait(submission, before)
         except (StoreError, RunLost) as error:
-            if self.refusal is not None:
-                raise self.refusal from error
+            if self.losses.refusal is not None:
+                raise self.losses.refusal from error
             raise
 
     def wait(self, submission: Submission, before: Sequence[Command]) -> None:
@@ -245,7 +211,7 @@ class Run:
         for event in story.events:
             self.heed(event)
         if story.outputs:
-            self.outputs.update(zip(self.wanted, story.outputs, strict=True))
+            self.results.told(dict(zip(self.wanted, story.outputs, strict=True)))
 
     def look(self, patience: float) -> Story | None:
         """How the run went, if it is over."""
@@ -287,13 +253,13 @@ class Run:
                 raise self.failure(event.payload)
             case What.PROGRESS:
                 told = Progress.unpack(event.payload)
-                self.observers.tasks(told.times, told.container, self.values)
+                self.observers.tasks(told.times, told.container, self.results.values)
             case What.FINISHED:
                 self.finished(Finished.unpack(event.payload))
 
     def finished(self, told: Finished) -> None:
         self.report.bundle(told)
-        self.outputs.update(told.outputs or {})
+        self.results.told(told.outputs or {})
         arriving = self.arriving(told.bundle)
         if not arriving:
             self.wanted_bytes += told.wanted_bytes
@@ -301,7 +267,7 @@ class Run:
         if limit is not None and self.wanted_bytes > limit:
             raise ResultTooLarge(self.wanted_bytes, limit)
         if self.observers.times:
-            self.observers.tasks(told.times, told.container, self.values)
+            self.observers.tasks(told.times, told.container, self.results.values)
         if self.home is not None and self.home.afterwards:
             self.postponed += arriving
         else:
@@ -318,12 +284,12 @@ class Run:
         """Run what waited at the client for these outputs; they take room nowhere after that."""
         if self.home is None:
             return
-        self.locate(tasks)
+        self.results.locate(tasks)
         for task in tasks:
-            (value,) = self.values([task])
+            (value,) = self.results.values([task])
             self.at_home(partial(self.home.arrived, task, value))
             if task not in self.home.asked and not self.translation.dag.user_counts[task]:
-                self.blobs.delete([self.outputs[task] or b""])
+                self.results.delete(task)
             self.look_again()
 
     def at_home(self, part: Callable[[], None]) -> None:
@@ -340,72 +306,11 @@ class Run:
         if condition.status == OVER and condition.why == "failed":
             raise self.failure(condition.error)
         if condition.status == OK:
-            self.heed_losses(condition.done)
-            self.invite(condition.invitations)
+            self.losses.check(self.coordination, condition.done)
+            self.losses.invite(condition.invitations)
         return condition.status == OVER
-
-    def heed_losses(self, done: int) -> None:
-        """Bundles count the containers that are lost with them; these had none yet."""
-        if self.refusal is not None:
-            raise self.refusal
-        if self.cut_off:
-            self.coordination.probe()  # a full store takes nothing from containers either
-        if len(self.cut_off) >= self.around.attempts:
-            raise ContainersCutOff(self.cut_off[-1])
-        if done > self.done:
-            self.done = done
-            self.unclaimed.clear()
-        if len(self.unclaimed) >= self.around.attempts:
-            raise ContainersNotStarting("", self.unclaimed[-1])
-
-    def invite(self, whom: Sequence[Whom]) -> None:
-        for each in whom:
-            self.around.backend.invoke(self.invitation.to(each, time.time()))
 
     def failure(self, packed: bytes) -> Failed:
         return Failed(
             unpack_failure(whole(packed, self.blobs), self.translation.dag, self.bundles.tasks_of)
         )
-
-    def gone(self, loss: Loss) -> None:
-        """A container is gone (the backend's thread tells): what it held goes to others at once."""
-        self.refusal = loss.error or self.refusal
-        if loss.cut_off:
-            self.cut_off.append(loss.why)
-        elif not loss.claimed:
-            self.unclaimed.append(loss.told)
-        if loss.container:
-            self.put_back(loss)
-
-    def put_back(self, loss: Loss) -> None:
-        with self.side_lock, suppress(StoreError):
-            self.side = self.side or self.around.side()
-            coordination = self.around.coordinate(self.side, self.id, self.epoch)
-            condition = coordination.sweep([(loss.container, loss.told)], LIVE_SECONDS)
-            try:
-                if condition.status == OK:
-                    self.invite(condition.invitations)
-            except ServerlessError as error:  # raised by whoever waits
-                self.refusal = error
-
-    def collect(self) -> dict[int, Any]:
-        return dict(zip(self.wanted, self.values(self.wanted), strict=True))
-
-    def locate(self, tasks: Sequence[int]) -> None:
-        missing = [task for task in tasks if not self.outputs.get(task)]
-        self.outputs.update(zip(missing, self.coordination.outputs(missing), strict=True))
-
-    def values(self, tasks: Sequence[int]) -> list[Any]:
-        """Outputs that were asked for, fetched together."""
-        self.locate(tasks)
-        lost = [task for task in tasks if not self.outputs[task]]
-        if lost:
-            raise BlobLost("in the store", key=self.translation.dag.labels[lost[0]])
-        references = {task: r for task in tasks if (r := self.outputs[task])}
-        try:
-            return self.blobs.get(list(references.values()))
-        except StoreError:
-            raise
-        except Exception as error:
-            blamed = of_result(self.blobs, references)
-            raise Failed(explained(error, blamed, self.translation.dag)) from error

@@ -76,18 +76,5 @@ def foreign(told: Mapping[str, Any]) -> Header:
     return Header(b"", storage, 1.0, python=python, dask=dask, release=release)
 
 
-def searched() -> list[str]:
-    """Where this process finds modules, as text: some put objects for paths there."""
-    return [os.fsdecode(f) for f in sys.path if isinstance(f, str | bytes | os.PathLike)]
-
-
-def working_folder() -> str:
-    """Empty where it is gone: then tasks run in whichever folder containers are in."""
-    try:
-        return os.getcwd()
-    except OSError:
-        return ""
-
-
 def minor(version: str) -> str:
     return ".".join(version.split(".")[:2])

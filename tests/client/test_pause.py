@@ -12,6 +12,7 @@ from dask import delayed
 from interrupts import at_every_step
 
 from dask_serverless.client.pause import CollectorPaused
+from dask_serverless.client.results import Results
 from dask_serverless.client.run import Run
 from dask_serverless.coordination.redis import RedisCoordination
 
@@ -93,7 +94,7 @@ def watched(monkeypatch):
     watch(Run, "plan")
     watch(RedisCoordination, "submit")
     watch(RedisCoordination, "sweep")
-    watch(Run, "collect")
+    watch(Results, "values")
     return seen
 
 
@@ -107,13 +108,13 @@ def tree(leaves):
 def test_it_is_off_until_a_large_graph_is_sent_and_on_while_it_runs(serverless, watched):
     (total,) = dask.compute(tree(1024), scheduler=serverless)
     assert total == 1023 * 512
-    assert watched == {"plan": False, "submit": False, "sweep": True, "collect": True}
+    assert watched == {"plan": False, "submit": False, "sweep": True, "values": True}
 
 
 def test_it_is_on_while_the_client_waits_for_a_small_graph(serverless, watched):
     assert dask.compute(delayed(abs)(-1), scheduler=serverless) == (1,)
     assert watched["submit"]
-    assert watched["collect"]
+    assert watched["values"]
 
 
 @pytest.mark.parametrize("graph", [{"a": (abs, "a")}, {"a": (abs, threading.Lock())}, 3])

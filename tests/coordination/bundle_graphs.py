@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import pytest
+
 from dask_serverless.coordination.base import Assignment, Report, Submission
 from dask_serverless.worker.bundle import (
     BundleSpec,
@@ -97,9 +99,14 @@ class Graph:
         )
 
 
+def read(spec: bytes) -> BundleSpec:
+    """A spec that is not kept apart."""
+    return decode(spec, lambda reference: pytest.fail(f"{reference!r} was asked for"))
+
+
 def names(assignment: Assignment | None) -> int | None:
     """The bundle assigned, once its spec has proved to be that bundle's."""
     if assignment is None:
         return None
-    assert decode(assignment.spec).stored == (assignment.bundle,)
+    assert read(assignment.spec).stored == (assignment.bundle,)
     return assignment.bundle

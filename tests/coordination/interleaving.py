@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 
-from bundle_graphs import Graph, names
+from bundle_graphs import Graph, names, read
 
 from dask_serverless.coordination.base import ANYONE, LOST, OK, OVER, Answer, Coordination, Whom
 from dask_serverless.worker import machine as m
-from dask_serverless.worker.bundle import decode
 
 MOST_PARTIES = 4
 MOST_STEPS = 20_000
@@ -189,7 +188,7 @@ class Party:
         self.written = []
         bundle = names(assignment)
         mine = self.run.renew(self.name, bundle, instruction.claim).status == OK
-        inputs = [world.announced.get(task) for task in decode(assignment.spec).inputs]
+        inputs = [world.announced.get(task) for task in read(assignment.spec).inputs]
         if mine:
             assert list(assignment.inputs) == inputs
             assert set(inputs) <= world.blobs

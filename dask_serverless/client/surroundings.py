@@ -1,0 +1,33 @@
+"""What a run uses of the ``Serverless`` object that it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from dask_serverless.backends.base import Backend
+from dask_serverless.blobs.storage import Storage
+from dask_serverless.coordination.base import Coordination
+from dask_serverless.coordination.redis import RedisCoordination
+from dask_serverless.store.link import Link
+from planners.plans.plan import Planner
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Settings, and what the object has started."""
+
+    backend: Backend
+    link: Link  # this thread's
+    side: Callable[[], Link]  # another one, for the thread that hears of lost containers
+    store: str = field(repr=False)  # URL, as containers reach it; with its password
+    storage: Storage
+    endings: dict[str, Any]  # of runs that have left a trace, by their ids
+    planner: Planner
+    containers: int
+    lease_seconds: float
+    attempts: int
+    result_limit: int | None
+    measure: bool = False  # whether containers measure what tasks and transfers take
+    coordinate: Callable[[Link, str, str], Coordination] = RedisCoordination
