@@ -28,8 +28,8 @@ class Places:
     def __init__(self, model: BackendModel) -> None:
         self.model = model
         self.random = Random(model.seed)
-        self.idle: dict[int, float] = dict.fromkeys(range(model.warm), 0.0)  # → since when
-        self.born = model.warm
+        self.born = min(model.warm, model.limit)  # more of them never run
+        self.idle: dict[int, float] = dict.fromkeys(range(self.born), 0.0)  # → since when
         self.running = 0
         self.waiting: deque[Whom] = deque()
 
