@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
@@ -46,6 +47,7 @@ class Settings:
     lease_seconds: float
     attempts: int
     result_limit: int | None
+    history: bool | str
 
     @classmethod
     def gather(cls, **keywords: Any) -> Settings:
@@ -216,6 +218,18 @@ def _choice(*choices: str) -> Check:
     return check
 
 
+def _history(value: Any) -> bool | str:
+    if isinstance(value, bool):
+        return value
+    problem = "must be true, false or the path of a file"
+    if not isinstance(value, str | os.PathLike) or not str(value):
+        raise TypeError(problem)
+    path = os.path.abspath(os.path.expanduser(value))
+    if os.path.isdir(path):
+        raise ValueError(f"is a folder; it {problem}")
+    return str(path)
+
+
 def _named_or(method: str) -> Check:
     def check(value: Any) -> Any:
         if not (isinstance(value, str) and value) and not hasattr(value, method):
@@ -238,6 +252,7 @@ CHECKS: dict[str, Check] = {
     "lease_seconds": _seconds,
     "attempts": _count,
     "result_limit": _optional(_size),
+    "history": _history,
 }
 
 DEFAULTS, DESCRIPTIONS = read_defaults()

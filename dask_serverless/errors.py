@@ -173,6 +173,22 @@ class StoreCommandFailed(StoreError):
         return f"The store at {self.url} answered {self.command} with an error: {self.message}"
 
 
+class HistoryUnusable(ServerlessError):
+    """What earlier runs measured cannot be read, or no more be added to it."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(where, problem)
+        self.where = where
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"The history of measurements at {self.where} {self.problem}: this process goes on "
+            "without. Begin anew with `dask serverless history --forget-all`, or name another "
+            "file, or false, in Serverless(history=...) or DASK_SERVERLESS__HISTORY."
+        )
+
+
 class PlanRefused(ServerlessError, ValueError):
     """There is no such planner, or it made a plan that cannot be run."""
 

@@ -60,6 +60,35 @@ def info(store: str | None) -> None:
         raise SystemExit(1)
 
 
+@serverless.command
+@click.argument("name", required=False)
+@store_option
+@click.option(
+    "--json", "as_json", is_flag=True, help="For programs: all digits, seconds and bytes."
+)
+@click.option("--forget", metavar="NAME", help="Forget what these functions took.")
+@click.option("--forget-all", is_flag=True, help="Forget everything, also what cannot be read.")
+def history(
+    name: str | None, store: str | None, as_json: bool, forget: str | None, forget_all: bool
+) -> None:
+    """Show what predictions rest on: what functions, transfers and starts took in earlier runs.
+
+    NAME shows only the functions that it means: a name in full or its last part, and * and ? stand
+    for anything.
+    """
+    if (name is not None) + as_json + (forget is not None) + forget_all > 1 and (
+        forget is not None or forget_all
+    ):
+        raise click.UsageError("--forget and --forget-all go with nothing but --store.")
+    with one_line_errors():
+        from dask_serverless.command import history as command
+
+        if forget_all or forget is not None:
+            command.forget(store, forget)
+        else:
+            command.show(store, name, as_json)
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """What the user can put right is told in one line, without a traceback."""

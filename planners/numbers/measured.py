@@ -120,7 +120,7 @@ class Ladder:
 
     @staticmethod
     def of(sketch: Sketch, quantile: float | None, threads: float) -> Ladder:
-        memory = np.maximum(sketch.column("memory_mb"), 1)
+        memory = _memory(sketch)
         sizes, counts = np.unique(memory, return_counts=True)
         believed = sizes[counts >= ENOUGH_SAMPLES]
         if not len(believed):  # scale everything to the size with most samples
@@ -140,6 +140,7 @@ class Ladder:
 
     def at(self, memory_mb: int) -> Line:
         """Scaled from the rung below, but not past what was measured at the rung above."""
+        memory_mb = memory_mb or VCPU_MB  # the backend's default
         below = [rung for rung in self.rungs if rung[0] <= memory_mb]
         above = [rung for rung in self.rungs if rung[0] > memory_mb]
         if not below:
@@ -178,9 +179,15 @@ def _least_squares(sizes: Floats, values: Floats) -> tuple[float, float]:
     return base, slope
 
 
+def _memory(sketch: Sketch) -> Floats:
+    """The samples' memory sizes; where none was named, the container had all that helps."""
+    memory = sketch.column("memory_mb")
+    return np.maximum(np.where(memory > 0, memory, VCPU_MB), 1)
+
+
 def _start(sketch: Sketch, memory_mb: int, quantile: float | None) -> Line:
     """From the containers of the nearest size: start-up hardly depends on memory."""
-    memory = np.maximum(sketch.column("memory_mb"), 1)
+    memory = _memory(sketch)
     sizes, counts = np.unique(memory, return_counts=True)
     believed = sizes[counts >= ENOUGH_SAMPLES]
     if len(believed):

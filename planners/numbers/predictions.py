@@ -35,8 +35,11 @@ def check_number(of: str, name: str, value: float) -> float:
 
 
 def cpu_share(memory_mb: float, threads: float = 1.0) -> float:
-    """How many vCPUs a function that can use ``threads`` of them gets out of this memory."""
-    return min(memory_mb / VCPU_MB, threads)
+    """How many vCPUs a function that can use ``threads`` of them gets out of this memory.
+
+    0 is the backend's default, which has the memory of a full one.
+    """
+    return min((memory_mb or VCPU_MB) / VCPU_MB, threads)
 
 
 class Line(NamedTuple):

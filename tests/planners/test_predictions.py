@@ -163,3 +163,11 @@ def test_sizes_spread_through_the_graph():
     workload = Workload.predict(dag, Measured({"function 0": sketch_of(rows)}, fallback=Constant()))
     assert workload.input_bytes.tolist() == pytest.approx([8, 16, 48])
     assert workload.output_bytes.tolist() == pytest.approx([16, 32, 96])
+
+
+def test_no_memory_size_means_the_backends_default():
+    for predictions in (Constant(), Measured({"f": sketch_of(linear())})):
+        default = predictions.seconds("f", 0)
+        assert default.at(50) == pytest.approx(predictions.seconds("f", VCPU_MB).at(50))
+    unlimited = Measured({"f": sketch_of(linear(memory=0))})
+    assert unlimited.seconds("f", VCPU_MB).at(1000) == pytest.approx(502, rel=1e-4)

@@ -1,0 +1,1 @@
+"""What runs measured, kept small, and what that predicts: ``opening.open_history``."""

@@ -1,0 +1,108 @@
+"""From observations to entries; what cannot be a measurement is dropped, and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from dask_serverless.history.entry import (
+    FUNCTION,
+    PUBLISH,
+    START,
+    TRANSFER,
+    Entries,
+    Entry,
+    key_of,
+)
+from dask_serverless.history.observations import DOWNLOAD, UPLOAD, Calls, Observations
+from planners.numbers.sketch import Sketch
+
+# Beyond these a number says something of a clock that jumped or a counter that broke, and one of
+# them would spoil a function's average for a long time.
+MOST_SECONDS = 30 * 86400.0  # of one call
+MOST_WAIT_SECONDS = 3600.0  # of a transfer, a start or a publish
+MOST_BYTES = 1e15
+MOST_MEMORY_MB = 1e9
+MOST_CALLS = 1e12
+LONGEST_NAME = 300  # characters
+LONGEST_PLACE = 40
+SLACK = 1.001  # totals and samples are rounded separately
+
+Row = tuple[float, float, float, float, float]
+LIMITS = (MOST_MEMORY_MB, MOST_BYTES, MOST_SECONDS, MOST_BYTES, MOST_BYTES)
+WAIT_LIMITS = (MOST_MEMORY_MB, MOST_BYTES, MOST_WAIT_SECONDS, MOST_BYTES, MOST_BYTES)
+
+
+def fold(runs: Iterable[Observations], now: float, source: int) -> tuple[Entries, int]:
+    """The entries that some runs' observations make, and how many numbers were dropped.
+
+    ``source`` tells these samples from equal ones of other runs: another number each time.
+    """
+    folding = Folding()
+    for observations in runs:
+        for name, calls in observations.functions.items():
+            folding.function(name, calls)
+        folding.platform(observations)
+    entries = {
+        key: Entry(calls, seconds, now, Sketch().add(rows, source))
+        for key, (calls, seconds, rows) in folding.sums.items()
+    }
+    return entries, folding.dropped
+
+
+class Folding:
+    """One walk over observations."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, tuple[int, float, list[Row]]] = {}  # calls, seconds, samples
+        self.dropped = 0
+
+    def function(self, name: Any, told: Calls) -> None:
+        calls, seconds, samples = told
+        named = isinstance(name, str) and 0 < len(name) <= LONGEST_NAME
+        totals = believable((calls, seconds), (MOST_CALLS, MOST_CALLS * MOST_SECONDS))
+        if not (named and totals and calls >= 1):
+            self.dropped += 1 + len(samples)
+            return
+        longest = seconds * SLACK  # a call that took longer than all calls: a clock jumped
+        rows = self.usable(samples, (*LIMITS[:2], min(MOST_SECONDS, longest), *LIMITS[3:]))
+        self.add(FUNCTION, name, int(calls), float(seconds), rows)
+
+    def platform(self, observations: Observations) -> None:
+        waits: dict[tuple[str, str], list[Row]] = {}
+        for place, direction, size, seconds in observations.transfers:
+            if direction in (UPLOAD, DOWNLOAD):
+                rows = waits.setdefault((TRANSFER, f"{str(place)[:LONGEST_PLACE]} {direction}"), [])
+                rows.append((0.0, size, seconds, 0.0, 0.0))
+            else:
+                self.dropped += 1
+        for cold, seconds, memory_mb in observations.starts:
+            rows = waits.setdefault((START, "cold" if cold else "warm"), [])
+            rows.append((memory_mb, 0.0, seconds, 0.0, 0.0))
+        for seconds in observations.publishes:
+            rows = waits.setdefault((PUBLISH, "round trip"), [])
+            rows.append((0.0, 0.0, seconds, 0.0, 0.0))
+        for (kind, name), rows in waits.items():
+            if found := self.usable(rows, WAIT_LIMITS):
+                self.add(kind, name, len(found), sum(row[2] for row in found), found)
+
+    def usable(self, rows: Iterable[Row], limits: Row) -> list[Row]:
+        rows = list(rows)
+        found = [row for row in rows if believable(row, limits)]
+        self.dropped += len(rows) - len(found)
+        return found
+
+    def add(self, kind: str, name: str, calls: int, seconds: float, rows: list[Row]) -> None:
+        key = key_of(kind, name)
+        before, spent, known = self.sums.get(key, (0, 0.0, []))
+        self.sums[key] = (before + calls, spent + seconds, known + rows)
+
+
+def believable(numbers: tuple[float, ...], limits: tuple[float, ...]) -> bool:
+    """Whether all are numbers from 0 to their limits; NaN is in no range."""
+    try:
+        return len(numbers) == len(limits) and all(
+            0 <= number <= limit for number, limit in zip(numbers, limits, strict=True)
+        )
+    except (TypeError, ValueError):  # no number at all
+        return False

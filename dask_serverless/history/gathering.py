@@ -1,0 +1,81 @@
+"""From what the containers of one run tell to its observations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dask_serverless.history.identity import chain_identity, identity
+from dask_serverless.history.observations import (
+    DOWNLOAD,
+    UPLOAD,
+    Calls,
+    Observations,
+    Sample,
+    Start,
+    Transfer,
+)
+from dask_serverless.worker.told import Finished, Kind, Measured
+
+PLACES = {"r": "redis", "f": "shared", "u": "url", "z": "compressed", "m": "memory"}  # by tag
+
+
+class Gathering:
+    """Collects events while a run is under way, at no cost; what they mean is worked out later."""
+
+    def __init__(self, memory_mb: float = 0.0) -> None:
+        self.memory_mb = memory_mb  # of the run's containers; 0: the backend's default
+        self.told: list[tuple[bool, Measured]] = []
+
+    def bundle(self, finished: Finished) -> None:
+        if finished.measured is not None:
+            self.told.append((finished.cold, finished.measured))
+
+    def of(self, functions: Sequence[Callable[..., Any]]) -> Callable[[], Observations]:
+        """The observations, for ``History.record``; holds the functions' names and not them."""
+        names = [identity(function) for function in functions]
+        return lambda: self.observations(names)
+
+    def observations(self, names: Sequence[str]) -> Observations:
+        gathered = Gathered(names, self.memory_mb)
+        for cold, measured in self.told:
+            gathered.add(cold, measured)
+        return Observations(
+            {name: Calls(*total) for name, total in gathered.functions.items()},
+            gathered.transfers,
+            gathered.starts,
+            gathered.publishes,
+        )
+
+
+class Gathered:
+    """The sums over a run's events."""
+
+    def __init__(self, names: Sequence[str], memory_mb: float) -> None:
+        self.names = names
+        self.memory_mb = memory_mb
+        self.known: dict[Kind, str] = {}
+        self.functions: dict[str, tuple[int, float, list[Sample]]] = {}
+        self.transfers: list[Transfer] = []
+        self.starts: list[Start] = []
+        self.publishes: list[float] = []
+
+    def add(self, cold: bool, measured: Measured) -> None:
+        memory_mb = self.memory_mb
+        for kind, taken in measured.kinds:
+            calls, seconds, samples = self.functions.get(name := self.name(kind), (0, 0.0, []))
+            samples += [Sample(memory_mb, *row) for row in taken.samples]
+            self.functions[name] = (calls + taken.calls, seconds + taken.seconds, samples)
+        for tag, up, nbytes, seconds in measured.moved:
+            direction = UPLOAD if up else DOWNLOAD
+            self.transfers.append(Transfer(PLACES.get(tag, tag), direction, nbytes, seconds))
+        if measured.waited >= 0:
+            self.starts.append(Start(cold, measured.waited, memory_mb))
+        if measured.round_trip >= 0:
+            self.publishes.append(measured.round_trip)
+
+    def name(self, kind: Kind) -> str:
+        found = self.known.get(kind)
+        if found is None:
+            found = self.known[kind] = chain_identity([self.names[each] for each in kind])
+        return found

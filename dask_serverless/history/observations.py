@@ -1,0 +1,73 @@
+"""What one run teaches: plain values that are cheap to make, and that merge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+UPLOAD, DOWNLOAD = "upload", "download"
+
+
+class Sample(NamedTuple):
+    """One call of a function, looked at closely; in the order of a sketch's columns."""
+
+    memory_mb: float  # of its container; 0: the backend's default, or no limit
+    input_bytes: float
+    seconds: float  # the function's own
+    output_bytes: float
+    peak_bytes: float
+
+
+class Calls(NamedTuple):
+    """All calls of one function, of which only some were looked at closely."""
+
+    number: int
+    seconds: float  # of all of them together
+    samples: Sequence[Sample] = ()
+
+
+class Transfer(NamedTuple):
+    """Bytes that went to a blob's place, or came from there."""
+
+    place: str  # its kind: "inline", "redis", "shared", "url", …
+    direction: str  # UPLOAD or DOWNLOAD
+    bytes: float
+    seconds: float
+
+
+class Start(NamedTuple):
+    """A container that was asked for, until its first instruction."""
+
+    cold: bool
+    seconds: float
+    memory_mb: float = 0.0
+
+
+@dataclass(frozen=True)
+class Observations:
+    """What containers and client measured; wrong numbers in here are dropped when it is recorded."""
+
+    functions: Mapping[str, Calls] = field(default_factory=dict)  # by identity
+    transfers: Sequence[Transfer] = ()
+    starts: Sequence[Start] = ()
+    publishes: Sequence[float] = ()  # seconds of a round trip each
+
+    def __bool__(self) -> bool:
+        return bool(self.functions or self.transfers or self.starts or self.publishes)
+
+    def merge(self, other: Observations) -> Observations:
+        functions = dict(self.functions)
+        for name, calls in other.functions.items():
+            functions[name] = together(functions[name], calls) if name in functions else calls
+        return Observations(
+            functions,
+            (*self.transfers, *other.transfers),
+            (*self.starts, *other.starts),
+            (*self.publishes, *other.publishes),
+        )
+
+
+def together(one: Calls, other: Calls) -> Calls:
+    samples = (*one.samples, *other.samples)
+    return Calls(one.number + other.number, one.seconds + other.seconds, samples)

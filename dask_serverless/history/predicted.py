@@ -1,0 +1,97 @@
+"""Predictions from the history: planners' measured numbers, and transfers by kind of place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+
+from dask_serverless.history.entry import FUNCTION, START, TRANSFER, Entries, Entry, key_of
+from dask_serverless.history.observations import DOWNLOAD, UPLOAD
+from planners.numbers.measured import Measured, fit
+from planners.numbers.predictions import Line, Predictions, Sla, Unmeasured, check_sla
+from planners.numbers.sketch import Sketch
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted(Measured):
+    """``transfer`` answers for one kind of place; ``upload`` and ``download`` for all of them.
+
+    Which place takes an output depends on its size, and so does a line through all transfers.
+    """
+
+    places: Mapping[tuple[str, str], Sketch] = field(default_factory=dict)
+
+    def transfer(self, place: str, direction: str, sla: Sla = "average") -> Line:
+        """Seconds to move bytes to or from a kind of place; of one never used, as of any."""
+        quantile = check_sla(sla)
+        sketch = self.places.get((place, direction))
+        if not sketch:
+            return self.upload(sla) if direction == UPLOAD else self.download(sla)
+        return fit(sketch.column("input_bytes"), sketch.column("seconds"), quantile)
+
+
+class Sketches(Mapping[str, Sketch]):
+    """Functions' sketches by identity; those of a run that is not saved yet are merged when asked."""
+
+    def __init__(self, saved: Entries, unsaved: Entries) -> None:
+        self.saved = saved
+        self.unsaved = unsaved
+        self.made: dict[str, Sketch] = {}
+
+    def __getitem__(self, name: str) -> Sketch:
+        if name not in self.made:
+            entry = entry_at(key_of(FUNCTION, name), self.saved, self.unsaved)
+            if entry is None:
+                raise KeyError(name)
+            self.made[name] = entry.sketch
+        return self.made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        prefix = key_of(FUNCTION, "")
+        keys = dict.fromkeys([*self.saved, *self.unsaved])
+        return iter([key.removeprefix(prefix) for key in keys if key.startswith(prefix)])
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+def predicted(
+    saved: Entries, unsaved: Entries, fallback: Predictions | None = None, threads: float = 1.0
+) -> Predicted:
+    """Both as predictions; ``fallback`` answers, on zero samples, for what was never measured."""
+    platform = {
+        key: entry
+        for key in {**saved, **unsaved}
+        if not key.startswith(key_of(FUNCTION, ""))
+        and (entry := entry_at(key, saved, unsaved)) is not None
+    }
+    places: dict[tuple[str, str], Sketch] = {}
+    for key, entry in platform.items():
+        if key.startswith(prefix := key_of(TRANSFER, "")):
+            place, _, direction = key.removeprefix(prefix).rpartition(" ")
+            places[place, direction] = entry.sketch
+    return Predicted(
+        functions=Sketches(saved, unsaved),
+        uploads=all_of(places, UPLOAD),
+        downloads=all_of(places, DOWNLOAD),
+        cold_starts=sketch_at(key_of(START, "cold"), platform),
+        warm_starts=sketch_at(key_of(START, "warm"), platform),
+        fallback=fallback or Unmeasured(),
+        threads=threads,
+        places=places,
+    )
+
+
+def entry_at(key: str, saved: Entries, unsaved: Entries) -> Entry | None:
+    one, other = saved.get(key), unsaved.get(key)
+    return one.merge(other) if one and other else one or other
+
+
+def sketch_at(key: str, entries: Entries) -> Sketch:
+    return entries[key].sketch if key in entries else Sketch()
+
+
+def all_of(places: Mapping[tuple[str, str], Sketch], direction: str) -> Sketch:
+    found = [sketch for (_, each), sketch in places.items() if each == direction]
+    return reduce(Sketch.merge, found, Sketch())

@@ -1,0 +1,68 @@
+"""What containers tell, gathered into observations, and learned from."""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+import pytest
+
+from dask_serverless.history.archive import MemoryArchive
+from dask_serverless.history.gathering import Gathering
+from dask_serverless.history.history import History
+from dask_serverless.history.identity import chain_identity, identity
+from dask_serverless.history.observations import (
+    DOWNLOAD,
+    UPLOAD,
+    Calls,
+    Observations,
+    Sample,
+    Start,
+    Transfer,
+)
+from dask_serverless.worker.told import Finished, Measured, Moved, Taken
+from dask_serverless.worker.told import Sample as Row
+
+ROW = Row(100, 0.5, 200, 300)
+
+
+def finished(measured: Measured | None, cold: bool = False) -> Finished:
+    return Finished(0, "container", 0.0, 0.0, 0.0, 0.0, 1, 0, 0, cold, {}, [], measured)
+
+
+def test_events_become_one_runs_observations() -> None:
+    gathering = Gathering(memory_mb=512)
+    taken = Taken(3, 1.5, [ROW])
+    moved = [Moved("r", True, 10, 0.1), Moved("f", False, 20, 0.2)]
+    gathering.bundle(finished(Measured([((0,), taken), ((0, 1), taken)], moved, 0.7, -1.0), True))
+    gathering.bundle(finished(Measured([((0,), taken)], [], -1.0, 0.001)))
+    gathering.bundle(finished(None))
+    row = Sample(512, 100, 0.5, 200, 300)
+    add, mul = identity(operator.add), identity(operator.mul)
+    assert gathering.of([operator.add, operator.mul])() == Observations(
+        {add: Calls(6, 3.0, [row, row]), chain_identity([add, mul]): Calls(3, 1.5, [row])},
+        [Transfer("redis", UPLOAD, 10, 0.1), Transfer("shared", DOWNLOAD, 20, 0.2)],
+        [Start(True, 0.7, 512)],
+        [0.001],
+    )
+
+
+def test_an_event_survives_its_way_and_is_learned_from() -> None:
+    measured = Measured([((0,), Taken(9, 4.5, [ROW] * 9))], [], -1.0, -1.0)
+    gathering = Gathering()
+    gathering.bundle(Finished.unpack(finished(measured).pack()))
+    history = History(MemoryArchive(), save_seconds=1000)
+    history.record(gathering.of([np.sum]))
+    line = history.predictions().seconds("numpy.sum", 0, 90)
+    assert (line.at(100), line.samples) == (pytest.approx(0.5), 9)
+    assert history.describe()[0].calls == 9
+
+
+def test_what_cannot_be_worked_out_is_no_runs_problem() -> None:
+    gathering = Gathering()
+    gathering.bundle(finished(Measured([((7,), Taken(1, 1.0, []))], [], -1.0, -1.0)))
+    history = History(MemoryArchive(), save_seconds=1000)
+    history.record(gathering.of([np.sum]))  # there is no function 7
+    history.record(Observations({"f": Calls(1, 1.0)}))
+    assert [row.name for row in history.describe()] == ["f"]
+    assert history.dropped == 1
