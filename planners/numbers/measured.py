@@ -120,13 +120,16 @@ class Ladder:
 
     @staticmethod
     def of(sketch: Sketch, quantile: float | None, threads: float) -> Ladder:
-        memory = _memory(sketch)
-        sizes, counts = np.unique(memory, return_counts=True)
+        sizes, of, counts = np.unique(_memory(sketch), return_inverse=True, return_counts=True)
         believed = sizes[counts >= ENOUGH_SAMPLES]
         if not len(believed):  # scale everything to the size with most samples
             believed = sizes[[np.argmax(counts)]]
-        nearest = believed[np.argmin(np.abs(np.log(memory[:, None] / believed)), axis=1)]
-        scale = np.minimum(memory / VCPU_MB, threads) / np.minimum(nearest / VCPU_MB, threads)
+        near = believed[np.argmin(np.abs(np.log(sizes[:, None] / believed)), axis=1)]
+        shares = [
+            cpu_share(size, threads) / cpu_share(other, threads)
+            for size, other in zip(sizes, near, strict=True)
+        ]
+        nearest, scale = near[of], np.array(shares)[of]
         rungs: list[tuple[int, Line]] = []
         for size in believed:
             mine = nearest == size
