@@ -92,8 +92,10 @@ class Nursery:
                     self.hear(messages)
                 else:
                     self.attend(number)
+            self.place()  # first: somebody waits for this
             self.look_after()
-            self.place()
+            if self.waiting:
+                self.place()
 
     def attend(self, number: int) -> None:
         if number == self.ended:
