@@ -222,6 +222,7 @@ class Serverless:
         self, engine: Engine, url: str, link: Link, options: dict[str, Any]
     ) -> Surroundings:
         from dask_serverless.client.surroundings import Surroundings
+        from dask_serverless.history.opening import open_history
 
         settings = self.settings
         wanted = options.get("num_workers") or engine.backend.containers
@@ -237,6 +238,7 @@ class Serverless:
             lease_seconds=settings.lease_seconds,
             attempts=settings.attempts,
             result_limit=settings.result_limit,
+            history=open_history(settings) if settings.history else None,
         )
 
     def _begin(self) -> None:

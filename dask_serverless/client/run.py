@@ -18,6 +18,7 @@ from dask_serverless.client.failed import Failed
 from dask_serverless.client.home import AtHome, HomeFailed
 from dask_serverless.client.losses import Losses
 from dask_serverless.client.pause import CollectorPaused
+from dask_serverless.client.planning import planned
 from dask_serverless.client.report import RunReport
 from dask_serverless.client.results import Results
 from dask_serverless.client.surroundings import Surroundings
@@ -32,11 +33,11 @@ from dask_serverless.coordination.base import (
     What,
 )
 from dask_serverless.errors import (
-    PlanRefused,
     ResultTooLarge,
     RunLost,
     StoreError,
 )
+from dask_serverless.history.gathering import Gathering
 from dask_serverless.translation.encode import Encoded, encode_run
 from dask_serverless.translation.home import divided
 from dask_serverless.translation.recipes import nested
@@ -46,9 +47,7 @@ from dask_serverless.worker.header import Header
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.paths import searched, working_folder
 from dask_serverless.worker.told import Finished, Progress
-from planners.errors import PlanError
 from planners.plans.bundles import bundles_of
-from planners.plans.plan import Plan, Resources
 
 MANY_TASKS = 1000  # to collect what they left takes longer than a round trip
 LOOK_SECONDS = 1.0  # how long the client relies on being told, before it looks for itself
@@ -72,6 +71,7 @@ class Run:
         self.wanted_bytes = 0
         self.home: AtHome | None = None
         self.postponed: list[int] = []  # outputs that the client's part gets at the end
+        self.gathering = Gathering() if around.history is not None else None
         self.losses = Losses(around, self.invitation)
         self.ending: Ending | None = None
 
@@ -111,14 +111,14 @@ class Run:
             values = self.distribute(translation)
         if self.home is not None:
             values.update(self.home.values)
+        self.teach(translation)
         with report.phase("collect"):
             return nested(translation.keys, translation.recipes, values)
 
-    def plan(self, translation: Translation) -> Plan:
-        try:
-            return self.around.planner.plan(translation.dag, Resources(self.around.containers))
-        except PlanError as error:
-            raise PlanRefused(str(error), error) from error
+    def teach(self, translation: Translation) -> None:
+        """What containers have measured is there for the next plan."""
+        if self.gathering is not None and self.around.history is not None:
+            self.around.history.record(self.gathering.of(translation.functions))
 
     def distribute(self, translation: Translation) -> dict[int, Any]:
         """Run the tasks on containers; the values that the client wants."""
@@ -127,7 +127,7 @@ class Run:
         try:
             self.invite_early(translation)
             with report.phase("plan"):
-                plan = self.plan(translation)
+                plan = planned(translation, self.around)
                 self.bundles = bundles_of(translation.dag, plan)
             report.tasks, report.bundles = translation.dag.tasks, self.bundles.count
             with report.phase("encode"):
@@ -161,7 +161,7 @@ class Run:
             lease_seconds=around.lease_seconds,
             observe=self.observers.times,
             progress=self.observers.times and not self.observers.values,
-            measure=around.measure,
+            measure=self.gathering is not None,
             folder=working_folder() if around.backend.same_host else "",
             path=searched() if around.backend.same_host else (),
         )
@@ -259,6 +259,8 @@ class Run:
 
     def finished(self, told: Finished) -> None:
         self.report.bundle(told)
+        if self.gathering is not None:
+            self.gathering.bundle(told)
         self.results.told(told.outputs or {})
         arriving = self.arriving(told.bundle)
         if not arriving:

@@ -10,6 +10,7 @@ from dask_serverless.backends.base import Backend
 from dask_serverless.blobs.storage import Storage
 from dask_serverless.coordination.base import Coordination
 from dask_serverless.coordination.redis import RedisCoordination
+from dask_serverless.history.history import History
 from dask_serverless.store.link import Link
 from planners.plans.plan import Planner
 
@@ -29,5 +30,5 @@ class Surroundings:
     lease_seconds: float
     attempts: int
     result_limit: int | None
-    measure: bool = False  # whether containers measure what tasks and transfers take
+    history: History | None = None  # what runs teach, and planners ask
     coordinate: Callable[[Link, str, str], Coordination] = RedisCoordination

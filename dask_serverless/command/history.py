@@ -6,13 +6,12 @@ import difflib
 import json
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import click
 from dask.utils import format_bytes
 
 from dask_serverless.config import Settings
-from dask_serverless.errors import SettingsError
 from dask_serverless.history.archive import Archive
 from dask_serverless.history.description import Row, matching, names_of, rows_of
 from dask_serverless.history.entry import FUNCTION, PUBLISH, START, TRANSFER
@@ -29,11 +28,9 @@ TITLES = {  # kind → what stands above its names, and above its sizes
 
 
 def archive_for(store: str | None) -> Archive:
-    """Where the history of these settings is; raises SettingsError where there is to be none."""
+    """Where the history of these settings is, or would be: a script may have turned it on."""
     settings = Settings.gather(**({"store": store} if store else {}))
-    if not settings.history:
-        raise SettingsError("history", "is false: nothing is kept. Set it to true, or to a file.")
-    return archive_of(settings)
+    return archive_of(replace(settings, history=settings.history or True))
 
 
 def show(store: str | None, pattern: str | None, as_json: bool) -> None:
@@ -48,7 +45,7 @@ def show(store: str | None, pattern: str | None, as_json: bool) -> None:
         return
     click.echo(f"Measurements in {archive.shown}")
     if not rows:
-        click.echo("None yet: they come with the first run.")
+        click.echo("None yet: they come with runs of Serverless(history=True).")
     for kind in TITLES:
         if those := [row for row in rows if row.kind == kind]:
             print_table(kind, those, time.time())

@@ -15,7 +15,6 @@ ALLOWANCE_SECONDS = 0.0002  # for measuring, of each visit to a run
 SHARE = 0.01  # of the time that tasks run, beside that
 STEP_SECONDS = 2e-6  # what measuring one step takes, until it is known better
 MOST_TRANSFERS = 32  # in one event
-LONG_SECONDS = 0.01  # a task that is a sample, however many there are
 
 
 class Meter:
@@ -60,10 +59,10 @@ class Meter:
         self.ran += seconds
         made_bytes = self.sizes[out] = nbytes(values[out])
         taken = self.taken.get(kind) or Taken(0, 0.0, [])
-        rows = taken.samples
-        if len(rows) < ROWS_A_KIND or seconds > LONG_SECONDS:
+        rows, place = taken.samples, sampled(taken.calls)
+        if place < ROWS_A_KIND:
             received = sum([self.sizes.get(name, 0) for name in arguments])
-            rows.append(Sample(received, seconds, made_bytes, received + made_bytes))
+            rows[place : place + 1] = [Sample(received, seconds, made_bytes, received + made_bytes)]
         self.taken[kind] = Taken(taken.calls + 1, taken.seconds + seconds, rows)
         self.steps += len(steps)
         self.spent += perf_counter() - end
@@ -94,6 +93,13 @@ class Meter:
         self.taken, self.moved, self.sizes = {}, [], {}
         self.waited = self.round_trip = -1.0
         return told
+
+
+def sampled(call: int) -> int:
+    """Which sample a call replaces, ROWS_A_KIND or more for none: each call has the same chance,
+    also a long one among short ones.
+    """
+    return call if call < ROWS_A_KIND else call * 2654435761 % (1 << 32) % (call + 1)
 
 
 def nbytes(value: Any) -> int:

@@ -11,9 +11,9 @@ import pytest
 from dask import delayed
 from interrupts import at_every_step
 
+from dask_serverless.client import run
 from dask_serverless.client.pause import CollectorPaused
 from dask_serverless.client.results import Results
-from dask_serverless.client.run import Run
 from dask_serverless.coordination.redis import RedisCoordination
 
 
@@ -91,7 +91,7 @@ def watched(monkeypatch):
 
         monkeypatch.setattr(owner, name, watching)
 
-    watch(Run, "plan")
+    watch(run, "planned")
     watch(RedisCoordination, "submit")
     watch(RedisCoordination, "sweep")
     watch(Results, "values")
@@ -108,7 +108,7 @@ def tree(leaves):
 def test_it_is_off_until_a_large_graph_is_sent_and_on_while_it_runs(serverless, watched):
     (total,) = dask.compute(tree(1024), scheduler=serverless)
     assert total == 1023 * 512
-    assert watched == {"plan": False, "submit": False, "sweep": True, "values": True}
+    assert watched == {"planned": False, "submit": False, "sweep": True, "values": True}
 
 
 def test_it_is_on_while_the_client_waits_for_a_small_graph(serverless, watched):

@@ -117,7 +117,7 @@ from histories import observed
 from dask_serverless.config import Settings
 from dask_serverless.history.opening import open_history
 where = {"store" if "://" in sys.argv[2] else "history": sys.argv[2]}
-history = open_history(Settings.gather(**where))
+history = open_history(Settings.gather(**{"history": True, **where}))
 """
 
 
@@ -238,7 +238,7 @@ def test_one_warning_then_without(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dask_serverless.store.connect.FIRST_SECONDS", 0.1)
-    settings = Settings.gather(**broken(kind, tmp_path))
+    settings = Settings.gather(**{"history": True, **broken(kind, tmp_path)})
     with pytest.warns(UserWarning, match="goes on without") as caught:
         history = open_history(settings)
         for number in range(3):
@@ -252,7 +252,7 @@ def test_one_warning_then_without(
 
 
 def test_no_result_is_lost_where_warnings_are_errors(tmp_path: Path) -> None:
-    history = open_history(Settings.gather(**broken("damaged", tmp_path)))
+    history = open_history(Settings.gather(**{"history": True, **broken("damaged", tmp_path)}))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         history.record(observed("f"))
@@ -264,7 +264,7 @@ def test_no_home_is_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     with pytest.warns(UserWarning, match="no HOME") as caught:
-        history = open_history(Settings.gather())
+        history = open_history(Settings.gather(history=True))
         history.record(observed("f"))
         history.close()
     assert len(caught) == 1
@@ -278,13 +278,14 @@ def test_settings_say_where(tmp_path: Path, store_url: str) -> None:
     cache = str(tmp_path / "cache" / "dask-serverless" / "history")
 
     def shown(**settings: object) -> str:
-        return open_history(Settings.gather(**settings)).archive.shown
+        return open_history(Settings.gather(**{"history": True, **settings})).archive.shown
 
     assert shown() == cache
     assert shown(history=named) == shown(history=named, store=store_url) == named
     assert shown(store=store_url) == store_url
-    assert open_history(Settings.gather()) is open_history(Settings.gather(containers=1))
-    assert open_history(Settings.gather()) is not open_history(Settings.gather(history=named))
+    mine = open_history(Settings.gather(history=True))
+    assert mine is open_history(Settings.gather(history=True, containers=1))
+    assert mine is not open_history(Settings.gather(history=named))
 
 
 def test_false_learns_nothing(tmp_path: Path) -> None:

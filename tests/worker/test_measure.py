@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dask_serverless.worker.execute import run
-from dask_serverless.worker.measure import ROWS_A_KIND, Meter, nbytes
+from dask_serverless.worker.measure import ROWS_A_KIND, Meter, nbytes, sampled
 from dask_serverless.worker.told import Finished, Measured, Moved
 
 FUNCTIONS = [operator.add, time.sleep, np.ones]
@@ -101,3 +101,11 @@ def test_what_was_told_is_not_told_again_and_comes_back_from_its_bytes():
     assert told.measured.moved == [Moved("u", True, 100, 0.5)]
     assert (told.measured.waited, told.measured.round_trip) == (2.5, 0.002)
     assert meter.report() == Measured([], [], -1.0, -1.0)
+
+
+def test_samples_are_of_all_calls_whatever_their_length():
+    """A sample of the first calls only, or of all long ones, would make the rest look like them."""
+    chosen = [call for call in range(5000) if sampled(call) < ROWS_A_KIND]
+    late = [call for call in chosen if call >= 2500]
+    assert ROWS_A_KIND < len(chosen) < 200
+    assert late

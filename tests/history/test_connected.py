@@ -1,0 +1,77 @@
+"""From what containers measure to the next plan, with real runs."""
+
+from __future__ import annotations
+
+import operator
+import time
+
+import dask
+import dask.array as da
+import numpy as np
+import pytest
+from dask import delayed
+
+from dask_serverless import Serverless
+from dask_serverless.config import Settings
+from dask_serverless.history.opening import open_history
+
+
+def slow(x):
+    time.sleep(0.03)
+    return np.full(1000, x, dtype="f8")
+
+
+def known(path):
+    return {
+        row.name.split("#")[0]: row
+        for row in open_history(Settings.gather(history=path)).describe()
+    }
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "history")
+
+
+def test_a_run_teaches_what_its_tasks_took(path):
+    with Serverless(containers=2, history=path) as client:
+        total = delayed(sum)([delayed(np.sum)(delayed(slow)(n)) for n in range(6)])
+        assert dask.compute(total, scheduler=client) == (15000.0,)
+    (row,) = [row for name, row in known(path).items() if name.endswith("slow")]
+    assert row.calls == 6
+    assert 0.03 <= row.mean_seconds < 0.2
+    assert row.output_bytes == pytest.approx(8000, rel=0.1)
+
+
+def test_fused_tasks_and_many_small_ones_are_counted_within_bounds(path):
+    with Serverless(containers=2, history=path) as client:
+        graph = {("x", n): (operator.add, ("x", n - 1), 1) for n in range(1, 5000)}
+        assert client({("x", 0): 0, **graph}, ("x", 4999)) == 4999
+        x = da.ones((40, 40), chunks=10)
+        assert ((x + 1).T + x).sum().compute(scheduler=client) == 4800
+    assert sum(row.calls for row in known(path).values()) > 20
+
+
+@pytest.mark.parametrize("planner", ["auto", "uniform", "list_schedule", "non_uniform"])
+def test_planners_that_go_by_numbers_plan_with_them_and_the_answer_is_right(path, planner):
+    with Serverless(containers=2, history=path, planner=planner) as client:
+        for _ in range(2):
+            total = delayed(sum)([delayed(np.sum)(delayed(slow)(n)) for n in range(4)])
+            assert dask.compute(total, scheduler=client) == (6000.0,)
+
+
+def test_without_it_nothing_is_measured_and_nothing_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with Serverless(containers=1) as client:
+        assert dask.compute(delayed(abs)(-1), scheduler=client) == (1,)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_history_that_cannot_be_written_fails_no_run(tmp_path):
+    place = tmp_path / "file"
+    place.write_text("no folder")
+    with Serverless(containers=1, history=str(place / "history")) as client:
+        with pytest.warns(UserWarning, match="history"):
+            for _ in range(3):
+                assert dask.compute(delayed(abs)(-1), scheduler=client) == (1,)
+                open_history(client.settings).save()
