@@ -14,8 +14,10 @@ import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any
 
+import dask_serverless
 from dask_serverless.backends.base import ALL, Gone, Loss
 from dask_serverless.backends.cores import cores
 from dask_serverless.backends.lines import Lines
@@ -62,6 +64,14 @@ MALLOC = {
 LAST_WORDS_SECONDS = 0.05  # what killed containers have sent is in the store by then
 CLOSE_SECONDS = 5.0
 MODULE = "dask_serverless.backends.nursery"
+PACKAGE_FOLDER = str(Path(dask_serverless.__file__).parents[1])
+# Like ``python -m``, but whatever is in the working folder (a random.py of the user's) is not taken
+# for a module, and the package is the one that the client has.
+START = (
+    "import sys; folder = sys.argv.pop(1); "
+    "folder in sys.path or sys.path.insert(0, folder); "
+    f"from {MODULE} import main; main()"
+)
 
 _backends: weakref.WeakSet[LocalBackend] = weakref.WeakSet()
 
@@ -238,7 +248,8 @@ class NurseryProcess:
         ours, theirs = socket.socketpair()
         self.errors = temporary()  # until it is up: what it says of why it does not come up
         shown = standard_error()
-        self.command = [sys.executable, "-m", MODULE, str(theirs.fileno()), str(shown)]
+        numbers = [str(theirs.fileno()), str(shown)]
+        self.command = [sys.executable, "-P", "-c", START, PACKAGE_FOLDER, *numbers]
         try:
             self.process = subprocess.Popen(
                 self.command,
@@ -260,7 +271,7 @@ class NurseryProcess:
 
     @property
     def shown_command(self) -> str:
-        return " ".join(self.command[:3])
+        return f"{sys.executable} -m {MODULE}"
 
     def end(self) -> tuple[str, str]:
         """How it ended, once its connection has: in words of ours, and in its own."""

@@ -55,6 +55,22 @@ def test_a_nursery_that_does_not_come_up_is_an_error_with_its_last_words(tmp_pat
     assert words in told
 
 
+def test_modules_in_the_working_folder_are_not_taken_for_pythons_own(tmp_path):
+    """``python -m`` looks there first: a select.py of the user's, and nothing came up."""
+    (tmp_path / "work").mkdir()
+    for name in ("select", "random", "socket", "msgpack", "dask"):
+        (tmp_path / "work" / f"{name}.py").write_text("raise ValueError('not this one')")
+    told = run_script(
+        tmp_path,
+        """
+        os.chdir("work")
+        with Serverless(containers=1) as s:
+            tell(dask.compute(delayed(os.getcwd)())[0].endswith("work"))
+        """,
+    )
+    assert "True" in told
+
+
 def test_a_nursery_killed_again_and_again_is_an_error():
     with Serverless(containers=1, attempts=3) as client:
         backend = client._engine.backend
