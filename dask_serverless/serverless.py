@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import _thread
-import atexit
 import os
 import threading
 import weakref
-from collections import defaultdict, deque
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import dask
 from dask.local import get_sync
 
-from dask_serverless.backends.base import Backend
-from dask_serverless.backends.cores import cores
-from dask_serverless.backends.local import LocalBackend
-from dask_serverless.blobs.folder import Folders
 from dask_serverless.client import forks
 from dask_serverless.client.callbacks import Observers, active
-from dask_serverless.client.ending import Endings
+from dask_serverless.client.engine import Engine, end, end_dropped
 from dask_serverless.client.ignored import check_annotations, check_options
 from dask_serverless.client.report import RunReport
 from dask_serverless.config import Settings, shown_all
 from dask_serverless.description import described, with_settings
-from dask_serverless.errors import PlanRefused, SettingsError, StoreError
+from dask_serverless.errors import PlanRefused
 from dask_serverless.store.connect import open_link
-from dask_serverless.store.embedded import EmbeddedStore
 from dask_serverless.store.link import Link
 
 if TYPE_CHECKING:
-    from dask_serverless.blobs.storage import Storage
     from dask_serverless.client.surroundings import Surroundings
     from dask_serverless.simulation.simulation import Simulation
     from planners.numbers.predictions import Predictions
@@ -41,120 +30,6 @@ if TYPE_CHECKING:
 
 # What needs NumPy is imported where it is used: the dask command loads this package for every
 # command, also for those that have nothing to do with it.
-
-
-@dataclass(eq=False, repr=False)
-class Engine:
-    """What a Serverless object has started: store, folders, backend, connections."""
-
-    settings: Settings
-    pid: int = field(default_factory=os.getpid)
-    links: defaultdict[str, deque[Link]] = field(default_factory=lambda: defaultdict(deque))
-    endings: Endings = field(default_factory=Endings)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    ready: str = ""  # the private store's URL, once it has answered
-    ending: threading.RLock = field(default_factory=threading.RLock)  # held while it is closed
-
-    def __post_init__(self) -> None:
-        self.folders = Folders()
-        self.embedded: EmbeddedStore | None = None
-        try:
-            self.backend = make_backend(self.settings, self.folders.paths)
-        except BaseException:
-            self.folders.close()
-            raise
-        _engines.add(self)
-        try:
-            self.backend.start()  # first, since this takes longest: it imports what the client has
-            if not self.settings.store:
-                self.embedded = EmbeddedStore()
-        except BaseException:
-            end(self)
-            raise
-
-    @property
-    def url(self) -> str:
-        """Where the store is, once it answers."""
-        if self.embedded is None:
-            return str(self.settings.store)
-        with self.lock:
-            if not self.embedded.alive():  # killed: its runs are lost, new ones need not be
-                self.embedded.close()
-                for link in self.links.pop(self.ready, ()):
-                    link.close()
-                self.embedded, self.ready = EmbeddedStore(), ""
-            self.ready = self.ready or self.embedded.wait_ready()
-            return self.ready
-
-    @property
-    def storage(self) -> Storage:
-        """Where blobs live, and in what form."""
-        from dask_serverless.blobs.storage import Storage
-
-        return Storage(
-            url=self.settings.blobs,
-            folders=tuple(self.folders.paths) if self.backend.same_host else (),
-            inline_bytes=self.settings.inline_bytes,
-            compression=self.settings.compression,
-        )
-
-    @contextmanager
-    def link(self) -> Iterator[tuple[str, Link]]:
-        """The store's URL, and a connection to it for one run in one thread."""
-        url = self.url
-        if self.endings:
-            self.endings.catch_up(url)
-        links = self.links[url]  # a private store that was killed comes back under another URL
-        try:
-            link = links.pop()
-        except IndexError:
-            link = open_link(url)
-        try:
-            yield url, link
-        finally:
-            links.append(link)
-
-    def close(self) -> None:
-        if self.pid != os.getpid():  # a fork's copy: all of this belongs to its parent
-            return
-        self.backend.close()
-        self.endings.finish()
-        self.close_links()
-        self.folders.close()
-        if self.embedded is not None:
-            self.embedded.close()
-
-    def close_links(self) -> None:
-        """What was posted over them is answered by now, unless the store is not there any more."""
-        idle = [link for links in list(self.links.values()) for link in links]
-        self.links.clear()
-        with suppress(StoreError):
-            for link in idle:
-                link.finish()
-        for link in idle:
-            link.close()
-
-
-def end(engine: Engine) -> None:
-    """Close it, once; whoever asks meanwhile waits until it is done."""
-    if engine not in _engines:  # over, or the parent's
-        return
-    with engine.ending:
-        if engine in _engines:
-            try:
-                engine.close()
-            finally:
-                _engines.discard(engine)
-
-
-def end_dropped(engine: Engine) -> None:
-    """Close the engine of an object that nobody holds any more.
-
-    The garbage collector comes at any moment, also while this thread holds a lock that closing
-    needs; and threading has locks, too, so this is the thread without any.
-    """
-    with suppress(RuntimeError):  # the interpreter is about to end, and closes all there is
-        _thread.start_new_thread(end, (engine,))
 
 
 @with_settings
@@ -329,32 +204,3 @@ def make_planner(planner: Any) -> Planner:
         except PlanError as error:
             raise PlanRefused(str(error), error) from error
     return CheckedPlanner(planner, getattr(planner, "name", type(planner).__name__))
-
-
-def make_backend(settings: Settings, folders: list[str]) -> Backend:
-    if not isinstance(settings.backend, str):
-        backend: Backend = settings.backend
-        return backend
-    if settings.backend != "local":
-        raise SettingsError("backend", f"is {settings.backend!r}, but there is only 'local'.")
-    return LocalBackend(
-        settings.containers or cores(),
-        memory_bytes=settings.memory or 0,
-        idle_seconds=settings.idle_seconds,
-        lease_seconds=settings.lease_seconds,
-        attempts=settings.attempts,
-        folders=folders,
-    )
-
-
-_engines: set[Engine] = set()  # what is to be closed when the process ends
-
-
-@atexit.register
-def _close_all() -> None:
-    for engine in list(_engines):
-        with suppress(Exception):
-            end(engine)
-
-
-os.register_at_fork(after_in_child=_engines.clear)  # they are the parent's

@@ -51,6 +51,7 @@ from planners.plans.bundles import bundles_of
 
 MANY_TASKS = 1000  # to collect what they left takes longer than a round trip
 LOOK_SECONDS = 1.0  # how long the client relies on being told, before it looks for itself
+PATIENT_SECONDS = 1.5  # containers wait somewhat longer for a run that is being planned
 REST_SECONDS = 0.05  # callbacks hear of bundles in batches: one store call each is too many
 KEEP_SECONDS = LIVE_SECONDS / 3  # how often what the run has outside its keys is kept alive
 
@@ -125,13 +126,14 @@ class Run:
         report = self.report
         self.ending = ending = Ending(self.around, self.id, self.epoch)
         try:
-            self.invite_early(translation)
+            early = self.invite_early(translation)
             with report.phase("plan"):
                 plan = planned(translation, self.around)
                 self.bundles = bundles_of(translation.dag, plan)
             report.tasks, report.bundles = translation.dag.tasks, self.bundles.count
             with report.phase("encode"):
                 encoded = encode_run(translation, plan, self.bundles, self.blobs, self.id)
+            self.invite_again(early)
             with report.phase("submit"):
                 submission = self.submission(encoded)
             with report.phase("wait"):
@@ -145,13 +147,21 @@ class Run:
             self.losses.close()
             report.client_calls = self.coordination.calls
 
-    def invite_early(self, translation: Translation) -> None:
+    def invite_early(self, translation: Translation) -> tuple[Invitation, int]:
         """Containers come up (or wake up) while the client still plans and encodes."""
         around = self.around
         roots = int(np.count_nonzero(translation.dag.input_counts == 0))
         around.backend.watch(self.id, self.losses.gone)
         early = replace(self.invitation, early=True, asked=time.time())
-        around.backend.invoke(early, min(around.containers, roots))
+        count = min(around.containers, roots)
+        around.backend.invoke(early, count)
+        return early, count
+
+    def invite_again(self, early: tuple[Invitation, int]) -> None:
+        """Containers that came while a large graph was planned have waited, and are gone."""
+        invitation, count = early
+        if time.time() - invitation.asked > PATIENT_SECONDS:
+            self.around.backend.invoke(replace(invitation, asked=time.time()), count)
 
     def submission(self, encoded: Encoded) -> Submission:
         around = self.around

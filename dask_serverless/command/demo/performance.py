@@ -15,12 +15,13 @@ import click
 import dask
 from dask.diagnostics import ProgressBar
 
+from dask_serverless.backends.cores import cores
 from dask_serverless.client.report import RunReport
 from dask_serverless.command.demo import computation
 from dask_serverless.command.demo.comparison import compare_with_distributed
 from dask_serverless.command.demo.where import where_the_time_went
 from dask_serverless.config import Settings
-from dask_serverless.serverless import Serverless, cores
+from dask_serverless.serverless import Serverless
 from dask_serverless.store.address import parse
 from dask_serverless.store.connect import is_cluster
 
