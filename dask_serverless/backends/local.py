@@ -331,6 +331,11 @@ def environment(containers: int) -> dict[str, str]:
     # pyarrow's allocator would start a thread at import, and the nursery forks from one thread only
     env.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
     env["DASK_SCHEDULER"] = "synchronous"
+    # An empty entry is the working folder, which may be gone: Python itself would not start then.
+    # The nursery searches where the client does as soon as it is up.
+    entries = [folder for folder in env.pop("PYTHONPATH", "").split(os.pathsep) if folder]
+    if entries:
+        env["PYTHONPATH"] = os.pathsep.join(entries)
     return env
 
 

@@ -122,7 +122,8 @@ class Wire:
             raise ConnectionError(str(reply))  # passes, perhaps
         # Some managed services forbid CLIENT; only its name is lost. The protected mode, though,
         # refuses whatever comes first.
-        if command[0] != "CLIENT" or str(reply).startswith("DENIED"):
+        # Without a password that it wants, a server also closes the connection at what is large.
+        if command[0] != "CLIENT" or str(reply).startswith(("DENIED", "NOAUTH")):
             # "unknown command 'AUTH', with args beginning with: ..." quotes them.
             reason = str(reply).replace(self.address.password or "***", "***")
             raise StoreDenied(self.address.shown, reason)

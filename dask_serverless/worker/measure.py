@@ -14,6 +14,7 @@ ROWS_A_KIND = 8  # samples in one event
 ALLOWANCE_SECONDS = 0.0002  # for measuring, of each visit to a run
 SHARE = 0.01  # of the time that tasks run, beside that
 STEP_SECONDS = 2e-6  # what measuring one step takes, until it is known better
+FEW_STEPS = 4  # a bundle that costs more to hand out than to measure
 MOST_TRANSFERS = 32  # in one event
 
 
@@ -36,6 +37,8 @@ class Meter:
 
     def wants(self, program: Sequence[Step]) -> bool:
         """Whether there is time to measure this bundle."""
+        if len(program) <= FEW_STEPS:
+            return True
         each = self.spent / self.steps if self.steps else STEP_SECONDS
         return self.spent + each * len(program) <= ALLOWANCE_SECONDS + SHARE * self.ran
 
