@@ -62,7 +62,7 @@ def script(name: str) -> Script:
 _begun: WeakSet[Link] = WeakSet()  # links whose servers know how runs begin
 
 
-def pack(value: Any) -> bytes:
+def for_scripts(value: Any) -> bytes:
     """For cmsgpack, which reads raw strings."""
     return bytes(msgpack.packb(value, use_bin_type=False))
 
@@ -181,12 +181,12 @@ class RedisCoordination:
             report.bundle,
             report.claim,
             following,
-            pack(report.outputs),
+            for_scripts(report.outputs),
             report.children,
             report.releases,
             report.event,
-            pack(report.deleted) if report.deleted else b"",
-            pack(stored) if stored else b"",
+            for_scripts(report.deleted) if report.deleted else b"",
+            for_scripts(stored) if stored else b"",
         )
         try:
             reply = self.link.call(*blobs, publish)[-1]
@@ -216,7 +216,7 @@ class RedisCoordination:
         self, gone: Sequence[tuple[str, str]], live_seconds: int, wait_seconds: float = 0.0
     ) -> Condition:
         names = [part for pair in gone for part in pair]
-        commands = [self.command("sweep", pack(names), live_seconds)]
+        commands = [self.command("sweep", for_scripts(names), live_seconds)]
         if wait_seconds:
             commands.insert(0, self.reading("end", "0-0", wait_seconds))
         reply = self.link.call(*commands, wait_seconds=wait_seconds)[-1]

@@ -128,7 +128,7 @@ class World:
                 case m.Fetch():
                     at = self.fetch(container, instruction.assignment.bundle, at)
                     todo.extend(container.machine.handle(m.Fetched()))
-                case m.Run():
+                case m.Execute():
                     at += self.facts.running[container.machine.bundle]
                     todo.extend(container.machine.handle(m.Ran()))
                 case m.Publish():

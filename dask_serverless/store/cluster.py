@@ -9,11 +9,11 @@ from hiredis import ReplyError
 
 from dask_serverless.errors import StoreUnreachable
 from dask_serverless.store.address import Address
+from dask_serverless.store.hash_slots import Node, command_hash_slot, gathered, owners, spread
 from dask_serverless.store.link import Link
 from dask_serverless.store.patience import Patience
 from dask_serverless.store.replies import code
 from dask_serverless.store.resp import Command
-from dask_serverless.store.slots import Node, command_slot, gathered, owners, spread
 
 #: One node gets little patience: what it no longer serves, another does after the failover.
 NODE_PATIENCE_SECONDS = 1.0
@@ -128,7 +128,7 @@ class ClusterLink(Link):
         return self._links[node]
 
     def _node(self, command: Command) -> Node:
-        slot = command_slot(command)
+        slot = command_hash_slot(command)
         if slot is None:
             return self._seed
         self._owners = self._owners or self._learn_owners()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
 import socket
 import tempfile
-import time
-from contextlib import suppress
 from pathlib import Path
 
+from dask_serverless import private
 from dask_serverless.errors import StoreUnreachable
 
 PREFIX = "dask-serverless-store-"
@@ -18,17 +15,11 @@ PREFIX = "dask-serverless-store-"
 LONGEST_PATH_BYTES = 103
 #: What mkdtemp appends, and the name of the socket.
 SUFFIX_BYTES = len("/12345678/socket")
-#: A directory is locked a moment after it is made: do not sweep it in between.
-SWEEP_AGE_SECONDS = 10.0
 
 
 def make_directory() -> tuple[Path, int]:
     """A new directory for this user alone, and the descriptor that holds the lock on it."""
-    directory = tempfile.mkdtemp(prefix=PREFIX, dir=_short_parent())
-    lock = os.open(directory, os.O_RDONLY)
-    with suppress(OSError):  # a file system without locks: such a directory is never swept
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return Path(directory), lock
+    return private.make(PREFIX, _short_parent())
 
 
 def _short_parent() -> str:
@@ -47,25 +38,7 @@ def _short_parent() -> str:
 
 def sweep(parent: Path, socket_name: str) -> None:
     """Remove what clients left behind that were killed together with their guards."""
-    for entry in os.scandir(parent):
-        if entry.name.startswith(PREFIX):
-            with suppress(OSError):
-                _sweep_one(Path(entry.path), socket_name)
-
-
-def _sweep_one(directory: Path, socket_name: str) -> None:
-    status = directory.lstat()
-    age_seconds = time.time() - status.st_mtime
-    if status.st_uid != os.getuid() or age_seconds < SWEEP_AGE_SECONDS:
-        return
-    lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # in use: BlockingIOError
-        with suppress(OSError):
-            _shut_down(directory / socket_name)
-        shutil.rmtree(directory, ignore_errors=True)
-    finally:
-        os.close(lock)
+    private.sweep(PREFIX, parent, lambda directory: _shut_down(directory / socket_name))
 
 
 def _shut_down(path: Path) -> None:

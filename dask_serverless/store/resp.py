@@ -15,7 +15,7 @@ Command = tuple[Argument, ...]
 LARGE_BYTES = 1 << 15
 
 
-def pack(commands: Sequence[Command]) -> list[Buffer]:
+def buffers_of(commands: Sequence[Command]) -> list[Buffer]:
     """The buffers to send, in order: as few as possible."""
     buffers: list[Buffer] = []
     small: list[bytes] = []

@@ -13,7 +13,7 @@ import hiredis
 
 from dask_serverless.errors import StoreDenied
 from dask_serverless.store.address import Address
-from dask_serverless.store.resp import Buffer, Command, pack
+from dask_serverless.store.resp import Buffer, Command, buffers_of
 from dask_serverless.store.sockets import open_socket
 
 CLIENT_NAME = "dask-serverless"
@@ -45,7 +45,7 @@ class Wire:
 
     def send(self, commands: Sequence[Command]) -> None:
         """Write the commands out; the server answers them in this order."""
-        buffers = pack(commands)
+        buffers = buffers_of(commands)
         if len(buffers) == 1:
             self._socket.sendall(buffers[0])
             self.bytes_sent += len(buffers[0])

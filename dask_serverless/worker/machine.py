@@ -86,7 +86,7 @@ class Fetch:
 
 
 @dataclass(frozen=True)
-class Run:
+class Execute:
     pass
 
 
@@ -135,7 +135,9 @@ class Leave:
     """Nothing more to do here: back to the backend."""
 
 
-Instruction = Claim | Fetch | Run | Publish | Fail | Invite | Delete | Discard | Complain | Leave
+Instruction = (
+    Claim | Fetch | Execute | Publish | Fail | Invite | Delete | Discard | Complain | Leave
+)
 
 # The legal transitions: (state, event) → (what decides, the states it may lead to).
 # The diagram in the documentation is drawn from this table.
@@ -208,7 +210,7 @@ class Machine:
 
     def on_run(self, event: Fetched) -> list[Instruction]:
         self.state = State.RUNNING
-        return [Run()]
+        return [Execute()]
 
     def on_publish(self, event: Ran) -> list[Instruction]:
         self.state = State.PUBLISHING

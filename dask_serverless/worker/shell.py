@@ -110,7 +110,7 @@ class Shell:
         match instruction:
             case m.Fetch():
                 return self.fetch(instruction.assignment, instruction.claim)
-            case m.Run():
+            case m.Execute():
                 return self.run()
             case m.Publish():
                 return self.publish(instruction)

@@ -16,7 +16,7 @@ from dask_serverless.blobs import redis as redis_blobs
 from dask_serverless.blobs.base import LIVE_SECONDS
 from dask_serverless.blobs.blobs import INLINE, Blobs
 from dask_serverless.blobs.compressed import Compressed
-from dask_serverless.blobs.folder import PREFIX, Folders, sweep
+from dask_serverless.blobs.folder import PREFIX, Folders
 from dask_serverless.blobs.frames import join, pack, size, unpack
 from dask_serverless.blobs.memory import Memory
 from dask_serverless.blobs.metered import metered
@@ -24,6 +24,7 @@ from dask_serverless.blobs.redis import RedisBlobs, keys
 from dask_serverless.blobs.shared import SharedFiles
 from dask_serverless.blobs.url import UrlBlobs
 from dask_serverless.errors import BlobLost, BlobsFull
+from dask_serverless.private import sweep
 
 
 class Placed:
@@ -368,7 +369,7 @@ def test_folders_that_nobody_holds_are_swept_and_others_stay(tmp_path):
         os.utime(folder, (0, 0))
     held = os.open(used, os.O_RDONLY)
     fcntl.flock(held, fcntl.LOCK_EX)
-    sweep(tmp_path)
+    sweep(PREFIX, tmp_path)
     assert not old.exists()
     assert used.exists() and other.exists()
     os.close(held)

@@ -145,7 +145,7 @@ class Party:
                 self.answered(instruction, self.claim(instruction))
             case m.Fetch():
                 self.fetch(instruction)
-            case m.Run():
+            case m.Execute():
                 self.run_tasks()
             case m.Publish():
                 self.answered(instruction, self.publish(instruction))

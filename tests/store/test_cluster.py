@@ -8,8 +8,8 @@ from dask_serverless.errors import StoreCommandFailed
 from dask_serverless.store.address import parse
 from dask_serverless.store.cluster import ClusterLink
 from dask_serverless.store.connect import open_link
+from dask_serverless.store.hash_slots import command_hash_slot, hash_slot
 from dask_serverless.store.link import Link, Script
-from dask_serverless.store.slots import command_slot, hash_slot
 
 COUNT = Script("return {redis.call('INCR', KEYS[1]), ARGV[1]}")
 
@@ -65,7 +65,7 @@ def test_the_last_command_is_not_sent_when_one_before_it_failed(cluster_urls: li
 
 def test_moved_slots_are_followed(cluster_urls: list[str]) -> None:
     key = key_of(FIRST_NODE, "moved")
-    slot = command_slot(("GET", key))
+    slot = command_hash_slot(("GET", key))
     with open_link(cluster_urls[0]) as link, Link(parse(cluster_urls[1])) as heir:
         link.call(("GET", key))  # it has learnt who owns what
         (name,) = heir.call(("CLUSTER", "MYID"))
@@ -78,7 +78,7 @@ def test_moved_slots_are_followed(cluster_urls: list[str]) -> None:
 
 def test_a_slot_on_its_way_is_asked_for_at_its_new_owner(cluster_urls: list[str]) -> None:
     key = key_of(FIRST_NODE, "asked")
-    slot = command_slot(("GET", key))
+    slot = command_hash_slot(("GET", key))
     with (
         open_link(cluster_urls[0]) as link,
         Link(parse(cluster_urls[0])) as owner,
@@ -131,4 +131,4 @@ def test_hash_slots_are_those_of_the_specification(key: bytes, slot: int) -> Non
     ],
 )
 def test_the_key_that_decides_where_a_command_goes(command: tuple, key: bytes | None) -> None:
-    assert command_slot(command) == (None if key is None else hash_slot(key))
+    assert command_hash_slot(command) == (None if key is None else hash_slot(key))

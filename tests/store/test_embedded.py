@@ -17,9 +17,10 @@ import pytest
 from store_servers import until
 
 from dask_serverless.errors import StoreUnreachable
+from dask_serverless.private import SWEEP_AGE_SECONDS
 from dask_serverless.store import binary, embedded
 from dask_serverless.store.address import parse
-from dask_serverless.store.directory import PREFIX, SWEEP_AGE_SECONDS
+from dask_serverless.store.directory import PREFIX
 from dask_serverless.store.embedded import EmbeddedStore
 from dask_serverless.store.link import Link
 

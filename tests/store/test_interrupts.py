@@ -63,7 +63,7 @@ def test_a_signal_while_numbers_are_packed_does_not_crash() -> None:
     """hiredis made strings of numbers itself, and followed a NULL when a handler raised."""
     script = """
 import signal
-from dask_serverless.store.resp import pack
+from dask_serverless.store.resp import buffers_of
 class Alarm(Exception):
     pass
 def raise_alarm(*_):
@@ -73,7 +73,7 @@ for alarms in range(3000):
     try:
         signal.setitimer(signal.ITIMER_REAL, 1e-4)
         while True:
-            pack([("SET", *range(50))])
+            buffers_of([("SET", *range(50))])
     except Alarm:
         pass
 print("alive")

@@ -71,7 +71,7 @@ def machine(state=State.IDLE):
         (State.CLAIMING, m.Answered(Answer(LOST)), [m.Leave()], State.IDLE),
         (State.CLAIMING, m.Answered(Answer(OVER)), [m.Leave()], State.IDLE),
         (State.CLAIMING, m.Unanswered("w"), [m.Complain("w"), m.Leave()], State.IDLE),
-        (State.FETCHING, m.Fetched(), [m.Run()], State.RUNNING),
+        (State.FETCHING, m.Fetched(), [m.Execute()], State.RUNNING),
         (State.FETCHING, m.Raised(b"e"), [m.Fail(7, "k0", b"e")], State.FAILING),
         (State.FETCHING, m.Interrupted(), [m.Leave()], State.IDLE),
         (State.FETCHING, m.Unanswered("w"), [m.Complain("w"), m.Leave()], State.IDLE),

@@ -28,7 +28,7 @@ def hash_slot(key: bytes) -> int:
     return crc_hqx(key, 0) % SLOTS
 
 
-def command_slot(command: Command) -> int | None:
+def command_hash_slot(command: Command) -> int | None:
     """The slot of a command's first key; None for a command that any node may answer."""
     position = _key_position(command)
     return None if position is None else hash_slot(bytes(encoded(command[position])))
