@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from time import perf_counter
 from typing import Any
 
@@ -14,6 +15,7 @@ ROWS_A_KIND = 8  # samples in one event
 ALLOWANCE_SECONDS = 0.0002  # for measuring, of each visit to a run
 SHARE = 0.01  # of the time that tasks run, beside that
 STEP_SECONDS = 2e-6  # what measuring one step takes, until it is known better
+MOST_SIZED = 64  # of a bundle's inputs and constants: small ones may be thousands
 FEW_STEPS = 4  # a bundle that costs more to hand out than to measure
 MOST_TRANSFERS = 32  # in one event
 
@@ -45,7 +47,8 @@ class Meter:
     def begin(self, values: Mapping[int, Any]) -> None:
         """A bundle that is measured starts; steps drop what nobody needs after them."""
         start = perf_counter()
-        self.sizes = {name: nbytes(value) for name, value in values.items()}
+        few = islice(values.items(), MOST_SIZED)
+        self.sizes = {name: nbytes(value) for name, value in few}
         self.spent += perf_counter() - start
 
     def task(
