@@ -67,10 +67,11 @@ def _mend() -> None:
 def _mend_cached_properties() -> None:
     """Before Python 3.12 each has a lock, held while any thread computes any object's value.
 
-    Dask's expressions compute their names in them: 1 of 60 forks hung there.
+    Dask's expressions compute their names in them, and our graphs their edges: 1 of 60 forks, and
+    1 of 20, hung there.
     """
     for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] == "dask":
+        if name.partition(".")[0] in ("dask", "dask_serverless", "planners"):
             for kind in list(getattr(module, "__dict__", {}).values()):
                 for value in list(vars(kind).values()) if isinstance(kind, type) else ():
                     if isinstance(value, cached_property):
