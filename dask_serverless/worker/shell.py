@@ -229,10 +229,11 @@ class Shell:
         work, header, settled = self.current, self.visit.header, self.visit.settled
         assert work.spec is not None and header is not None and settled is not None
         program, stored = work.spec.program, work.spec.stored
+        watch = self.watch(header, work)
         begun = time.perf_counter()
         try:
             self.interruptible = work.claim
-            run(program, settled.functions, work.values, stored, self.watch(header, work))
+            run(program, settled.functions, work.values, stored, watch)
             self.interruptible = ""
         except StepFailed as failed:
             self.interruptible = ""
@@ -241,6 +242,8 @@ class Shell:
         self.holding.end_locks()
         ended = time.perf_counter()
         work.running = ended - begun
+        if header.measure and watch is None:
+            self.visit.meter.unmeasured(work.running)
         return m.Ran(self.holding.others_wait and ended - self.arrived > TURN_SECONDS)
 
     def watch(self, header: Header, work: Work) -> Watch | None:
