@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from dask_serverless.client.failed import Failed
 from dask_serverless.translation.home import Home
 from dask_serverless.worker.execute import call, prepared
 from dask_serverless.worker.names import function_name
-
-
-class HomeFailed(Exception):
-    """A step of the client's raised; the cause is its exception."""
 
 
 class AtHome:
@@ -57,7 +54,7 @@ class AtHome:
         except Exception as error:
             what = f"{function_name(function)} for the key {home.labels[place]!r}"
             error.add_note(f"while the client ran {what}")
-            raise HomeFailed from error
+            raise Failed(error) from None
         for name in home.takes[place].intersection(self.uses):
             self.uses[name] -= 1
             if not self.uses[name] and name not in home.asked:

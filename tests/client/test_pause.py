@@ -11,7 +11,7 @@ import pytest
 from dask import delayed
 from interrupts import at_every_step
 
-from dask_serverless.client import run
+from dask_serverless.client import distribution
 from dask_serverless.client.pause import CollectorPaused
 from dask_serverless.client.results import Results
 from dask_serverless.coordination.redis import RedisCoordination
@@ -56,7 +56,7 @@ def test_a_pause_that_nobody_ends_lasts_no_longer_than_the_next_one():
 
 
 def test_an_interrupt_at_any_step_leaves_it_on(serverless):
-    modules = ("dask_serverless.client.pause", "dask_serverless.client.run")
+    modules = tuple(f"dask_serverless.client.{name}" for name in ("pause", "run", "distribution"))
     steps = 0
     for steps in at_every_step(modules, lambda: serverless({"x": (abs, -1)}, "x")):
         assert gc.isenabled(), steps
@@ -91,7 +91,7 @@ def watched(monkeypatch):
 
         monkeypatch.setattr(owner, name, watching)
 
-    watch(run, "planned")
+    watch(distribution, "planned")
     watch(RedisCoordination, "submit")
     watch(RedisCoordination, "sweep")
     watch(Results, "values")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from dask import delayed
 
-from dask_serverless.client.home import AtHome, HomeFailed
+from dask_serverless.client.failed import Failed
+from dask_serverless.client.home import AtHome
 from dask_serverless.translation.home import divided
 from dask_serverless.translation.targets import written_at_home
 from dask_serverless.translation.translate import materialise, translate
@@ -108,10 +109,10 @@ def test_an_error_keeps_its_type_and_tells_the_key():
             raise OverflowError("full")
 
     _, home = parts(storing(Broken()))
-    with pytest.raises(HomeFailed) as caught:
+    with pytest.raises(Failed) as caught:
         AtHome(home).arrived(min(home.inputs), np.ones(3))
-    assert isinstance(caught.value.__cause__, OverflowError)
-    assert "store-map" in caught.value.__cause__.__notes__[0]
+    assert isinstance(caught.value.error, OverflowError)
+    assert "store-map" in caught.value.error.__notes__[0]
 
 
 def test_where_targets_are(tmp_path):

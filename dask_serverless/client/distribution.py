@@ -1,0 +1,188 @@
+"""A translated graph on containers: invite, plan, encode, submit, wait, collect, clean up."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from dask_serverless.blobs.base import LIVE_SECONDS, Command
+from dask_serverless.client.callbacks import Observers
+from dask_serverless.client.ending import Ending
+from dask_serverless.client.home import AtHome
+from dask_serverless.client.listener import Listener
+from dask_serverless.client.lookout import LOOK_SECONDS, Lookout
+from dask_serverless.client.losses import Losses
+from dask_serverless.client.pause import CollectorPaused
+from dask_serverless.client.planning import planned
+from dask_serverless.client.report import RunReport
+from dask_serverless.client.results import Results
+from dask_serverless.client.surroundings import Surroundings
+from dask_serverless.coordination.base import Story, Submission
+from dask_serverless.errors import RunLost, StoreError
+from dask_serverless.history.gathering import Gathering
+from dask_serverless.translation.encode import Encoded, encode_run
+from dask_serverless.translation.translate import Translation
+from dask_serverless.worker.header import Header
+from dask_serverless.worker.invitation import Invitation
+from dask_serverless.worker.paths import searched, working_folder
+from planners.plans.bundles import Bundles, bundles_of
+
+MANY_TASKS = 1000  # to collect what they left takes longer than a round trip
+PATIENT_SECONDS = 1.5  # containers wait somewhat longer for a run that is being planned
+
+Early = tuple[Invitation, int]  # how many were invited before the run was planned
+
+
+class Distribution:
+    """The part of a run that leaves the client."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        translation: Translation,
+        wanted: Sequence[int],  # tasks
+        home: AtHome | None,
+        observers: Observers,
+        report: RunReport,
+        pause: CollectorPaused,
+    ) -> None:
+        self.around = around
+        self.translation = translation
+        self.wanted = wanted
+        self.home = home
+        self.observers = observers
+        self.report = report
+        self.pause = pause
+        self.invitation = Invitation(report.run, secrets.token_hex(4), around.store)
+        self.coordination = around.coordinate(around.link, report.run, self.invitation.epoch)
+        self.blobs = around.storage.open(around.link)
+        self.results = Results(self.coordination, self.blobs, translation.dag)
+        self.losses = Losses(around, self.invitation)
+        self.gathering = Gathering() if around.history is not None else None
+
+    def values(self) -> dict[int, Any]:
+        """Run the tasks; what the wanted ones gave."""
+        ending = Ending(self.around, self.invitation.run, self.invitation.epoch)
+        try:
+            try:
+                return self.carried_out(ending)
+            finally:
+                ending.carry_out(self.coordination, self.blobs)
+                self.losses.close()
+                self.report.client_calls = self.coordination.calls
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                ending.hand_over()
+            raise
+
+    def carried_out(self, ending: Ending) -> dict[int, Any]:
+        report, translation = self.report, self.translation
+        early = self.invite_early()
+        with report.phase("plan"):
+            plan = planned(translation, self.around)
+            bundles = bundles_of(translation.dag, plan)
+        report.tasks, report.bundles = translation.dag.tasks, bundles.count
+        with report.phase("encode"):
+            encoded = encode_run(translation, plan, bundles, self.blobs, report.run)
+        self.invite_again(early)
+        with report.phase("submit"):
+            submission = self.submission(encoded)
+        with report.phase("wait"):
+            ending.submitted = True
+            self.wait_if_any_can(submission, encoded.commands, bundles)
+        ending.over = True
+        self.teach()
+        with report.phase("collect"):
+            return dict(zip(self.wanted, self.results.values(self.wanted), strict=True))
+
+    def invite_early(self) -> Early:
+        """Containers come up (or wake up) while the client still plans and encodes."""
+        backend = self.around.backend
+        roots = int(np.count_nonzero(self.translation.dag.input_counts == 0))
+        backend.watch(self.invitation.run, self.losses.gone)
+        invitation = replace(self.invitation, early=True, asked=time.time())
+        count = min(self.around.containers, roots)
+        backend.invoke(invitation, count)
+        return invitation, count
+
+    def invite_again(self, early: Early) -> None:
+        """Containers that came while a large graph was planned have waited, and are gone."""
+        invitation, count = early
+        if time.time() - invitation.asked > PATIENT_SECONDS:
+            self.around.backend.invoke(replace(invitation, asked=time.time()), count)
+
+    def submission(self, encoded: Encoded) -> Submission:
+        around = self.around
+        header = Header(
+            functions=encoded.functions,
+            storage=around.storage,
+            lease_seconds=around.lease_seconds,
+            observe=self.observers.times,
+            progress=self.observers.times and not self.observers.values,
+            measure=self.gathering is not None,
+            folder=working_folder() if around.backend.same_host else "",
+            path=searched() if around.backend.same_host else (),
+        )
+        return Submission(
+            epoch=self.invitation.epoch,
+            bundles=len(encoded.specs),
+            containers=around.containers,
+            lease_ms=int(around.lease_seconds * 1000),
+            attempts=around.attempts,
+            live_seconds=LIVE_SECONDS,
+            header=header.pack(),
+            specs=encoded.specs,
+            blobs=encoded.blobs,
+            ready=encoded.ready,
+            slotted=encoded.slotted,
+        )
+
+    def wait_if_any_can(
+        self, submission: Submission, before: Sequence[Command], bundles: Bundles
+    ) -> None:
+        """Where the backend has given up, or was closed, that is why the store or the run is gone."""
+        try:
+            self.wait(submission, before, bundles)
+        except (StoreError, RunLost) as error:
+            if self.losses.refusal is not None:
+                raise self.losses.refusal from error
+            raise
+
+    def wait(self, submission: Submission, before: Sequence[Command], bundles: Bundles) -> None:
+        """Until every bundle is done."""
+        lookout = Lookout(self.coordination, self.blobs, self.losses, self.translation.dag, bundles)
+        listener = Listener(
+            lookout, self.results, self.home, self.observers, self.report, self.gathering,
+            self.around.result_limit,
+        )  # fmt: skip
+        if self.observers.times or self.home is not None:
+            self.coordination.submit(submission, before)
+            self.pause.end()
+            lookout.follow(listener.heed)
+            listener.end()
+            return
+        story = self.story(submission, before, lookout)
+        for event in story.events:
+            listener.heed(event)
+        if story.outputs:
+            self.results.told(dict(zip(self.wanted, story.outputs, strict=True)))
+
+    def story(self, submission: Submission, before: Sequence[Command], lookout: Lookout) -> Story:
+        """Of a run whose end is all that matters."""
+        if self.translation.dag.tasks > MANY_TASKS:
+            self.coordination.submit(submission, before)
+            self.pause.end()  # what it left undone is done while containers work
+            return lookout.story(self.wanted, LOOK_SECONDS)
+        self.pause.end()
+        story = self.coordination.submit(submission, before, LOOK_SECONDS, self.wanted)
+        return story or lookout.story(self.wanted, 0.0)
+
+    def teach(self) -> None:
+        """What containers have measured is there for the next plan."""
+        if self.gathering is not None and self.around.history is not None:
+            self.around.history.record(self.gathering.of(self.translation.functions))

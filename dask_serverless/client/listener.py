@@ -1,0 +1,90 @@
+"""What the client makes of what containers tell: reports, callbacks, and its own part of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dask_serverless.client.callbacks import Observers
+from dask_serverless.client.home import AtHome
+from dask_serverless.client.lookout import Lookout
+from dask_serverless.client.report import RunReport
+from dask_serverless.client.results import Results
+from dask_serverless.coordination.base import Event, What
+from dask_serverless.errors import ResultTooLarge
+from dask_serverless.history.gathering import Gathering
+from dask_serverless.worker.told import Finished, Progress
+
+
+class Listener:
+    """Told of each event once."""
+
+    def __init__(
+        self,
+        lookout: Lookout,
+        results: Results,
+        home: AtHome | None,
+        observers: Observers,
+        report: RunReport,
+        gathering: Gathering | None,
+        result_limit: int | None,  # bytes
+    ) -> None:
+        self.lookout = lookout
+        self.results = results
+        self.home = home
+        self.observers = observers
+        self.report = report
+        self.gathering = gathering
+        self.result_limit = None if observers.values else result_limit  # they get everything
+        self.wanted_bytes = 0
+        self.postponed: list[int] = []  # outputs that the client's part gets at the end
+
+    def heed(self, event: Event) -> None:
+        match event.what:
+            case What.FAILED:
+                raise self.lookout.failure(event.payload)
+            case What.PROGRESS:
+                told = Progress.unpack(event.payload)
+                self.observers.tasks(told.times, told.container, self.results.values)
+            case What.FINISHED:
+                self.finished(Finished.unpack(event.payload))
+
+    def end(self) -> None:
+        """All bundles are done."""
+        self.bring_home(self.postponed)
+
+    def finished(self, told: Finished) -> None:
+        self.report.bundle(told)
+        if self.gathering is not None:
+            self.gathering.bundle(told)
+        self.results.told(told.outputs or {})
+        arriving = self.arriving(told.bundle)
+        if not arriving:
+            self.wanted_bytes += told.wanted_bytes
+        if self.result_limit is not None and self.wanted_bytes > self.result_limit:
+            raise ResultTooLarge(self.wanted_bytes, self.result_limit)
+        if self.observers.times:
+            self.observers.tasks(told.times, told.container, self.results.values)
+        if self.home is not None and self.home.afterwards:
+            self.postponed += arriving
+        else:
+            self.bring_home(arriving)
+
+    def arriving(self, bundle: int) -> list[int]:
+        """Which outputs of a bundle the client's own part waits for."""
+        if self.home is None:
+            return []
+        inputs = self.home.inputs
+        return [task for task in self.lookout.bundles.tasks_of(bundle).tolist() if task in inputs]
+
+    def bring_home(self, tasks: Sequence[int]) -> None:
+        """Run what waited at the client for these outputs; they take room nowhere after that."""
+        if self.home is None:
+            return
+        dag = self.lookout.dag
+        self.results.locate(tasks)
+        for task in tasks:
+            (value,) = self.results.values([task])
+            self.home.arrived(task, value)
+            if task not in self.home.asked and not dag.user_counts[task]:
+                self.results.delete(task)
+            self.lookout.look_in_time()

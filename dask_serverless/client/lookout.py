@@ -1,0 +1,93 @@
+"""Waits for the end of a run. To be told is a hint: to look for itself is what this relies on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from dask_serverless.blobs.base import LIVE_SECONDS
+from dask_serverless.blobs.blobs import Blobs
+from dask_serverless.client.failed import Failed
+from dask_serverless.client.losses import Losses
+from dask_serverless.coordination.base import (
+    LOST,
+    OK,
+    OVER,
+    Condition,
+    Coordination,
+    Event,
+    Story,
+    What,
+)
+from dask_serverless.errors import RunLost
+from dask_serverless.worker.failure import unpack_failure, whole
+from planners.graph.dag import Dag
+from planners.plans.bundles import Bundles
+
+LOOK_SECONDS = 1.0  # how long the client relies on being told, before it looks for itself
+REST_SECONDS = 0.05  # callbacks hear of bundles in batches: one store call each is too many
+KEEP_SECONDS = LIVE_SECONDS / 3  # how often what the run has outside its keys is kept alive
+
+
+class Lookout:
+    """Looks after a run that is in the store, and raises whatever else ends it."""
+
+    def __init__(
+        self, coordination: Coordination, blobs: Blobs, losses: Losses, dag: Dag, bundles: Bundles
+    ) -> None:
+        self.coordination = coordination
+        self.blobs = blobs
+        self.losses = losses
+        self.dag = dag
+        self.bundles = bundles
+        self.looked = self.kept = time.monotonic()
+
+    def story(self, tasks: Sequence[int], patience: float) -> Story:
+        """How the run went, once it is over; ``patience`` is in seconds, for the first look."""
+        while not self.look(patience):
+            patience = LOOK_SECONDS
+        return self.coordination.story(tasks)
+
+    def follow(self, heed: Callable[[Event], None]) -> None:
+        """The same, with an eye on each event, until all bundles are done."""
+        last, done = "0-0", 0
+        while done < self.bundles.count:
+            news = self.coordination.news(last, LOOK_SECONDS, REST_SECONDS)
+            last = news.last
+            for event in news.events:
+                heed(event)
+                done += event.what is What.FINISHED
+                self.look_in_time()
+            self.look_in_time()
+
+    def look_in_time(self) -> None:
+        """Also between events, since the client may have much to do with each."""
+        if time.monotonic() - self.looked > LOOK_SECONDS:
+            self.look()
+
+    def look(self, patience: float = 0.0) -> bool:
+        """Whether the run is done. What it has is kept alive, what is lost goes to others."""
+        self.keep_blobs()
+        condition = self.coordination.sweep((), LIVE_SECONDS, patience)
+        over = self.heed(condition)
+        self.looked = time.monotonic()
+        return over
+
+    def keep_blobs(self) -> None:
+        """The sweep keeps the run's keys alive; blobs elsewhere in the store are many more."""
+        if time.monotonic() - self.kept > KEEP_SECONDS:
+            self.blobs.keep(self.coordination.references())
+            self.kept = time.monotonic()
+
+    def heed(self, condition: Condition) -> bool:
+        if condition.status == LOST:
+            raise RunLost(self.coordination.run)
+        if condition.status == OVER and condition.why == "failed":
+            raise self.failure(condition.error)
+        if condition.status == OK:
+            self.losses.check(self.coordination, condition.done)
+            self.losses.invite(condition.invitations)
+        return condition.status == OVER
+
+    def failure(self, packed: bytes) -> Failed:
+        return Failed(unpack_failure(whole(packed, self.blobs), self.dag, self.bundles.tasks_of))
