@@ -96,8 +96,9 @@ class Serverless:
     def _surroundings(
         self, engine: Engine, url: str, link: Link, options: dict[str, Any]
     ) -> Surroundings:
-        from dask_serverless.client.surroundings import Surroundings
-        from dask_serverless.history.opening import open_history
+        with forks.importing:
+            from dask_serverless.client.surroundings import Surroundings
+            from dask_serverless.history.opening import open_history
 
         settings = self.settings
         wanted = options.get("num_workers") or engine.backend.containers

@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dask_serverless.errors import StoreError
-from dask_serverless.store.link import Script
+from dask_serverless.store.script import Script, script_of
 
 if TYPE_CHECKING:
     from dask_serverless.store.link import Link
@@ -36,7 +35,7 @@ class Lock:
 
 @cache
 def script(name: str) -> Script:
-    return Script((files("dask_serverless.blobs") / "lua" / f"{name}_lock.lua").read_text())
+    return script_of("dask_serverless.blobs", f"{name}_lock")
 
 
 def release(link: Link, lock: Lock) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dask._task_spec import DataNode, GraphNode
 from dask.callbacks import Callback, unpack_callbacks
 
+from dask_serverless.client import forks
 from dask_serverless.worker.told import Times
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class Observers:
     def start_state(self, translation: Translation) -> None:
         if not self.callbacks:
             return
-        from dask_serverless.client.state import State
+        with forks.importing:
+            from dask_serverless.client.state import State
 
         self.state = State(self.graph, translation)
         for _, start_state, *_ in self.callbacks:

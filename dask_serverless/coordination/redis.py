@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -29,7 +28,7 @@ from dask_serverless.coordination.base import (
     Whom,
 )
 from dask_serverless.errors import StoreFull
-from dask_serverless.store.link import Script
+from dask_serverless.store.script import Script, script_of
 
 if TYPE_CHECKING:
     from dask_serverless.store.link import Link
@@ -54,9 +53,8 @@ SHARED = {
 
 @cache
 def script(name: str) -> Script:
-    folder = files("dask_serverless.coordination") / "lua"
-    shared = [(folder / "shared" / f"{part}.lua").read_text() for part in SHARED[name]]
-    return Script("\n".join([*shared, (folder / f"{name}.lua").read_text()]))
+    shared = [f"shared/{part}" for part in SHARED[name]]
+    return script_of("dask_serverless.coordination", *shared, name)
 
 
 _begun: WeakSet[Link] = WeakSet()  # links whose servers know how runs begin

@@ -7,7 +7,6 @@ import secrets
 import time
 from collections.abc import Collection, Sequence
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from dask_serverless.errors import HistoryUnusable
@@ -15,7 +14,8 @@ from dask_serverless.history.archive import MOST_BYTES, VERSION, Archive
 from dask_serverless.history.entry import Entries, Entry
 from dask_serverless.store.address import parse
 from dask_serverless.store.connect import open_link
-from dask_serverless.store.link import Link, Script
+from dask_serverless.store.link import Link
+from dask_serverless.store.script import Script, script_of
 
 # No TTL: what is measured once a month is what nobody remembers. One hash slot for all of them.
 KEYS = tuple(f"ds:history:{{all}}:{name}" for name in ("entries", "order", "state"))
@@ -25,8 +25,7 @@ MOST_TRIES = 100  # of each try at least one client's succeeds
 
 @cache
 def script(name: str) -> Script:
-    folder = files("dask_serverless.history") / "lua"
-    return Script((folder / "state.lua").read_text() + (folder / f"{name}.lua").read_text())
+    return script_of("dask_serverless.history", "state", name)
 
 
 class RedisArchive(Archive):

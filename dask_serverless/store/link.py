@@ -13,8 +13,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from hashlib import sha1
 from typing import Any, Self
 
 from hiredis import ProtocolError, ReplyError
@@ -24,6 +22,7 @@ from dask_serverless.store.address import Address
 from dask_serverless.store.patience import Patience
 from dask_serverless.store.replies import TRANSIENT, code, failure, name_of
 from dask_serverless.store.resp import Argument, Command, largest
+from dask_serverless.store.script import Script
 from dask_serverless.store.wire import Wire
 
 #: A socket on this host answers or is gone; a network may have a bad moment, a server a failover.
@@ -33,17 +32,6 @@ NETWORK_PATIENCE_SECONDS = 15.0
 LEAST_LIMIT_BYTES = 1 << 20
 #: and which hardly anybody sets.
 USUAL_LIMIT_BYTES = 512 << 20
-
-
-@dataclass(frozen=True)
-class Script:
-    """A Lua script, known to servers by its SHA-1."""
-
-    source: str = field(repr=False)
-    sha: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "sha", sha1(self.source.encode()).hexdigest())
 
 
 class Link:

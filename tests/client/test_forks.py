@@ -73,6 +73,32 @@ tell(codes)
         eventually(lambda: not list(script.temporary.iterdir()))
 
 
+@pytest.mark.parametrize("settings", ["", "history=True", "planner='auto'"])
+def test_a_fork_waits_for_whatever_a_first_compute_imports(tmp_path, settings):
+    """A child hung for ever in the import of a module that its parent's thread was importing."""
+    source = f"""
+from dask_serverless.client import forks
+import dask.array as da, dask.callbacks
+s = Serverless(containers=2, {settings})
+unguarded = []
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if not forks.importing._is_owned():
+            unguarded.append(name)
+
+sys.meta_path.insert(0, Finder())
+x = da.ones((6, 6), chunks=3)
+with dask.callbacks.Callback(pretask=lambda *told: None):
+    dask.compute((x + x.T).sum(), scheduler=s)
+tell(unguarded)
+s.close()
+"""
+    environment = {"XDG_CACHE_HOME": str(tmp_path)}
+    with Client(tmp_path, source, PYTHONWARNINGS="ignore", **environment) as script:
+        assert script.finish() == "[]\n"
+
+
 def test_many_forks_find_no_lock_held_and_no_collector_off(tmp_path):
     """Locks of ours and of Dask's that threads hold for moments: 1 of 50 children hung."""
     source = """

@@ -9,7 +9,8 @@ from dask_serverless.store.address import parse
 from dask_serverless.store.cluster import ClusterLink
 from dask_serverless.store.connect import open_link
 from dask_serverless.store.hash_slots import command_hash_slot, hash_slot
-from dask_serverless.store.link import Link, Script
+from dask_serverless.store.link import Link
+from dask_serverless.store.script import Script
 
 COUNT = Script("return {redis.call('INCR', KEYS[1]), ARGV[1]}")
 

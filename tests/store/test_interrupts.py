@@ -10,7 +10,8 @@ from interrupts import at_every_step
 
 from dask_serverless.store.address import parse
 from dask_serverless.store.connect import open_link
-from dask_serverless.store.link import Link, Script
+from dask_serverless.store.link import Link
+from dask_serverless.store.script import Script
 
 STORE = ("dask_serverless.store",)
 ADD = Script("return redis.call('SADD', KEYS[1], ARGV[1])")

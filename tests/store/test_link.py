@@ -13,7 +13,8 @@ from store_servers import Servers, until
 
 from dask_serverless.errors import StoreCommandFailed, StoreFull, StoreUnreachable
 from dask_serverless.store.address import parse
-from dask_serverless.store.link import Link, Script
+from dask_serverless.store.link import Link
+from dask_serverless.store.script import Script
 
 COUNT = Script("return {redis.call('INCR', KEYS[1]), ARGV[1]}")
 
