@@ -17,6 +17,7 @@ from dask_serverless.translation.translate import translate
 from dask_serverless.worker.failure import unpack_failure
 from dask_serverless.worker.header import Header
 from dask_serverless.worker.invitation import Invitation
+from dask_serverless.worker.means import Means
 from dask_serverless.worker.shell import Shell
 from planners.plans.bundles import bundles_of
 from planners.plans.plan import Resources
@@ -96,8 +97,8 @@ def get(
     invited = deque([Invitation("run", "epoch", "memory")] * containers)
     connections = OneRun(store, blobs)
     shells = {
-        f"c{n}": Shell(f"c{n}", connections, invite=invited.append, complain=fail, holding=Unkept())
-        for n in range(containers)
+        name: Shell(Means(name, connections, invited.append, fail, Unkept()))
+        for name in (f"c{n}" for n in range(containers))
     }
     turns = 0
     while invited:

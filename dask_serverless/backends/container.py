@@ -17,8 +17,10 @@ from dask_serverless.backends.processes import die_with
 from dask_serverless.blobs.lock import Locks, StoreLock
 from dask_serverless.store.connect import open_link
 from dask_serverless.worker.connections import StoreConnections
+from dask_serverless.worker.interruption import Interrupt
 from dask_serverless.worker.invitation import Invitation
-from dask_serverless.worker.shell import Interrupt, Shell
+from dask_serverless.worker.means import Means
+from dask_serverless.worker.shell import Shell
 
 QUIET_SECONDS = 1.0  # without work, until memory is given back
 STOP = signal.SIGUSR1  # look at the page: something is to be stopped
@@ -32,26 +34,30 @@ def serve(name: str, nursery: Lines, parent: int, page: Page) -> None:
         if isinstance(message, Leave):
             break
         if isinstance(message, Work):
-            container.work(message.invitation)
-            nursery.send(Idle(container.shell.too_early))
+            too_early = not container.work(message.invitation)
+            nursery.send(Idle(too_early))
 
 
 class Container:
     def __init__(self, name: str, nursery: Lines, page: Page) -> None:
         self.nursery = nursery
         self.page = page
-        self.shell = Shell(
+        means = Means(
             name,
             StoreConnections(open_link),
             invite=self.invite,
             complain=self.complain,
             holding=Kept(name, page),
         )
+        self.interruption = means.interruption
+        self.shell = Shell(means)
         signal.signal(STOP, self.interrupt)
 
-    def work(self, invitation: Invitation) -> None:
+    def work(self, invitation: Invitation) -> bool:
+        """Whether the run has begun, or need not."""
         with suppress(Interrupt):  # it came a moment late: nothing runs any more
-            self.shell.work(invitation)
+            return self.shell.work(invitation)
+        return True
 
     def complain(self, invitation: Invitation, why: str) -> None:
         self.nursery.send(Trouble(invitation.run, why))
@@ -66,13 +72,7 @@ class Container:
 
     def interrupt(self, signum: int, frame: FrameType | None) -> None:
         """The run was stopped, the claim is lost, or somebody else needs who waits for a run."""
-        if self.shell.early:
-            self.shell.early = False
-            raise Interrupt
-        running = self.shell.interruptible
-        if running and self.page.target in ("", running):
-            self.shell.interruptible = ""
-            raise Interrupt
+        self.interruption.ask(self.page.target)
 
 
 class Kept:

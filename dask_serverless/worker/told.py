@@ -71,7 +71,7 @@ class Finished(NamedTuple):
     calls: int  # to the store, since the container told of a bundle before
     stored_bytes: int
     wanted_bytes: int  # of the outputs that the client asked for
-    cold: bool  # whether the container was born for this visit
+    cold: bool  # whether the container was born for this stay
     outputs: Mapping[int, bytes] | None  # where those are; None: too much for an event
     times: Times  # of tasks that were not told before
     measured: Measured | None  # where the client keeps a history

@@ -1,0 +1,62 @@
+"""What a container knows of a run: it comes back, and need not fetch functions again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from dask_serverless.blobs.blobs import Blobs
+from dask_serverless.blobs.metered import metered
+from dask_serverless.blobs.storage import Storage
+from dask_serverless.coordination.base import Coordination
+from dask_serverless.worker.execute import prepared
+from dask_serverless.worker.header import Header
+from dask_serverless.worker.measure import Meter
+from dask_serverless.worker.names import function_name
+from dask_serverless.worker.table import Functions, unpack_table
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What a container has of a run once it has run a bundle of it."""
+
+    header: Header
+    blobs: Blobs
+    functions: Functions
+
+    def name_of(self, function: int) -> str:
+        return function_name(self.functions[function]) if function >= 0 else ""
+
+
+@dataclass
+class KnownRun:
+    """Known better from step to step: at first by name, with the first claim by its header."""
+
+    coordination: Coordination
+    meter: Meter = field(default_factory=Meter)
+    told_calls: int = 0  # to the store, already reported
+    header: Header | None = None
+    settled: Settled | None = None
+
+    def introduced(self, header: bytes) -> None:
+        if header and self.header is None:
+            self.header = Header.unpack(header)
+
+    def settle(self, open_blobs: Callable[[Storage], Blobs]) -> Settled:
+        """What is needed once, before the first bundle."""
+        header = self.header
+        if self.settled is None:
+            assert header is not None, "the first claim's answer brings it"
+            header.check_versions()
+            header.enter()
+            blobs = open_blobs(header.storage)
+            if header.measure:
+                blobs = metered(blobs, self.meter.transfer)
+            table = unpack_table(blobs.get([header.functions])[0])
+            self.settled = Settled(header, blobs, [prepared(function) for function in table])
+        return self.settled
+
+    def calls_to_tell(self) -> int:
+        """Round trips to the store since it was asked before; one that is about to go included."""
+        before, self.told_calls = self.told_calls, self.coordination.calls + 1
+        return self.told_calls - before

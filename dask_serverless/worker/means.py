@@ -1,0 +1,23 @@
+"""Means: what a container has at hand, whichever run it works on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from dask_serverless.worker.connections import Connections
+from dask_serverless.worker.holding import Holding
+from dask_serverless.worker.interruption import Interruption
+from dask_serverless.worker.invitation import Invitation
+
+
+@dataclass(frozen=True)
+class Means:
+    """Lives as long as the container."""
+
+    container: str
+    connections: Connections
+    invite: Callable[[Invitation], None]  # asks the backend for another container
+    complain: Callable[[Invitation, str], None]  # the store cannot be used from here
+    holding: Holding
+    interruption: Interruption = field(default_factory=Interruption)

@@ -1,0 +1,281 @@
+"""One stay of a container with a run: performs the machine's instructions against real things."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from dask_serverless.coordination.base import LOST, Answer, Assignment, Report
+from dask_serverless.errors import (
+    ResultNotPicklable,
+    StoreError,
+    StoreFull,
+    StoreValueTooLarge,
+)
+from dask_serverless.worker import machine as m
+from dask_serverless.worker.attempt import Attempt
+from dask_serverless.worker.blame import Blame, of_input
+from dask_serverless.worker.bundle import BundleSpec, decode
+from dask_serverless.worker.execute import StepFailed, Watch
+from dask_serverless.worker.inputs import fetched, unpacked
+from dask_serverless.worker.interruption import Interrupt
+from dask_serverless.worker.invitation import Invitation
+from dask_serverless.worker.known_run import KnownRun
+from dask_serverless.worker.means import Means
+from dask_serverless.worker.outputs import Outputs, Unstorable
+from dask_serverless.worker.table import FunctionFailed
+from dask_serverless.worker.timing import Timer
+from dask_serverless.worker.told import Finished, Progress, Times
+from dask_serverless.worker.work import Work
+
+TURN_SECONDS = 0.02  # with one run, before another one's turn: to change costs a millisecond
+EARLY_SECONDS = 2.0  # a client that takes longer to plan and encode invites again
+
+
+class Stay:
+    """From an invitation until the container leaves."""
+
+    def __init__(
+        self, means: Means, invitation: Invitation, run: KnownRun, claims: Iterator[str], cold: bool
+    ) -> None:
+        self.means = means
+        self.invitation = invitation
+        self.run = run
+        self.machine = m.Machine(claims)
+        self.cold = cold  # whether the container was born for this
+        self.arrived = time.perf_counter()
+        self.attempt = Attempt(invitation.run, means.container, -1, "")
+        self.work: Work | None = None
+        self.deleted: list[bytes] = []  # not reported yet
+        self.too_early = False  # whether it left a run that is still being planned, for another
+        run.meter.arrived(invitation.asked, time.time())
+
+    def live(self) -> None:
+        todo = deque(self.machine.handle(m.Invited(self.invitation.slot)))
+        while todo:
+            event = self.perform(todo.popleft())
+            if event is not None:
+                todo.extend(self.machine.handle(event))
+
+    def perform(self, instruction: m.Instruction) -> m.Event | None:
+        """What came of it, if the machine has to know."""
+        try:
+            return self.performed(instruction)
+        except Interrupt:
+            self.rest()
+            return m.Interrupted()
+        except StoreError as error:
+            self.rest()
+            return m.Unanswered(str(error))
+
+    def performed(self, instruction: m.Instruction) -> m.Event | None:
+        match instruction:
+            case m.Fetch():
+                return self.fetch(instruction.assignment, instruction.claim)
+            case m.Execute():
+                return self.execute()
+            case m.Publish():
+                return self.publish(instruction.following)
+            case m.Claim():
+                return self.claim(instruction)
+            case m.Fail():
+                return self.fail(instruction)
+            case m.Invite():
+                for whom in instruction.whom:
+                    self.means.invite(self.invitation.to(whom, time.time()))
+            case m.Delete():
+                self.delete(instruction.references)
+            case m.Discard():
+                self.delete(self.attempt.written)
+            case m.Complain():
+                self.means.complain(self.invitation, instruction.why)
+            case m.Leave():
+                self.work = None
+        return None
+
+    def rest(self) -> None:
+        """No user code runs, and nothing is held."""
+        self.means.interruption.claim = ""
+        self.means.holding.drop()
+        self.means.holding.end_locks()
+
+    def claim(self, instruction: m.Claim) -> m.Event:
+        early = self.invitation.early and instruction.invited
+        answer = self.await_run(instruction) if early else self.ask(instruction)
+        self.run.introduced(answer.header)
+        self.hold(answer, instruction.claim)
+        return m.Answered(answer)
+
+    def ask(self, instruction: m.Claim, early_seconds: float = 0.0) -> Answer:
+        return self.run.coordination.claim(
+            self.means.container,
+            instruction.claim,
+            slot=instruction.slot,
+            invited=instruction.invited,
+            header=self.run.header is None,
+            early_seconds=early_seconds,
+        )
+
+    def await_run(self, instruction: m.Claim) -> Answer:
+        """The run is still being planned: wait for it, unless somebody else has work."""
+        interruption = self.means.interruption
+        try:
+            interruption.waiting = True
+            if not self.means.holding.others_wait:
+                return self.ask(instruction, EARLY_SECONDS)
+        except Interrupt:
+            pass  # perhaps too late: the claim may have been answered, and is then asked again
+        finally:
+            interruption.waiting = False
+        answer = self.ask(instruction)
+        self.too_early = answer.status == LOST
+        return answer
+
+    def hold(self, answer: Answer, claim: str) -> None:
+        """From now on, and not only when functions are here: imports may outlast a lease."""
+        if answer.assignment is None:
+            self.means.holding.drop()
+            return
+        assert self.run.header is not None
+        lease_seconds = self.run.header.lease_seconds
+        self.means.holding.hold(self.invitation, answer.assignment.bundle, claim, lease_seconds)
+
+    def fetch(self, assignment: Assignment, claim: str) -> m.Event:
+        """Everything the bundle needs from outside, fetched together."""
+        self.work = None  # what the bundle before had goes first
+        begun = time.perf_counter()
+        interruption, connections = self.means.interruption, self.means.connections
+        bundle, spec = assignment.bundle, None
+        self.attempt = Attempt(self.invitation.run, self.means.container, bundle, claim)
+        interruption.claim = claim
+        try:
+            settled = self.run.settle(lambda storage: connections.blobs(self.invitation, storage))
+            blobs = settled.blobs
+            spec = decode(assignment.spec, lambda reference: blobs.get([reference])[0])
+            constants = unpacked(spec, blobs)
+            values = {**spec.constants, **constants, **fetched(spec, assignment, blobs)}
+            interruption.claim = ""
+        except (Interrupt, StoreError):
+            raise
+        except FunctionFailed as failed:
+            blame = Blame("unpickling the function", function=failed.index)
+            return self.raised(failed.__cause__ or failed, blame)
+        except BaseException as error:
+            return self.raised(error, self.blame(spec, assignment))
+        fetching = time.perf_counter() - begun
+        self.work = Work(self.attempt, settled, spec, values, constants, fetching)
+        return m.Fetched()
+
+    def blame(self, spec: BundleSpec | None, assignment: Assignment) -> Blame:
+        """Which of a bundle's inputs and constants could not be had."""
+        settled = self.run.settled
+        if spec is None or settled is None:
+            return Blame("fetching a bundle")
+        inputs = dict(zip(spec.inputs, assignment.inputs, strict=False))
+        return of_input(settled.blobs, {**inputs, **spec.packed, **spec.hoisted}, spec.program)
+
+    def execute(self) -> m.Event:
+        work, interruption = self.under_way, self.means.interruption
+        watch = self.watch(work)
+        try:
+            interruption.claim = work.attempt.claim
+            work.run(watch)
+            interruption.claim = ""
+        except StepFailed as failed:
+            interruption.claim = ""
+            assert failed.__cause__ is not None
+            return self.raised(failed.__cause__, Blame("running", failed.task, failed.function))
+        self.means.holding.end_locks()
+        if work.settled.header.measure and watch is None:
+            self.run.meter.unmeasured(work.running)
+        turn_over = time.perf_counter() - self.arrived > TURN_SECONDS
+        return m.Ran(self.means.holding.others_wait and turn_over)
+
+    @property
+    def under_way(self) -> Work:
+        assert self.work is not None, "the machine runs only what has been fetched"
+        return self.work
+
+    def watch(self, work: Work) -> Watch | None:
+        """Who is to be told of each task, if anybody is."""
+        header, meter = work.settled.header, self.run.meter
+        if header.observe:
+            work.timer = Timer(self.tell if header.progress else None)
+            return work.timer.task
+        if header.measure and meter.wants(work.spec.program):
+            meter.begin(work.values)
+            return meter.task
+        return None
+
+    def tell(self, times: Times) -> None:
+        """Progress, for whoever watches."""
+        bundle, claim = self.attempt.bundle, self.attempt.claim
+        progress = Progress(bundle, self.means.container, times).pack()
+        with suppress(StoreError):  # the next call meets it, too
+            self.run.coordination.tell(bundle, claim, progress)
+
+    def publish(self, following: str) -> m.Event:
+        work, run = self.under_way, self.run
+        try:
+            outputs = work.store()
+        except Unstorable as failed:
+            return self.unstorable(failed.__cause__ or failed, failed.task)
+        begun = time.perf_counter()
+        report = Report(
+            work.attempt.bundle, work.attempt.claim, outputs.announced, work.spec.children,
+            work.spec.releases, self.finished(work, outputs).pack(), self.deleted,
+        )  # fmt: skip
+        try:
+            answer = run.coordination.publish(
+                self.means.container, report, following, outputs.commands
+            )
+        except (StoreFull, StoreValueTooLarge) as error:
+            return self.unstorable(error, work.spec.stored[-1] if work.spec.stored else -1)
+        self.hold(answer, following)
+        self.deleted = []
+        if work.settled.header.measure:
+            run.meter.published(outputs.commands, time.perf_counter() - begun)
+        return m.Answered(answer)
+
+    def finished(self, work: Work, outputs: Outputs) -> Finished:
+        """What the client is told of the bundle."""
+        return Finished(
+            work.attempt.bundle, self.means.container, work.attempt.started,
+            fetching=work.fetching, running=work.running, storing=work.storing,
+            calls=self.run.calls_to_tell(),
+            stored_bytes=outputs.nbytes, wanted_bytes=outputs.wanted_bytes,
+            cold=self.cold, times=work.timer.times,
+            outputs=outputs.wanted_within(work.settled.blobs.inline_bytes),
+            measured=self.run.meter.report() if work.settled.header.measure else None,
+        )  # fmt: skip
+
+    def unstorable(self, error: BaseException, task: int) -> m.Event:
+        work = self.under_way
+        function = work.function_of(task)
+        if not isinstance(error, OSError | StoreError):
+            name = work.settled.name_of(function)
+            error = ResultNotPicklable(name, f"{type(error).__name__}: {error}")
+        return self.raised(error, Blame("storing the result of", task, function))
+
+    def raised(self, error: BaseException, blame: Blame) -> m.Event:
+        self.means.interruption.claim = ""
+        try:
+            if isinstance(error, Interrupt):
+                return m.Interrupted()
+            return m.Raised(self.attempt.failure(error, blame, self.run.settled))
+        finally:
+            self.rest()  # not before: a class may take longer to pickle than a lease lasts
+
+    def fail(self, instruction: m.Fail) -> m.Event:
+        bundle, claim, before = instruction.bundle, instruction.claim, self.attempt.before
+        fail = self.run.coordination.fail
+        return m.Answered(fail(self.means.container, bundle, claim, instruction.error, before))
+
+    def delete(self, references: Sequence[bytes]) -> None:
+        """What cannot be deleted now stays noted in the store, and goes with the run."""
+        if self.run.settled is not None:
+            with suppress(StoreError, OSError):
+                self.run.settled.blobs.delete(references)
+                self.deleted += references
