@@ -10,6 +10,7 @@ from benchmarks.environment import prepare
 
 COMMANDS = {
     "compare": ("benchmarks.compare", "every peer on the same graphs, against the targets"),
+    "accuracy": ("benchmarks.accuracy", "whether plans that go by history come true"),
     "planners": ("benchmarks.planner_quality", "how good the plans of each planner are"),
     "simulate": ("benchmarks.simulate", "how right simulations are, and how large they may be"),
 }

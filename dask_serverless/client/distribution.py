@@ -84,7 +84,7 @@ class Distribution:
         report, translation = self.report, self.translation
         early = self.invite_early()
         with report.phase("plan"):
-            plan = planned(translation, self.around)
+            report.plan = plan = planned(translation, self.around)
             bundles = bundles_of(translation.dag, plan)
         report.tasks, report.bundles = translation.dag.tasks, bundles.count
         with report.phase("encode"):

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from dask_serverless.worker.told import Finished
+
+if TYPE_CHECKING:
+    from planners.plans.plan import Plan
 
 PHASES = ("materialise", "translate", "plan", "encode", "submit", "wait", "collect")
 
@@ -42,6 +46,7 @@ class RunReport:
     bytes_moved: int = 0
     phases: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
     containers: dict[str, dict[str, float]] = field(default_factory=dict)
+    plan: Plan | None = None
     started: float = field(default_factory=time.perf_counter)
     makespan: float = 0.0
 
@@ -50,9 +55,8 @@ class RunReport:
 
     def bundle(self, told: Finished) -> None:
         """Add what a container says of a bundle it finished."""
-        mine = self.containers.setdefault(
-            told.container, {"bundles": 0, "fetch": 0.0, "run": 0.0, "store": 0.0}
-        )
+        nothing = {"bundles": 0, "fetch": 0.0, "run": 0.0, "store": 0.0, "since": told.started}
+        mine = self.containers.setdefault(told.container, nothing)
         if not mine["bundles"]:
             self.cold_starts += told.cold
             self.warm_starts += not told.cold
@@ -60,6 +64,7 @@ class RunReport:
         mine["fetch"] += told.fetching
         mine["run"] += told.running
         mine["store"] += told.storing
+        mine["until"] = told.started + told.fetching + told.running + told.storing  # by its clock
         self.container_calls += told.calls
         self.bytes_moved += told.stored_bytes
 

@@ -15,7 +15,7 @@ def benchmarks(*arguments):
 def test_without_a_name_the_commands_are_listed():
     done = benchmarks()
     assert done.returncode == 2
-    assert all(name in done.stderr for name in ("compare", "planners", "simulate"))
+    assert all(name in done.stderr for name in ("accuracy", "compare", "planners", "simulate"))
 
 
 def test_a_comparison_prints_seconds_and_writes_samples(tmp_path):
