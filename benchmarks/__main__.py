@@ -12,6 +12,8 @@ COMMANDS = {
     "compare": ("benchmarks.compare", "every peer on the same graphs, against the targets"),
     "accuracy": ("benchmarks.accuracy", "whether plans that go by history come true"),
     "planners": ("benchmarks.planner_quality", "how good the plans of each planner are"),
+    "dataplane": ("benchmarks.dataplane.command", "what moves through the store, and its time"),
+    "latency": ("benchmarks.latency", "what a store far away costs, and slow invocations"),
     "simulate": ("benchmarks.simulate", "how right simulations are, and how large they may be"),
 }
 

@@ -40,6 +40,11 @@ class Figures:
     pieces: int = 0
     late_seconds: float = 0.0  # by which pieces left after their time, in all
 
+    @property
+    def lateness(self) -> float:
+        """Of a piece: far below the delay, or what was measured was the relay."""
+        return self.late_seconds / self.pieces if self.pieces else 0.0
+
 
 @dataclass(eq=False)
 class Stream:

@@ -78,6 +78,7 @@ _backends: weakref.WeakSet[LocalBackend] = weakref.WeakSet()
 
 class LocalBackend:
     same_host = True
+    program = START  # of the nursery
 
     def __init__(
         self,
@@ -139,7 +140,7 @@ class LocalBackend:
             modules=heavy_modules(),
             own=in_json(own),
         )
-        self.nursery = nursery = NurseryProcess(opening)
+        self.nursery = nursery = NurseryProcess(opening, self.program)
         threading.Thread(
             target=self._listen, args=(nursery,), name="dask-serverless-local", daemon=True
         ).start()
@@ -244,12 +245,12 @@ class LocalBackend:
 class NurseryProcess:
     """The process that starts containers, as the client sees it."""
 
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: Opening, program: str) -> None:
         ours, theirs = socket.socketpair()
         self.errors = temporary()  # until it is up: what it says of why it does not come up
         shown = standard_error()
         numbers = [str(theirs.fileno()), str(shown)]
-        self.command = [sys.executable, "-P", "-c", START, PACKAGE_FOLDER, *numbers]
+        self.command = [sys.executable, "-P", "-c", program, PACKAGE_FOLDER, *numbers]
         try:
             self.process = subprocess.Popen(
                 self.command,

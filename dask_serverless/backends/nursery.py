@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from dask_serverless.backends.container import STOP
@@ -356,14 +356,14 @@ def opening_of(client: Lines) -> list[Message]:
     return messages
 
 
-def main() -> None:
+def main(make: Callable[[Lines, Opening], Nursery] = Nursery) -> None:
     client = Lines(socket.socket(fileno=int(sys.argv[1])))
     wake_with_parent()
     signal.signal(STOP, signal.SIG_IGN)  # until a container sets its own handler
     opening, *early = opening_of(client)
     assert isinstance(opening, Opening)
     shown = int(sys.argv[2])
-    nursery = Nursery(client, opening)
+    nursery = make(client, opening)
 
     def let_go() -> None:
         nursery.wards.let_go()

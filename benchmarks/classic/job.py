@@ -1,0 +1,81 @@
+"""Job: what a container of the classic protocol knows of a run, and the names of its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dask_serverless.blobs.frames import pack, unpack
+from dask_serverless.translation.translate import Translation
+from dask_serverless.worker.bundle import Step
+from dask_serverless.worker.execute import prepared
+from dask_serverless.worker.table import pack_table, unpack_table
+
+
+@dataclass(frozen=True)
+class Job:
+    """A graph whose tasks can be run one by one."""
+
+    inputs: Sequence[Sequence[int]]  # by task
+    users: Sequence[Sequence[int]]
+    wanted: frozenset[int]
+    programs: Sequence[Sequence[Step]]
+    constants: Mapping[int, Any]
+    constants_of: Mapping[int, Sequence[int]]
+    functions: Sequence[Callable[..., Any]]
+
+    @staticmethod
+    def of(translation: Translation) -> Job:
+        dag, steps, first = translation.dag, translation.steps, translation.first_steps
+        first = list(range(dag.tasks + 1)) if first is None else first
+        return Job(
+            inputs=rows(dag.input_offsets.tolist(), dag.inputs.tolist()),
+            users=rows(dag.user_offsets.tolist(), dag.users.tolist()),
+            wanted=frozenset(dag.wanted.nonzero()[0].tolist()),
+            programs=[steps[first[task] : first[task + 1]] for task in range(dag.tasks)],
+            constants=translation.constants,
+            constants_of=translation.constants_of,
+            functions=translation.functions,
+        )
+
+    @property
+    def roots(self) -> list[int]:
+        return [task for task, inputs in enumerate(self.inputs) if not inputs]
+
+    def pack(self) -> bytes:
+        told = {**vars(self), "functions": pack_table(self.functions)}
+        return b"".join(pack(told))
+
+    @staticmethod
+    def unpack(data: bytes) -> Job:
+        told = unpack(bytearray(data))
+        functions = [prepared(function) for function in unpack_table(told["functions"])]
+        return Job(**{**told, "functions": functions})
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Of one run."""
+
+    run: str
+
+    @property
+    def job(self) -> str:
+        return f"classic:{self.run}:job"
+
+    @property
+    def done(self) -> str:
+        """A list: the wanted tasks that are done, or the error that ends the run."""
+        return f"classic:{self.run}:done"
+
+    def output(self, task: int) -> str:
+        return f"classic:{self.run}:output:{task}"
+
+    def count(self, task: int) -> str:
+        """How many inputs of a task are there."""
+        return f"classic:{self.run}:count:{task}"
+
+
+def rows(offsets: list[int], values: list[int]) -> list[list[int]]:
+    return [values[first:last] for first, last in zip(offsets, offsets[1:], strict=False)]

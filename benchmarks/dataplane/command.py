@@ -1,0 +1,118 @@
+"""``python -m benchmarks dataplane``: bytes, calls and time on graphs with large outputs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.classic.scheduler import Classic
+from benchmarks.dataplane.graphs import LARGE
+from benchmarks.dataplane.measuring import Cell, Measured, in_turns
+from benchmarks.network.apart import Apart
+from benchmarks.network.proxy import Proxy
+from benchmarks.report import duration
+from benchmarks.units import rate, seconds
+from benchmarks.verdicts import Verdict, table, verdict_lines
+from dask_serverless import Serverless
+from dask_serverless.store.embedded import EmbeddedStore
+
+CONTAINERS = 8
+REPEAT = 3
+CLASSIC, DEFAULT, WUKONG = "classic", "structural", "wukong"
+FEWER_BYTES, FEWER_CALLS = 10.0, 5.0
+
+Cells = Mapping[str, Mapping[str, Cell]]  # graph → scheduler → measures
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--store-rtt", type=seconds, default=0.001, metavar="TIME", help="(1ms)")
+    parser.add_argument(
+        "--rate", type=rate, default=100e6, metavar="BYTES", help="a second and connection (100MB)"
+    )
+    parser.add_argument("--containers", type=int, default=CONTAINERS)
+    parser.add_argument("--repeat", type=int, default=REPEAT)
+    parser.add_argument("--only", nargs="+", choices=LARGE, metavar="NAME", help=", ".join(LARGE))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    graphs = arguments.only or list(LARGE)
+    with EmbeddedStore() as store, ExitStack() as stack:
+        peers = opened(store.wait_ready(), arguments, stack)
+        cells = {name: in_turns(LARGE[name], peers, arguments.repeat) for name in graphs}
+        late = {name: peer.proxy.figures.lateness for name, peer in peers.items()}
+    print(
+        table([_shown(graph, name, cell) for graph in cells for name, cell in cells[graph].items()])
+    )
+    print(f"\nproxies passed on {duration(max(late.values()))} late at most, on average of a piece")
+    verdicts = verdicts_of(cells)
+    print("\n" + "\n".join(verdict_lines(verdicts)))
+    if arguments.json:
+        value = {
+            "graphs": {g: {n: asdict(c) for n, c in row.items()} for g, row in cells.items()},
+            "verdicts": [verdict.to_json() for verdict in verdicts],
+        }
+        arguments.json.write_text(json.dumps(value, indent=1))
+
+
+def opened(store: str, arguments: argparse.Namespace, stack: ExitStack) -> dict[str, Measured]:
+    """Each scheduler behind a proxy of its own."""
+    peers = {}
+    for name, make in schedulers(arguments.containers).items():
+        proxy = stack.enter_context(
+            Proxy(store, rtt_seconds=arguments.store_rtt, bytes_per_second=arguments.rate)
+        )
+        scheduler = make(proxy.url)
+        stack.callback(scheduler.close)
+        peers[name] = Measured(scheduler, proxy)
+    return peers
+
+
+def schedulers(containers: int) -> dict[str, Callable[[str], Any]]:
+    def engine(planner: str) -> Callable[[str], Any]:
+        return lambda url: Serverless(store=url, backend=Apart(containers), planner=planner)
+
+    return {
+        DEFAULT: engine("structural"),
+        WUKONG: engine("wukong"),
+        CLASSIC: lambda url: Classic(url, containers),
+    }
+
+
+def verdicts_of(cells: Cells) -> list[Verdict]:
+    """Of all graphs the one decides that is worst."""
+    return [
+        worst("bytes of the classic protocol by structural's", cells, CLASSIC, DEFAULT, nbytes, FEWER_BYTES),
+        worst("calls of the classic protocol by structural's", cells, CLASSIC, DEFAULT, calls, FEWER_CALLS),
+    ]  # fmt: skip
+
+
+def worst(
+    what: str, cells: Cells, over: str, under: str, of: Callable[[Cell], float], target: float
+) -> Verdict:
+    ratios = {graph: of(row[over]) / of(row[under]) for graph, row in cells.items()}
+    graph = min(ratios, key=ratios.__getitem__)
+    return Verdict(f"{what}, worst: {graph}", ratios[graph], target, at_least=True)
+
+
+def nbytes(cell: Cell) -> float:
+    return cell.nbytes
+
+
+def calls(cell: Cell) -> float:
+    return cell.calls
+
+
+def _shown(graph: str, name: str, cell: Cell) -> dict[str, object]:
+    return {
+        "graph": graph,
+        "scheduler": name,
+        "seconds": duration(cell.seconds),
+        "through the store": f"{cell.nbytes / 1e6:,.1f} MB",
+        "calls": f"{cell.calls:,.0f}",
+    }

@@ -1,0 +1,81 @@
+"""Graphs whose tasks leave much more than they compute: what they cost is moving it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from dask.delayed import Delayed, delayed
+
+Block = npt.NDArray[np.float64]
+BLOCK_BYTES = 4_000_000
+
+
+def block(number: int, nbytes: int = BLOCK_BYTES) -> Block:
+    return np.full(nbytes // 8, float(number))
+
+
+def combine(*blocks: Block) -> Block:
+    """As large as each of them."""
+    total = blocks[0].copy()
+    for other in blocks[1:]:
+        total += other
+    return total
+
+
+def shift(one: Block, by: int) -> Block:
+    return one + by
+
+
+def total(*values: Any) -> float:
+    """A number of blocks, or of numbers."""
+    return float(sum(np.sum(value) for value in values))
+
+
+def tree() -> Delayed:
+    """64 blocks, added in pairs."""
+    values = [delayed(block, pure=False)(number) for number in range(64)]
+    while len(values) > 1:
+        pairs = [values[i : i + 2] for i in range(0, len(values), 2)]
+        values = [delayed(combine, pure=False)(*pair) for pair in pairs]
+    return delayed(total, pure=False)(values[0])
+
+
+def fan_out() -> Delayed:
+    """One large block that 32 tasks look at."""
+    large = delayed(block, pure=False)(1, 4 * BLOCK_BYTES)
+    looks = [delayed(total, pure=False)(large, number) for number in range(32)]
+    return delayed(total, pure=False)(*looks)
+
+
+def diamonds() -> Delayed:
+    """16 times a block that two tasks change, and a third one joins again; then one number."""
+    ends = []
+    for number in range(16):
+        top = delayed(block, pure=False)(number)
+        sides = [delayed(shift, pure=False)(top, by) for by in (1, 2)]
+        joined = delayed(combine, pure=False)(*sides)
+        ends.append(delayed(total, pure=False)(joined))
+    return delayed(total, pure=False)(*ends)
+
+
+def ladder() -> Delayed:
+    """8 rows of 6 steps, each with a block of its own from the side."""
+    rows = []
+    for row in range(8):
+        value = delayed(block, pure=False)(row)
+        for step in range(6):
+            side = delayed(block, pure=False)(step, BLOCK_BYTES)
+            value = delayed(combine, pure=False)(value, side)
+        rows.append(delayed(total, pure=False)(value))
+    return delayed(total, pure=False)(*rows)
+
+
+LARGE: dict[str, Callable[[], Delayed]] = {
+    "tree": tree,
+    "fan-out": fan_out,
+    "diamonds": diamonds,
+    "ladder": ladder,
+}
