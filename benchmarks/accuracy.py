@@ -114,7 +114,7 @@ def judged(graph: Graph, learner: Learner, plain: Learner, effort: Effort) -> Ro
     forecasts = [learner.run(graph) for _ in range(effort.judged)]
     row.seconds = median(outcome.seconds for outcome in forecasts)
     row.error = median(outcome.error for outcome in forecasts)
-    report = learner.scheduler.last_run
+    report = learner.last_run
     row.tasks = report.tasks if report is not None else 0
     promised = [learner.run(graph, sla=SLA) for _ in range(effort.held)]
     row.held, row.of = sum(outcome.held for outcome in promised), len(promised)

@@ -46,18 +46,19 @@ class Outcome:
 class Learner:
     """Computes graphs, never twice with one seed, by whatever planner it is given."""
 
-    scheduler: Serverless
+    whole: Serverless
     seed: int = 0
+    last_run: RunReport | None = None
 
     def run(self, graph: Graph, planner: str = "auto", **goals: Any) -> Outcome:
-        self.scheduler.planner = planner_named(planner, **goals)
+        scheduler = self.whole.options(planner=planner_named(planner, **goals))
         self.seed += 1
         collection = graph.build(self.seed)
-        with dask.config.set(scheduler=self.scheduler), deadline(DEADLINE_SECONDS):
+        with dask.config.set(scheduler=scheduler), deadline(DEADLINE_SECONDS):
             begun = time.perf_counter()
-            dask.compute(collection, scheduler=self.scheduler)
+            dask.compute(collection, scheduler=scheduler)
             wall = time.perf_counter() - begun
-        report = self.scheduler.last_run
+        report = self.last_run = scheduler.last_run
         assert report is not None and report.plan is not None
         forecast = report.plan.prediction
         return Outcome(wall, report.phases["wait"], cost(report), forecast)

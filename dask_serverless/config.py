@@ -27,6 +27,7 @@ from dask_serverless.origins import (
 from dask_serverless.store.address import masked, parse
 
 COMPRESSIONS = ("lz4",)
+OF_CONTAINERS = {"store", "memory", "backend", "idle_seconds"}  # other values: other containers
 
 Check = Callable[[Any], Any]
 
@@ -65,6 +66,21 @@ class Settings:
             if name not in told:
                 told[name] = _checked("", name, configured[name])
         return cls(**told)
+
+    @classmethod
+    def options(cls, **keywords: Any) -> dict[str, Any]:
+        """Other values for some of them, checked; those of the containers themselves are refused."""
+        names = [field.name for field in fields(cls) if field.name not in OF_CONTAINERS]
+        for name in keywords:
+            if name in OF_CONTAINERS:
+                raise SettingsError(
+                    f"options({name}=...)",
+                    f"would need other containers: make another Serverless({name}=...). What can "
+                    f"be changed for the same ones is {', '.join(sorted(names))}.",
+                )
+            if name not in names:
+                raise TypeError(f"options() has no keyword {name!r}{suggestion(name, names)}")
+        return {n: _checked(f"options({n}=...)", n, value) for n, value in keywords.items()}
 
     def __repr__(self) -> str:
         return f"Settings({shown_all(vars(self))})"

@@ -23,8 +23,10 @@ from dask_serverless.store.connect import open_link
 from dask_serverless.store.link import Link
 
 if TYPE_CHECKING:
+    from dask_serverless.client.planning import Planning
     from dask_serverless.client.surroundings import Surroundings
     from dask_serverless.simulation.simulation import Simulation
+    from planners.cost.outlook import Outlook
     from planners.numbers.predictions import Predictions
     from planners.plans.plan import Planner
 
@@ -45,7 +47,7 @@ class Serverless:
     @described
     def __init__(self, **settings: Any) -> None:
         self._keywords = settings
-        self.settings = Settings.gather(**settings)
+        self._settings = Settings.gather(**settings)
         self._prepare()
         self._begin()
 
@@ -78,6 +80,42 @@ class Serverless:
 
     get = __call__
 
+    @property
+    def settings(self) -> Settings:
+        return self._settings
+
+    @property
+    def planner(self) -> Planner:
+        return self._planner
+
+    def options(self, **settings: Any) -> Serverless:
+        """The same containers under other settings, for some computes.
+
+        What this returns is a scheduler and a context manager like the object itself, with a
+        ``last_run`` of its own. Settings of the containers themselves (``memory``, say) cannot be
+        changed. To close it is to let go of the containers: they end with the object that they
+        belong to.
+        """
+        with forks.importing:
+            from dask_serverless.view import View
+
+        return View(self, settings)
+
+    def plan(self, *collections: Any) -> Outlook:
+        """How these would be computed together, and what that would take; nothing is computed.
+
+        It prints, and ``compare("wukong", "uniform")`` puts other planners beside it.
+        """
+        with forks.importing:
+            from dask_serverless.client.handed_over import handed_over
+            from dask_serverless.translation.home import divided
+            from dask_serverless.translation.translate import materialise, translate
+
+        planning = self._planning(self._ready(), {})
+        caught = handed_over("plan", *collections)
+        translation, _ = divided(translate(materialise(caught.graph), caught.keys))
+        return planning.outlook(translation)
+
     def simulate(
         self, collection: Any, *, predictions: Predictions | None = None, **backend: Any
     ) -> Simulation:
@@ -90,7 +128,7 @@ class Serverless:
         with forks.importing:
             from dask_serverless.simulation.what_if import what_if
 
-        backend.setdefault("containers", self._ready().backend.containers)
+        backend.setdefault("containers", self._planning(self._ready(), {}).containers)
         return what_if(collection, self.planner, predictions, **backend)
 
     def _surroundings(
@@ -98,22 +136,31 @@ class Serverless:
     ) -> Surroundings:
         with forks.importing:
             from dask_serverless.client.surroundings import Surroundings
-            from dask_serverless.history.opening import open_history
 
         settings = self.settings
-        wanted = options.get("num_workers") or engine.backend.containers
         return Surroundings(
             backend=engine.backend,
             link=link,
             side=lambda: open_link(url),
             store=url,
-            storage=engine.storage,
+            storage=engine.storage(settings),
             endings=engine.endings,
-            planner=self.planner,
-            containers=max(1, min(wanted, engine.backend.containers)),
+            planning=self._planning(engine, options),
             lease_seconds=settings.lease_seconds,
             attempts=settings.attempts,
             result_limit=settings.result_limit,
+        )
+
+    def _planning(self, engine: Engine, options: dict[str, Any]) -> Planning:
+        with forks.importing:
+            from dask_serverless.client.planning import Planning
+            from dask_serverless.history.opening import open_history
+
+        settings, most = self.settings, engine.backend.containers
+        limits = options.get("num_workers"), settings.containers, most
+        return Planning(
+            planner=self.planner,
+            containers=max(1, min(limit for limit in limits if limit)),
             history=open_history(settings) if settings.history else None,
         )
 
@@ -122,7 +169,7 @@ class Serverless:
         Serverless._ready(self)
         try:
             with forks.importing:
-                self.planner: Planner = make_planner(self.settings.planner)
+                self._planner = make_planner(self._settings.planner)
         except BaseException:
             self.close()
             raise
@@ -132,7 +179,7 @@ class Serverless:
             if self._engine is None or self._engine.pid != os.getpid():
                 if self._dropped is not None:
                     self._dropped.detach()
-                self._engine = engine = Engine(self.settings)
+                self._engine = engine = Engine(self._settings)
                 self._dropped = weakref.finalize(self, end_dropped, engine)
                 self._dropped.atexit = False  # then all engines are closed, and waited for
             return self._engine
@@ -178,10 +225,20 @@ class Lazy(Serverless):
         self._keywords = {}
         self._prepare()
 
+    @property
+    def settings(self) -> Settings:
+        self._ready()
+        return self._settings
+
+    @property
+    def planner(self) -> Planner:
+        self._ready()
+        return self._planner
+
     def _ready(self) -> Engine:
         with self.lock:
             if self._engine is None:
-                self.settings = Settings.gather()
+                self._settings = Settings.gather()
                 self._begin()
             return super()._ready()
 
@@ -204,4 +261,6 @@ def make_planner(planner: Any) -> Planner:
             return planner_named(planner)
         except PlanError as error:
             raise PlanRefused(str(error), error) from error
+    if isinstance(planner, CheckedPlanner):
+        return planner
     return CheckedPlanner(planner, getattr(planner, "name", type(planner).__name__))

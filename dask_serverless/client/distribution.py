@@ -18,7 +18,6 @@ from dask_serverless.client.listener import Listener
 from dask_serverless.client.lookout import LOOK_SECONDS, Lookout
 from dask_serverless.client.losses import Losses
 from dask_serverless.client.pause import CollectorPaused
-from dask_serverless.client.planning import planned
 from dask_serverless.client.report import RunReport
 from dask_serverless.client.results import Results
 from dask_serverless.client.surroundings import Surroundings
@@ -84,7 +83,7 @@ class Distribution:
         report, translation = self.report, self.translation
         early = self.invite_early()
         with report.phase("plan"):
-            report.plan = plan = planned(translation, self.around)
+            report.plan = plan = self.around.planning.plan(translation)
             bundles = bundles_of(translation.dag, plan)
         report.tasks, report.bundles = translation.dag.tasks, bundles.count
         with report.phase("encode"):

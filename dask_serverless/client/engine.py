@@ -70,16 +70,15 @@ class Engine:
             self.ready = self.ready or self.embedded.wait_ready()
             return self.ready
 
-    @property
-    def storage(self) -> Storage:
-        """Where blobs live, and in what form."""
+    def storage(self, settings: Settings) -> Storage:
+        """Where a run's blobs live, and in what form."""
         from dask_serverless.blobs.storage import Storage
 
         return Storage(
-            url=self.settings.blobs,
+            url=settings.blobs,
             folders=tuple(self.folders.paths) if self.backend.same_host else (),
-            inline_bytes=self.settings.inline_bytes,
-            compression=self.settings.compression,
+            inline_bytes=settings.inline_bytes,
+            compression=settings.compression,
         )
 
     @contextmanager

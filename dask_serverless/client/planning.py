@@ -1,10 +1,12 @@
-"""A plan for one run: by the planner alone, or by what the history knows of the run's functions."""
+"""How runs are planned: by the planner alone, or by what the history knows of their functions."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
 
-from dask_serverless.client.surroundings import Surroundings
+from dask_serverless.client import forks
 from dask_serverless.errors import PlanRefused
 from dask_serverless.history.history import History
 from dask_serverless.history.tasks import identified
@@ -12,32 +14,80 @@ from dask_serverless.translation.translate import Translation
 from planners.cost.model import CostModel
 from planners.errors import PlanError
 from planners.graph.dag import Dag
-from planners.numbers.predictions import Unmeasured
+from planners.numbers.predictions import Predictions, Unmeasured
 from planners.numbers.workload import function_names
 from planners.plans.checked import CheckedPlanner
 from planners.plans.plan import Plan, Planner, Resources
+from planners.registry import planner_by
+
+if TYPE_CHECKING:
+    from planners.cost.outlook import Outlook
 
 
-def planned(translation: Translation, around: Surroundings) -> Plan:
-    planner, dag = around.planner, translation.dag
-    if around.history is not None and asks(planner):
+@dataclass(frozen=True)
+class Planning:
+    """By whom, on how many containers, from which past."""
+
+    planner: Planner
+    containers: int
+    history: History | None = None
+
+    def plan(self, translation: Translation) -> Plan:
+        planner, dag = self.planner, translation.dag
+        if self.history is not None and asks(planner):
+            dag = identified(translation)
+            planner = informed(planner, self.predictions(dag))
+        return planned(planner, dag, self.resources)
+
+    def outlook(self, translation: Translation) -> Outlook:
+        """The same plan, and what would come of it."""
+        with forks.importing:
+            from planners.cost.outlook import Outlook
+
         dag = identified(translation)
-        planner = informed(planner, around.history, dag)
+        model = self.model(dag)
+        planner = informed(self.planner, model.predictions) if asks(self.planner) else self.planner
+        plan = planned(planner, dag, self.resources)
+        return Outlook(plan, dag, model, self.resources, partial(planner_by, model=model))
+
+    @property
+    def resources(self) -> Resources:
+        return Resources(self.containers)
+
+    def model(self, dag: Dag) -> CostModel:
+        """The numbers that the planner goes by; where it needs none, what there are."""
+        inner = innermost(self.planner)
+        own = inner if isinstance(inner, CostModel) else CostModel()
+        if self.history is None or not isinstance(own.predictions, Unmeasured):
+            return CostModel.of(own)
+        return replace(CostModel.of(own), predictions=self.predictions(dag))
+
+    def predictions(self, dag: Dag) -> Predictions:
+        """What the history knows; constants stand in where that is nothing."""
+        assert self.history is not None
+        return self.history.predictions(function_names(dag), fallback=Unmeasured())
+
+
+def planned(planner: Planner, dag: Dag, resources: Resources) -> Plan:
+    """Whoever computes gets an error of ours, with the planner's as its reason."""
     try:
-        return planner.plan(dag, Resources(around.containers))
+        return planner.plan(dag, resources)
     except PlanError as error:
         raise PlanRefused(str(error), error) from error
 
 
+def innermost(planner: Planner) -> Planner:
+    return planner.planner if isinstance(planner, CheckedPlanner) else planner
+
+
 def asks(planner: Planner) -> bool:
     """Whether it goes by numbers, and was given none of its own."""
-    inner = planner.planner if isinstance(planner, CheckedPlanner) else planner
+    inner = innermost(planner)
     return isinstance(inner, CostModel) and isinstance(inner.predictions, Unmeasured)
 
 
-def informed(planner: Planner, history: History, dag: Dag) -> Planner:
+def informed(planner: Planner, predictions: Predictions) -> Planner:
     if isinstance(planner, CheckedPlanner):
-        return replace(planner, planner=informed(planner.planner, history, dag))
+        return replace(planner, planner=informed(planner.planner, predictions))
     assert isinstance(planner, CostModel)
-    predictions = history.predictions(function_names(dag), fallback=planner.predictions)
     return replace(planner, predictions=predictions)

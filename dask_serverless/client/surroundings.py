@@ -8,11 +8,11 @@ from typing import Any
 
 from dask_serverless.backends.base import Backend
 from dask_serverless.blobs.storage import Storage
+from dask_serverless.client.planning import Planning
 from dask_serverless.coordination.base import Coordination
 from dask_serverless.coordination.redis import RedisCoordination
 from dask_serverless.history.history import History
 from dask_serverless.store.link import Link
-from planners.plans.plan import Planner
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,18 @@ class Surroundings:
     store: str = field(repr=False)  # URL, as containers reach it; with its password
     storage: Storage
     endings: dict[str, Any]  # of runs that have left a trace, by their ids
-    planner: Planner
-    containers: int
+    planning: Planning
     lease_seconds: float
     attempts: int
     result_limit: int | None
-    history: History | None = None  # what runs teach, and planners ask
     coordinate: Callable[[Link, str, str], Coordination] = RedisCoordination
+
+    @property
+    def containers(self) -> int:
+        """How many may work on the run."""
+        return self.planning.containers
+
+    @property
+    def history(self) -> History | None:
+        """What the run teaches."""
+        return self.planning.history

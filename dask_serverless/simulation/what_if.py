@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import dask
-
+from dask_serverless.client.handed_over import handed_over
 from dask_serverless.errors import PlanRefused, SettingsError
 from dask_serverless.simulation.model import BackendModel
 from dask_serverless.simulation.simulation import Simulation, simulate
@@ -18,14 +17,6 @@ from planners.numbers.workload import Workload
 from planners.plans.plan import Planner, Resources
 
 
-class Caught(Exception):
-    """What Dask would have had computed."""
-
-    def __init__(self, graph: Any, keys: Any) -> None:
-        super().__init__("Dask hands over a graph")
-        self.graph, self.keys = graph, keys
-
-
 def what_if(
     collection: Any, planner: Planner, predictions: Predictions | None, **keywords: Any
 ) -> Simulation:
@@ -34,7 +25,7 @@ def what_if(
         problem = f"is {predictions!r}: it has to be a planners.numbers.predictions.Predictions."
         raise SettingsError("simulate(predictions=...)", problem)
     model = BackendModel.of_keywords(**keywords)
-    caught = handed_over(collection)
+    caught = handed_over("simulate", collection)
     translation, _ = divided(translate(materialise(caught.graph), caught.keys))
     dag = translation.dag
     platform, resources = Platform(), Resources(model.containers)
@@ -56,19 +47,3 @@ def told(known: BackendModel, keywords: dict[str, Any]) -> dict[str, Any]:
     if "store_rtt" not in keywords:
         names |= {"upload_latency", "download_latency"}
     return {name: getattr(known, name) for name in names}
-
-
-def handed_over(collection: Any) -> Caught:
-    """The graph and the keys that a scheduler gets, optimized as for a run."""
-
-    def catch(graph: Any, keys: Any, **options: Any) -> Any:
-        raise Caught(graph, keys)
-
-    try:
-        dask.compute(collection, scheduler=catch)
-    except Caught as caught:
-        return caught
-    raise TypeError(
-        f"simulate() got {type(collection).__name__!r}, in which there is nothing to compute: it "
-        "takes what dask.compute takes, such as an array, a dataframe, a bag or a delayed value."
-    )

@@ -7,16 +7,19 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from planners.cost.model import CostModel
+from planners.cost.picture import picture
+from planners.cost.rows import shown_rows
 from planners.cost.summary import summary
 from planners.cost.timeline import Timeline
 from planners.errors import PlanError
 from planners.graph.dag import Dag
-from planners.numbers.workload import Workload
-from planners.plans.comparison import compare
+from planners.numbers.workload import Workload, function_names
+from planners.plans.comparison import Comparison
 from planners.plans.plan import Plan, Planner, Resources
+from planners.plans.tables import preformatted
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Outlook:
     """Prints as what the plan is expected to be like, and why it was chosen."""
 
@@ -34,7 +37,12 @@ class Outlook:
     def timeline(self) -> Timeline:
         return self._judged(self.plan)
 
-    def compare(self, *planners: str | Planner) -> str:
+    @property
+    def known(self) -> bool:
+        """Whether anything was said or measured of these tasks, or constants stand in for that."""
+        return self.model.predictions.knows(function_names(self.dag))
+
+    def compare(self, *planners: str | Planner) -> Comparison:
         """This plan and those of other planners, by name or as objects, side by side."""
         mine = self.timeline.predicted_plan()
         plans, failures = [replace(mine, planner=f"{mine.planner} (this plan)")], []
@@ -47,11 +55,24 @@ class Outlook:
             except PlanError as error:
                 name = planner if isinstance(planner, str) else planner.name
                 failures.append(f"{name}: {error}")
-        return "\n".join((compare(plans), *failures))
+        return Comparison(tuple(plans), tuple(failures))
 
     def _judged(self, plan: Plan) -> Timeline:
         return self.model.timeline(plan, self.workload, self.resources)
 
-    def __str__(self) -> str:
+    @property
+    def summary(self) -> str:
         title = f"{self.plan.planner}: {len(self.plan.bundles)} tasks in {len(self.plan.slots)}"
-        return "\n".join((f"{title} bundles", summary(self.timeline), f"why: {self.plan.why}"))
+        lines = [f"{title} bundles", summary(self.timeline), f"why: {self.plan.why}"]
+        if not self.known:
+            lines.append("times: made up, the same for all tasks, as nothing was measured of them")
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return f"{self.summary}\n\n{shown_rows(self.timeline)}"
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        parts = self.summary, shown_rows(self.timeline)
+        return preformatted(parts[0]) + picture(self.timeline) + preformatted(parts[1])

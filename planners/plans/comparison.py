@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any, Protocol
 
 import numpy as np
 
 from planners.errors import PlanError
 from planners.graph.arrays import Ids
-from planners.plans.tables import in_bytes, table
+from planners.plans.tables import html_table, in_bytes, table
 
 
 class Compared(Protocol):
@@ -107,10 +108,29 @@ def _predicted(one: Compared, other: Compared) -> Iterator[str]:
             yield f"{name}: {value:.6g} → {after[name]:.6g}"
 
 
+HEADERS = ("planner", "bundles", "slots", "makespan s", "cost", "GB s", "cold starts", "bytes")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """Plans with what each is expected to take and to cost; prints as a table."""
+
+    plans: tuple[Compared, ...]
+    failures: tuple[str, ...] = ()  # planners that gave no plan, each with why
+
+    def __str__(self) -> str:
+        return "\n".join((compare(self.plans), *self.failures))
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = [_row(plan) for plan in self.plans]
+        return html_table(HEADERS, rows) + "".join(f"<p>{escape(why)}</p>" for why in self.failures)
+
+
 def compare(plans: Sequence[Compared]) -> str:
     """A table of what each plan is expected to take and to cost."""
-    headers = ("planner", "bundles", "slots", "makespan s", "cost", "GB s", "cold starts", "bytes")
-    return table(headers, [_row(plan) for plan in plans])
+    return table(HEADERS, [_row(plan) for plan in plans])
 
 
 def _row(plan: Compared) -> tuple[object, ...]:

@@ -1,8 +1,9 @@
-"""Tables as text: what plans print as."""
+"""Tables as text, and in notebooks as HTML: what plans print as."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -23,6 +24,21 @@ def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) 
         for cell, width, right in zip(cells, widths, numeric, strict=True)
     )
     return "  ".join(aligned).rstrip()
+
+
+def html_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    head = "".join(f"<th>{escape(header)}</th>" for header in headers)
+    body = "".join(f"<tr>{''.join(map(_html_cell, row))}</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _html_cell(cell: object) -> str:
+    side = "right" if isinstance(cell, int | float) else "left"
+    return f'<td style="text-align:{side}">{escape(str(cell))}</td>'
+
+
+def preformatted(text: str) -> str:
+    return f"<pre>{escape(text)}</pre>"
 
 
 def in_bytes(count: float) -> str:

@@ -11,8 +11,8 @@ import pytest
 from dask import delayed
 from interrupts import at_every_step
 
-from dask_serverless.client import distribution
 from dask_serverless.client.pause import CollectorPaused
+from dask_serverless.client.planning import Planning
 from dask_serverless.client.results import Results
 from dask_serverless.coordination.redis import RedisCoordination
 
@@ -91,7 +91,7 @@ def watched(monkeypatch):
 
         monkeypatch.setattr(owner, name, watching)
 
-    watch(distribution, "planned")
+    watch(Planning, "plan")
     watch(RedisCoordination, "submit")
     watch(RedisCoordination, "sweep")
     watch(Results, "values")
@@ -108,7 +108,7 @@ def tree(leaves):
 def test_it_is_off_until_a_large_graph_is_sent_and_on_while_it_runs(serverless, watched):
     (total,) = dask.compute(tree(1024), scheduler=serverless)
     assert total == 1023 * 512
-    assert watched == {"planned": False, "submit": False, "sweep": True, "values": True}
+    assert watched == {"plan": False, "submit": False, "sweep": True, "values": True}
 
 
 def test_it_is_on_while_the_client_waits_for_a_small_graph(serverless, watched):

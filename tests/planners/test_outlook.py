@@ -12,6 +12,7 @@ from planners.cost.platform import Platform, Prices
 from planners.cost.summary import LongestPath, busy_share, summary
 from planners.cost.timeline import predict_timeline
 from planners.errors import UnknownPlanner
+from planners.graph.dag import Dag
 from planners.numbers.predictions import VCPU_MB, Constant
 from planners.plans.plan import FLEXIBLE, Plan, Resources
 from planners.registry import outlook, planner_by
@@ -65,25 +66,54 @@ def test_an_outlook_prints_what_will_be_and_why():
     assert lines[2].startswith("containers: ")
     assert lines[3].startswith("cost: ")
     assert lines[4].startswith("why: chosen: ")
-    assert str(outlook(DAG, Resources(4), MODEL, "wukong")).endswith(
-        "why: wukong made it, no other was compared"
-    )
+    mine = outlook(DAG, Resources(4), MODEL, "wukong")
+    assert "why: wukong made it, no other was compared\n" in str(mine)
+    assert repr(mine) == str(mine)
+
+
+def test_a_timeline_is_printed_in_the_order_in_which_bundles_begin():
+    lines = str(outlook(independent(30), Resources(4), MODEL, "wukong")).splitlines()
+    rows = [line.split() for line in lines[lines.index("") + 3 : -1]]
+    assert len(rows) == 20
+    begun = [float(row[-3]) for row in rows]
+    assert begun == sorted(begun) and begun[0] < begun[-1]
+    assert lines[-1] == "… 10 more bundles"
+
+
+def test_made_up_numbers_are_called_that():
+    assert "times: made up" in str(outlook(DAG, Resources(4), CostModel(), "wukong"))
+    assert "times: made up" not in str(outlook(DAG, Resources(4), MODEL, "wukong"))
+
+
+def test_in_notebooks_it_is_a_picture_with_every_name_escaped():
+    named = Dag.from_edges(2, [0], [1], function_names=("<lambda>",))
+    mine = outlook(named, Resources(1), MODEL, "wukong")
+    html = mine._repr_html_() + mine.compare("<b>", "simple")._repr_html_()
+    assert "<svg" in html and "<table>" in html
+    assert "&lt;lambda&gt;" in html and "<lambda>" not in html and "<b>" not in html
+
+
+def test_a_plan_for_nothing_prints():
+    nothing = outlook(independent(0), Resources(1), MODEL, "wukong")
+    assert "0 tasks in 0 bundles" in str(nothing)
+    assert "0 tasks" in nothing._repr_html_()
 
 
 def test_other_planners_are_compared_by_the_same_numbers():
     mine = outlook(DAG, Resources(4), MODEL, "uniform")
     table = mine.compare("wukong", "uniform", planner_by("simple", MODEL))
-    head, _, *rows = table.splitlines()
+    head, _, *rows = str(table).splitlines()
     assert head.split()[:3] == ["planner", "bundles", "slots"]
     assert [row.split()[0] for row in rows] == ["uniform", "wukong", "uniform", "simple"]
     assert rows[0].split()[-6:] == rows[2].split()[-6:]
     makespan = planner_by("uniform", MODEL).plan(DAG, Resources(4)).prediction.makespan_seconds
     assert f" {makespan:.3f} " in rows[2]
+    assert table.plans[2].prediction.makespan_seconds == makespan
 
 
 def test_a_planner_that_fails_leaves_the_others_in_the_table():
     mine = outlook(independent(2), Resources(2), MODEL, "wukong")
-    table = mine.compare("structurl", "simple").splitlines()
+    table = str(mine.compare("structurl", "simple")).splitlines()
     assert [line.split()[0] for line in table[2:]] == ["wukong", "simple", "structurl:"]
     assert "Did you mean 'structural'" in table[-1]
 

@@ -1,0 +1,79 @@
+"""View: the containers of a Serverless object under other settings."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from dask_serverless.client import forks
+from dask_serverless.client.engine import Engine, end
+from dask_serverless.config import Settings, shown_all
+from dask_serverless.errors import SettingsError
+from dask_serverless.serverless import Serverless, make_planner
+
+if TYPE_CHECKING:
+    from planners.plans.plan import Planner
+
+
+class View(Serverless):
+    """Holds the object that the containers belong to, so that they stay as long as it is used.
+
+    Where nobody else holds that object, as in ``with Serverless().options(...):``, the containers
+    end with the view; otherwise they go on serving whoever does.
+    """
+
+    def __init__(self, of: Serverless, settings: dict[str, Any]) -> None:
+        self._keywords = settings
+        self._changes = Settings.options(**settings)
+        self._prepare()
+        self._of: Serverless | None = of
+        self._seen = weakref.ref(of)
+        self._known = of._keywords
+        self._check_containers()
+        if "planner" in settings:
+            with forks.importing:
+                self._planner = make_planner(self._changes["planner"])
+
+    def _check_containers(self) -> None:
+        wanted = self._changes.get("containers")
+        if wanted is not None and wanted > (most := self._ready().backend.containers):
+            raise SettingsError(
+                "options(containers=...)",
+                f"is {wanted}, but there are only {most} to choose from: make another "
+                f"Serverless(containers={wanted}).",
+            )
+
+    @property
+    def settings(self) -> Settings:
+        return replace(self._object().settings, **self._changes)
+
+    @property
+    def planner(self) -> Planner:
+        return self._planner if "planner" in self._changes else self._object().planner
+
+    def options(self, **settings: Any) -> Serverless:
+        return View(self._object(), {**self._keywords, **settings})
+
+    def close(self) -> None:
+        """Let go of the containers; the next call takes them up again, or starts anew."""
+        with self.lock:
+            of, self._of = self._of, None
+        engine = of._engine if of is not None else None
+        del of
+        if engine is not None and self._seen() is None:  # nobody else held them
+            end(engine)
+
+    def _object(self) -> Serverless:
+        with self.lock:
+            if self._of is None:
+                self._of = self._seen() or Serverless(**self._known)
+                self._seen = weakref.ref(self._of)
+            return self._of
+
+    def _ready(self) -> Engine:
+        return self._object()._ready()
+
+    def __repr__(self) -> str:
+        of = self._seen() or f"Serverless({shown_all(self._known)})"
+        return f"{of!r}.options({shown_all(self._keywords)})"
