@@ -6,7 +6,7 @@ import select
 import socket
 from collections.abc import Callable, Iterator
 
-from dask_serverless.backends.messages import Message, pack, unpack
+from dask_serverless.backends.messages import Message, line_of, message_of
 
 
 class Lines:
@@ -22,7 +22,7 @@ class Lines:
     def send(self, *messages: Message) -> bool:
         """Whether the other side still took them."""
         try:
-            self.stream.sendall(b"".join(map(pack, messages)))
+            self.stream.sendall(b"".join(map(line_of, messages)))
         except OSError:
             return False
         return True
@@ -36,7 +36,7 @@ class Lines:
         if not data:
             return None
         *lines, self.rest = (self.rest + data).split(b"\n")
-        return [unpack(line) for line in lines]
+        return [message_of(line) for line in lines]
 
     def __iter__(self) -> Iterator[Message]:
         while (messages := self.receive()) is not None:

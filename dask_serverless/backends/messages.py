@@ -176,12 +176,12 @@ KINDS: dict[str, Any] = {kind.__name__: kind for kind in Message.__args__}
 ENCODE = json.JSONEncoder(default=vars).encode  # made once: that takes longer than to use it
 
 
-def pack(message: Message) -> bytes:
+def line_of(message: Message) -> bytes:
     """One line; a path that is no UTF-8 travels as it is, in escapes."""
     return ENCODE([type(message).__name__, vars(message)]).encode() + b"\n"
 
 
-def unpack(line: bytes) -> Message:
+def message_of(line: bytes) -> Message:
     kind, fields = json.loads(line)
     if "invitation" in fields:
         fields["invitation"] = Invitation(**fields["invitation"])

@@ -1,4 +1,4 @@
-"""Blobs: packs values, picks the place for each by its size, and finds them again."""
+"""Blobs: puts values into frames, picks the place for each by its size, and finds them again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from dask_serverless.blobs.base import Place, Stored
-from dask_serverless.blobs.frames import Damaged, Frames, pack, size, unpack
+from dask_serverless.blobs.frames import Damaged, Frames, framed, size, unframed
 from dask_serverless.errors import BlobLost
 
 INLINE = b"i"
@@ -30,7 +30,7 @@ class Blobs:
         return self.large.knows_runs
 
     def put(self, name: str, value: Any) -> Stored:
-        return self.put_frames(name, pack(value))
+        return self.put_frames(name, framed(value))
 
     def put_frames(self, name: str, frames: Frames) -> Stored:
         nbytes = size(frames)
@@ -40,7 +40,7 @@ class Blobs:
 
     def put_apart(self, name: str, value: Any) -> Stored:
         """Not inline, however small: the call that announces it is large already."""
-        return self.large.put(name, pack(value))
+        return self.large.put(name, framed(value))
 
     def get(self, references: Sequence[bytes]) -> list[Any]:
         """The values; what has to be fetched is fetched together."""
@@ -49,14 +49,14 @@ class Blobs:
         taken: set[bytes] = set()
         for reference in references:
             if reference[:1] == INLINE:
-                values.append(unpack(memoryview(reference)[1:]))
+                values.append(unframed(memoryview(reference)[1:]))
                 continue
             blob = found[reference]
             if reference in taken:  # two constants of the same content must not share memory
                 blob = bytearray(blob)
             taken.add(reference)
             try:
-                values.append(unpack(blob))
+                values.append(unframed(blob))
             except Damaged as error:
                 raise BlobLost(shown(reference), str(error)) from None
         return values

@@ -18,7 +18,7 @@ HEAD = struct.Struct("<II")  # number of buffers, length of the pickle; then one
 PLAIN = {int, float, complex, bool, str, bytes, type(None), np.float64, np.int64, np.bool_}
 
 
-def pack(value: Any) -> Frames:
+def framed(value: Any) -> Frames:
     """The value as frames: a header with the pickle first, then each buffer, padded to alignment."""
     buffers: list[pickle.PickleBuffer] = []
     kind = type(value)
@@ -48,7 +48,7 @@ class Damaged(ValueError):
     """Bytes that are not a whole value: cut off, or overwritten."""
 
 
-def unpack(data: bytes | bytearray | memoryview | Any) -> Any:
+def unframed(data: bytes | bytearray | memoryview | Any) -> Any:
     """The value back. Its buffers are views into ``data``, so ``data`` should be writable."""
     view = memoryview(data)
     try:

@@ -25,11 +25,11 @@ class Storage:
     inline_bytes: int = 16 << 10  # a smaller output travels within the coordination calls
     compression: str | None = None
 
-    def pack(self) -> list[Any]:
+    def told(self) -> list[Any]:
         return [self.url, list(self.folders), self.inline_bytes, self.compression]
 
     @staticmethod
-    def unpack(told: Sequence[Any]) -> Storage:
+    def heard(told: Sequence[Any]) -> Storage:
         return Storage(*told)
 
     def open(self, link: Link) -> Blobs:

@@ -40,13 +40,13 @@ def buffers_of(commands: Sequence[Command]) -> list[Buffer]:
         else:
             small.append(hiredis.pack_command(tuple(words)))
             continue
-        _pack_apart(command, buffers, small)
+        _write_apart(command, buffers, small)
     buffers.append(b"".join(small))
     return buffers
 
 
-def _pack_apart(command: Command, buffers: list[Buffer], small: list[bytes]) -> None:
-    """Pack a command with large arguments, or with what hiredis does not take."""
+def _write_apart(command: Command, buffers: list[Buffer], small: list[bytes]) -> None:
+    """Write a command with large arguments, or with what hiredis does not take."""
     small.append(b"*%d\r\n" % len(command))
     for argument in command:
         view = memoryview(encoded(argument)).cast("B")

@@ -13,7 +13,7 @@ import numpy as np
 
 from dask_serverless.blobs.base import Command
 from dask_serverless.blobs.blobs import INLINE, Blobs
-from dask_serverless.blobs.frames import join, pack, size
+from dask_serverless.blobs.frames import framed, join, size
 from dask_serverless.blobs.lock import StoreLock
 from dask_serverless.errors import InputNotPicklable
 from dask_serverless.translation.translate import Translation
@@ -28,7 +28,7 @@ from dask_serverless.worker.bundle import (
 )
 from dask_serverless.worker.execute import owner
 from dask_serverless.worker.names import function_name
-from dask_serverless.worker.table import FunctionFailed, pack_table
+from dask_serverless.worker.table import FunctionFailed, pickle_table
 from planners.graph.dag import Dag
 from planners.plans.bundles import Bundles
 from planners.plans.plan import Plan
@@ -44,8 +44,8 @@ SCALARS = {
 }  # fmt: skip
 LOCK = type(threading.Lock())
 CONTAINERS = {tuple, list, set, frozenset, dict}
-LEVELS = 16  # of containers within containers: deeper ones are packed, by themselves
-LONG = 256  # characters, bytes or elements: longer ones are packed, so that their size is known
+LEVELS = 16  # of containers within containers: deeper ones are pickled, by themselves
+LONG = 256  # characters, bytes or elements: longer ones are pickled, so that their size is known
 
 
 @dataclass
@@ -87,14 +87,14 @@ def bundle_specs(
     for bundle, slot in enumerate(slots):
         mine = tasks[offsets[bundle] : offsets[bundle + 1]]
         names = set(chain.from_iterable([constants_of[t] for t in mine if t in constants_of]))
-        plain, packed, hoisted = constants.of(names)
+        plain, pickled, hoisted = constants.of(names)
         inputs = edges.inputs(bundle)
         yield BundleSpec(
             slot=slot,
             inputs=tuple(inputs),
             program=program(translation, mine),
             constants=plain,
-            packed=packed,
+            pickled=pickled,
             hoisted=hoisted,
             stored=tuple([task for task in mine if stored[task]]),
             wanted=tuple([task for task in mine if wanted[task]]),
@@ -154,13 +154,13 @@ class Edges:
 
 @dataclass
 class Constants:
-    """Sorts constants: into each bundle as they are, packed into each, or stored once."""
+    """Sorts constants: into each bundle as they are, pickled into each, or stored once."""
 
     translation: Translation
     blobs: Blobs
     run: str
     plain: set[int] = field(default_factory=set)
-    packed: dict[int, bytes] = field(default_factory=dict)
+    pickled: dict[int, bytes] = field(default_factory=dict)
     hoisted: dict[int, bytes] = field(default_factory=dict)
     by_content: dict[bytes, bytes] = field(default_factory=dict)
     commands: list[Command] = field(default_factory=list)
@@ -178,7 +178,7 @@ class Constants:
 
     def of(self, names: set[int]) -> tuple[dict[int, Any], dict[int, bytes], dict[int, bytes]]:
         plain: dict[int, Any] = {}
-        packed: dict[int, bytes] = {}
+        pickled: dict[int, bytes] = {}
         hoisted: dict[int, bytes] = {}
         values = self.translation.constants
         for name in names:
@@ -186,15 +186,15 @@ class Constants:
             if type(value) in SCALARS:  # most are
                 plain[name] = value
                 continue
-            if name not in self.plain and name not in self.packed and name not in self.hoisted:
+            if name not in self.plain and name not in self.pickled and name not in self.hoisted:
                 self.sort(name, value)
             if name in self.plain:
                 plain[name] = value
-            elif name in self.packed:
-                packed[name] = self.packed[name]
+            elif name in self.pickled:
+                pickled[name] = self.pickled[name]
             else:
                 hoisted[name] = self.hoisted[name]
-        return plain, packed, hoisted
+        return plain, pickled, hoisted
 
     def sort(self, name: int, value: Any) -> None:
         if is_plain(value):
@@ -203,13 +203,13 @@ class Constants:
         if type(value) is LOCK:  # of da.store in older Dask: it must hold across containers
             value = StoreLock(f"{self.run}-{name}")
         try:
-            frames = pack(value)
+            frames = framed(value)
         except Exception as error:
             raise InputNotPicklable(
                 self.whose(name), f"{type(value).__name__}", str(error)
             ) from error
         if size(frames) <= HOIST_BYTES:
-            self.packed[name] = INLINE + b"".join(frames)
+            self.pickled[name] = INLINE + b"".join(frames)
             return
         digest = hashlib.sha1(usedforsecurity=False)
         for frame in frames:
@@ -225,7 +225,7 @@ class Constants:
     def functions(self) -> bytes:
         """The table of functions, pickled in one go so that what they share is sent once."""
         try:
-            table = pack_table(self.translation.functions)
+            table = pickle_table(self.translation.functions)
         except FunctionFailed as failed:
             raise self.not_picklable(failed) from failed.__cause__
         stored = self.blobs.put(f"{self.run}/functions", table)

@@ -76,7 +76,7 @@ class _Replacement:
                     self.graph[transfer] = Task(transfer, identity, source)
                     chunks[index] = transfer
         for key in self.users():
-            self.graph[key] = self.unpack(key, self.graph[key])
+            self.graph[key] = self.gathered(key, self.graph[key])
         for key in self.specs:
             del self.graph[key]
 
@@ -120,7 +120,7 @@ class _Replacement:
     def plain(self, value: Any) -> Any:
         return value.value if isinstance(value, DataNode) else value
 
-    def unpack(self, key: Any, task: Task) -> Task:
+    def gathered(self, key: Any, task: Task) -> Task:
         args = [self.plain(arg) for arg in task.args]
         match task.func.__name__:
             case "shuffle_unpack":

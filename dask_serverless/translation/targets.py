@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dask_serverless.blobs.frames import pack
+from dask_serverless.blobs.frames import framed
 
 # What these have open for writing, no other process may write to.
 OPEN_FILES = {"h5py", "h5netcdf", "netCDF4", "scipy", "tables", "xarray"}
@@ -42,7 +42,7 @@ def _says_how_it_travels(target: Any) -> bool:
     if all(getattr(type(target), name, None) is getattr(object, name, None) for name in names):
         return False
     try:
-        pack(target)
+        framed(target)
     except Exception:
         return False
     return True

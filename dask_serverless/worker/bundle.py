@@ -39,7 +39,7 @@ class BundleSpec:
     inputs: tuple[int, ...]
     program: list[Step]
     constants: Mapping[int, Any]
-    packed: Mapping[int, bytes]  # constants to unpack afresh at each attempt
+    pickled: Mapping[int, bytes]  # constants to unpickle afresh at each attempt
     hoisted: Mapping[int, bytes]  # constants stored once for many bundles: references
     stored: tuple[int, ...]  # outputs that others need
     wanted: tuple[int, ...]  # those of them that the client asked for
@@ -49,7 +49,7 @@ class BundleSpec:
 
 def encode(spec: BundleSpec) -> bytes:
     rest = (
-        spec.program, spec.constants, spec.packed, spec.hoisted,
+        spec.program, spec.constants, spec.pickled, spec.hoisted,
         spec.stored, spec.wanted, spec.children, spec.releases,
     )  # fmt: skip
     return front(spec.slot, spec.inputs) + pickle.dumps(rest, protocol=5)

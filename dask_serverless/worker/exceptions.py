@@ -41,7 +41,7 @@ class Value:
 
 
 @dataclass(frozen=True)
-class PackedException:
+class ExceptionParts:
     """One exception. Those it refers to are numbers in the failure's list; -1: none."""
 
     kind: str
@@ -97,11 +97,11 @@ class Apart:
     room: int = MOST_BYTES
     deadline: Deadline = field(default_factory=Deadline)
 
-    def of(self, error: BaseException) -> Iterator[PackedException]:
+    def of(self, error: BaseException) -> Iterator[ExceptionParts]:
         self.number(error)
         done = 0
         while done < len(self.errors):  # which grows meanwhile
-            yield self.packed(self.errors[done])
+            yield self.parts(self.errors[done])
             done += 1
 
     def number(self, error: BaseException | None) -> int:
@@ -115,11 +115,11 @@ class Apart:
             self.errors.append(error)
         return known
 
-    def packed(self, error: BaseException) -> PackedException:
+    def parts(self, error: BaseException) -> ExceptionParts:
         kind = type(error)
         pool = Pool(self)
         text = self.text(str, error)
-        return PackedException(
+        return ExceptionParts(
             kind=kind.__name__,
             module=str(kind.__module__),
             text=text,

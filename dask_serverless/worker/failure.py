@@ -12,7 +12,7 @@ import numpy as np
 from dask_serverless.blobs.blobs import Blobs
 from dask_serverless.errors import BlobLost, RunDamaged, TaskExited
 from dask_serverless.worker.blame import Blame
-from dask_serverless.worker.exceptions import Apart, PackedException
+from dask_serverless.worker.exceptions import Apart, ExceptionParts
 from dask_serverless.worker.lost import bundle_lost
 from dask_serverless.worker.remade import Remade, note
 from planners.graph.arrays import Ids
@@ -26,7 +26,7 @@ class Failure:
     """What happened in a container, in a form that any version can read."""
 
     blame: dict[str, Any]  # of Blame
-    chain: list[dict[str, Any]]  # of PackedException: what arrived, and all that it refers to
+    chain: list[dict[str, Any]]  # of ExceptionParts: what arrived, and all that it refers to
     container: str
     bundle: int
 
@@ -38,7 +38,7 @@ def pack_failure(error: BaseException, blame: Blame, *, container: str, bundle: 
     """Pack an error of a task, or of what was to be done for it."""
     return Failure(
         blame=vars(blame),
-        chain=[vars(packed) for packed in Apart().of(error)],
+        chain=[vars(parts) for parts in Apart().of(error)],
         container=container,
         bundle=bundle,
     ).pack()
@@ -75,7 +75,7 @@ def unpack_failure(data: bytes, dag: Dag, tasks_of: Callable[[int], Ids]) -> Bas
         return RunDamaged(*details)
     failure = Failure(**details[0])
     blame = Blame(**failure.blame)
-    error = Remade([PackedException(**packed) for packed in failure.chain]).first()
+    error = Remade([ExceptionParts(**parts) for parts in failure.chain]).first()
     return explained(error, blame, dag, f" in container {failure.container}")
 
 

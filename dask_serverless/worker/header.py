@@ -35,7 +35,7 @@ class Header:
     release: str = dask_serverless.__version__
 
     def pack(self) -> bytes:
-        told = {**vars(self), "storage": self.storage.pack()}
+        told = {**vars(self), "storage": self.storage.told()}
         return bytes(msgpack.packb(told, unicode_errors="surrogateescape"))  # names of folders
 
     @staticmethod
@@ -43,7 +43,7 @@ class Header:
         told = msgpack.unpackb(data, unicode_errors="surrogateescape")
         if told.keys() != NAMES:
             return foreign(told)
-        return Header(**{**told, "storage": Storage.unpack(told["storage"])})
+        return Header(**{**told, "storage": Storage.heard(told["storage"])})
 
     def check_versions(self) -> None:
         """Code pickled for another Python minor or Dask version may do anything: refuse it."""
@@ -68,7 +68,7 @@ def foreign(told: Mapping[str, Any]) -> Header:
     """What can be told of a header that another release wrote: its versions, which will differ."""
     storage = Storage()
     with suppress(KeyError, TypeError):  # whoever cleans up does what can be done
-        storage = Storage.unpack(told["storage"])
+        storage = Storage.heard(told["storage"])
     release = str(told.get("release", "of another release"))
     if release == dask_serverless.__version__:
         release += " from another source"

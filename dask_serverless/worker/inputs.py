@@ -10,9 +10,9 @@ from dask_serverless.errors import BlobLost
 from dask_serverless.worker.bundle import BundleSpec
 
 
-def unpacked(spec: BundleSpec, blobs: Blobs) -> dict[int, Any]:
+def unpickled(spec: BundleSpec, blobs: Blobs) -> dict[int, Any]:
     """Constants to be made afresh at each attempt, by name."""
-    return {name: blobs.get([packed])[0] for name, packed in spec.packed.items()}
+    return {name: blobs.get([pickled])[0] for name, pickled in spec.pickled.items()}
 
 
 def fetched(spec: BundleSpec, assignment: Assignment, blobs: Blobs) -> dict[int, Any]:

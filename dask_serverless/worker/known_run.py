@@ -13,7 +13,7 @@ from dask_serverless.worker.execute import prepared
 from dask_serverless.worker.header import Header
 from dask_serverless.worker.measure import Meter
 from dask_serverless.worker.names import function_name
-from dask_serverless.worker.table import Functions, unpack_table
+from dask_serverless.worker.table import Functions, unpickle_table
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class KnownRun:
             blobs = open_blobs(header.storage)
             if header.measure:
                 blobs = metered(blobs, self.meter.transfer)
-            table = unpack_table(blobs.get([header.functions])[0])
+            table = unpickle_table(blobs.get([header.functions])[0])
             self.settled = Settled(header, blobs, [prepared(function) for function in table])
         return self.settled
 

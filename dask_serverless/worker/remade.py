@@ -17,7 +17,7 @@ from dask_serverless.errors import ExceptionNotPicklable
 from dask_serverless.worker.exceptions import (
     DESCRIPTORS,
     HEAP_TYPE,
-    PackedException,
+    ExceptionParts,
     Value,
     loads,
     made_by_itself,
@@ -43,21 +43,21 @@ class NotSent:
 class Remade:
     """Puts the exceptions of one failure together."""
 
-    packed: list[PackedException]
+    exceptions: list[ExceptionParts]
     errors: dict[int, BaseException] = field(default_factory=dict)
     lost: dict[int, list[str]] = field(default_factory=dict)  # number → what does not arrive
     making: set[int] = field(default_factory=set)
 
     def first(self) -> BaseException:
-        for number in reversed(range(len(self.packed))):  # what a group holds comes before it
+        for number in reversed(range(len(self.exceptions))):  # what a group holds comes before it
             self.error(number)
-        for number, packed in enumerate(self.packed):
-            self.join(self.errors[number], packed)
-        for number, parts in self.lost.items():
-            said = self.packed[number].text
+        for number, parts in enumerate(self.exceptions):
+            self.join(self.errors[number], parts)
+        for number, losses in self.lost.items():
+            said = self.exceptions[number].text
             note(
                 self.errors[number],
-                f"lost on the way from the container: {'; '.join(parts)} (it said: {said})",
+                f"lost on the way from the container: {'; '.join(losses)} (it said: {said})",
             )
         return self.errors[0]
 
@@ -65,57 +65,57 @@ class Remade:
         """The exception with a number, as far as it is made."""
         if number in self.errors:
             return self.errors[number]
-        if not 0 <= number < len(self.packed) or number in self.making:
+        if not 0 <= number < len(self.exceptions) or number in self.making:
             return NotSent("(an exception)", "(an exception)")
         self.making.add(number)
-        packed = self.packed[number]
-        error = self.by_itself(packed)
+        parts = self.exceptions[number]
+        error = self.by_itself(parts)
         if error is None:
-            error = self.made(number, packed)
+            error = self.made(number, parts)
             self.errors[number] = error
-            self.fill(number, error, packed)
+            self.fill(number, error, parts)
         self.errors[number] = error
         return error
 
-    def by_itself(self, packed: PackedException) -> BaseException | None:
-        if packed.own:
+    def by_itself(self, parts: ExceptionParts) -> BaseException | None:
+        if parts.own:
             with suppress(Exception):
-                error = made_by_itself(packed.own, self.error)
+                error = made_by_itself(parts.own, self.error)
                 if isinstance(error, BaseException):
                     return error
         return None
 
-    def made(self, number: int, packed: PackedException) -> BaseException:
+    def made(self, number: int, parts: ExceptionParts) -> BaseException:
         """An object of its class, or of one that stands in for it, with nothing in it yet."""
-        group = [self.value(number, packed, place, "the group") for place in packed.group]
+        group = [self.value(number, parts, place, "the group") for place in parts.group]
         try:
-            return bare(pickle.loads(packed.kinds[0]), group)
+            return bare(pickle.loads(parts.kinds[0]), group)
         except Exception as error:
-            why = f"{type(error).__name__}: {error}" if packed.kinds[0] else "it does not pickle"
-        self.lose(number, f"its class {packed.module}.{packed.kind} ({why})")
-        bases = known(packed.kinds[1:])
+            why = f"{type(error).__name__}: {error}" if parts.kinds[0] else "it does not pickle"
+        self.lose(number, f"its class {parts.module}.{parts.kind} ({why})")
+        bases = known(parts.kinds[1:])
         for some in (bases, bases[:1]):
             with suppress(Exception):
-                return bare(stand_in(packed.kind, packed.module, packed.text, some), group)
-        return ExceptionNotPicklable(packed.kind, packed.text)
+                return bare(stand_in(parts.kind, parts.module, parts.text, some), group)
+        return ExceptionNotPicklable(parts.kind, parts.text)
 
-    def fill(self, number: int, error: BaseException, packed: PackedException) -> None:
+    def fill(self, number: int, error: BaseException, parts: ExceptionParts) -> None:
         arguments = [
-            self.value(number, packed, place, f"argument {position}")
-            for position, place in enumerate(packed.args)
+            self.value(number, parts, place, f"argument {position}")
+            for position, place in enumerate(parts.args)
         ]
         BaseException.args.__set__(error, tuple(arguments))  # type: ignore[attr-defined]
-        for name, place in packed.members.items():
-            set_member(error, name, self.value(number, packed, place, f"attribute {name}"))
+        for name, place in parts.members.items():
+            set_member(error, name, self.value(number, parts, place, f"attribute {name}"))
         state = {
-            name: self.value(number, packed, place, f"attribute {name}")
-            for name, place in packed.state.items()
+            name: self.value(number, parts, place, f"attribute {name}")
+            for name, place in parts.state.items()
         }
         with suppress(Exception):
             error.__dict__.update(state)
 
-    def value(self, number: int, packed: PackedException, place: int, what: str) -> Any:
-        value = Value(**packed.values[place])
+    def value(self, number: int, parts: ExceptionParts, place: int, what: str) -> Any:
+        value = Value(**parts.values[place])
         if value.lost:
             self.lose(number, f"{what} ({value.lost})")
             return NotSent(value.shown, value.represented)
@@ -131,12 +131,12 @@ class Remade:
         if what not in parts:
             parts.append(what)
 
-    def join(self, error: BaseException, packed: PackedException) -> None:
+    def join(self, error: BaseException, parts: ExceptionParts) -> None:
         """Give an exception its traceback and what it came from, past what its class forbids."""
-        BaseException.with_traceback(error, rebuilt([tuple(f) for f in packed.frames]))  # type: ignore[misc]
-        BaseException.__setattr__(error, "__cause__", self.errors.get(packed.cause))
-        BaseException.__setattr__(error, "__context__", self.errors.get(packed.context))
-        BaseException.__setattr__(error, "__suppress_context__", packed.suppressed)
+        BaseException.with_traceback(error, rebuilt([tuple(f) for f in parts.frames]))  # type: ignore[misc]
+        BaseException.__setattr__(error, "__cause__", self.errors.get(parts.cause))
+        BaseException.__setattr__(error, "__context__", self.errors.get(parts.context))
+        BaseException.__setattr__(error, "__suppress_context__", parts.suppressed)
 
 
 def known(pickled: Iterable[bytes]) -> tuple[type, ...]:

@@ -19,7 +19,7 @@ from dask_serverless.worker.attempt import Attempt
 from dask_serverless.worker.blame import Blame, of_input
 from dask_serverless.worker.bundle import BundleSpec, decode
 from dask_serverless.worker.execute import StepFailed, Watch
-from dask_serverless.worker.inputs import fetched, unpacked
+from dask_serverless.worker.inputs import fetched, unpickled
 from dask_serverless.worker.interruption import Interrupt
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.known_run import KnownRun
@@ -154,7 +154,7 @@ class Stay:
             settled = self.run.settle(lambda storage: connections.blobs(self.invitation, storage))
             blobs = settled.blobs
             spec = decode(assignment.spec, lambda reference: blobs.get([reference])[0])
-            constants = unpacked(spec, blobs)
+            constants = unpickled(spec, blobs)
             values = {**spec.constants, **constants, **fetched(spec, assignment, blobs)}
             interruption.claim = ""
         except (Interrupt, StoreError):
@@ -174,7 +174,7 @@ class Stay:
         if spec is None or settled is None:
             return Blame("fetching a bundle")
         inputs = dict(zip(spec.inputs, assignment.inputs, strict=False))
-        return of_input(settled.blobs, {**inputs, **spec.packed, **spec.hoisted}, spec.program)
+        return of_input(settled.blobs, {**inputs, **spec.pickled, **spec.hoisted}, spec.program)
 
     def execute(self) -> m.Event:
         work, interruption = self.under_way, self.means.interruption

@@ -13,7 +13,7 @@ from typing import Any
 from dask_serverless.blobs.pickling import pickler
 
 Functions = list[Callable[..., Any]]
-Packed = tuple[bytes, list[pickle.PickleBuffer]]  # the pickles, and large buffers out of band
+Pickled = tuple[bytes, list[pickle.PickleBuffer]]  # the pickles, and large buffers out of band
 
 
 class FunctionFailed(Exception):
@@ -24,7 +24,7 @@ class FunctionFailed(Exception):
         self.index = index
 
 
-def pack_table(functions: Sequence[Callable[..., Any]]) -> Packed:
+def pickle_table(functions: Sequence[Callable[..., Any]]) -> Pickled:
     file = io.BytesIO()
     buffers: list[pickle.PickleBuffer] = []
     writer = pickler(file, buffers)
@@ -36,8 +36,8 @@ def pack_table(functions: Sequence[Callable[..., Any]]) -> Packed:
     return file.getvalue(), buffers
 
 
-def unpack_table(packed: Packed) -> Functions:
-    data, buffers = packed
+def unpickle_table(pickled: Pickled) -> Functions:
+    data, buffers = pickled
     file = io.BytesIO(data)
     unpickler = pickle.Unpickler(file, buffers=buffers)
     functions: Functions = []

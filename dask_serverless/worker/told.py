@@ -46,8 +46,8 @@ class Measured(NamedTuple):
     round_trip: float  # seconds of the publish before this one; negative: none
 
     @staticmethod
-    def told(packed: Sequence[Any]) -> Measured:
-        kinds, moved, waited, round_trip = packed
+    def told(fields: Sequence[Any]) -> Measured:
+        kinds, moved, waited, round_trip = fields
         return Measured(
             [
                 (tuple(kind), Taken(calls, seconds, [Sample(*row) for row in rows]))

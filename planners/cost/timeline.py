@@ -112,10 +112,6 @@ class Timeline:
         return completed
 
     @property
-    def task_started(self) -> Floats:
-        return self.task_completed - self.task_seconds
-
-    @property
     def task_seconds(self) -> Floats:
         return self.layout.task_seconds
 

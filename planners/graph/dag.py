@@ -110,14 +110,6 @@ class Dag:
         """The user of each edge, aligned with ``inputs``."""
         return np.repeat(np.arange(self.tasks, dtype=np.int32), self.input_counts)
 
-    @cached_property
-    def user_offsets(self) -> Offsets:
-        return offsets_from_counts(self.user_counts)
-
-    @cached_property
-    def users(self) -> Ids:
-        return self.edge_users[np.argsort(self.inputs, kind="stable")]
-
 
 def _label(labels: Sequence[object], task: int) -> str:
     return str(labels[task]) if 0 <= task < len(labels) else f"task {task}"

@@ -45,7 +45,7 @@ class Groupings:
 
     def depth_first(self, capacity: int) -> Trial:
         groups, phases = grow(self.graph, capacity, capacity)
-        return self._packed(groups, phases, capacity)
+        return self._shared_out(groups, phases, capacity)
 
     def level_by_level(
         self, capacity: int, merge_capacity: int, apart: Flags | None = None
@@ -54,14 +54,14 @@ class Groupings:
         places = places_in(order)
         apart = None if apart is None else apart[order]
         groups, phases = grow(levelled, capacity, merge_capacity, apart)
-        return self._packed(order[groups][places], phases[places], capacity)
+        return self._shared_out(order[groups][places], phases[places], capacity)
 
     @cached_property
     def _levelled(self) -> tuple[Ids, Quotient]:
         order = self.graph.by_level()
         return order, self.graph.reordered(order)
 
-    def _packed(self, groups: Ids, phases: Ids, capacity: int) -> Trial:
+    def _shared_out(self, groups: Ids, phases: Ids, capacity: int) -> Trial:
         depth = int(phases.max()) + 1
         # Few tasks may be long ones: a phase feeds every container, as long as it can be afforded.
         affordable = max(BUNDLES_PER_CONTAINER * self.containers, self.tasks // 32) // depth

@@ -54,21 +54,8 @@ class Bundles:
         """Edge ids grouped by producing bundle, within it by consuming bundle and task."""
         return np.argsort(self.edge_producers, kind="stable").astype(np.int32)
 
-    @cached_property
-    def producer_counts(self) -> Offsets:
-        """How many other bundles each bundle waits for."""
-        consumers, _ = unique_pairs(self.edge_consumers, self.edge_producers, self.count)
-        return np.bincount(consumers, minlength=self.count)
-
     def tasks_of(self, bundle: int) -> Ids:
         return self.tasks[self.task_offsets[bundle] : self.task_offsets[bundle + 1]]
-
-    def inputs_of(self, bundle: int) -> Ids:
-        """The tasks of other bundles whose outputs this one needs."""
-        return self.edge_tasks[self.input_offsets[bundle] : self.input_offsets[bundle + 1]]
-
-    def output_edges_of(self, bundle: int) -> Ids:
-        return self.output_edges[self.output_offsets[bundle] : self.output_offsets[bundle + 1]]
 
 
 def bundles_of(dag: Dag, plan: Plan) -> Bundles:

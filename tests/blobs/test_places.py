@@ -17,7 +17,7 @@ from dask_serverless.blobs.base import LIVE_SECONDS
 from dask_serverless.blobs.blobs import INLINE, Blobs
 from dask_serverless.blobs.compressed import Compressed
 from dask_serverless.blobs.folder import PREFIX, Folders
-from dask_serverless.blobs.frames import join, pack, size, unpack
+from dask_serverless.blobs.frames import framed, join, size, unframed
 from dask_serverless.blobs.memory import Memory
 from dask_serverless.blobs.metered import metered
 from dask_serverless.blobs.redis import RedisBlobs, keys
@@ -123,15 +123,15 @@ def test_arrays_come_back_writable_and_writing_changes_no_blob(placed):
 
 
 def test_many_are_fetched_together_in_order(placed):
-    references = [placed.put(f"run/name-{i}", pack(i)) for i in range(20)]
+    references = [placed.put(f"run/name-{i}", framed(i)) for i in range(20)]
     blobs = Blobs(placed.place)
     assert blobs.get(references[::-1]) == list(range(20))[::-1]
     assert blobs.get([references[3]] * 2) == [3, 3]
 
 
 def test_deleted_blobs_are_gone_and_may_be_deleted_again(placed):
-    reference = placed.put("run/name-0", pack("value"))
-    other = placed.put("run/name-1", pack("other"))
+    reference = placed.put("run/name-0", framed("value"))
+    other = placed.put("run/name-1", framed("other"))
     for _ in range(2):
         placed.place.delete([reference])
     with pytest.raises(BlobLost):
@@ -140,16 +140,16 @@ def test_deleted_blobs_are_gone_and_may_be_deleted_again(placed):
 
 
 def test_a_name_written_twice_holds_the_second(placed):
-    placed.put("run/name-0", pack("first and longer"))
-    reference = placed.put("run/name-0", pack("second"))
+    placed.put("run/name-0", framed("first and longer"))
+    reference = placed.put("run/name-0", framed("second"))
     assert Blobs(placed.place).get([reference]) == ["second"]
 
 
 def test_clearing_a_run_leaves_other_runs_alone(placed):
     if not placed.place.knows_runs:
         pytest.skip("cannot tell runs apart")
-    mine = placed.put("mine/a-0", pack(1))
-    other = placed.put("other/a-0", pack(2))
+    mine = placed.put("mine/a-0", framed(1))
+    other = placed.put("other/a-0", framed(2))
     placed.place.clear("mine")
     placed.place.clear("mine")
     with pytest.raises(BlobLost):
@@ -254,21 +254,21 @@ def test_blobs_in_the_store_live_as_long_as_somebody_looks_after_them(link):
 
 def test_large_buffers_are_not_copied_into_the_frames():
     array = np.arange(100_000.0)
-    frames = pack(array)
+    frames = framed(array)
     assert any(np.shares_memory(np.frombuffer(f, dtype=np.uint8), array) for f in frames if len(f))
 
 
 def test_arrays_of_a_mapped_blob_are_views_into_it():
-    data = bytearray(b"".join(pack([np.arange(1000.0), np.arange(3)])))
-    first, _ = unpack(data)
+    data = bytearray(b"".join(framed([np.arange(1000.0), np.arange(3)])))
+    first, _ = unframed(data)
     first[:] = 7
-    assert (unpack(data)[0] == 7).all()
+    assert (unframed(data)[0] == 7).all()
     assert first.ctypes.data % 8 == 0
 
 
 def test_frames_with_no_buffer_have_no_padding():
-    assert size(pack(3)) < 40
-    assert unpack(b"".join(join(b"\x80\x05N.", []))) is None
+    assert size(framed(3)) < 40
+    assert unframed(b"".join(join(b"\x80\x05N.", []))) is None
 
 
 # Redis
@@ -337,7 +337,7 @@ def test_no_room_anywhere_is_said(small_disk):
 def test_an_error_that_is_not_about_room_is_not_hidden(tmp_path):
     (tmp_path / "run").write_text("a file where the folder should be")
     with pytest.raises(OSError) as caught:
-        SharedFiles([str(tmp_path)]).put("run/a-0", pack(1))
+        SharedFiles([str(tmp_path)]).put("run/a-0", framed(1))
     assert caught.value.errno in (errno.ENOTDIR, errno.EEXIST)
 
 

@@ -57,7 +57,7 @@ class Graph:
             inputs=tuple(self.inputs[bundle]),
             program=[],
             constants={},
-            packed={},
+            pickled={},
             hoisted={},
             stored=(bundle,),
             wanted=(),

@@ -32,9 +32,9 @@ def test_the_bundles_of_a_plan():
         (3, 1, 2),
     ]
     assert [bundles.tasks_of(bundle).tolist() for bundle in range(3)] == [[0, 1], [2, 3], [4]]
-    assert [bundles.inputs_of(bundle).tolist() for bundle in range(3)] == [[], [0, 1], [2, 3]]
-    assert [bundles.output_edges_of(bundle).tolist() for bundle in range(3)] == [[0, 1], [2, 3], []]
-    assert bundles.producer_counts.tolist() == [0, 1, 1]
+    assert bundles.input_offsets.tolist() == [0, 0, 2, 4]
+    assert bundles.output_edges.tolist() == [0, 1, 2, 3]
+    assert bundles.output_offsets.tolist() == [0, 2, 4, 4]
 
 
 def test_what_only_its_own_bundle_needs_is_not_stored():

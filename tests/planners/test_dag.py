@@ -30,14 +30,6 @@ def test_every_input_comes_before_its_user(graph):
     assert (dag.inputs < dag.edge_users).all()
 
 
-@given(edge_lists())
-def test_users_are_the_inputs_turned_round(graph):
-    dag = from_pairs(*graph)
-    producers = np.repeat(np.arange(dag.tasks), np.diff(dag.user_offsets))
-    turned = set(zip(producers.tolist(), dag.users.tolist(), strict=True))
-    assert turned == set(zip(dag.inputs.tolist(), dag.edge_users.tolist(), strict=True))
-
-
 def test_topological_ids_are_kept():
     dag = from_pairs(4, [(0, 2), (1, 2), (2, 3)])
     assert dag.given_ids is None

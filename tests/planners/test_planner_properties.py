@@ -91,7 +91,8 @@ def test_bundles_could_run_one_after_another(graph, planner):
     bundles = bundles_of(dag, plan)
     published = set()
     for bundle in range(bundles.count):
-        outside = set(bundles.inputs_of(bundle).tolist())
+        first, last = bundles.input_offsets[bundle : bundle + 2]
+        outside = set(bundles.edge_tasks[first:last].tolist())
         assert outside <= published
         local = set()
         for task in bundles.tasks_of(bundle).tolist():

@@ -27,7 +27,7 @@ specs = st.builds(
         max_size=3,
     ),
     constants=st.dictionaries(st.integers(-9, -1), st.text(max_size=5), max_size=3),
-    packed=st.dictionaries(st.integers(-9, -1), st.binary(max_size=5), max_size=3),
+    pickled=st.dictionaries(st.integers(-9, -1), st.binary(max_size=5), max_size=3),
     hoisted=st.dictionaries(st.integers(-9, -1), st.binary(max_size=5), max_size=3),
     stored=st.lists(numbers, max_size=3).map(tuple),
     wanted=st.lists(numbers, max_size=3).map(tuple),
