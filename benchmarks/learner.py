@@ -61,7 +61,7 @@ class Learner:
         report = self.last_run = scheduler.last_run
         assert report is not None and report.plan is not None
         forecast = report.plan.prediction
-        return Outcome(wall, report.phases["wait"], cost(report), forecast)
+        return Outcome(wall, report.makespan_seconds, cost(report), forecast)
 
 
 def cost(report: RunReport) -> float:

@@ -46,14 +46,14 @@ class Listener:
                 told = Progress.unpack(event.payload)
                 self.observers.tasks(told.times, told.container, self.results.values)
             case What.FINISHED:
-                self.finished(Finished.unpack(event.payload))
+                self.finished(Finished.unpack(event.payload), event)
 
     def end(self) -> None:
         """All bundles are done."""
         self.bring_home(self.postponed)
 
-    def finished(self, told: Finished) -> None:
-        self.report.bundle(told)
+    def finished(self, told: Finished, event: Event) -> None:
+        self.report.bundle(told, event)
         if self.gathering is not None:
             self.gathering.bundle(told)
         self.results.told(told.outputs or {})

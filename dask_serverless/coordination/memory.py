@@ -69,7 +69,7 @@ class MemoryCoordination:
     ) -> Story | None:
         with self.store.changed:
             specs = dict(enumerate(submission.specs))
-            record = Record(submission, specs=specs, trash=set(submission.blobs))
+            record = Record(submission, self.store.clock(), specs=specs, trash=set(submission.blobs))
             for bundle, slot in submission.ready:
                 record.make_ready(bundle, slot)
             if self.record() is None:
@@ -129,7 +129,7 @@ class MemoryCoordination:
             released = self.finish(record, container, report)
             chosen = self.arrive(record, container, report, following)
             record.done += 1
-            record.events.append(Event(What.FINISHED, report.event))
+            self.happened(record, What.FINISHED, report.event)
             self.store.changed.notify_all()
             if record.done == record.submission.bundles:
                 record.over = "done"
@@ -176,7 +176,7 @@ class MemoryCoordination:
                 return Answer(OVER, why=record.over)
             if record.state.get(bundle) != claim:
                 return Answer(FENCED)
-            record.events.append(Event(What.PROGRESS, progress))
+            self.happened(record, What.PROGRESS, progress)
             self.store.changed.notify_all()
             return Answer(OK)
 
@@ -264,6 +264,10 @@ class MemoryCoordination:
         if record.state.get(bundle) != claim or expired:
             return record, Answer(FENCED)
         return record, None
+
+    def happened(self, record: Record, what: What, payload: bytes) -> None:
+        at, last = self.store.clock(), record.done == record.submission.bundles
+        record.events.append(Event(what, payload, at, at - record.submitted if last else 0.0))
 
     def lease(self, record: Record, bundle: int) -> float:
         return float(record.submission.lease_ms * 2 ** record.tries.get(bundle, 0))
@@ -375,7 +379,7 @@ class MemoryCoordination:
 
     def end(self, record: Record, error: bytes) -> None:
         record.over, record.error = "failed", error
-        record.events.append(Event(What.FAILED, error))
+        self.happened(record, What.FAILED, error)
         self.store.changed.notify_all()
 
 

@@ -92,6 +92,7 @@ class Record:
     """Everything the store holds of one run; the names are those of the store's keys."""
 
     submission: Submission
+    submitted: float  # when, by the store's clock
     over: str = ""
     error: bytes = b""
     done: int = 0

@@ -293,7 +293,16 @@ class RedisCoordination:
 
 
 def happened(entries: Any) -> list[Event]:
-    return [Event(What(fields[0].decode()), fields[1]) for _, fields in entries]
+    return [Event(What(f[0].decode()), f[1], at(name), *makespan(f[3:])) for name, f in entries]
+
+
+def at(name: bytes) -> float:
+    """When an entry of a stream was made: its name begins with the milliseconds."""
+    return int(name.partition(b"-")[0]) / 1e3
+
+
+def makespan(told: Sequence[bytes]) -> Iterator[float]:
+    return (int(microseconds) / 1e6 for microseconds in told)
 
 
 def answer(reply: Any) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.resources import files
@@ -490,6 +491,24 @@ def test_news_go_on_where_the_reader_stopped(coordination):
     run.publish("c1", CHAIN.report(1, "k2"), "k3")
     assert len(run.news(news.last, 0).events) == 1
     assert len(run.news("0-0", 0).events) == 2
+
+
+def test_events_tell_when_they_were_and_the_last_how_long_the_run_took(coordination):
+    """A submission whose answer is lost is repeated; a run's makespan begins with the first."""
+    before = time.monotonic()
+    run = begun(coordination, CHAIN)
+    for _ in range(50):
+        run.claim("c1", "k1")
+    run.publish("c1", CHAIN.report(0, "k1"), "k2")
+    run.submit(CHAIN.submission())
+    run.publish("c1", CHAIN.report(1, "k2"), "k3")
+    run.tell(2, "k3", b"progress")
+    run.publish("c1", CHAIN.report(2, "k3"), "")
+    elapsed = time.monotonic() - before
+    *others, last = run.story([]).events
+    assert [event.makespan for event in others] == [0.0, 0.0, 0.0]
+    assert others[0].at <= others[1].at <= others[2].at <= last.at
+    assert last.at - others[0].at < last.makespan <= elapsed
 
 
 def test_news_come_in_one_go_after_a_rest_that_the_end_of_the_run_cuts_short(coordination):

@@ -31,7 +31,7 @@ def phases(reports: Mapping[str, RunReport]) -> str:
     for phase in next(iter(reports.values())).phases:
         times = "".join(f"{1000 * report.phases[phase]:>11.1f}" for report in reports.values())
         lines.append(f"  {phase:<14}{times}   {MEANINGS.get(phase, '')}".rstrip())
-    whole = "".join(f"{1000 * report.makespan:>11.1f}" for report in reports.values())
+    whole = "".join(f"{1000 * report.wall_seconds:>11.1f}" for report in reports.values())
     return "\n".join([*lines, f"  {'in all':<14}{whole}"])
 
 

@@ -4,6 +4,8 @@
 -- Reply: {'ok'}
 local seconds = ARGV[2]
 redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'live', seconds, 'slotted', ARGV[4], unpack(ARGV, 5))
+local time = redis.call('TIME')
+redis.call('HSETNX', KEYS[1], 'submitted', time[1] * 1e6 + time[2])
 redis.call('EXPIRE', KEYS[1], seconds)
 if redis.call('EXISTS', key('begun')) == 0 then
   redis.call('XGROUP', 'CREATE', key('begun'), 'none', '0', 'MKSTREAM') -- the one way to an empty stream

@@ -63,15 +63,22 @@ for _, child in ipairs(cmsgpack.unpack(ARGV[7])) do
   end
 end
 
-redis.call('XADD', key('events'), '*', 'e', ARGV[9])
 local done = redis.call('HINCRBY', KEYS[1], 'done', 1)
+local last = done == tonumber(meta[6])
+local makespan
+if last then
+  makespan = microseconds() - redis.call('HGET', KEYS[1], 'submitted')
+  redis.call('XADD', key('events'), '*', 'e', ARGV[9], 't', makespan)
+else
+  redis.call('XADD', key('events'), '*', 'e', ARGV[9])
+end
 if done == 1 then -- the first to write these
   redis.call('EXPIRE', key('events'), live)
   redis.call('EXPIRE', key('finished'), live)
 end
-if done == tonumber(meta[6]) then
+if last then
   redis.call('HDEL', key('working'), container)
-  finish('done', 'e', ARGV[9])
+  finish('done', 'e', ARGV[9], 't', makespan)
   return {'ok', {}, {}, released}
 end
 if not chosen and following ~= '' then chosen = take(container, following) end

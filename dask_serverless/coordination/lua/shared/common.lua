@@ -9,17 +9,19 @@ local slotted, live = meta[7] == '1', meta[8]
 local INVITE_MS = 2000 -- an invocation that nobody answered for so long was lost
 
 local moment
-local function now()
+local function microseconds()
   if not moment then
     local time = redis.call('TIME')
-    moment = time[1] * 1000 + math.floor(time[2] / 1000)
+    moment = time[1] * 1e6 + time[2]
   end
   return moment
 end
+local function now() return math.floor(microseconds() / 1000) end
 
-local function finish(why, field, told)
+-- With the makespan when the last bundle is done.
+local function finish(why, field, told, ...)
   redis.call('HSET', KEYS[1], 'over', why)
-  redis.call('XADD', key('end'), '*', field, told)
+  redis.call('XADD', key('end'), '*', field, told, ...)
   redis.call('EXPIRE', key('end'), live)
   over = why
 end

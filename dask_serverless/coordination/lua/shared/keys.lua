@@ -4,7 +4,7 @@
 -- ARGV[1]  the run's epoch
 --
 -- Keys below ds:{run}:
---   meta      hash    epoch, total, done, over (why the run ended), error, lease (ms), cap, attempts, live (seconds), slotted ('1' if bundles have slots)
+--   meta      hash    epoch, total, done, over (why the run ended), error, lease (ms), cap, attempts, live (seconds), slotted ('1' if bundles have slots), submitted (when, in microseconds)
 --   begun     stream  one entry, when all of the run is here: containers invited early wait for it
 --   header    string  what every container of the run needs once (functions, folders, versions)
 --   spec      hash    bundle -> '<i4 slot><I4 count><I4 input>*count' .. what the container runs
@@ -25,7 +25,7 @@
 --   uses      hash    task -> bundles done with it, where it has several
 --   trash     set     references to delete: of released outputs, and of what goes with the run
 --   suspects  set     claims that were lost: what they wrote may not have been announced
---   events    stream  what happened: bundles done ('e'), tasks of a bundle under way ('p'), the failure ('f')
+--   events    stream  what happened: bundles done ('e'; the last with the makespan in microseconds, 't'), tasks of a bundle under way ('p'), the failure ('f')
 --   end       stream  one entry, when the run is over: the failure, or the last bundle's event
 
 local prefix = string.sub(KEYS[1], 1, -5)
