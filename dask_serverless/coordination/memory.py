@@ -69,7 +69,9 @@ class MemoryCoordination:
     ) -> Story | None:
         with self.store.changed:
             specs = dict(enumerate(submission.specs))
-            record = Record(submission, self.store.clock(), specs=specs, trash=set(submission.blobs))
+            record = Record(
+                submission, self.store.clock(), specs=specs, trash=set(submission.blobs)
+            )
             for bundle, slot in submission.ready:
                 record.make_ready(bundle, slot)
             if self.record() is None:
