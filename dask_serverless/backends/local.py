@@ -125,10 +125,16 @@ class LocalBackend:
                 self._spawn()
 
     def _spawn(self) -> None:
+        self.nursery = nursery = NurseryProcess(self.opening(), self.program)
+        threading.Thread(
+            target=self._listen, args=(nursery,), name="dask-serverless-local", daemon=True
+        ).start()
+
+    def opening(self) -> Opening:
         self.known = set(heavy_modules())
         own = OWN.since(0)
         self.edition = own.edition
-        opening = Opening(
+        return Opening(
             name=f"local-{secrets.token_hex(3)}",
             containers=self.containers,
             memory_bytes=self.memory_bytes,
@@ -140,10 +146,6 @@ class LocalBackend:
             modules=heavy_modules(),
             own=in_json(own),
         )
-        self.nursery = nursery = NurseryProcess(opening, self.program)
-        threading.Thread(
-            target=self._listen, args=(nursery,), name="dask-serverless-local", daemon=True
-        ).start()
 
     def invoke(self, invitation: Invitation, count: int = 1) -> None:
         with self.lock:
@@ -208,21 +210,8 @@ class LocalBackend:
         """Hear of containers until the nursery is gone."""
         proven = False
         for message in nursery.lines:
-            match message:
-                case Stopped():
-                    self.settle(message.run)
-                case ContainerGone():
-                    loss = Loss(message.container, message.why, message.claimed, message.words)
-                    self._tell(loss, message.run)
-                case Trouble():
-                    self._tell(Loss("", message.why, cut_off=True), message.run)
-                case Unable():
-                    self._tell(Loss("", message.why, claimed=False), message.run)
-                case Refused():
-                    self.refusal = SettingsError(message.setting, message.problem)
-                    self._tell(Loss("", message.problem, error=self.refusal))
-                case Proven():
-                    proven = True
+            proven = proven or isinstance(message, Proven)
+            self.heed(message)
         with self.lock:
             died = self.nursery is nursery  # not closed by us: its containers die with it
             if died:
@@ -233,7 +222,26 @@ class LocalBackend:
             why, words = nursery.end()
             time.sleep(LAST_WORDS_SECONDS)
             self.settle(*list(self.stopping))
-            self._tell(Loss(ALL, why, claimed=proven, words=words))
+            self.bereaved(Loss(ALL, why, claimed=proven, words=words))
+
+    def heed(self, message: Message) -> None:
+        match message:
+            case Stopped():
+                self.settle(message.run)
+            case ContainerGone():
+                loss = Loss(message.container, message.why, message.claimed, message.words)
+                self._tell(loss, message.run)
+            case Trouble():
+                self._tell(Loss("", message.why, cut_off=True), message.run)
+            case Unable():
+                self._tell(Loss("", message.why, claimed=False), message.run)
+            case Refused():
+                self.refusal = SettingsError(message.setting, message.problem)
+                self._tell(Loss("", message.problem, error=self.refusal))
+
+    def bereaved(self, loss: Loss) -> None:
+        """The nursery is gone, with all containers."""
+        self._tell(loss)
 
     def _tell(self, loss: Loss, run: str = "") -> None:
         """Whoever watches this run, or any."""

@@ -27,6 +27,7 @@ class Opening:
     path: Sequence[str]  # the client's sys.path
     modules: Sequence[str]  # to be imported before containers are born
     own: Mapping[str, list[Any]]  # those that the user may edit, and what they are made from
+    pooled: bool = False  # one of several nurseries: whoever has them all hands out invitations
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,14 @@ class Over:
     runs: Sequence[str]
 
 
-# From the client or a container to the nursery
+@dataclass(frozen=True)
+class Others:
+    """Whether invitations wait elsewhere for a container that takes its turn with another run."""
+
+    wait: bool
+
+
+# From the client or a container to the nursery; from a pooled nursery to whoever has them all
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,7 @@ class Invite:
     invitation: Invitation
 
 
-# From the nursery to a container
+# From the nursery to a container, and to a pooled nursery
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Leave:
-    """There was no work for a long time."""
+    """There was no work for a long time, or the platform wants its room back."""
 
 
 # From a container to the nursery, and on to the client
@@ -107,6 +115,19 @@ class Trouble:
 @dataclass(frozen=True)
 class Proven:
     """A container has been given its first bundle."""
+
+
+@dataclass(frozen=True)
+class Working:
+    """A pooled nursery has sent this container to work."""
+
+    run: str
+    container: str
+
+
+@dataclass(frozen=True)
+class Resting:
+    """A pooled nursery has nothing to do."""
 
 
 @dataclass(frozen=True)
@@ -166,8 +187,8 @@ class Lost:
 
 
 Message = (
-    Opening | Import | Own | Stop | Over | Invite | Work | Leave | Idle | Trouble
-    | Proven | Gone | Unable | Refused | Stopped | Free | Lost
+    Opening | Import | Own | Stop | Over | Others | Invite | Work | Leave | Idle | Trouble
+    | Proven | Working | Resting | Gone | Unable | Refused | Stopped | Free | Lost
 )  # fmt: skip
 
 KINDS: dict[str, Any] = {kind.__name__: kind for kind in Message.__args__}

@@ -24,16 +24,20 @@ from dask_serverless.backends.messages import (
     Idle,
     Import,
     Invite,
+    Leave,
     Lost,
     Message,
     Opening,
+    Others,
     Over,
     Own,
     Proven,
     Refused,
+    Resting,
     Stop,
     Stopped,
     Unable,
+    Working,
 )
 from dask_serverless.backends.preparing import preload, show_errors
 from dask_serverless.backends.processes import (
@@ -69,6 +73,11 @@ class Nursery:
         self.bear_at = 0.0  # after a fork that failed
         self.proven = False
         self.refused = False
+        self.busy = (
+            False  # where it is pooled: whether it was invited, and has not told of its rest
+        )
+        self.others_wait = False  # likewise: for a turn, elsewhere
+        self.leaving = False
         self.poll = select.poll()
         self.wards = Wards(client, opening, self.poll, self.editions)
 
@@ -96,6 +105,10 @@ class Nursery:
             self.look_after()
             if self.waiting:
                 self.place()
+            if self.opening.pooled:
+                self.tell_rest()
+                if self.leaving and not self.busy:
+                    return
 
     def attend(self, number: int) -> None:
         if number == self.ended:
@@ -112,7 +125,10 @@ class Nursery:
     def hear(self, messages: Sequence[Message], ward: Ward | None = None) -> None:
         for message in messages:
             match message:
+                case Invite() if ward is not None and self.opening.pooled:
+                    self.client.send(message)
                 case Invite():
+                    self.busy = True
                     self.waiting.add(message.invitation)
                     self.runs[message.invitation.run] = message.invitation
                     self.editions.begin(message.invitation.run)
@@ -129,6 +145,10 @@ class Nursery:
                     self.editions.add(message.own, message.reloaded)
                 case Stop():
                     self.stop(message.run)
+                case Others():
+                    self.others_wait = message.wait
+                case Leave():
+                    self.leave()
                 case Lost():
                     self.lost(message)
                 case _:
@@ -175,6 +195,8 @@ class Nursery:
                 self.waiting.put_back(invitation)
                 break
             ward.work(invitation)
+            if self.opening.pooled:
+                self.client.send(Working(invitation.run, ward.name))
         self.call_away()
 
     def chosen(self, invitation: Invitation) -> Ward | None:
@@ -208,7 +230,7 @@ class Nursery:
         for ward in self.wards:
             if ward.invitation is None:
                 continue
-            ward.call(self.waiting.others(ward.run))
+            ward.call(self.others_wait or self.waiting.others(ward.run))
             if ward.early and ward.wanted and time.monotonic() >= self.early_until(ward):
                 ward.call_away()
 
@@ -233,6 +255,25 @@ class Nursery:
                     kill(ward.pid, signal.SIGKILL)
                 elif not ward.kill_at:
                     ward.stop(message.why, GRACE_SECONDS, message.claim)
+
+    # a pooled one
+
+    def tell_rest(self) -> None:
+        """Whoever has all of the pool's nurseries may invite this one again."""
+        working = bool(self.waiting) or any(ward.invitation for ward in self.wards)
+        if self.busy and not working:
+            self.busy = False
+            self.client.send(Resting())
+
+    def leave(self) -> None:
+        """Others go on with its runs, at once."""
+        self.leaving = True
+        self.runs.clear()
+        self.waiting = Waiting(self.opening.containers)
+        for ward in self.wards:
+            if ward.invitation is not None:
+                ward.why = "its platform has ended it"
+                kill(ward.pid, signal.SIGKILL)
 
     # the dead
 
@@ -380,7 +421,7 @@ def main(make: Callable[[Lines, Opening], Nursery] = Nursery) -> None:
     show_errors(shown)
     try:
         nursery.live(early)
-        gone = True
+        gone = not nursery.leaving
     except BaseException:  # the client lives, and starts another one: its runs go on
         gone = False
         raise

@@ -27,7 +27,11 @@ from dask_serverless.worker.imports import Source
 
 STANDARD = os.path.dirname(os.__file__) + os.sep
 INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-ENGINE = {"dask_serverless", "planners"}  # containers run on it: theirs is the nursery's
+ENGINE = {
+    "dask_serverless",
+    "planners",
+    "worker_container",
+}  # containers run on it: theirs is the nursery's
 HEADER_BYTES = 16  # of compiled files: magic number, flags, the source's time and size
 SPEC = attrgetter("__spec__")
 

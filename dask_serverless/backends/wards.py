@@ -18,7 +18,7 @@ from dask_serverless.backends.keeper import KeeperProcess
 from dask_serverless.backends.lines import Lines
 from dask_serverless.backends.messages import Free, Gone, Leave, Message, Opening
 from dask_serverless.backends.pages import new_pages
-from dask_serverless.backends.processes import ended, kill, standing_still
+from dask_serverless.backends.processes import die_first, ended, kill, standing_still
 from dask_serverless.backends.ward import Ward
 from dask_serverless.backends.words import Passage, Words
 
@@ -91,6 +91,8 @@ class Wards:
             self.let_go()
             os.dup2(errors, 2)
             os.close(errors)
+            if self.opening.pooled:
+                die_first()
             serve(name, Lines(stream), parent, self.pages[number])
             code = 0
         except BaseException:

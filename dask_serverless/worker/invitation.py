@@ -18,6 +18,7 @@ class Invitation:
     early: bool = False  # the run is not in the store yet: wait for it
     slot: int | None = None
     container: str = ""  # whom to prefer, if it is idle
+    own: str = ""  # the client's own modules, if they are in the store: under this key
     asked: float = 0.0  # when, by the clock of whoever invites (seconds of the epoch); 0: unknown
 
     def to(self, whom: Whom, asked: float = 0.0) -> Invitation:

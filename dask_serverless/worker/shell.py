@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 
 from dask_serverless.blobs import files
+from dask_serverless.errors import StoreError
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.known_run import KnownRun
 from dask_serverless.worker.means import Means
@@ -30,7 +31,11 @@ class Shell:
 
         False if the run had not begun, and another one needed the container.
         """
-        run = self.runs.get(invitation.run) or self.new(invitation)
+        try:
+            run = self.runs.get(invitation.run) or self.new(invitation)
+        except StoreError as error:  # the first look at a store that cannot be reached from here
+            self.means.complain(invitation, str(error))
+            return True
         stay = Stay(self.means, invitation, run, self.claims, self.cold)
         stay.live()
         self.cold = False

@@ -1,0 +1,116 @@
+"""A container's HTTP entry point, as whoever invites it sees it; docs/invocation.md has the protocol."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+
+from dask_serverless.backends.lines import Lines
+from dask_serverless.backends.messages import Message, line_of, message_of
+from dask_serverless.worker.invitation import Invitation
+
+ANSWER_SECONDS = 10.0
+HEAD_BYTES = 1 << 14
+
+
+class EntryPointError(Exception):
+    """It answered with a refusal that no repetition changes, or not at all."""
+
+
+@dataclass(frozen=True)
+class Address:
+    host: str
+    port: int
+    token: str = field(repr=False)
+
+    @property
+    def authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+class EntryPoint:
+    """One kept connection; any thread may use it, one at a time."""
+
+    def __init__(self, address: Address, answer_seconds: float = ANSWER_SECONDS) -> None:
+        self.address = address
+        self.lock = threading.Lock()
+        self.connection = HTTPConnection(address.host, address.port, timeout=answer_seconds)
+
+    def invoke(self, invitation: Invitation) -> bool:
+        """Whether it came; False: it has other work, or is about to end."""
+        body = json.dumps({"invitation": invitation.to_json()}).encode()
+        return self.ask("POST", "/invoke", body)[0] == 202
+
+    def work(self, invitation: Invitation) -> list[Message] | None:
+        """Have it work, and wait until it has left the run: what it told; None: it did not come.
+
+        For platforms that give a container time only while a request is under way.
+        """
+        body = json.dumps({"invitation": invitation.to_json(), "wait": True}).encode()
+        status, content = self.ask("POST", "/invoke", body)
+        return [message_of(line) for line in content.splitlines()] if status == 200 else None
+
+    def tell(self, messages: Sequence[Message]) -> None:
+        self.ask("POST", "/tell", b"".join(map(line_of, messages)))
+
+    def healthy(self) -> bool:
+        with suppress(EntryPointError):
+            return self.ask("GET", "/health", None)[0] == 200
+        return False
+
+    def ask(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+        """Over a fresh connection, if the kept one has been closed meanwhile."""
+        with self.lock:
+            fresh = self.connection.sock is None
+            try:
+                response = self.asked(method, path, body)
+            except (OSError, HTTPException) as error:
+                self.connection.close()
+                if fresh or isinstance(error, TimeoutError):
+                    raise EntryPointError(str(error) or type(error).__name__) from error
+                try:
+                    response = self.asked(method, path, body)
+                except (OSError, HTTPException) as again:
+                    self.connection.close()
+                    raise EntryPointError(str(again) or type(again).__name__) from again
+            status, content = response
+        if status >= 400 and status not in (409, 429, 503):
+            raise EntryPointError(f"it answered {status}: {content[:500].decode(errors='replace')}")
+        return status, content
+
+    def asked(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+        self.connection.request(method, path, body, self.address.authorization)
+        response: HTTPResponse = self.connection.getresponse()
+        return response.status, response.read()
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+def events_of(address: Address) -> Lines:
+    """A connection over which it tells what goes on there, until one side closes it."""
+    stream = socket.create_connection((address.host, address.port), ANSWER_SECONDS)
+    try:
+        wanted = f"GET /events HTTP/1.1\r\nHost: {address.host}\r\n"
+        told = "".join(f"{name}: {value}\r\n" for name, value in address.authorization.items())
+        stream.sendall(f"{wanted}{told}\r\n".encode())
+        head = b""
+        while not head.endswith(b"\r\n\r\n") and len(head) < HEAD_BYTES:
+            if not (byte := stream.recv(1)):
+                break
+            head += byte
+        if not head.startswith(b"HTTP/1.1 200 "):
+            raise EntryPointError(f"it answered {head[:100].decode(errors='replace')!r}")
+        stream.settimeout(None)
+    except OSError as error:
+        stream.close()
+        raise EntryPointError(str(error)) from error
+    except BaseException:
+        stream.close()
+        raise
+    return Lines(stream)

@@ -1,0 +1,282 @@
+"""The entry point of a container, run as a process: who may ask for what, and what comes of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from http.client import HTTPConnection
+from pathlib import Path
+
+import dask
+import pytest
+from awaiting import eventually
+from dask import delayed
+
+from dask_serverless import Serverless
+from dask_serverless.backends.base import Loss
+from dask_serverless.backends.entry_point import Address, EntryPoint, EntryPointError, events_of
+from dask_serverless.backends.messages import Gone, Invite, Others, Resting, Stop, Trouble, Working
+from dask_serverless.backends.own_in_store import OwnInStore
+from dask_serverless.store.connect import open_link
+from dask_serverless.worker.invitation import Invitation
+
+ROOT = Path(__file__).parents[2]
+TOKEN = secrets.token_hex(16)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def container(**settings):
+    port = free_port()
+    told = {"token": TOKEN, "host": "127.0.0.1", "port": port, **settings}
+    environment = {f"WORKER_{name.upper()}": str(value) for name, value in told.items()}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "worker_container"], cwd=ROOT, env={**os.environ, **environment}
+    )
+    point = EntryPoint(Address("127.0.0.1", port, TOKEN))
+    try:
+        eventually(point.healthy)
+        yield process, point
+    finally:
+        point.close()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+class OneContainer:
+    """A backend of one container that is there already."""
+
+    containers = 1
+    same_host = False
+
+    def __init__(self, point, store_url):
+        self.point = point
+        self.link = open_link(store_url)
+        self.own = OwnInStore("test")
+        self.invited, self.heard, self.watched = [], [], {}
+        self.events = events_of(point.address)
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def start(self): ...
+
+    def invoke(self, invitation, count=1):
+        invitation = replace(invitation, own=self.own.put(self.link))
+        self.invited.append(invitation)
+        self.point.invoke(invitation)
+
+    def watch(self, run, gone):
+        self.watched[run] = gone
+
+    def stop(self, run, settled):
+        self.point.tell([Stop(run)])
+        settled()
+
+    def forget(self, run):
+        self.watched.pop(run, None)
+
+    def close(self):
+        self.events.close()
+        self.own.remove(self.link)
+        self.link.close()
+
+    def listen(self):
+        for message in self.events:
+            self.heard.append(message)
+            if isinstance(message, Gone):
+                loss = Loss(message.container, message.why, message.claimed, message.words)
+                for gone in list(self.watched.values()):
+                    gone(loss)
+
+
+@pytest.fixture(scope="module")
+def point():
+    with container() as (_, point):
+        yield point
+
+
+@pytest.fixture
+def client(point, store_url):
+    with Serverless(backend=OneContainer(point, store_url), store=store_url) as client:
+        yield client
+
+
+def heard(client, kind):
+    return [message for message in client.settings.backend.heard if isinstance(message, kind)]
+
+
+def test_a_graph_runs_on_a_container_that_is_invited_over_http(client):
+    total = delayed(sum)([delayed(pow)(n, 2) for n in range(20)])
+    assert dask.compute(total, scheduler=client) == (2470,)
+    eventually(lambda: heard(client, Resting))
+    assert [each.run for each in heard(client, Working)] == [client.last_run.run]
+
+
+def test_a_task_runs_in_the_containers_process_and_not_in_ours(client):
+    (pid,) = dask.compute(delayed(os.getpid)(), scheduler=client)
+    assert pid != os.getpid()
+
+
+def crash():
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def test_a_crash_of_user_code_leaves_the_container_and_fails_with_its_reason(client):
+    from dask_serverless.errors import BundleLost
+
+    with pytest.raises(BundleLost, match="SIGSEGV"):
+        dask.compute(delayed(crash)(), scheduler=client)
+    assert dask.compute(delayed(sum)([1, 2]), scheduler=client) == (3,)
+
+
+def asked(address, method, path, body=None, headers=()):
+    connection = HTTPConnection(address.host, address.port, timeout=5)
+    connection.request(method, path, body, dict(headers))
+    response = connection.getresponse()
+    return response.status, json.loads(response.read())
+
+
+WRONG = [{}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}]
+
+
+@pytest.mark.parametrize("headers", WRONG, ids=["none", "wrong", "other scheme"])
+@pytest.mark.parametrize("path", ["/invoke", "/tell", "/none"])
+def test_who_does_not_know_the_token_is_refused_before_the_body_is_read(point, headers, path):
+    sent = {**headers, "Content-Length": str(1 << 40)}  # it would wait for this
+    status, answer = asked(point.address, "POST", path, None, sent.items())
+    assert status == 401
+    assert TOKEN not in json.dumps(answer)
+
+
+def test_news_are_for_those_who_know_the_token(point):
+    with pytest.raises(EntryPointError, match="401"):
+        events_of(Address(point.address.host, point.address.port, "wrong"))
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"no json", 400),
+        (b"[]", 400),
+        (b'{"invitation": {"run": "r"}}', 400),
+        (b'{"invitation": {"run": "r", "epoch": "e", "store": "s", "evil": 1}}', 400),
+        (b'{"invitation": {"run": 1, "epoch": "e", "store": "s"}}', 400),
+    ],
+)
+def test_a_body_that_is_no_invitation_is_refused(point, body, status):
+    headers = point.address.authorization.items()
+    assert asked(point.address, "POST", "/invoke", body, headers)[0] == status
+    assert point.healthy()
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_is_read(point):
+    headers = {**point.address.authorization, "Content-Length": str((1 << 20) + 1)}
+    assert asked(point.address, "POST", "/invoke", None, headers.items())[0] == 413
+
+
+def test_an_unreachable_store_is_told_and_the_container_is_free_again(point):
+    lines = events_of(point.address)
+    assert point.invoke(Invitation("run", "epoch", "unix:///none/such"))
+    told = []
+    for message in lines:
+        told.append(message)
+        if isinstance(message, Resting):
+            break
+    assert "/none/such" in next(m.why for m in told if isinstance(m, Trouble))
+    lines.close()
+
+
+def test_a_busy_container_takes_no_second_invitation(client, point):
+    started = threading.Event()
+    task = delayed(time.sleep)(1.0)
+    thread = threading.Thread(target=dask.compute, args=(task,), kwargs={"scheduler": client})
+    thread.start()
+    eventually(lambda: heard(client, Working))
+    assert not point.invoke(client.settings.backend.invited[-1])
+    thread.join()
+    started.set()
+
+
+def test_waiting_for_the_end_of_the_work_brings_what_was_told(point, store_url):
+    told = eventually(lambda: point.work(Invitation("none", "such", store_url)))
+    assert isinstance(told[-1], Resting)
+    assert isinstance(told[0], Working)
+
+
+def finish_slowly(path):
+    Path(path).write_text("begun")
+    time.sleep(1)
+    return "done"
+
+
+def test_a_container_that_its_platform_ends_finishes_its_bundle_first(tmp_path, store_url):
+    with container() as (process, point):
+        with Serverless(backend=OneContainer(point, store_url), store=store_url) as client:
+            answers = []
+            task = delayed(finish_slowly)(tmp_path / "note")
+            thread = threading.Thread(
+                target=lambda: answers.extend(dask.compute(task, scheduler=client))
+            )
+            thread.start()
+            eventually((tmp_path / "note").exists)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+            thread.join(20)
+            assert answers == ["done"]
+
+
+def test_what_its_grace_does_not_suffice_for_goes_back_to_the_store_at_once(tmp_path, store_url):
+    with container(grace_seconds=0.1) as (process, point), container() as (_, other):
+        with Serverless(backend=OneContainer(point, store_url), store=store_url) as client:
+            answers = []
+            task = delayed(finish_slowly)(tmp_path / "note")
+            thread = threading.Thread(
+                target=lambda: answers.extend(dask.compute(task, scheduler=client))
+            )
+            thread.start()
+            eventually((tmp_path / "note").exists)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+            begun = time.monotonic()
+            assert other.invoke(client.settings.backend.invited[0])
+            thread.join(20)
+            assert answers == ["done"]
+            assert time.monotonic() - begun < client.settings.lease_seconds / 2
+
+
+def test_a_container_whose_turn_others_wait_for_leaves_after_its_bundle(client, point):
+    point.tell([Others(True)])
+    chain = [delayed(time.sleep)(0.05) for _ in range(6)]
+    try:
+        dask.compute(chain, scheduler=client)
+    finally:
+        point.tell([Others(False)])
+    eventually(lambda: len(heard(client, Working)) > 1)
+    assert heard(client, Invite)
+
+
+def test_a_token_that_anybody_could_guess_is_refused():
+    told = subprocess.run(
+        [sys.executable, "-m", "worker_container"],
+        cwd=ROOT,
+        env={**os.environ, "WORKER_TOKEN": "short"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert told.returncode != 0
+    assert "WORKER_TOKEN" in told.stderr
+    assert "Traceback" not in told.stderr

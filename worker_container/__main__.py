@@ -1,0 +1,66 @@
+"""``python -m worker_container``: what a container runs from its start to its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+from dask_serverless.backends.messages import Invite
+from dask_serverless.errors import SettingsError
+from dask_serverless.worker.invitation import Invitation
+from worker_container.news import News
+from worker_container.occupant import Occupant
+from worker_container.server import EntryPoint
+from worker_container.settings import PREFIX, ContainerSettings
+
+OWNED = PREFIX + "OWNED"  # "1": the settings come over standard input, whose end is ours
+
+
+def main() -> None:
+    owned = os.environ.get(OWNED) == "1"
+    try:
+        settings = (
+            ContainerSettings.from_owner(sys.stdin.buffer)
+            if owned
+            else ContainerSettings.from_environment(os.environ)
+        )
+    except SettingsError as error:
+        sys.exit(str(error))
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        del os.environ[name]  # tasks are not to find the token there
+    serve(settings, owned)
+
+
+def serve(settings: ContainerSettings, owned: bool) -> None:
+    """Until the platform sends SIGTERM, or the owner is gone."""
+    end = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: end.set())
+    news = News()
+
+    def invite(invitation: Invitation) -> None:
+        news.tell(Invite(invitation))
+
+    occupant = Occupant(settings, news.tell, invite)
+    occupant.start()
+    entry = EntryPoint((settings.host, settings.port), settings.token, occupant, news)
+    threading.Thread(target=entry.serve_forever, name="http", daemon=True).start()
+    if owned:
+        threading.Thread(target=await_owner, args=(occupant, end), daemon=True).start()
+    end.wait()
+    occupant.leave()
+    entry.server_close()
+
+
+def await_owner(occupant: Occupant, end: threading.Event) -> None:
+    """Without an owner nobody waits for the runs: nothing of them is to be left, here or there."""
+    while sys.stdin.buffer.read(1 << 10):
+        pass
+    occupant.close()
+    end.set()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""The one worker process of a container, under the same nursery that a host's containers have.
+
+So its claims are renewed from outside its interpreter, what hangs is interrupted, a crash leaves the
+container as it was, and an edited module of the client's gets a fresh process.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from dask_serverless.backends.base import Loss
+from dask_serverless.backends.local import LocalBackend, heavy_modules
+from dask_serverless.backends.messages import (
+    Gone,
+    Invite,
+    Leave,
+    Message,
+    Opening,
+    Others,
+    Own,
+    Resting,
+    Trouble,
+    Working,
+)
+from dask_serverless.backends.own_in_store import own_modules_at
+from dask_serverless.blobs.base import LIVE_SECONDS
+from dask_serverless.coordination.base import OK
+from dask_serverless.errors import StoreError
+from dask_serverless.store.connect import open_link
+from dask_serverless.worker.connections import StoreConnections
+from dask_serverless.worker.invitation import Invitation
+from worker_container.settings import ContainerSettings
+
+CLEAN_UP_SECONDS = 2.0
+
+
+@dataclass
+class Visit:
+    """What came of one invitation."""
+
+    invitation: Invitation
+    told: list[Message] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+
+
+class Occupant(LocalBackend):
+    """Takes one invitation at a time; ``tell`` hears of all that goes on."""
+
+    def __init__(
+        self,
+        settings: ContainerSettings,
+        tell: Callable[[Message], object],
+        invite: Callable[[Invitation], object],
+    ) -> None:
+        super().__init__(
+            1,
+            idle_seconds=settings.idle_seconds,
+            lease_seconds=settings.lease_seconds,
+            attempts=settings.attempts,
+        )
+        self.settings = settings
+        self.tell = tell
+        self.invite_others = invite
+        self.visit: Visit | None = None
+        self.leaving = False
+        self.own = ""  # which of the clients' own modules the nursery was told of
+        self.working = ""  # the name of the process that works, as the store knows it
+        self.connections = StoreConnections(open_link)  # of the thread that listens
+
+    @property
+    def state(self) -> str:
+        if self.leaving:
+            return "leaving"
+        return "working" if self.visit else "resting"
+
+    def opening(self) -> Opening:
+        self.own = ""
+        modules = [*self.settings.modules, *heavy_modules()]
+        return replace(
+            super().opening(), name=self.settings.name, modules=modules, own={}, pooled=True
+        )
+
+    def take(self, invitation: Invitation) -> Visit | None:
+        """Begin to work; None while there is other work, or when this container is to end."""
+        with self.lock:
+            if self.visit is not None or self.leaving:
+                return None
+            self.visit = visit = Visit(invitation)
+        try:
+            self.start()
+            self.take_on_modules(invitation)
+            self.invoke(invitation)
+        except BaseException as error:
+            if isinstance(error, StoreError):
+                self.heed(Trouble(invitation.run, str(error)))
+            self.rest()
+            if not isinstance(error, StoreError):
+                raise
+        return visit
+
+    def tell_own_modules(self) -> None:
+        """This process has none: they come with invitations."""
+
+    def take_on_modules(self, invitation: Invitation) -> None:
+        if not invitation.own or invitation.own == self.own:
+            return
+        with open_link(invitation.store) as link:
+            told = own_modules_at(link, invitation.own)
+        if told is not None:  # else the client is gone, and nobody waits for the run
+            self.own = invitation.own
+            self._send(Own(told, ()))
+
+    def pass_on(self, message: Message) -> None:
+        """From the owner to the nursery."""
+        self._send(message)
+
+    def heed(self, message: Message) -> None:
+        if self.visit is not None:
+            self.visit.told.append(message)
+        match message:
+            case Invite():
+                self.invite_others(message.invitation)
+                return
+            case Working():
+                self.working = message.container
+            case Gone():
+                self.put_back(message)
+        self.tell(message)
+        if isinstance(message, Resting):
+            self.rest()
+
+    def rest(self) -> None:
+        with self.lock:
+            visit, self.visit = self.visit, None
+        if visit is not None:
+            visit.over.set()
+
+    def bereaved(self, loss: Loss) -> None:
+        """The nursery died, and the process with it; the next invitation starts both anew."""
+        if self.visit is not None:
+            run = self.visit.invitation.run
+            self.heed(Gone(run, self.working, loss.why, loss.claimed, loss.words))
+            self.heed(Resting())
+
+    def put_back(self, gone: Gone) -> None:
+        """What a dead process held goes to others at once, whether or not the client hears of it."""
+        if self.visit is None or self.visit.invitation.run != gone.run or not gone.claimed:
+            return
+        try:
+            coordination = self.connections.coordination(self.visit.invitation)
+            told = Loss(gone.container, gone.why, words=gone.words).told
+            condition = coordination.sweep([(gone.container, told)], LIVE_SECONDS)
+        except StoreError:  # then it is the lease that has to end
+            return
+        if condition.status == OK:
+            for whom in condition.invitations:
+                self.invite_others(self.visit.invitation.to(whom))
+
+    def leave(self) -> None:
+        """Finish the bundle under way, if that does not take too long; others go on with the run."""
+        with self.lock:
+            self.leaving = True
+            visit = self.visit
+        if visit is not None:
+            self._send(Others(True))
+            if not visit.over.wait(self.settings.grace_seconds):
+                self._send(Leave())
+                visit.over.wait(CLEAN_UP_SECONDS)
+        self._send(Leave())
+        self.close()
