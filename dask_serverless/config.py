@@ -246,10 +246,11 @@ def _history(value: Any) -> bool | str:
     return str(path)
 
 
-def _named_or(method: str) -> Check:
+def _named_or(*methods: str) -> Check:
     def check(value: Any) -> Any:
-        if not (isinstance(value, str) and value) and not hasattr(value, method):
-            raise TypeError(f"must be a name, or an object with a method {method!r}")
+        if not (isinstance(value, str) and value) and not any(hasattr(value, m) for m in methods):
+            told = " or ".join(map(repr, methods))
+            raise TypeError(f"must be a name, or an object with a method {told}")
         return value
 
     return check
@@ -260,7 +261,7 @@ CHECKS: dict[str, Check] = {
     "containers": _optional(_count),
     "memory": _optional(_size),
     "planner": _named_or("plan"),
-    "backend": _named_or("invoke"),
+    "backend": _named_or("invoke", "submit"),
     "inline_bytes": _bytes,
     "blobs": _optional(_text_url),
     "compression": _optional(_choice(*COMPRESSIONS)),

@@ -444,6 +444,21 @@ class ContainersNotStarting(ServerlessError, OSError):
         )
 
 
+class ExecutorUnusable(ServerlessError, RuntimeError):
+    """The executor that containers are to run on takes no more calls."""
+
+    def __init__(self, executor: str, why: str) -> None:
+        super().__init__(executor, why)
+        self.executor = executor
+        self.why = why
+
+    def __str__(self) -> str:
+        return (
+            f"The {self.executor} takes no more calls ({self.why}). Make a new one, and give it to a "
+            "new Serverless(backend=...)."
+        )
+
+
 class ContainersClosed(ServerlessError, RuntimeError):
     """The Serverless object was closed while it computed."""
 

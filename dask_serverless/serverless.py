@@ -21,6 +21,7 @@ from dask_serverless.description import described, with_settings
 from dask_serverless.errors import PlanRefused
 from dask_serverless.store.connect import open_link
 from dask_serverless.store.link import Link
+from dask_serverless.worker import inside
 
 if TYPE_CHECKING:
     from dask_serverless.client.planning import Planning
@@ -65,6 +66,8 @@ class Serverless:
             from dask_serverless.client.failed import Failed, raise_here
             from dask_serverless.client.run import Run
 
+        if inside.is_container():
+            return get_sync(graph, keys)
         check_options(options)
         check_annotations(graph)
         engine = self._ready()

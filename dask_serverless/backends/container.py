@@ -102,7 +102,11 @@ class Kept:
         self.place = Place(store, run, epoch, self.name, lease_seconds)
         if not self.locks.of(store, lease_seconds):
             self.locks = Locks(open_link, store, lease_seconds, self.page.note_locks)
-        StoreLock.locks = self.locks
+        self.adopt(self.locks)
+
+    def adopt(self, locks: Locks) -> None:
+        """Tasks take their locks there, in whichever of their threads."""
+        StoreLock.locks = locks
 
     def end_locks(self) -> None:
         if self.locks.taken:

@@ -164,5 +164,14 @@ def unpacked(section: bytes) -> list[Any]:
 
 def new_pages(count: int) -> list[Page]:
     """Made before any fork, so that all who come from it share them."""
-    memory = memoryview(mmap.mmap(-1, count * PAGE_BYTES))
-    return [Page(memory[at : at + PAGE_BYTES]) for at in range(0, len(memory), PAGE_BYTES)]
+    return cut(mmap.mmap(-1, count * PAGE_BYTES))
+
+
+def pages_in(file: int) -> list[Page]:
+    """Of a file, which processes share that do not come from one fork."""
+    return cut(mmap.mmap(file, 0))
+
+
+def cut(memory: mmap.mmap) -> list[Page]:
+    view = memoryview(memory)
+    return [Page(view[at : at + PAGE_BYTES]) for at in range(0, len(view), PAGE_BYTES)]

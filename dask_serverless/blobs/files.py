@@ -4,45 +4,59 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 Reduced = tuple[Callable[..., Any], tuple[Any, ...]]
 
-_open: dict[tuple[Any, str], Any] | None = None  # of a container, by function and path
+
+class _Container(threading.local):
+    """Several share a process where each has a thread of it."""
+
+    files: dict[tuple[Any, str], Any] | None = None  # open, by function and path
+
+
+_open = _Container()
 
 ON_DISK = {"sec2", "stdio", "windows"}  # h5py's drivers for plain files
 NOT_FOR_READING = "{} is open for writing or in memory, where no other process can read it. {}"
 
 
 def keep() -> None:
-    """From here on this process keeps what it opens until ``close``: bundles open the same files
+    """From here on this container keeps what it opens until ``close``: bundles open the same files
     again and again.
     """
-    global _open
-    _open = {}
+    _open.files = {}
 
 
 def kept(function: Callable[[str], Any], path: str) -> Any:
-    if _open is None:
+    files = _open.files
+    if files is None:
         return function(path)
-    if (function, path) not in _open:
-        _open[function, path] = function(path)
-    return _open[function, path]
+    if (function, path) not in files:
+        files[function, path] = function(path)
+    return files[function, path]
 
 
 def close() -> bool:
     """Close what was kept; whether there was anything. HDF5 would go on to serve what it has read
     to whoever opens the same file again, though it has changed meanwhile.
     """
-    if not _open:
+    if not _open.files:
         return False
-    while _open:
-        _, file = _open.popitem()
+    while _open.files:
+        _, file = _open.files.popitem()
         with suppress(Exception):  # the task has closed it
             file.close()
     return True
+
+
+def let_go() -> None:
+    """This thread is a container no more."""
+    close()
+    _open.files = None
 
 
 def reduce_h5py(thing: Any) -> Reduced:

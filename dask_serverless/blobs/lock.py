@@ -131,10 +131,15 @@ class Locks:
         self.note(())
 
 
+class OfThread(threading.local):
+    locks: Locks | None = None
+
+
 class StoreLock:
     """Held by one container at a time; used like a ``threading.Lock``."""
 
     locks: ClassVar[Locks | None] = None  # the container's; set before tasks run
+    of_thread: ClassVar[OfThread] = OfThread()  # its own, where several share a process
 
     def __init__(self, name: str) -> None:
         self.name = str(name)
@@ -164,9 +169,13 @@ class StoreLock:
         return bool(self._locks().link.call(("EXISTS", self.key))[0])
 
     def _locks(self) -> Locks:
-        if self.locks is None:
-            raise RuntimeError("A lock for containers can only be taken in one.")
-        return self.locks
+        locks = self.of_thread.locks or self.locks
+        if locks is None:
+            raise RuntimeError(
+                "A lock for containers can only be taken in one; on an executor, in the thread that "
+                "runs the task."
+            )
+        return locks
 
     def __enter__(self) -> bool:
         return self.acquire()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from dask_serverless.backends.base import Backend
 from dask_serverless.backends.cores import cores
+from dask_serverless.backends.executor.backend import ExecutorBackend
 from dask_serverless.backends.local import LocalBackend
 from dask_serverless.blobs.folder import Folders
 from dask_serverless.client.ending import Endings
@@ -141,9 +142,16 @@ def end_dropped(engine: Engine) -> None:
 
 
 def make_backend(settings: Settings, folders: list[str]) -> Backend:
-    if not isinstance(settings.backend, str):
+    if hasattr(settings.backend, "invoke"):
         backend: Backend = settings.backend
         return backend
+    if not isinstance(settings.backend, str):
+        return ExecutorBackend(
+            settings.backend,
+            settings.containers,
+            idle_seconds=settings.idle_seconds,
+            lease_seconds=settings.lease_seconds,
+        )
     if settings.backend != "local":
         raise SettingsError("backend", f"is {settings.backend!r}, but there is only 'local'.")
     return LocalBackend(

@@ -1,0 +1,1 @@
+"""Containers on whatever has ``submit(function, *args)``: pools of processes, clusters."""

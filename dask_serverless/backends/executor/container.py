@@ -1,0 +1,98 @@
+"""A container on an executor: one call that answers invitations until there have been none for long."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from contextlib import suppress
+
+from dask_serverless.backends.container import Kept
+from dask_serverless.backends.executor.pool import Pool, PoolOver
+from dask_serverless.backends.executor.site import page_at
+from dask_serverless.backends.executor.threads import ThreadShell
+from dask_serverless.backends.executor.ticket import Ended, Ticket
+from dask_serverless.backends.pages import Page
+from dask_serverless.blobs import files
+from dask_serverless.blobs.lock import Locks, StoreLock
+from dask_serverless.errors import StoreError
+from dask_serverless.store.connect import open_link
+from dask_serverless.worker import inside
+from dask_serverless.worker.connections import StoreConnections
+from dask_serverless.worker.invitation import Invitation
+
+at_home: dict[str, int] = {}  # pools whose client is this very process, by its id: forks are others
+
+
+def serve(ticket: Ticket) -> Ended:
+    """What is submitted."""
+    try:
+        with page_at(ticket.lease_seconds) as (site, number, page):
+            container = Container(ticket, page)
+            site.shells[number] = container.shell
+            with inside.a_container():
+                return container.live()
+    except PoolOver:
+        return Ended()
+    except StoreError as error:
+        return Ended(str(error), cut_off=True)
+
+
+class Container:
+    def __init__(self, ticket: Ticket, page: Page) -> None:
+        self.ticket = ticket
+        self.page = page
+        self.connections = StoreConnections(open_link)
+        self.pool = Pool(self.connections.link(ticket.store), ticket.pool)
+        self.name = self.pool.join(ticket.call, secrets.token_hex(4))
+        self.trouble = ""
+        self.shell = ThreadShell(
+            self.name,
+            self.connections,
+            at_home=at_home.get(ticket.pool) == os.getpid(),
+            invite=self.invite,
+            complain=self.complain,
+            holding=KeptInThread(self.name, page),
+        )
+
+    def live(self) -> Ended:
+        """Until nobody has invited it for long, or the store cannot be used from here."""
+        since = time.monotonic()
+        try:
+            while not self.trouble:
+                left = since + self.ticket.idle_seconds - time.monotonic()
+                if left <= 0 and self.pool.leave(self.name):
+                    return Ended()
+                if (invitation := self.next(max(0.01, left))) is not None:
+                    self.work(invitation)
+                    since = time.monotonic()
+        finally:
+            self.connections.close()
+            files.let_go()
+            StoreLock.of_thread.locks = None
+        return Ended(self.trouble, cut_off=True)
+
+    def next(self, seconds: float) -> Invitation | None:
+        ticket = self.ticket
+        return self.pool.next(self.name, min(seconds, ticket.pulse_seconds), ticket.store)
+
+    def work(self, invitation: Invitation) -> None:
+        self.page.own(os.getpid(), True)
+        try:
+            self.shell.work(invitation)
+        finally:
+            self.page.own(os.getpid(), False)
+
+    def invite(self, invitation: Invitation) -> None:
+        with suppress(PoolOver, StoreError):  # the sweep invites again
+            self.pool.invite(invitation, 1, self.ticket.containers, by_container=True)
+
+    def complain(self, invitation: Invitation, why: str) -> None:
+        self.trouble = why
+
+
+class KeptInThread(Kept):
+    """Locks that tasks take are this container's, whatever other threads of the process hold."""
+
+    def adopt(self, locks: Locks) -> None:
+        StoreLock.of_thread.locks = locks

@@ -1,0 +1,199 @@
+"""Containers on executors that exist: threads, processes, loky, clusters of distributed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+
+import dask
+import dask.array as da
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd
+import pytest
+from awaiting import eventually
+from clients import run_script
+from dask import delayed
+
+from dask_serverless import Serverless
+from dask_serverless.errors import ContainersCutOff, ExecutorUnusable, SettingsError
+from dask_serverless.store.connect import open_link
+
+
+@contextmanager
+def loky():
+    pool = pytest.importorskip("loky").ProcessPoolExecutor(2)
+    yield pool
+    pool.shutdown(kill_workers=True)
+
+
+@contextmanager
+def cluster(**options):
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(n_workers=2, dashboard_address=None, **options) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+ENGINES = {
+    "threads": lambda: ThreadPoolExecutor(2),
+    "processes": lambda: ProcessPoolExecutor(2),
+    "loky": loky,
+    "distributed": lambda: cluster(threads_per_worker=1),
+}
+
+
+@pytest.fixture(scope="module", params=list(ENGINES))
+def executor(request):
+    with ENGINES[request.param]() as executor:
+        yield executor
+
+
+@pytest.fixture(scope="module")
+def client(executor):
+    with Serverless(backend=executor) as client:
+        yield client
+
+
+def compute(*values, client, **options):
+    return dask.compute(*values, scheduler=client, **options)
+
+
+def test_arrays_and_dataframes(client):
+    x = da.random.default_rng(1).random((400, 400), chunks=(100, 100))
+    frame = pd.DataFrame({"a": np.arange(100) % 7, "b": np.arange(100.0)})
+    means = dd.from_pandas(frame, npartitions=5).groupby("a").b.mean()
+    total, found = compute((x + x.T).sum(), means, client=client)
+    assert np.isclose(total, (x + x.T).sum().compute(scheduler="sync"))
+    pd.testing.assert_series_equal(found.sort_index(), frame.groupby("a").b.mean())
+
+
+def test_an_exception_arrives_as_it_was_raised(client):
+    with pytest.raises(ZeroDivisionError):
+        compute(delayed(lambda: 1 / 0)(), client=client)
+    assert compute(delayed(abs)(-1), client=client) == (1,)
+
+
+def test_tasks_that_compute_do_so_there_and_then(client):
+    """Else they would wait for containers that wait for them."""
+
+    def inner():
+        return dask.compute(*[delayed(abs)(-i) for i in range(4)], scheduler=client)
+
+    nested = [delayed(inner, pure=False)() for _ in range(4)]
+    assert compute(*nested, client=client) == ((0, 1, 2, 3),) * 4
+
+
+def test_containers_stay_for_the_next_run(client):
+    compute(delayed(abs)(-1), client=client)
+    compute(*[delayed(abs)(-i) for i in range(100)], client=client)
+    assert client.last_run.cold_starts == 0
+
+
+def test_the_executor_stays_its_owners(executor):
+    with Serverless(backend=executor) as client:
+        compute(delayed(abs)(-1), client=client)
+    assert executor.submit(abs, -2).result() == 2
+
+
+def test_no_key_stays_in_the_store(store_url, executor):
+    with Serverless(backend=executor, store=store_url) as client, open_link(store_url) as link:
+        compute(delayed(abs)(-1), client=client)
+        pool = client._engine.backend.calls.name.encode()
+        client.close()
+        eventually(lambda: not [k for k in link.call(("KEYS", "ds:*"))[0] if pool in k])
+
+
+def test_a_client_is_as_good_as_its_executor():
+    with cluster(threads_per_worker=2, processes=False) as client:
+        for backend in (client, client.get_executor()):
+            with Serverless(backend=backend) as serverless:
+                assert serverless._engine.backend.containers == 4
+                assert compute(delayed(abs)(-1), client=serverless) == (1,)
+
+
+def test_an_asynchronous_client_is_refused():
+    distributed = pytest.importorskip("distributed")
+
+    async def refused():
+        client = distributed.Client("tcp://127.0.0.1:1", asynchronous=True)
+        with pytest.raises(SettingsError, match="asynchronous"):
+            Serverless(backend=client)
+        client.loop.add_callback(client._close, fast=True)
+
+    asyncio.run(refused())
+
+
+def test_an_executor_that_does_not_say_how_many_calls_it_runs_needs_containers():
+    class Anything:
+        def submit(self, function, *arguments):
+            raise AssertionError
+
+    with pytest.raises(SettingsError, match="containers must be given with Anything"):
+        Serverless(backend=Anything())
+    assert Serverless(backend=Anything(), containers=3)._engine.backend.containers == 3
+
+
+def test_an_executor_that_was_shut_down_says_so():
+    pool = ThreadPoolExecutor(1)
+    pool.shutdown()
+    with (
+        Serverless(backend=pool) as client,
+        pytest.raises(ExecutorUnusable, match="ThreadPoolExecutor takes no more calls"),
+    ):
+        compute(delayed(abs)(-1), client=client)
+
+
+def test_a_killed_process_that_breaks_the_pool_is_told():
+    def end():
+        os._exit(3)
+
+    with ProcessPoolExecutor(1) as pool, Serverless(backend=pool) as client:
+        with pytest.raises(ExecutorUnusable, match="BrokenProcessPool"):
+            compute(delayed(end)(), client=client)
+
+
+def test_containers_that_cannot_reach_the_store(monkeypatch):
+    """As on another host, where a private server's socket is not."""
+    from dask_serverless.backends.executor import calls
+
+    ticket = calls.Surroundings.ticket
+
+    def elsewhere(*told):
+        return replace(ticket(*told), store="unix:///nowhere")
+
+    monkeypatch.setattr(calls.Surroundings, "ticket", elsewhere)
+    with ThreadPoolExecutor(3) as pool, Serverless(backend=pool) as client:
+        with pytest.raises(ContainersCutOff, match=r"Serverless\(store=...\)"):
+            compute(*[delayed(abs)(-i) for i in range(40)], client=client)
+
+
+@pytest.mark.parametrize("kind", ["ThreadPoolExecutor", "ProcessPoolExecutor"])
+def test_a_script_that_closes_nothing_ends(tmp_path, kind):
+    source = f"""
+    from concurrent.futures import {kind}
+    serverless = Serverless(backend={kind}(2))
+    print(dask.compute(delayed(abs)(-1), scheduler=serverless))
+    """
+    assert run_script(tmp_path, source) == "(1,)\n"
+
+
+def test_the_keeper_comes_and_goes_with_containers(tmp_path):
+    def keepers():
+        listing = subprocess.run(
+            ["ps", "-o", "comm=", "--ppid", str(os.getpid())], text=True, stdout=-1
+        )
+        return listing.stdout.split().count("dask-keeper")
+
+    with ThreadPoolExecutor(2) as pool:
+        before = keepers()
+        with Serverless(backend=pool) as client:
+            compute(delayed(abs)(-1), client=client)
+            eventually(lambda: keepers() == before + 1)
+        eventually(lambda: keepers() == before)
