@@ -125,7 +125,7 @@ def test_an_asynchronous_client_is_refused():
         client = distributed.Client("tcp://127.0.0.1:1", asynchronous=True)
         with pytest.raises(SettingsError, match="asynchronous"):
             Serverless(backend=client)
-        client.loop.add_callback(client._close, fast=True)
+        await client._close(fast=True)
 
     asyncio.run(refused())
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dask_serverless.backends.base import Loss
-from dask_serverless.backends.executor.container import at_home, serve
+from dask_serverless.backends.executor.container import homes, serve
 from dask_serverless.backends.executor.engines import Executor, named
 from dask_serverless.backends.executor.pool import Look, Pool, PoolOver
 from dask_serverless.backends.executor.ticket import Ended, Ticket
@@ -79,7 +79,7 @@ class Calls:
     def __init__(self, around: Surroundings) -> None:
         self.around = around
         self.name = f"{named(around.executor).lower()}-{secrets.token_hex(3)}"
-        at_home[self.name] = os.getpid()
+        homes[self.name] = os.getpid()
         self.lock = threading.RLock()  # the link's, and that of what is under way
         self.pool = Pool(open_link(around.store), self.name)
         self.under_way: dict[str, Call] = {}
@@ -229,7 +229,7 @@ class Calls:
         for call in calls:
             if not call.over.wait(max(0.0, deadline - time.monotonic())):
                 call.future.cancel()
-        at_home.pop(self.name, None)
+        homes.pop(self.name, None)
 
 
 def outcome(future: Any) -> Ended:

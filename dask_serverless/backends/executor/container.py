@@ -10,7 +10,7 @@ from contextlib import suppress
 from dask_serverless.backends.container import Kept
 from dask_serverless.backends.executor.pool import Pool, PoolOver
 from dask_serverless.backends.executor.site import page_at
-from dask_serverless.backends.executor.threads import ThreadShell
+from dask_serverless.backends.executor.threads import ShellAtHome, ThreadInterruption
 from dask_serverless.backends.executor.ticket import Ended, Ticket
 from dask_serverless.backends.pages import Page
 from dask_serverless.blobs import files
@@ -20,18 +20,19 @@ from dask_serverless.store.connect import open_link
 from dask_serverless.worker import inside
 from dask_serverless.worker.connections import StoreConnections
 from dask_serverless.worker.invitation import Invitation
+from dask_serverless.worker.means import Means
+from dask_serverless.worker.shell import Shell
 
-at_home: dict[str, int] = {}  # pools whose client is this very process, by its id: forks are others
+homes: dict[str, int] = {}  # pools whose client is this very process, by its id: forks are others
 
 
 def serve(ticket: Ticket) -> Ended:
     """What is submitted."""
     try:
         with page_at(ticket.lease_seconds) as (site, number, page):
-            container = Container(ticket, page)
-            site.shells[number] = container.shell
+            site.interruptions[number] = interruption = ThreadInterruption()
             with inside.a_container():
-                return container.live()
+                return Container(ticket, page, interruption).live()
     except PoolOver:
         return Ended()
     except StoreError as error:
@@ -39,21 +40,23 @@ def serve(ticket: Ticket) -> Ended:
 
 
 class Container:
-    def __init__(self, ticket: Ticket, page: Page) -> None:
+    def __init__(self, ticket: Ticket, page: Page, interruption: ThreadInterruption) -> None:
         self.ticket = ticket
         self.page = page
         self.connections = StoreConnections(open_link)
         self.pool = Pool(self.connections.link(ticket.store), ticket.pool)
         self.name = self.pool.join(ticket.call, secrets.token_hex(4))
         self.trouble = ""
-        self.shell = ThreadShell(
+        means = Means(
             self.name,
             self.connections,
-            at_home=at_home.get(ticket.pool) == os.getpid(),
             invite=self.invite,
             complain=self.complain,
             holding=KeptInThread(self.name, page),
+            interruption=interruption,
         )
+        at_home = homes.get(ticket.pool) == os.getpid()
+        self.shell = ShellAtHome(means) if at_home else Shell(means)
 
     def live(self) -> Ended:
         """Until nobody has invited it for long, or the store cannot be used from here."""

@@ -11,10 +11,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
-from dask_serverless.store.link import Link, Script
+from dask_serverless.store.link import Link
+from dask_serverless.store.script import Script, script_of
 from dask_serverless.worker.invitation import Invitation
 
 LIVES_PULSES = 4  # how many pulses of the client may be missed before it counts as gone
@@ -23,8 +23,7 @@ OVER = b"over"
 
 @cache
 def script(name: str) -> Script:
-    folder = files(__package__) / "lua"
-    return Script("\n".join((folder / f"{part}.lua").read_text() for part in ("pool", name)))
+    return script_of(__package__, "pool", name)
 
 
 class PoolOver(Exception):

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dask_serverless
-from dask_serverless.backends.executor.threads import ThreadShell
+from dask_serverless.backends.executor.threads import ThreadInterruption
 from dask_serverless.backends.keeper import LOOKS_A_LEASE
 from dask_serverless.backends.lines import Lines
 from dask_serverless.backends.messages import Lost
@@ -43,7 +43,7 @@ class Site:
         self.memory = temporary()
         self.pages = pages_in(self.memory)
         self.blank = list(range(MOST_PAGES))
-        self.shells: dict[int, ThreadShell] = {}  # by the numbers of their pages
+        self.interruptions: dict[int, ThreadInterruption] = {}  # by the numbers of their pages
         ours, theirs = socket.socketpair()
         with theirs:
             self.keeper = self.start(theirs, lease_seconds / LOOKS_A_LEASE)
@@ -70,8 +70,8 @@ class Site:
     def listen(self) -> None:
         """The keeper says whose work is in vain."""
         for message in self.lines:
-            if isinstance(message, Lost) and (shell := self.shells.get(message.page)):
-                shell.stop(message.claim)
+            if isinstance(message, Lost) and (it := self.interruptions.get(message.page)):
+                it.ask(message.claim)
 
     def close(self) -> None:
         self.lines.stream.shutdown(socket.SHUT_RDWR)
@@ -97,7 +97,7 @@ def page_at(lease_seconds: float) -> Iterator[tuple[Site, int, Page]]:
     finally:
         page.clear()
         with _lock:
-            site.shells.pop(number, None)
+            site.interruptions.pop(number, None)
             site.blank.append(number)
             last = len(site.blank) == MOST_PAGES
             if last and _sites.get(lease_seconds) is site:
