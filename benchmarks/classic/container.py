@@ -9,7 +9,7 @@ from multiprocessing.queues import SimpleQueue
 from typing import Any
 
 from benchmarks.classic.job import Job, Keys
-from dask_serverless.blobs.frames import pack, unpack
+from dask_serverless.blobs.frames import framed, unframed
 from dask_serverless.store.connect import open_link
 from dask_serverless.worker.execute import StepFailed, run
 
@@ -51,10 +51,10 @@ class Container:
         if not tasks:
             return {}
         found = self.call(*[("GET", self.keys.output(task)) for task in tasks])
-        return {t: unpack(bytearray(data)) for t, data in zip(tasks, found, strict=True)}
+        return {t: unframed(bytearray(data)) for t, data in zip(tasks, found, strict=True)}
 
     def store(self, task: int, value: Any) -> None:
-        self.call(("SET", self.keys.output(task), b"".join(pack(value))))
+        self.call(("SET", self.keys.output(task), b"".join(framed(value))))
         if task in self.job.wanted:
             self.call(("RPUSH", self.keys.done, task))
 

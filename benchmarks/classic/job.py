@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dask_serverless.blobs.frames import pack, unpack
+from dask_serverless.blobs.frames import framed, unframed
 from dask_serverless.translation.translate import Translation
 from dask_serverless.worker.bundle import Step
 from dask_serverless.worker.execute import prepared
-from dask_serverless.worker.table import pack_table, unpack_table
+from dask_serverless.worker.table import pickle_table, unpickle_table
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ class Job:
         return [task for task, inputs in enumerate(self.inputs) if not inputs]
 
     def pack(self) -> bytes:
-        told = {**vars(self), "functions": pack_table(self.functions)}
-        return b"".join(pack(told))
+        told = {**vars(self), "functions": pickle_table(self.functions)}
+        return b"".join(framed(told))
 
     @staticmethod
     def unpack(data: bytes) -> Job:
-        told = unpack(bytearray(data))
-        functions = [prepared(function) for function in unpack_table(told["functions"])]
+        told = unframed(bytearray(data))
+        functions = [prepared(function) for function in unpickle_table(told["functions"])]
         return Job(**{**told, "functions": functions})
 
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from benchmarks.classic.container import serve
 from benchmarks.classic.job import Job, Keys
-from dask_serverless.blobs.frames import unpack
+from dask_serverless.blobs.frames import unframed
 from dask_serverless.store.connect import open_link
 from dask_serverless.translation.recipes import nested
 from dask_serverless.translation.translate import materialise, translate
@@ -83,7 +83,7 @@ class Classic:
                 raise pickle.loads(reply[0][1])
         wanted = sorted(job.wanted)
         found = self.link.call(*[("GET", names.output(task)) for task in wanted])
-        return dict(zip(wanted, (unpack(bytearray(data)) for data in found), strict=True))
+        return dict(zip(wanted, (unframed(bytearray(data)) for data in found), strict=True))
 
     def check(self, end: float) -> None:
         """The protocol has no way to notice a lost container: this benchmark does."""

@@ -17,7 +17,7 @@ from dask import delayed
 
 from dask_serverless import Serverless
 from dask_serverless.backends.lines import Lines
-from dask_serverless.backends.messages import Idle, Opening, Trouble, pack
+from dask_serverless.backends.messages import Idle, Opening, Trouble, line_of
 from dask_serverless.backends.nursery import Nursery
 from dask_serverless.backends.pages import new_pages
 from dask_serverless.backends.processes import ended
@@ -40,7 +40,7 @@ def pair():
 def test_messages_arrive_whole_however_they_are_cut(pair):
     near, far = pair
     told = [Trouble(str(n), "ü\n\udcff" * n) for n in range(9)]
-    data = b"".join(map(pack, told))
+    data = b"".join(map(line_of, told))
     found = []
     for first in range(0, len(data), 7):
         near.stream.sendall(data[first : first + 7])
