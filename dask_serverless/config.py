@@ -27,6 +27,7 @@ from dask_serverless.origins import (
 from dask_serverless.store.address import masked, parse
 
 COMPRESSIONS = ("lz4",)
+OPTIMIZATIONS = ("task_dup",)
 OF_CONTAINERS = {"store", "memory", "backend", "idle_seconds"}  # other values: other containers
 
 Check = Callable[[Any], Any]
@@ -49,6 +50,7 @@ class Settings:
     attempts: int
     result_limit: int | None
     history: bool | str
+    optimizations: tuple[str, ...]
 
     @classmethod
     def gather(cls, **keywords: Any) -> Settings:
@@ -246,6 +248,21 @@ def _history(value: Any) -> bool | str:
     return str(path)
 
 
+def _optimizations(value: Any) -> tuple[str, ...]:
+    """Names, each once, in the order in which the messages list them."""
+    named = value.replace(",", " ").split() if isinstance(value, str) else value
+    if named in (["all"], True, None):
+        return OPTIMIZATIONS
+    if named in (["none"], False):
+        return ()
+    problem = f"must be all, none or some of {', '.join(OPTIMIZATIONS)}"
+    if not isinstance(named, list | tuple | set | frozenset):
+        raise TypeError(problem)
+    if set(named) - set(OPTIMIZATIONS):
+        raise ValueError(problem)
+    return tuple(name for name in OPTIMIZATIONS if name in named)
+
+
 def _named_or(*methods: str) -> Check:
     def check(value: Any) -> Any:
         if not (isinstance(value, str) and value) and not any(hasattr(value, m) for m in methods):
@@ -270,6 +287,7 @@ CHECKS: dict[str, Check] = {
     "attempts": _count,
     "result_limit": _optional(_size),
     "history": _history,
+    "optimizations": _optimizations,
 }
 
 DEFAULTS, DESCRIPTIONS = read_defaults()

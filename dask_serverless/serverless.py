@@ -165,6 +165,7 @@ class Serverless:
             planner=self.planner,
             containers=max(1, min(limit for limit in limits if limit)),
             history=open_history(settings) if settings.history else None,
+            optimizations=settings.optimizations,
         )
 
     def _begin(self) -> None:

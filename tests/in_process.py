@@ -20,7 +20,7 @@ from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.means import Means
 from dask_serverless.worker.shell import Shell
 from planners.plans.bundles import bundles_of
-from planners.plans.plan import Resources
+from planners.plans.plan import Planner, Resources
 from planners.registry import planner_named
 
 
@@ -58,7 +58,7 @@ def get(
     graph: Mapping[Any, Any],
     keys: Any,
     *,
-    planner: str = "structural",
+    planner: str | Planner = "structural",
     containers: int = 2,
     inline_bytes: int = 16 << 10,
     observe: bool = False,
@@ -67,7 +67,8 @@ def get(
     translation = translate(graph, keys)
     if not translation.dag.tasks:
         return nested(translation.keys, translation.recipes, {})
-    plan = planner_named(planner).plan(translation.dag, Resources(containers))
+    planner = planner_named(planner) if isinstance(planner, str) else planner
+    plan = planner.plan(translation.dag, Resources(containers))
     bundles = bundles_of(translation.dag, plan)
     memory, store = Memory(), MemoryStore()
     blobs = Blobs(memory, inline_bytes=inline_bytes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dask
 import in_process
 import pytest
+from copying_tasks import Copying
 from dask.optimization import cull
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -29,6 +30,14 @@ def by_dask(graph, keys):
 def test_over_the_memory_twin(planner, case, containers, inline):
     graph, keys = case
     found = in_process.get(graph, keys, planner=planner, containers=containers, inline_bytes=inline)
+    assert same(found, by_dask(graph, keys))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=QUIET)
+@given(case=graphs(), planner=st.sampled_from(PLANNERS), seed=st.integers(0, 99))
+def test_with_tasks_that_run_again_where_they_are_needed(case, planner, seed):
+    graph, keys = case
+    found = in_process.get(graph, keys, planner=Copying(planner, seed), inline_bytes=0)
     assert same(found, by_dask(graph, keys))
 
 

@@ -18,6 +18,7 @@ from dask_serverless.client.listener import Listener
 from dask_serverless.client.lookout import LOOK_SECONDS, Lookout
 from dask_serverless.client.losses import Losses
 from dask_serverless.client.pause import CollectorPaused
+from dask_serverless.client.planning import Planning
 from dask_serverless.client.report import RunReport
 from dask_serverless.client.results import Results
 from dask_serverless.client.surroundings import Surroundings
@@ -83,7 +84,7 @@ class Distribution:
         report, translation = self.report, self.translation
         early = self.invite_early()
         with report.phase("plan"):
-            report.plan = plan = self.around.planning.plan(translation)
+            report.plan = plan = self.planning.plan(translation)
             bundles = bundles_of(translation.dag, plan)
         report.tasks, report.bundles = translation.dag.tasks, bundles.count
         with report.phase("encode"):
@@ -98,6 +99,12 @@ class Distribution:
         self.teach()
         with report.phase("collect"):
             return dict(zip(self.wanted, self.results.values(self.wanted), strict=True))
+
+    @property
+    def planning(self) -> Planning:
+        """Callbacks that look at values would be shown that of a copy, which nobody stores."""
+        planning = self.around.planning
+        return planning.without("task_dup") if self.observers.values else planning
 
     def invite_early(self) -> Early:
         """Containers come up (or wake up) while the client still plans and encodes."""

@@ -7,9 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dask_serverless.client import forks
+from dask_serverless.client.optimizations import as_carried_out, planner_with
+from dask_serverless.config import OPTIMIZATIONS
 from dask_serverless.errors import PlanRefused
 from dask_serverless.history.history import History
 from dask_serverless.history.tasks import identified
+from dask_serverless.translation.repeatable import repeatable
 from dask_serverless.translation.translate import Translation
 from planners.cost.model import CostModel
 from planners.errors import PlanError
@@ -31,23 +34,32 @@ class Planning:
     planner: Planner
     containers: int
     history: History | None = None
+    optimizations: tuple[str, ...] = OPTIMIZATIONS  # that containers may carry out
 
     def plan(self, translation: Translation) -> Plan:
-        planner, dag = self.planner, translation.dag
+        planner, dag = planner_with(self.planner, self.optimizations), translation.dag
         if self.history is not None and asks(planner):
-            dag = identified(translation)
+            dag = with_flags(identified(translation), translation)
             planner = informed(planner, self.predictions(dag))
-        return planned(planner, dag, self.resources)
+        plan = planned(planner, dag, self.resources)
+        return as_carried_out(plan, translation, self.optimizations) if plan.annotations else plan
+
+    def without(self, optimization: str) -> Planning:
+        kept = tuple(name for name in self.optimizations if name != optimization)
+        return replace(self, optimizations=kept)
 
     def outlook(self, translation: Translation) -> Outlook:
         """The same plan, and what would come of it."""
         with forks.importing:
             from planners.cost.outlook import Outlook
 
-        dag = identified(translation)
+        dag = with_flags(identified(translation), translation)
         model = self.model(dag)
-        planner = informed(self.planner, model.predictions) if asks(self.planner) else self.planner
-        plan = planned(planner, dag, self.resources)
+        planner = planner_with(self.planner, self.optimizations)
+        planner = informed(planner, model.predictions) if asks(planner) else planner
+        plan = as_carried_out(
+            planned(planner, dag, self.resources), translation, self.optimizations
+        )
         return Outlook(plan, dag, model, self.resources, partial(planner_by, model=model))
 
     @property
@@ -66,6 +78,11 @@ class Planning:
         """What the history knows; constants stand in where that is nothing."""
         assert self.history is not None
         return self.history.predictions(function_names(dag), fallback=Unmeasured())
+
+
+def with_flags(dag: Dag, translation: Translation) -> Dag:
+    """Which tasks may run more than once."""
+    return replace(dag, repeatable=repeatable(translation))
 
 
 def planned(planner: Planner, dag: Dag, resources: Resources) -> Plan:

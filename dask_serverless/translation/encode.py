@@ -83,16 +83,17 @@ def bundle_specs(
     tasks, offsets = bundles.tasks.tolist(), bundles.task_offsets.tolist()
     edges = Edges(translation.dag, plan, bundles)
     stored, wanted = bundles.stored.tolist(), translation.dag.wanted.tolist()
-    slots = plan.slots.tolist()
+    slots, copies = plan.slots.tolist(), bundles.copies
     for bundle, slot in enumerate(slots):
         mine = tasks[offsets[bundle] : offsets[bundle + 1]]
-        names = set(chain.from_iterable([constants_of[t] for t in mine if t in constants_of]))
+        run = sorted([*mine, *copies[bundle]]) if bundle in copies else mine
+        names = set(chain.from_iterable([constants_of[t] for t in run if t in constants_of]))
         plain, pickled, hoisted = constants.of(names)
         inputs = edges.inputs(bundle)
         yield BundleSpec(
             slot=slot,
             inputs=tuple(inputs),
-            program=program(translation, mine),
+            program=program(translation, run),
             constants=plain,
             pickled=pickled,
             hoisted=hoisted,

@@ -35,6 +35,8 @@ class Dag:
     function_names: tuple[str, ...] = ()
     labels: Sequence[object] = field(default=(), repr=False)  # task → name, for messages only
     given_ids: Ids | None = field(default=None, repr=False)  # None: ids were kept as given
+    repeatable: Flags | None = field(default=None, repr=False)  # by task: whether running it again
+    # gives the same, so that copies of it may run elsewhere; None: all
 
     @classmethod
     def from_edges(

@@ -28,6 +28,8 @@ class TaskDup:
         inputs = transfer_seconds(workload.download, workload.input_bytes)[tasks]
         saved = fetch - timeline.task_seconds[tasks] - inputs
         worth = saved >= self.least_seconds
+        if workload.dag.repeatable is not None:
+            worth &= workload.dag.repeatable[tasks]
         # A copy of a copy's input would need a third look at what crosses: leave it.
         duplicated = np.zeros(workload.dag.tasks, dtype=np.bool_)
         duplicated[tasks[worth]] = True

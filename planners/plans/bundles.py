@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -18,7 +19,8 @@ class Bundles:
 
     An edge is a task and a bundle that needs its output, counted once however many tasks of that
     bundle take it: ``edge_tasks[i]`` goes from bundle ``edge_producers[i]`` to bundle
-    ``edge_consumers[i]``. Edges are ordered by consumer and then by task.
+    ``edge_consumers[i]``. Edges are ordered by consumer and then by task. Where a bundle runs a copy
+    of another bundle's task, it needs that task's inputs instead of its output.
     """
 
     task_offsets: Offsets
@@ -27,6 +29,7 @@ class Bundles:
     edge_producers: Ids
     edge_consumers: Ids
     stored: Flags  # per task: another bundle or the client needs its output
+    copies: Mapping[int, Sequence[int]] = field(default_factory=dict)  # bundle → others' tasks
 
     @property
     def count(self) -> int:
@@ -63,12 +66,10 @@ def bundles_of(dag: Dag, plan: Plan) -> Bundles:
     if len(plan.slots) == 1:
         return _only_one(dag)
     bundles = plan.bundles
-    producers, consumers = bundles[dag.inputs], bundles[dag.edge_users]
-    crossing = producers != consumers
-    crossing_tasks = dag.inputs[crossing]
-    edge_consumers, edge_tasks = unique_pairs(consumers[crossing], crossing_tasks, dag.tasks)
+    copies = _copies(plan) if plan.annotations else {}
+    edge_consumers, edge_tasks = _copied(dag, plan) if copies else _crossing(dag, bundles)
     stored = dag.wanted.copy()
-    stored[crossing_tasks] = True
+    stored[edge_tasks] = True
     return Bundles(
         task_offsets=offsets_from_counts(np.bincount(bundles, minlength=len(plan.slots))),
         tasks=np.argsort(bundles, kind="stable").astype(np.int32),
@@ -76,7 +77,34 @@ def bundles_of(dag: Dag, plan: Plan) -> Bundles:
         edge_producers=bundles[edge_tasks],
         edge_consumers=edge_consumers,
         stored=stored,
+        copies=copies,
     )
+
+
+def _crossing(dag: Dag, bundles: Ids) -> tuple[Ids, Ids]:
+    """Consumers and tasks of all edges."""
+    consumers = bundles[dag.edge_users]
+    crossing = bundles[dag.inputs] != consumers
+    return unique_pairs(consumers[crossing], dag.inputs[crossing], dag.tasks)
+
+
+def _copied(dag: Dag, plan: Plan) -> tuple[Ids, Ids]:
+    from planners.plans.annotations import DuplicateTask  # most plans have none
+    from planners.plans.crossings import Crossings
+
+    notes = [note for note in plan.annotations if isinstance(note, DuplicateTask)]
+    crossings = Crossings.of(dag, plan.bundles, len(plan.slots), notes)
+    return crossings.consumers, crossings.tasks
+
+
+def _copies(plan: Plan) -> dict[int, list[int]]:
+    from planners.plans.annotations import DuplicateTask
+
+    copies: dict[int, list[int]] = {}
+    for note in plan.annotations:
+        if isinstance(note, DuplicateTask):
+            copies.setdefault(note.bundle, []).append(note.task)
+    return copies
 
 
 def _only_one(dag: Dag) -> Bundles:

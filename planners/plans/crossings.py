@@ -68,6 +68,11 @@ def _without_copied(
     """A bundle that runs a copy of a task needs that task's inputs in place of its output."""
     needed = set(zip(consumers.tolist(), tasks.tolist(), strict=True))
     for copy in copies:
+        if dag.repeatable is not None and not dag.repeatable[copy.task]:
+            raise AnnotationError(
+                f"{dag.label(copy.task)} may give something else when it is run again",
+                task=copy.task,
+            )
         if (copy.bundle, copy.task) not in needed:
             raise AnnotationError(
                 f"bundle {copy.bundle} does not take {dag.label(copy.task)} from another bundle",

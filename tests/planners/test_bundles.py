@@ -1,9 +1,14 @@
 """Bundles: tasks, edges and what is stored, for a plan made by hand."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from dag_shapes import edge_lists, from_pairs, independent
 from hypothesis import given, settings
 
+from planners.errors import AnnotationError
+from planners.plans.annotations import DuplicateTask
 from planners.plans.bundles import bundles_of
 from planners.plans.plan import Plan, Resources
 from planners.structural import Structural
@@ -67,3 +72,30 @@ def test_edges_equal_those_found_one_by_one(graph):
     }
     found = zip(bundles.edge_consumers.tolist(), bundles.edge_tasks.tolist(), strict=True)
     assert list(found) == sorted(expected)
+
+
+def test_a_copy_is_fed_with_what_the_task_takes():
+    # Given 0 → 1 → {2, 3}, each a bundle of its own, and a copy of 1 in the bundle of 3
+    dag = from_pairs(4, [(0, 1), (1, 2), (1, 3)])
+    plan = replace(plan_of(0, 1, 2, 3), annotations=(DuplicateTask(0.0, bundle=3, task=1),))
+    bundles = bundles_of(dag, plan)
+    # Then that bundle takes 0 instead of 1, and runs 1 itself
+    edges = zip(bundles.edge_tasks.tolist(), bundles.edge_consumers.tolist(), strict=True)
+    assert list(edges) == [(0, 1), (1, 2), (0, 3)]
+    assert bundles.copies == {3: [1]}
+    assert [bundles.tasks_of(bundle).tolist() for bundle in range(4)] == [[0], [1], [2], [3]]
+
+
+def test_what_all_users_run_again_is_not_stored():
+    dag = from_pairs(3, [(0, 1), (0, 2)])
+    notes = tuple(DuplicateTask(0.0, bundle, 0) for bundle in (1, 2))
+    bundles = bundles_of(dag, replace(plan_of(0, 1, 2), annotations=notes))
+    assert bundles.stored.tolist() == [False, True, True]
+    assert bundles.roots.tolist() == [0, 1, 2]
+
+
+def test_a_task_that_may_give_something_else_is_not_copied():
+    dag = replace(from_pairs(2, [(0, 1)]), repeatable=np.array([False, True]))
+    plan = replace(plan_of(0, 1), annotations=(DuplicateTask(0.0, 1, 0),))
+    with pytest.raises(AnnotationError, match="may give something else"):
+        plan.validate(dag)

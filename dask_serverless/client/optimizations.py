@@ -1,0 +1,76 @@
+"""Which of a plan's annotations the engine carries out, and what becomes of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, cast
+
+from dask_serverless.client.ignored import tell
+from dask_serverless.translation.repeatable import repeatable
+from dask_serverless.translation.translate import Translation
+from planners.graph.arrays import Flags
+from planners.plans.annotations import Chosen, DuplicateTask
+from planners.plans.checked import CheckedPlanner
+from planners.plans.plan import Plan, Planner
+
+#: What each optimization that the setting ``optimizations`` may name asks of containers.
+CARRIED_OUT: dict[str, type] = {
+    "task_dup": DuplicateTask,
+}
+
+
+def planner_with(planner: Planner, switched_on: Collection[str]) -> Planner:
+    """A planner that counts on nothing which is not going to happen."""
+    if isinstance(planner, CheckedPlanner):
+        return replace(planner, planner=planner_with(planner.planner, switched_on))
+    chosen: Any = getattr(planner, "optimizations", None)
+    if not isinstance(chosen, tuple):
+        return planner
+    kept = tuple(one for one in chosen if getattr(one, "name", "") in switched_on)
+    return planner if kept == chosen else replace(cast("Any", planner), optimizations=kept)
+
+
+def as_carried_out(plan: Plan, translation: Translation, switched_on: Collection[str]) -> Plan:
+    """The plan with the annotations that containers will heed."""
+    notes = [note for note in plan.annotations if not isinstance(note, Chosen)]
+    if not notes:
+        return plan
+    heeded = Heeded(translation, switched_on)
+    if ignored := [note for note in notes if heeded.refuses(note)]:
+        kinds = sorted({getattr(note, "kind", type(note).__name__) for note in ignored})
+        tell("plan", f"{plan.planner} {kinds}", message(plan.planner, kinds))
+    kept = [n for n in plan.annotations if isinstance(n, Chosen) or heeded.keeps(n)]
+    if len(kept) == len(plan.annotations):
+        return plan
+    return plan.with_annotations(translation.dag, tuple(kept))
+
+
+class Heeded:
+    """Whether an annotation is kept; it may be none of ours, where the planner is the user's."""
+
+    def __init__(self, translation: Translation, switched_on: Collection[str]) -> None:
+        self.translation = translation
+        self.wanted = tuple(CARRIED_OUT[name] for name in switched_on)
+
+    @cached_property
+    def repeatable(self) -> Flags:
+        return repeatable(self.translation)
+
+    def refuses(self, note: object) -> bool:
+        """Nobody carries it out: whoever made it has to hear of that."""
+        if isinstance(note, DuplicateTask) and isinstance(note, self.wanted):
+            return not self.repeatable[note.task]
+        return not isinstance(note, tuple(CARRIED_OUT.values()))
+
+    def keeps(self, note: object) -> bool:
+        return isinstance(note, self.wanted) and not self.refuses(note)
+
+
+def message(planner: str, kinds: Iterable[str]) -> str:
+    return (
+        f"The planner {planner!r} asks for what containers do not do here, and the run goes on "
+        f"without it: {', '.join(kinds)}. They do {', '.join(sorted(CARRIED_OUT))}; copies of tasks "
+        "(task_dup) only where these surely give the same again."
+    )
