@@ -29,9 +29,10 @@ class Job:
     def of(translation: Translation) -> Job:
         dag, steps, first = translation.dag, translation.steps, translation.first_steps
         first = list(range(dag.tasks + 1)) if first is None else first
+        inputs = rows(dag.input_offsets.tolist(), dag.inputs.tolist())
         return Job(
-            inputs=rows(dag.input_offsets.tolist(), dag.inputs.tolist()),
-            users=rows(dag.user_offsets.tolist(), dag.users.tolist()),
+            inputs=inputs,
+            users=users_by_task(inputs),
             wanted=frozenset(dag.wanted.nonzero()[0].tolist()),
             programs=[steps[first[task] : first[task + 1]] for task in range(dag.tasks)],
             constants=translation.constants,
@@ -79,3 +80,11 @@ class Keys:
 
 def rows(offsets: list[int], values: list[int]) -> list[list[int]]:
     return [values[first:last] for first, last in zip(offsets, offsets[1:], strict=False)]
+
+
+def users_by_task(inputs: list[list[int]]) -> list[list[int]]:
+    users: list[list[int]] = [[] for _ in inputs]
+    for task, producers in enumerate(inputs):
+        for producer in producers:
+            users[producer].append(task)
+    return users
