@@ -51,6 +51,8 @@ class Settings:
     result_limit: int | None
     history: bool | str
     optimizations: tuple[str, ...]
+    dashboard: Any
+    events: Any
 
     @classmethod
     def gather(cls, **keywords: Any) -> Settings:
@@ -263,6 +265,21 @@ def _optimizations(value: Any) -> tuple[str, ...]:
     return tuple(name for name in OPTIMIZATIONS if name in named)
 
 
+def _dashboard(value: Any) -> Any:
+    if value is not None and value is not False:
+        from dask_serverless.dashboard.access import Address
+
+        Address.parse(value)
+    return value
+
+
+def _events(value: Any) -> Any:
+    from dask_serverless.worker.rhythm import rhythm_of
+
+    rhythm_of(value)
+    return value
+
+
 def _named_or(*methods: str) -> Check:
     def check(value: Any) -> Any:
         if not (isinstance(value, str) and value) and not any(hasattr(value, m) for m in methods):
@@ -288,6 +305,8 @@ CHECKS: dict[str, Check] = {
     "result_limit": _optional(_size),
     "history": _history,
     "optimizations": _optimizations,
+    "dashboard": _dashboard,
+    "events": _events,
 }
 
 DEFAULTS, DESCRIPTIONS = read_defaults()

@@ -384,6 +384,52 @@ class BlobsFull(ServerlessError, OSError):
         )
 
 
+class DashboardUnavailable(ServerlessError, OSError):
+    """The dashboard cannot listen where it was told to."""
+
+    def __init__(self, address: str, cause: str) -> None:
+        super().__init__(address, cause)
+        self.address = address
+        self.cause = cause
+
+    @property
+    def in_use(self) -> bool:
+        return "in use" in self.cause.lower()
+
+    def __str__(self) -> str:
+        return (
+            f"The dashboard cannot listen at {self.address}: {self.cause}. Name another address in "
+            "Serverless(dashboard=...), or True for the next free port."
+        )
+
+
+class PackageMissing(ServerlessError, ImportError):
+    """Something optional was asked for, and its package is not installed."""
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        super().__init__(what, package, extra)
+        self.what = what
+        self.package = package
+        self.extra = extra
+
+    def __str__(self) -> str:
+        return (
+            f"For {self.what} the package {self.package} is needed, which is not installed: "
+            f"pip install 'dask-serverless[{self.extra}]'"
+        )
+
+
+class RunUnreadable(ServerlessError):
+    """What is stored of a watched run cannot be shown."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"This run cannot be shown: {self.problem}. Compute it anew to see it."
+
+
 class RunLost(ServerlessError):
     """The store lost the run while it was under way."""
 

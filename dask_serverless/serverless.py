@@ -18,7 +18,7 @@ from dask_serverless.client.ignored import check_annotations, check_options
 from dask_serverless.client.report import RunReport
 from dask_serverless.config import Settings, shown_all
 from dask_serverless.description import described, with_settings
-from dask_serverless.errors import PlanRefused
+from dask_serverless.errors import PlanRefused, SettingsError
 from dask_serverless.store.connect import open_link
 from dask_serverless.store.link import Link
 from dask_serverless.worker import inside
@@ -26,6 +26,8 @@ from dask_serverless.worker import inside
 if TYPE_CHECKING:
     from dask_serverless.client.planning import Planning
     from dask_serverless.client.surroundings import Surroundings
+    from dask_serverless.client.watch import Watch
+    from dask_serverless.dashboard.process import DashboardProcess
     from dask_serverless.simulation.simulation import Simulation
     from planners.cost.outlook import Outlook
     from planners.numbers.predictions import Predictions
@@ -152,7 +154,26 @@ class Serverless:
             lease_seconds=settings.lease_seconds,
             attempts=settings.attempts,
             result_limit=settings.result_limit,
+            watch=self._watch(engine, url, link),
         )
+
+    def _watch(self, engine: Engine, url: str, link: Link) -> Watch:
+        """What is told to those who look: nothing, if nobody does."""
+        from dask_serverless.client.watch import NOBODY, StoreWatch
+        from dask_serverless.worker.rhythm import rhythm_of
+
+        if engine.dashboard is None:
+            return NOBODY
+        engine.dashboard.follow(url)
+        return StoreWatch(link, rhythm_of(self.settings.events))
+
+    @property
+    def dashboard_link(self) -> str:
+        """Where the live pages are, with ``Serverless(dashboard=True)``."""
+        dashboard = self._ready().dashboard
+        if dashboard is None:
+            raise SettingsError("dashboard", "is off: use Serverless(dashboard=True).")
+        return dashboard.link
 
     def _planning(self, engine: Engine, options: dict[str, Any]) -> Planning:
         with forks.importing:
@@ -183,7 +204,9 @@ class Serverless:
             if self._engine is None or self._engine.pid != os.getpid():
                 if self._dropped is not None:
                     self._dropped.detach()
-                self._engine = engine = Engine(self._settings)
+                engine = Engine(self._settings)
+                engine.dashboard = start_dashboard(engine)
+                self._engine = engine
                 self._dropped = weakref.finalize(self, end_dropped, engine)
                 self._dropped.atexit = False  # then all engines are closed, and waited for
             return self._engine
@@ -253,6 +276,23 @@ class Lazy(Serverless):
 def nested() -> Any:
     """What a Serverless object becomes in a container."""
     return get_sync
+
+
+def start_dashboard(engine: Engine) -> DashboardProcess | None:
+    """Its link is printed once; it ends with the engine."""
+    setting = engine.settings.dashboard
+    if setting is None or setting is False:
+        return None
+    from dask_serverless.dashboard.access import Address
+    from dask_serverless.dashboard.process import DashboardProcess
+
+    try:
+        dashboard = DashboardProcess(Address.parse(setting))
+    except BaseException:
+        end(engine)
+        raise
+    print(f"Dashboard: {dashboard.link}", flush=True)
+    return dashboard
 
 
 def make_planner(planner: Any) -> Planner:

@@ -72,6 +72,7 @@ class Distribution:
             try:
                 return self.carried_out(ending)
             finally:
+                self.around.watch.ending(self.report.run)
                 ending.carry_out(self.coordination, self.blobs)
                 self.losses.close()
                 self.report.client_calls = self.coordination.calls
@@ -92,9 +93,12 @@ class Distribution:
         self.invite_again(early)
         with report.phase("submit"):
             submission = self.submission(encoded)
+            shown = self.around.watch.begun(
+                report.run, translation.dag, plan, self.around.containers
+            )
         with report.phase("wait"):
             ending.submitted = True
-            self.wait_if_any_can(submission, encoded.commands, bundles)
+            self.wait_if_any_can(submission, [*shown, *encoded.commands], bundles)
         ending.over = True
         self.teach()
         with report.phase("collect"):
@@ -131,6 +135,7 @@ class Distribution:
             observe=self.observers.times,
             progress=self.observers.times and not self.observers.values,
             measure=self.gathering is not None,
+            rhythm=around.watch.rhythm,
             folder=working_folder() if around.backend.same_host else "",
             path=searched() if around.backend.same_host else (),
         )

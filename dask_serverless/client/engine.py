@@ -10,7 +10,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from dask_serverless.backends.base import Backend
 from dask_serverless.backends.cores import cores
@@ -28,6 +28,18 @@ if TYPE_CHECKING:
     from dask_serverless.blobs.storage import Storage
 
 
+class Dashboard(Protocol):
+    """What shows the runs of an engine, and ends with it."""
+
+    @property
+    def link(self) -> str: ...
+
+    def follow(self, store: str) -> None:
+        """Runs are in this store from now on."""
+
+    def close(self) -> None: ...
+
+
 @dataclass(eq=False, repr=False)
 class Engine:
     """Made at the first need, ended by ``end``, whoever asks for that."""
@@ -43,6 +55,7 @@ class Engine:
     def __post_init__(self) -> None:
         self.folders = Folders()
         self.embedded: EmbeddedStore | None = None
+        self.dashboard: Dashboard | None = None
         try:
             self.backend = make_backend(self.settings, self.folders.paths)
         except BaseException:
@@ -103,6 +116,8 @@ class Engine:
             return
         self.backend.close()
         self.endings.finish()
+        if self.dashboard is not None:
+            self.dashboard.close()
         self.close_links()
         self.folders.close()
         if self.embedded is not None:

@@ -31,10 +31,12 @@ class Run:
         try:
             with self.pause:
                 result = self.computed(graph, keys)
-        except BaseException:
+        except BaseException as error:
             self.pause.end()  # again, in case that it was cut short
+            self.around.watch.over(self.report, error)
             self.observers.finish(failed=True)
             raise
+        self.around.watch.over(self.report, None)
         self.observers.finish(failed=False)
         return result
 

@@ -69,6 +69,7 @@ class Report:
     releases: bytes
     event: bytes
     deleted: Sequence[bytes] = ()  # references released before, whose blobs are gone now
+    shown: bytes = b""  # a batch for whoever watches
 
 
 @dataclass(frozen=True)
@@ -197,6 +198,9 @@ class Coordination(Protocol):
 
     def tell(self, bundle: int, claim: str, progress: bytes) -> Answer:
         """Tell whoever watches which tasks of a bundle under way are done."""
+
+    def show(self, batch: bytes) -> None:
+        """Leave a batch for whoever watches, apart from any other call."""
 
     def sweep(
         self, gone: Sequence[tuple[str, str]], live_seconds: int, wait_seconds: float = 0.0

@@ -128,6 +128,8 @@ class MemoryCoordination:
             if state != report.claim:
                 return Answer(FENCED)
             record.trash.difference_update(report.deleted)
+            if report.shown:
+                record.shown.append(report.shown)
             released = self.finish(record, container, report)
             chosen = self.arrive(record, container, report, following)
             record.done += 1
@@ -181,6 +183,11 @@ class MemoryCoordination:
             self.happened(record, What.PROGRESS, progress)
             self.store.changed.notify_all()
             return Answer(OK)
+
+    def show(self, batch: bytes) -> None:
+        with self.store.changed:
+            if (record := self.record()) is not None:
+                record.shown.append(batch)
 
     def sweep(
         self, gone: Sequence[tuple[str, str]], live_seconds: int, wait_seconds: float = 0.0

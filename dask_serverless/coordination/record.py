@@ -116,6 +116,7 @@ class Record:
     trash: set[bytes] = field(default_factory=set)
     suspects: set[str] = field(default_factory=set)
     events: list[Event] = field(default_factory=list)
+    shown: list[bytes] = field(default_factory=list)  # to whoever watches
     finished: dict[str, str] = field(default_factory=dict)
     specs: dict[int, bytes] = field(default_factory=dict)
 

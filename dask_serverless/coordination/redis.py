@@ -27,6 +27,7 @@ from dask_serverless.coordination.base import (
     What,
     Whom,
 )
+from dask_serverless.coordination.watched import BATCH, added
 from dask_serverless.errors import StoreFull
 from dask_serverless.store.script import Script, script_of
 
@@ -186,6 +187,8 @@ class RedisCoordination:
             for_scripts(report.deleted) if report.deleted else b"",
             for_scripts(stored) if stored else b"",
         )
+        if report.shown:
+            blobs.append(added(self.run, BATCH, report.shown))
         try:
             reply = self.link.call(*blobs, publish)[-1]
         except StoreFull:
@@ -209,6 +212,9 @@ class RedisCoordination:
 
     def tell(self, bundle: int, claim: str, progress: bytes) -> Answer:
         return answer(self.ask("tell", bundle, claim, progress))
+
+    def show(self, batch: bytes) -> None:
+        self.link.call(added(self.run, BATCH, batch))
 
     def sweep(
         self, gone: Sequence[tuple[str, str]], live_seconds: int, wait_seconds: float = 0.0

@@ -41,6 +41,18 @@ def last_uses(program: Sequence[Step], keep: Collection[int]) -> list[tuple[int,
     return drops
 
 
+def together(watches: Sequence[Watch]) -> Watch | None:
+    """One that tells all of them."""
+    if len(watches) < 2:
+        return watches[0] if watches else None
+
+    def tell(task: Sequence[Step], start: float, end: float, values: Mapping[int, Any]) -> None:
+        for watch in watches:
+            watch(task, start, end, values)
+
+    return tell
+
+
 def run(
     program: Sequence[Step],
     functions: Sequence[Callable[..., Any]],

@@ -28,6 +28,7 @@ class Header:
     observe: bool = False  # whether each task is timed, for Dask's callbacks
     progress: bool = False  # and told while its bundle still runs
     measure: bool = False  # whether tasks and transfers are measured, for the history
+    rhythm: Sequence[float] | None = None  # how often whoever watches is told; None: nobody does
     folder: str = ""  # the client's working folder, where it means something
     path: Sequence[str] = ()  # the client's sys.path, likewise
     python: str = platform.python_version()

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from dask_serverless.blobs.blobs import Blobs
 from dask_serverless.blobs.metered import metered
 from dask_serverless.blobs.storage import Storage
 from dask_serverless.coordination.base import Coordination
+from dask_serverless.errors import StoreError
 from dask_serverless.worker.execute import prepared
 from dask_serverless.worker.header import Header
 from dask_serverless.worker.measure import Meter
 from dask_serverless.worker.names import function_name
+from dask_serverless.worker.rhythm import Rhythm
 from dask_serverless.worker.table import Functions, unpickle_table
+from dask_serverless.worker.witness import UNSEEN, Unseen, Witness
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,18 @@ class KnownRun:
     told_calls: int = 0  # to the store, already reported
     header: Header | None = None
     settled: Settled | None = None
+    witness: Witness | Unseen = UNSEEN
 
     def introduced(self, header: bytes) -> None:
         if header and self.header is None:
             self.header = Header.unpack(header)
+            if self.header.rhythm is not None:
+                self.witness = Witness(Rhythm(*self.header.rhythm), self.show)
+
+    def show(self, batch: bytes) -> None:
+        """To whoever watches; that it cannot be stored is no reason to stop."""
+        with suppress(StoreError):
+            self.coordination.show(batch)
 
     def settle(self, open_blobs: Callable[[Storage], Blobs]) -> Settled:
         """What is needed once, before the first bundle."""

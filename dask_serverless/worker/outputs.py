@@ -18,6 +18,7 @@ class Outputs:
     announced: list[bytes | int] = field(default_factory=list)  # task, reference, …
     commands: list[Command] = field(default_factory=list)  # that write blobs into the store
     nbytes: int = 0
+    sizes: list[int] = field(default_factory=list)  # of each one announced
     wanted: dict[int, bytes] = field(default_factory=dict)  # by the client
     wanted_bytes: int = 0
     written: list[bytes] = field(default_factory=list)  # to be deleted if nobody announces it
@@ -26,6 +27,7 @@ class Outputs:
         self.announced += (task, stored.reference)
         self.commands += stored.commands
         self.nbytes += stored.nbytes
+        self.sizes.append(stored.nbytes)
         if wanted:
             self.wanted[task] = stored.reference
             self.wanted_bytes += stored.nbytes

@@ -18,7 +18,7 @@ from dask_serverless.worker import machine as m
 from dask_serverless.worker.attempt import Attempt
 from dask_serverless.worker.blame import Blame, of_input
 from dask_serverless.worker.bundle import BundleSpec, decode
-from dask_serverless.worker.execute import StepFailed, Watch
+from dask_serverless.worker.execute import StepFailed, Watch, together
 from dask_serverless.worker.inputs import fetched, unpickled
 from dask_serverless.worker.interruption import Interrupt
 from dask_serverless.worker.invitation import Invitation
@@ -50,7 +50,8 @@ class Stay:
         self.work: Work | None = None
         self.deleted: list[bytes] = []  # not reported yet
         self.too_early = False  # whether it left a run that is still being planned, for another
-        run.meter.arrived(invitation.asked, time.time())
+        self.came = time.time()
+        run.meter.arrived(invitation.asked, self.came)
 
     def live(self) -> None:
         todo = deque(self.machine.handle(m.Invited(self.invitation.slot)))
@@ -93,6 +94,7 @@ class Stay:
                 self.means.complain(self.invitation, instruction.why)
             case m.Leave():
                 self.work = None
+                self.run.witness.left()
         return None
 
     def rest(self) -> None:
@@ -105,6 +107,9 @@ class Stay:
         early = self.invitation.early and instruction.invited
         answer = self.await_run(instruction) if early else self.ask(instruction)
         self.run.introduced(answer.header)
+        if instruction.invited:
+            asked = self.invitation.asked
+            self.run.witness.came(self.means.container, self.cold, asked, self.came)
         self.hold(answer, instruction.claim)
         return m.Answered(answer)
 
@@ -149,6 +154,7 @@ class Stay:
         interruption, connections = self.means.interruption, self.means.connections
         bundle, spec = assignment.bundle, None
         self.attempt = Attempt(self.invitation.run, self.means.container, bundle, claim)
+        self.run.witness.begin(bundle, self.attempt.started, begun)
         interruption.claim = claim
         try:
             settled = self.run.settle(lambda storage: connections.blobs(self.invitation, storage))
@@ -178,7 +184,9 @@ class Stay:
 
     def execute(self) -> m.Event:
         work, interruption = self.under_way, self.means.interruption
-        watch = self.watch(work)
+        header, meter = work.settled.header, self.run.meter
+        measured = header.measure and not header.observe and meter.wants(work.spec.program)
+        watch = self.watch(work, measured)
         try:
             interruption.claim = work.attempt.claim
             work.run(watch)
@@ -188,8 +196,8 @@ class Stay:
             assert failed.__cause__ is not None
             return self.raised(failed.__cause__, Blame("running", failed.task, failed.function))
         self.means.holding.end_locks()
-        if work.settled.header.measure and watch is None:
-            self.run.meter.unmeasured(work.running)
+        if header.measure and not (header.observe or measured):
+            meter.unmeasured(work.running)
         turn_over = time.perf_counter() - self.arrived > TURN_SECONDS
         return m.Ran(self.means.holding.others_wait and turn_over)
 
@@ -198,16 +206,17 @@ class Stay:
         assert self.work is not None, "the machine runs only what has been fetched"
         return self.work
 
-    def watch(self, work: Work) -> Watch | None:
+    def watch(self, work: Work, measured: bool) -> Watch | None:
         """Who is to be told of each task, if anybody is."""
-        header, meter = work.settled.header, self.run.meter
+        header, witness = work.settled.header, self.run.witness
+        watches = [witness.watch] if witness.watch is not None else []
         if header.observe:
             work.timer = Timer(self.tell if header.progress else None)
-            return work.timer.task
-        if header.measure and meter.wants(work.spec.program):
-            meter.begin(work.values)
-            return meter.task
-        return None
+            watches.append(work.timer.task)
+        if measured:
+            self.run.meter.begin(work.values)
+            watches.append(self.run.meter.task)
+        return together(watches)
 
     def tell(self, times: Times) -> None:
         """Progress, for whoever watches."""
@@ -223,9 +232,10 @@ class Stay:
         except Unstorable as failed:
             return self.unstorable(failed.__cause__ or failed, failed.task)
         begun = time.perf_counter()
+        told = self.finished(work, outputs)
         report = Report(
             work.attempt.bundle, work.attempt.claim, outputs.announced, work.spec.children,
-            work.spec.releases, self.finished(work, outputs).pack(), self.deleted,
+            work.spec.releases, told.pack(), self.deleted, run.witness.finished(told, outputs),
         )  # fmt: skip
         try:
             answer = run.coordination.publish(
@@ -269,6 +279,7 @@ class Stay:
             self.rest()  # not before: a class may take longer to pickle than a lease lasts
 
     def fail(self, instruction: m.Fail) -> m.Event:
+        self.run.witness.failed(instruction.error)
         bundle, claim, before = instruction.bundle, instruction.claim, self.attempt.before
         fail = self.run.coordination.fail
         return m.Answered(fail(self.means.container, bundle, claim, instruction.error, before))

@@ -1,0 +1,118 @@
+"""Watch: what a run leaves in the store for whoever looks at it, while it goes on and afterwards."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from typing import Any, Protocol
+
+import msgpack
+
+from dask_serverless.blobs.base import Command
+from dask_serverless.client.report import RunReport
+from dask_serverless.client.structure import structure_of
+from dask_serverless.coordination import watched
+from dask_serverless.errors import StoreError
+from dask_serverless.store.link import Link
+from dask_serverless.worker.rhythm import Rhythm
+from planners.graph.dag import Dag
+from planners.plans.plan import Plan
+
+logger = logging.getLogger(__name__)
+
+REPORTED = (
+    "tasks", "bundles", "cold_starts", "warm_starts", "client_calls", "container_calls",
+    "bytes_moved", "makespan_seconds", "wall_seconds", "phases", "containers",
+)  # fmt: skip
+KEEP_SECONDS = 24 * 3600  # what is left of a run: from its beginning, and again from its end
+MOST_ERROR_CHARACTERS = 20_000
+
+
+class Watch(Protocol):
+    """One run, as its client tells of it."""
+
+    @property
+    def rhythm(self) -> Rhythm | None:
+        """How often containers tell of it; None: not at all."""
+
+    def begun(self, run: str, dag: Dag, plan: Plan, containers: int) -> list[Command]:
+        """What goes to the store before the run."""
+
+    def ending(self, run: str) -> None:
+        """The run's own keys are about to go."""
+
+    def over(self, report: RunReport, error: BaseException | None) -> None:
+        """The client has what it wanted, or knows why not."""
+
+
+class Nobody:
+    """Looks: nothing is told, and nothing costs anything."""
+
+    rhythm = None
+
+    def begun(self, run: str, dag: Dag, plan: Plan, containers: int) -> list[Command]:
+        return []
+
+    def ending(self, run: str) -> None: ...
+
+    def over(self, report: RunReport, error: BaseException | None) -> None: ...
+
+
+NOBODY = Nobody()
+
+
+class StoreWatch:
+    """Tells the store. That it cannot is no reason for a run to fail."""
+
+    def __init__(self, link: Link, rhythm: Rhythm) -> None:
+        self.link = link
+        self.rhythm = rhythm
+        self.submitted = 0.0
+        self.losses: list[tuple[int, int, str]] = []  # bundle, how many, why the last one
+
+    def begun(self, run: str, dag: Dag, plan: Plan, containers: int) -> list[Command]:
+        self.submitted = time.time()
+        host = socket.gethostname()
+        structure = structure_of(run, self.submitted, dag, plan, containers, host)
+        told = {
+            "run": run, "submitted": self.submitted, "tasks": dag.tasks,
+            "bundles": len(plan.slots), "host": host, "what": "",
+        }  # fmt: skip
+        packed = msgpack.packb(told)
+        self.attempt(*watched.listed(packed))
+        return watched.begun(run, packed, structure.pack(), KEEP_SECONDS)
+
+    def ending(self, run: str) -> None:
+        losses = self.attempt(("HGETALL", watched.losses_key(run)))
+        self.losses = watched.losses(losses[0]) if losses else []
+
+    def over(self, report: RunReport, error: BaseException | None) -> None:
+        if not self.submitted:
+            return
+        told = {
+            "at": time.time(),
+            "error": shown(error),
+            "losses": self.losses,
+            **{name: getattr(report, name) for name in REPORTED},
+        }
+        added = watched.added(report.run, watched.OVER, msgpack.packb(told))
+        self.attempt(added, *watched.kept(report.run, KEEP_SECONDS))
+
+    def attempt(self, *commands: Command) -> list[Any]:
+        try:
+            return self.link.call(*commands)
+        except StoreError as error:
+            logger.info("whoever watches is not told: %s", error)
+            return []
+
+
+def shown(error: BaseException | None) -> str:
+    """User code made it: to put it into words may fail."""
+    if error is None:
+        return ""
+    try:
+        text = f"{type(error).__name__}: {error}"
+    except Exception:
+        text = type(error).__name__
+    return text[:MOST_ERROR_CHARACTERS].encode(errors="replace").decode()

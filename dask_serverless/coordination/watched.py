@@ -1,0 +1,77 @@
+"""What a watched run leaves for whoever looks: its keys, and the commands that write them.
+
+Keys, all with an expiry, which outlive the run for some time so that it can be looked at again:
+
+  ds:{run}:structure  string  tasks, edges, bundles and names (``client/structure.py``)
+  ds:{run}:watched    stream  'b': a container's batch, 's' and 'o': the run begins and is over
+  ds:watched          stream  the runs there are, the latest last: 'r' (run, when, who)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+
+from dask_serverless.blobs.base import Command
+
+INDEX = "ds:watched"
+MOST_RUNS = 10_000  # in the list
+MOST_ENTRIES = 50_000  # of one run's stream; the oldest go first
+INDEX_SECONDS = 7 * 24 * 3600
+
+BATCH, BEGUN, OVER, GONE, RUN = "b", "s", "o", "g", "r"
+
+
+def structure_key(run: str) -> str:
+    return f"ds:{{{run}}}:structure"
+
+
+def watched_key(run: str) -> str:
+    return f"ds:{{{run}}}:watched"
+
+
+def working_key(run: str) -> str:
+    """Of the coordination: container → the bundle it has just now."""
+    return f"ds:{{{run}}}:working"
+
+
+def losses_key(run: str) -> str:
+    """Of the coordination: bundle → how many containers were lost with it, and which."""
+    return f"ds:{{{run}}}:losses"
+
+
+def losses(reply: list[Any]) -> list[tuple[int, int, str]]:
+    """(bundle, how many containers were lost with it, and why the last one was)."""
+    found = []
+    for bundle, packed in zip(reply[::2], reply[1::2], strict=True):
+        if bundle:  # the entry that keeps the key has no name
+            tries, story = msgpack.unpackb(packed, strict_map_key=False)
+            found.append((int(bundle), int(tries), " ".join(map(str, story[-1])) if story else ""))
+    return found
+
+
+def added(run: str, what: str, told: bytes) -> Command:
+    """Where the stream is gone, or was never begun, nothing is added: it would have no expiry."""
+    limit = ("NOMKSTREAM", "MAXLEN", "~", MOST_ENTRIES)
+    return ("XADD", watched_key(run), *limit, "*", what, told)
+
+
+def begun(run: str, told: bytes, structure: bytes, seconds: int) -> list[Command]:
+    """Before anything else of the run: containers only add to what is there."""
+    return [
+        ("SET", structure_key(run), structure, "EX", seconds),
+        ("XADD", watched_key(run), "*", BEGUN, told),
+        ("EXPIRE", watched_key(run), seconds),
+    ]
+
+
+def kept(run: str, seconds: int) -> list[Command]:
+    return [("EXPIRE", key(run), seconds) for key in (structure_key, watched_key)]
+
+
+def listed(told: bytes) -> list[Command]:
+    return [
+        ("XADD", INDEX, "MAXLEN", "~", MOST_RUNS, "*", RUN, told),
+        ("EXPIRE", INDEX, INDEX_SECONDS),
+    ]

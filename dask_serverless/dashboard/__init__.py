@@ -1,0 +1,1 @@
+"""What people see of runs: live pages, reports, metrics. Reads from the store, writes nothing."""

@@ -1,0 +1,131 @@
+"""Who may look: the address to listen at, the token, the origins. Loopback needs none."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import secrets
+import socket
+from dataclasses import dataclass, field
+from typing import Any
+
+from dask_serverless.errors import DashboardUnavailable, SettingsError
+
+HOST, PORT = "127.0.0.1", 8787
+PORTS_TRIED = 50  # from the usual one on, where none is asked for
+COOKIE = "dask-serverless-token"
+MOST_PORT = 65535
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where to listen; ``port`` 0 stands for the usual one, or the next that is free."""
+
+    host: str = HOST
+    port: int = 0
+
+    @staticmethod
+    def parse(value: Any) -> Address:
+        """From a setting: true, a port, ":8787", "0.0.0.0:8787" or "[::1]:8787"."""
+        problem = 'must be true, false, a port or an address like "127.0.0.1:8787"'
+        if value is True:
+            return Address()
+        if isinstance(value, int):
+            value = f":{value}"
+        if not isinstance(value, str) or ":" not in value:
+            raise ValueError(problem)
+        host, _, port = value.rpartition(":")
+        if not port.isdigit() or int(port) > MOST_PORT:
+            raise ValueError(problem)
+        return Address(host.strip("[]") or HOST, int(port))
+
+    @property
+    def loopback(self) -> bool:
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def listen(self) -> socket.socket:
+        """A socket that listens already: whoever comes before the server is up waits."""
+        if self.port:
+            return self.bound(self.port)
+        for port in range(PORT, PORT + PORTS_TRIED):
+            try:
+                return self.bound(port)
+            except DashboardUnavailable as error:
+                if not error.in_use:
+                    raise
+        return self.bound(0)
+
+    def bound(self, port: int) -> socket.socket:
+        listening: socket.socket | None = None
+        try:
+            family, kind, _, _, where = socket.getaddrinfo(
+                self.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            listening = socket.socket(family, kind)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(where)
+            listening.listen(128)
+            return listening
+        except OSError as error:
+            if listening is not None:
+                listening.close()
+            raise DashboardUnavailable(
+                f"{self.host}:{port}", error.strerror or str(error)
+            ) from None
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a server lets in."""
+
+    host: str
+    port: int
+    token: str = field(default="", repr=False)
+    origins: tuple[str, ...] = ()  # host:port, of pages that may open a connection
+
+    @staticmethod
+    def to(address: Address, port: int, token: str = "", origins: tuple[str, ...] = ()) -> Access:
+        """Anything but loopback needs a token: if none is given, one is made up."""
+        if not (address.loopback or token):
+            token = secrets.token_urlsafe(24)
+        return Access(address.host, port, token, (*own_names(address, port), *origins))
+
+    @property
+    def link(self) -> str:
+        host = self.host
+        if host in ("0.0.0.0", "::"):
+            host = socket.gethostname()
+        host = f"[{host}]" if ":" in host else host
+        return f"http://{host}:{self.port}/" + (f"?token={self.token}" if self.token else "")
+
+    def admits(self, token: str) -> bool:
+        return not self.token or hmac.compare_digest(token.encode(), self.token.encode())
+
+    def knows(self, host: str) -> bool:
+        """Whether this is a name of ours: a page of another name must not read our answers."""
+        return host.lower() in self.origins
+
+
+def own_names(address: Address, port: int) -> tuple[str, ...]:
+    names = {address.host.lower(), "localhost", "127.0.0.1", "::1"}
+    if not address.loopback:
+        names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
+    names -= {"0.0.0.0", "::"}
+    return tuple(sorted(f"[{n}]:{port}" if ":" in n else f"{n}:{port}" for n in names))
+
+
+def checked_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    """Exact ones: a star would let any page of the web read along."""
+    for origin in origins:
+        host, _, port = origin.rpartition(":")
+        if not host or not port.isdigit() or "*" in origin:
+            raise SettingsError(
+                "--allow-origin",
+                f"is {origin!r}, but must name a host and a port: example.org:443.",
+            )
+    return tuple(origin.lower() for origin in origins)

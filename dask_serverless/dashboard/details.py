@@ -1,0 +1,61 @@
+"""What is known of single tasks, in words: the same for hovering, tables and reports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dask_serverless.dashboard.groups import key_shown, shortened
+from dask_serverless.dashboard.numbers import in_bytes, in_seconds
+from dask_serverless.dashboard.series import NEVER, NOBODY
+from dask_serverless.dashboard.view import View
+from planners.graph.arrays import Ids
+
+DETAILS = (
+    "key",
+    "function",
+    "bundle",
+    "container",
+    "slot",
+    "begun",
+    "took",
+    "output",
+    "attempt",
+    "error",
+)
+
+
+def details(view: View, tasks: Ids) -> dict[str, list[Any]]:
+    """A column for each of DETAILS."""
+    structure, series = view.structure, view.series
+    bundles = structure.bundles[tasks].tolist()
+    names = list(series.containers)
+    owners = series.container[bundles].tolist() if bundles else []
+    slots = structure.slots[bundles].tolist() if bundles else []
+    failures = {f.task: f for f in series.failures}
+    begun, ended = series.task_begun[tasks].tolist(), series.task_ended[tasks].tolist()
+    labels, functions = structure.labels, structure.function_names
+    numbers = tasks.tolist()
+    return {
+        "key": [key_shown(labels[t]) if t < len(labels) else f"task {t}" for t in numbers],
+        "function": [function_of(functions, f) for f in structure.functions[tasks].tolist()],
+        "bundle": bundles,
+        "container": [names[o] if o != NOBODY else "" for o in owners],
+        "slot": [str(s) if s >= 0 else "any" for s in slots],
+        "begun": ["" if b == NEVER else f"{b:.3f} s" for b in begun],
+        "took": [
+            "" if e == NEVER else in_seconds(e - b) for b, e in zip(begun, ended, strict=True)
+        ],
+        "output": [in_bytes(n) if n >= 0 else "" for n in series.nbytes[tasks].tolist()],
+        "attempt": [series.tries.get(b, (0, ""))[0] + 1 for b in bundles],
+        "error": [error_of(failures[t].words) if t in failures else "" for t in numbers],
+    }
+
+
+def function_of(names: Any, function: int) -> str:
+    return shortened(names[function], 80) if 0 <= function < len(names) else ""
+
+
+def error_of(words: Any) -> str:
+    """The first exception in one line."""
+    what, _, chain = words
+    return shortened(f"{chain[0][0]}: {chain[0][2]}" if chain else str(what), 200)

@@ -1,0 +1,112 @@
+"""Groups: the tasks by key prefix, as Dask's users know them, and the graph of these groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from dask.utils import key_split
+
+from dask_serverless.client.structure import Structure
+from planners.graph.arrays import Ids
+
+SHOWN = 200  # groups that are shown by themselves; the smallest of more become one
+REST = "… others"
+MOST_CHARACTERS = 300  # of a key on a page
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Task → group, the groups' names, and the edges between them with their numbers."""
+
+    of: Ids
+    names: Sequence[str]
+    sizes: Ids
+    sources: Ids  # of an edge between two groups
+    targets: Ids
+    counts: Ids  # edges between their tasks
+
+    @property
+    def count(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def levels(self) -> Ids:
+        """The column of each group: after all that it takes from. Circles stand in one column
+        after another, by who comes first in the run.
+        """
+        levels = np.zeros(self.count, dtype=np.int32)
+        for source, target in zip(self.sources.tolist(), self.targets.tolist(), strict=True):
+            if source < target:  # edges are ordered by target, so the source's level is final
+                levels[target] = max(levels[target], levels[source] + 1)
+        return levels
+
+
+def groups_of(structure: Structure) -> Groups:
+    """Groups are numbered by where they begin in the run: a topological order, but for circles."""
+    of, names = by_prefix(structure.labels, structure.tasks)
+    of, names = without_smallest(of, names)
+    width = max(1, len(names))
+    users = np.repeat(np.arange(structure.tasks), np.diff(structure.input_offsets))
+    pairs = of[users].astype(np.int64) * width + of[structure.inputs]
+    cells, counts = np.unique(pairs, return_counts=True)
+    targets, sources = np.divmod(cells, width)
+    between = targets != sources
+    return Groups(
+        of=of,
+        names=names,
+        sizes=np.bincount(of, minlength=len(names)).astype(np.int32),
+        sources=sources[between].astype(np.int32),
+        targets=targets[between].astype(np.int32),
+        counts=counts[between].astype(np.int32),
+    )
+
+
+def by_prefix(labels: Sequence[Any], tasks: int) -> tuple[Ids, list[str]]:
+    if not len(labels):
+        return np.zeros(tasks, dtype=np.int32), ["tasks"]
+    prefixes: dict[Any, int] = {}  # of what stands first in a key
+    names: dict[str, int] = {}
+    of = np.empty(tasks, dtype=np.int32)
+    for task, label in enumerate(labels):
+        first = label[0] if isinstance(label, list) and label else label
+        if isinstance(first, list):
+            first = str(first)
+        group = prefixes.get(first)
+        if group is None:
+            group = names.setdefault(prefix_of(first), len(names))
+            prefixes[first] = group
+        of[task] = group
+    return of, list(names)
+
+
+def prefix_of(first: Any) -> str:
+    return shortened(str(key_split(first if isinstance(first, str) else str(first))), 60)
+
+
+def without_smallest(of: Ids, names: list[str]) -> tuple[Ids, list[str]]:
+    if len(names) <= SHOWN:
+        return of, names
+    sizes = np.bincount(of, minlength=len(names))
+    kept = np.sort(np.argsort(-sizes, kind="stable")[: SHOWN - 1])
+    renamed = np.full(len(names), SHOWN - 1, dtype=np.int32)
+    renamed[kept] = np.arange(SHOWN - 1)
+    return renamed[of], [names[group] for group in kept.tolist()] + [REST]
+
+
+def key_shown(label: Any) -> str:
+    """A key as its owner writes it."""
+    return shortened(repr(as_key(label)) if isinstance(label, list) else str(label))
+
+
+def as_key(label: Any) -> Any:
+    return tuple(map(as_key, label)) if isinstance(label, list) else label
+
+
+def shortened(text: str, most: int = MOST_CHARACTERS) -> str:
+    """What fits; halves of surrogate pairs, which no browser takes, are replaced."""
+    text = text.encode(errors="replace").decode()
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,56 @@
+"""What stands above every page: the run in one line, or why there is nothing to see."""
+
+from __future__ import annotations
+
+from html import escape
+
+from bokeh.models import Div
+
+from dask_serverless.dashboard.numbers import in_bytes, in_seconds, numbers
+from dask_serverless.dashboard.style import sheet
+from dask_serverless.dashboard.view import View
+
+
+def heading(view: View) -> str:
+    told = numbers(view.series)
+    if told.error:
+        state = f'<span class="chip failed">{escape(told.error.splitlines()[0][:120])}</span>'
+    else:
+        word = "done" if told.over else "running"
+        state = f'<span class="chip {word}">{word}</span>'
+    facts = [
+        ("run", view.structure.run),
+        ("tasks", f"{told.done_tasks:,} / {told.tasks:,}"),
+        ("bundles", f"{told.done_bundles:,} / {told.bundles:,}"),
+        ("containers", f"{told.containers} ({told.cold_starts} cold, {told.warm_starts} warm)"),
+        ("makespan", in_seconds(told.makespan)),
+        ("moved", in_bytes(told.bytes_moved)),
+        ("planner", view.structure.planner),
+    ]
+    if told.dropped:
+        facts.append(("not told", f"{told.dropped:,} bundles"))
+    cells = "".join(fact(name, value) for name, value in facts if value)
+    return f'<div class="facts">{state}{cells}</div>'
+
+
+def fact(name: str, value: str) -> str:
+    return f'<span class="fact"><small>{escape(name)}</small> <b>{escape(value)}</b></span>'
+
+
+def banner(trouble: str) -> str:
+    return f'<div class="banner">{escape(trouble)}</div>' if trouble else ""
+
+
+def nothing(run: str, trouble: str) -> Div:
+    if trouble:
+        title, text = f"Run {run}", trouble
+    elif run:
+        title, text = "Reading the run …", "Large ones take a moment."
+    else:
+        title, text = "No run yet", "Compute something with this scheduler, and it appears here."
+    return Div(
+        text=f'<div class="nothing"><h2>{escape(title)}</h2><p>{escape(text)}</p></div>',
+        sizing_mode="stretch_width",
+        stylesheets=[sheet()],
+        name="nothing",
+    )

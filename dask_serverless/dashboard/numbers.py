@@ -1,0 +1,64 @@
+"""A run's numbers for people: what the client reported, or while it goes on, what is known so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dask_serverless.dashboard.series import NEVER, Series
+
+UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The same as ``last_run`` shows once the run is over."""
+
+    tasks: int
+    done_tasks: int
+    bundles: int
+    done_bundles: int
+    containers: int
+    cold_starts: int
+    warm_starts: int
+    bytes_moved: int
+    makespan: float
+    over: bool
+    error: str
+    dropped: int
+
+
+def numbers(series: Series, now: float = 0.0) -> Numbers:
+    told = series.over or {}
+    used = [c for c in series.containers.values() if c.bundles]
+    return Numbers(
+        tasks=series.structure.tasks,
+        done_tasks=series.done_tasks,
+        bundles=series.structure.bundle_count,
+        done_bundles=series.done_bundles,
+        containers=len(told["containers"]) if told else len(used),
+        cold_starts=told.get("cold_starts", sum(c.cold for c in used)),
+        warm_starts=told.get("warm_starts", sum(not c.cold for c in used)),
+        bytes_moved=told.get("bytes_moved", series.told_bytes),
+        makespan=told.get("makespan_seconds") or max(series.latest, now),
+        over=series.over_at < NEVER,
+        error=str(told.get("error", "")),
+        dropped=series.dropped,
+    )
+
+
+def in_bytes(number: float) -> str:
+    for unit in UNITS:
+        if abs(number) < 1000 or unit == UNITS[-1]:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.3g} {unit}"
+        number /= 1000
+    raise AssertionError
+
+
+def in_seconds(seconds: float) -> str:
+    if seconds == NEVER:
+        return ""
+    if abs(seconds) < 1e-3:
+        return f"{seconds * 1e6:.0f} µs"
+    if abs(seconds) < 1:
+        return f"{seconds * 1e3:.3g} ms"
+    return f"{seconds:.3f} s" if seconds < 100 else f"{seconds:.0f} s"

@@ -1,0 +1,27 @@
+"""Page: what all pages are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from dask_serverless.dashboard.reader import Reader
+from dask_serverless.dashboard.view import Moment, View
+
+
+class Page:
+    """Made for one session and one run; ``root`` is what Bokeh shows, ``update`` what is new."""
+
+    path: ClassVar[str]
+    title: ClassVar[str]
+    needs_run: ClassVar[bool] = True
+    replayed: ClassVar[bool] = False  # whether it shows any moment of a run
+
+    root: Any
+    schedule: Callable[[], None] = staticmethod(lambda: None)  # asks for an update
+
+    def __init__(self, view: View | None, reader: Reader) -> None:
+        raise NotImplementedError
+
+    def update(self, moment: Moment | None) -> None:
+        """Draw what has changed."""

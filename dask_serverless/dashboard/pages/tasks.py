@@ -1,0 +1,155 @@
+"""The run task by task: a raster of all of it, and single nodes with their edges where they fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from bokeh.events import RangesUpdate
+from bokeh.models import ColumnDataSource, HoverTool, LinearColorMapper, Range1d
+
+from dask_serverless.dashboard.details import DETAILS, details
+from dask_serverless.dashboard.raster import EMPTY, raster_of, whole
+from dask_serverless.dashboard.states import COLOURS, State
+from dask_serverless.dashboard.style import LINE, plain
+from dask_serverless.dashboard.view import Moment, View
+from planners.graph.arrays import Ids, gather_rows
+
+MOST_NODES = 3000  # that are shown one by one
+MOST_EDGES = 8000
+MOST_MARKS = 300  # failed tasks that are shown whatever the scale
+HEIGHT = 460
+CLEAR = "rgba(0,0,0,0)"
+
+
+class TaskGraph:
+    """x is the task's depth in the graph; what is in view decides how it is drawn."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        x0, x1, y0, y1 = whole(view.layout)
+        self.window = (x0, x1, y0, y1)
+        self.tasks: Ids | None = None  # those shown as nodes; None: the raster is shown
+        self.moment: Moment | None = None
+        self.image = ColumnDataSource({n: [] for n in ("image", "count", "x", "y", "dw", "dh")})
+        self.nodes = ColumnDataSource({n: [] for n in ("x", "y", "state", "size", *DETAILS)})
+        self.edges = ColumnDataSource({n: [] for n in ("x0", "y0", "x1", "y1")})
+        self.marks = ColumnDataSource({n: [] for n in ("x", "y", *DETAILS)})
+        self.root = self.figure()
+        self.look()
+
+    def figure(self) -> Any:
+        x0, x1, y0, y1 = self.window
+        made = plain(
+            height=HEIGHT, x_range=Range1d(x0 - 0.02 * (x1 - x0), x1 + 0.02 * (x1 - x0)),
+            y_range=Range1d(y0 - 0.03, y1 + 0.03), tools="pan,wheel_zoom,box_zoom,reset",
+            active_scroll="wheel_zoom", output_backend="webgl", x_axis_label="depth in the graph", name="tasks",
+        )  # fmt: skip
+        made.yaxis.visible = False
+        made.grid.visible = False
+        states = LinearColorMapper(palette=[*COLOURS, CLEAR], low=0, high=EMPTY)
+        made.image("image", "x", "y", "dw", "dh", source=self.image, color_mapper=states,
+            name="raster")  # fmt: skip
+        made.segment("x0", "y0", "x1", "y1", source=self.edges, line_color=LINE, line_alpha=0.45)
+        made.scatter("x", "y", size="size", source=self.nodes, marker="circle", line_width=0.5,
+            fill_color={"field": "state", "transform": states}, line_color="#ffffff",
+            line_alpha=0.6, name="nodes")  # fmt: skip
+        made.scatter("x", "y", size=13, source=self.marks, marker="diamond", line_width=1.5,
+            fill_color=COLOURS[State.FAILED], line_color="#ffffff", name="marks")  # fmt: skip
+        nodes = [*made.select(name="nodes"), *made.select(name="marks")]
+        made.add_tools(HoverTool(renderers=nodes, tooltips=tips()))
+        made.add_tools(HoverTool(renderers=made.select(name="raster"),
+            tooltips='<div style="font:12px sans-serif">@count tasks</div>'))  # fmt: skip
+        made.on_event(RangesUpdate, self.ranges)
+        return made
+
+    def ranges(self, event: Any) -> None:
+        """Somebody zooms or moves: other tasks are in view."""
+        self.window = (event.x0, event.x1, event.y0, event.y1)
+        self.look()
+        if self.moment is not None:
+            self.update(self.moment)
+
+    def look(self) -> None:
+        """Nodes if what is in view fits, else a raster of it."""
+        layout = self.view.layout
+        tasks = layout.within(*self.window)
+        if len(tasks) <= MOST_NODES:
+            self.tasks = tasks
+            self.show_nodes(tasks)
+        else:
+            self.tasks = None
+            self.raster = raster_of(layout, self.within_whole())
+            self.nodes.data = {name: [] for name in self.nodes.data}
+            self.edges.data = {name: [] for name in self.edges.data}
+        of, shown = self.view.structure.tasks, len(tasks)
+        kind = "tasks one by one" if self.tasks is not None else "in cells of many tasks each"
+        self.root.title.text = f"{shown:,} of {of:,} {kind}: zoom and hover to see more"
+
+    def within_whole(self) -> tuple[float, float, float, float]:
+        a, b = self.window, whole(self.view.layout)
+        x0, x1 = max(a[0], b[0]), min(a[1], b[1])
+        y0, y1 = max(a[2], b[2]), min(a[3], b[3])
+        return (x0, x1, y0, y1) if x0 < x1 and y0 < y1 else b
+
+    def show_nodes(self, tasks: Ids) -> None:
+        view, layout = self.view, self.view.layout
+        most = int(np.bincount(layout.levels[tasks]).max(initial=1))
+        size = float(np.clip(0.8 * HEIGHT / most, 4, 16))
+        fixed = details(view, tasks)
+        self.nodes.data = {
+            "x": layout.levels[tasks], "y": layout.y[tasks],
+            "state": np.zeros(len(tasks), dtype=np.uint8), "size": np.full(len(tasks), size),
+            **fixed,
+        }  # fmt: skip
+        self.edges.data = self.edges_of(tasks)
+
+    def edges_of(self, tasks: Ids) -> dict[str, Any]:
+        """Those that end in view."""
+        structure, layout = self.view.structure, self.view.layout
+        offsets, sources = gather_rows(structure.input_offsets, structure.inputs, tasks)
+        targets = np.repeat(tasks, np.diff(offsets))
+        sources, targets = sources[:MOST_EDGES], targets[:MOST_EDGES]
+        return {
+            "x0": layout.levels[sources], "y0": layout.y[sources],
+            "x1": layout.levels[targets], "y1": layout.y[targets],
+        }  # fmt: skip
+
+    def update(self, moment: Moment) -> None:
+        self.moment = moment
+        if self.tasks is None:
+            self.update_raster(moment)
+        else:
+            self.update_nodes(self.tasks, moment)
+        failed = np.flatnonzero(moment.states == State.FAILED)[:MOST_MARKS].astype(np.int32)
+        layout = self.view.layout
+        self.marks.data = {"x": layout.levels[failed], "y": layout.y[failed],
+            **details(self.view, failed)}  # fmt: skip
+
+    def update_raster(self, moment: Moment) -> None:
+        x0, x1, y0, y1 = self.raster.window
+        self.image.data = {
+            "image": [self.raster.image(moment.states)], "count": [self.raster.counts()],
+            "x": [x0], "y": [y0], "dw": [x1 - x0], "dh": [y1 - y0],
+        }  # fmt: skip
+
+    def update_nodes(self, tasks: Ids, moment: Moment) -> None:
+        if len(self.image.data["image"]):
+            self.image.data = {name: [] for name in self.image.data}
+        with self.view.lock:
+            told = details(self.view, tasks)
+        patches: dict[str, Any] = {name: [(slice(None), column)] for name, column in told.items()}
+        patches["state"] = [(slice(None), moment.states[tasks])]
+        if len(tasks):
+            self.nodes.patch(patches)
+
+
+def tips() -> str:
+    rows = "".join(
+        f'<tr><td style="padding-right:8px;color:#6b7280">{name}</td><td>@{{{name}}}</td></tr>'
+        for name in DETAILS[1:]
+    )
+    return (
+        '<div style="font:12px sans-serif;max-width:420px;overflow-wrap:anywhere">'
+        f"<b>@{{key}}</b><table>{rows}</table></div>"
+    )

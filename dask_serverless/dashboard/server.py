@@ -1,0 +1,96 @@
+"""The server: Bokeh's pages and a few plain ones, over a socket that listens already."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bokeh.application import Application
+from bokeh.application.handlers.function import FunctionHandler
+from bokeh.server.server import BaseServer
+from bokeh.server.tornado import BokehTornado
+from jinja2 import Environment, FileSystemLoader, Template
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+
+from dask_serverless.dashboard.access import Access
+from dask_serverless.dashboard.gate import Gate
+from dask_serverless.dashboard.handlers import handlers
+from dask_serverless.dashboard.pages import PAGES
+from dask_serverless.dashboard.pages.page import Page
+from dask_serverless.dashboard.reader import Reader
+from dask_serverless.dashboard.session import Session
+from dask_serverless.dashboard.states import LOOKS
+
+SESSION_SECONDS = 15  # that an unused one is kept
+KEEP_ALIVE_MS = 20_000
+MOST_MESSAGE_BYTES = 1 << 20  # of what a browser sends: ranges and clicks
+
+
+def serve(listening: socket.socket, access: Access, reader: Reader) -> None:
+    """Until the process is ended."""
+    logging.getLogger("bokeh").setLevel(logging.ERROR)
+    loop = IOLoop.current()
+    server = make_server(listening, access, reader, loop)
+    server.start()
+    try:
+        loop.start()
+    finally:
+        server.stop(wait=False)
+        reader.close()
+
+
+def make_server(
+    listening: socket.socket, access: Access, reader: Reader, loop: IOLoop
+) -> BaseServer:
+    tornado = BokehTornado(
+        applications(reader),
+        extra_websocket_origins=[o for o in access.origins if "[" not in o],
+        extra_patterns=handlers(access, reader),
+        auth_provider=Gate(access),
+        keep_alive_milliseconds=KEEP_ALIVE_MS,
+        unused_session_lifetime_milliseconds=1000 * SESSION_SECONDS,
+        check_unused_sessions_milliseconds=1000 * SESSION_SECONDS,
+        websocket_max_message_size_bytes=MOST_MESSAGE_BYTES,
+        use_index=False,
+    )
+    http = HTTPServer(tornado)
+    listening.setblocking(False)
+    http.add_sockets([listening])
+    return BaseServer(loop, tornado, http)
+
+
+def applications(reader: Reader) -> dict[str, Application]:
+    """Each page twice: with navigation, and by itself for other frames to show."""
+    found = {}
+    for page in PAGES:
+        for path, alone in ((f"/{page.path}", False), (f"/individual-{page.path}", True)):
+            show = partial(shown, reader, page, alone)
+            found[path] = Application(FunctionHandler(quiet(show)))
+    return found
+
+
+def quiet(show: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Bokeh looks at the function's signature: a partial has none that it likes."""
+    return lambda doc: show(doc)
+
+
+def shown(reader: Reader, page: type[Page], alone: bool, doc: Any) -> None:
+    arguments = doc.session_context.request.arguments if doc.session_context else {}
+    run = arguments.get("run", [b""])[0].decode(errors="replace")
+    doc.title = f"{page.title} · dask-serverless"
+    doc.template = template()
+    doc.template_variables.update(
+        pages=PAGES, page=page, alone=alone, run=run if run.isalnum() else "", looks=LOOKS
+    )
+    Session(doc, reader, page, run).begin()
+
+
+def template() -> Template:
+    """Autoescaping: what is shown may be a name that somebody thought up."""
+    folder = Path(__file__).parent / "templates"
+    return Environment(loader=FileSystemLoader(folder), autoescape=True).get_template("page.html")

@@ -1,0 +1,129 @@
+"""Session: one open page; follows a run, draws what is new, never more often than it can."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from bokeh.layouts import column
+from bokeh.models import Div
+
+from dask_serverless.dashboard.heading import banner, heading, nothing
+from dask_serverless.dashboard.pages.page import Page
+from dask_serverless.dashboard.reader import Opened, Reader
+from dask_serverless.dashboard.replay import Replay
+from dask_serverless.dashboard.style import sheet
+from dask_serverless.dashboard.view import View
+
+LEAST_MS = 100  # between two updates of a page
+SHARE = 4  # drawing may take one part in this many of a page's time
+
+
+class Session:
+    """Everything here runs in the server's thread, but for ``changed``."""
+
+    def __init__(self, doc: Any, reader: Reader, page: type[Page], run: str) -> None:
+        self.doc = doc
+        self.reader = reader
+        self.kind = page
+        self.wanted = run  # "": whichever is the latest
+        self.opened: Opened | None = None
+        self.view: View | None = None
+        self.page: Page | None = None
+        self.replay: Replay | None = None
+        self.heading = Div(sizing_mode="stretch_width", stylesheets=[sheet()], name="heading")
+        self.banner = Div(sizing_mode="stretch_width", visible=False, stylesheets=[sheet()])
+        self.body = column(sizing_mode="stretch_width")
+        self.scheduled = False
+        self.ended = False
+
+    def begin(self) -> None:
+        root = column(
+            self.banner, self.heading, self.body, sizing_mode="stretch_width", name="root"
+        )
+        self.doc.add_root(root)
+        self.reader.listeners.add(self.changed)
+        self.doc.on_session_destroyed(lambda _: self.end())
+        self.update()
+
+    def end(self) -> None:
+        self.ended = True
+        self.reader.listeners.discard(self.changed)
+        if self.opened is not None:
+            self.opened.listeners.discard(self.changed)
+
+    def changed(self) -> None:
+        """Called by the threads that read; much that happens at once is drawn at once."""
+        if not self.scheduled and not self.ended:
+            self.scheduled = True
+            self.doc.add_next_tick_callback(self.update)
+
+    def update(self) -> None:
+        begun = time.perf_counter()
+        self.scheduled = True
+        self.drawn = self.state()
+        try:
+            self.choose()
+            self.draw()
+        finally:
+            pause = max(LEAST_MS, round(SHARE * 1000 * (time.perf_counter() - begun)))
+            self.doc.add_timeout_callback(self.rested, pause)
+
+    def rested(self) -> None:
+        self.scheduled = False
+        if self.state() != self.drawn:
+            self.changed()
+
+    def state(self) -> tuple[Any, ...]:
+        """What the page depends on."""
+        view = self.opened.view if self.opened is not None else None
+        version = view.series.version if view is not None else -1
+        return (
+            self.wanted or self.reader.latest,
+            version,
+            self.reader.trouble,
+            len(self.reader.runs),
+        )
+
+    def choose(self) -> None:
+        """The run to look at; the latest one changes."""
+        run = self.wanted or self.reader.latest
+        if self.opened is not None and self.opened.run == run and not self.opened.closed.is_set():
+            return
+        if self.opened is not None:
+            self.opened.listeners.discard(self.changed)
+        self.opened = self.reader.open(run) if run else None
+        if self.opened is not None:
+            self.opened.listeners.add(self.changed)
+
+    def draw(self) -> None:
+        self.banner.visible = bool(self.reader.trouble)
+        self.banner.text = banner(self.reader.trouble)
+        view = self.opened.view if self.opened is not None else None
+        if view is None and self.kind.needs_run:
+            self.heading.text = ""
+            trouble = self.opened.trouble if self.opened is not None else ""
+            self.body.children = [nothing(self.opened.run if self.opened else "", trouble)]
+            self.page = self.view = None
+            return
+        if self.page is None or view is not self.view:
+            self.begin_page(view)
+        if view is not None:
+            self.heading.text = heading(view)
+        assert self.page is not None
+        self.page.update(self.replay.moment() if self.replay is not None else None)
+
+    def begin_page(self, view: View | None) -> None:
+        self.view = view
+        self.page = self.kind(view, self.reader)
+        self.page.schedule = self.changed
+        self.replay = None
+        children = [self.page.root]
+        if view is not None and self.kind.replayed:
+            self.replay = Replay(view, self.redraw)
+            children.insert(0, self.replay.root)
+        self.body.children = children
+
+    def redraw(self) -> None:
+        if self.page is not None and self.replay is not None:
+            self.page.update(self.replay.moment())

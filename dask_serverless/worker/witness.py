@@ -1,0 +1,182 @@
+"""What a container tells whoever watches a run: its bundles and their tasks, in batches."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from array import array
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import msgpack
+
+from dask_serverless.worker.bundle import Step
+from dask_serverless.worker.outputs import Outputs
+from dask_serverless.worker.rhythm import Rhythm
+from dask_serverless.worker.told import Finished
+
+UNDER_WAY, FINISHED, FAILED = range(3)
+MOST_QUEUED = 10_000  # sightings that wait to be sent; the oldest are dropped first
+MOST_EXCEPTIONS = 20  # of one failure that are shown
+PEAK_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
+
+
+class Sighting(NamedTuple):
+    """A bundle as its container saw it. Tasks are told once, in whichever sighting comes next."""
+
+    bundle: int
+    state: int  # UNDER_WAY, FINISHED or FAILED
+    started: float  # seconds of the epoch
+    fetching: float  # seconds
+    running: float
+    storing: float
+    calls: int  # to the store, since the container told of a bundle before
+    stored_bytes: int
+    tasks: bytes  # int32 each
+    begins: bytes  # float32 each: seconds after ``started``
+    ends: bytes
+    outputs: bytes  # tasks whose outputs were stored, int32 each
+    sizes: bytes  # their bytes, int64 each
+    failure: Any = None  # what ``words_of`` makes of one
+
+
+class Batch(NamedTuple):
+    """What travels: one entry of the run's stream."""
+
+    container: str
+    number: int  # of the first sighting here, counted from 0; a gap tells how many were dropped
+    cold: bool
+    asked: float  # seconds of the epoch; 0: unknown
+    arrived: float
+    peak_bytes: int
+    cpu_seconds: float
+    sightings: Sequence[Sighting]
+
+    def pack(self) -> bytes:
+        return bytes(msgpack.packb(self, unicode_errors="surrogatepass"))
+
+    @staticmethod
+    def unpack(data: bytes) -> Batch:
+        fields: list[Any] = msgpack.unpackb(data, unicode_errors="surrogatepass")
+        fields[-1] = [Sighting(*each) for each in fields[-1]]
+        return Batch(*fields)
+
+
+class Witness:
+    """Of one run, in one container. ``send`` is for what cannot ride along with a publish."""
+
+    def __init__(self, rhythm: Rhythm, send: Callable[[bytes], None]) -> None:
+        self.rhythm = rhythm
+        self.send = send
+        self.queue: deque[Sighting] = deque(maxlen=MOST_QUEUED)
+        self.seen = 0  # sightings so far
+        self.container, self.cold, self.asked, self.arrived = "", False, 0.0, 0.0
+        self.due_at = perf_counter() + rhythm.seconds
+        self.watch = self.task
+        self.begin(-1, 0.0, 0.0)
+
+    def came(self, container: str, cold: bool, asked: float, arrived: float) -> None:
+        self.container, self.cold, self.asked, self.arrived = container, cold, asked, arrived
+
+    def begin(self, bundle: int, started: float, begun: float) -> None:
+        """The container turns to a bundle; ``begun`` is the same moment by the clock of tasks."""
+        self.bundle, self.started, self.begun = bundle, started, begun
+        self.begin_tasks()
+
+    def begin_tasks(self) -> None:
+        self.tasks, self.begins, self.ends = array("i"), array("f"), array("f")
+
+    def task(
+        self, steps: Sequence[Step], start: float, end: float, values: Mapping[int, Any]
+    ) -> None:
+        begun = self.begun
+        self.tasks.append(steps[-1][0])
+        self.begins.append(start - begun)
+        self.ends.append(end - begun)
+        if end > self.due_at:
+            self.see(UNDER_WAY, 0.0, end - begun)
+            self.send(self.batch())
+
+    def finished(self, told: Finished, outputs: Outputs) -> bytes:
+        """What rides along with the bundle's publish; empty if it is not time yet."""
+        tasks = outputs.announced[::2]
+        self.see(
+            FINISHED, told.fetching, told.running, told.storing, told.calls, tasks, outputs.sizes
+        )
+        return self.batch() if self.due() else b""
+
+    def failed(self, failure: bytes) -> None:
+        self.see(FAILED, perf_counter() - self.begun, failure=words_of(failure))
+        self.send(self.batch())
+
+    def left(self) -> None:
+        """The container leaves the run."""
+        if self.queue:
+            self.send(self.batch())
+
+    def due(self) -> bool:
+        return len(self.queue) >= self.rhythm.bundles or perf_counter() >= self.due_at
+
+    def see(
+        self,
+        state: int,
+        fetching: float,
+        running: float = 0.0,
+        storing: float = 0.0,
+        calls: int = 0,
+        outputs: Sequence[Any] = (),  # tasks
+        sizes: Sequence[int] = (),
+        failure: Any = None,
+    ) -> None:
+        self.seen += 1
+        self.queue.append(
+            Sighting(
+                self.bundle, state, self.started, fetching, running, storing, calls,
+                sum(sizes), self.tasks.tobytes(), self.begins.tobytes(),
+                self.ends.tobytes(), array("i", outputs).tobytes(),
+                array("q", sizes).tobytes(), failure,
+            )
+        )  # fmt: skip
+        self.begin_tasks()
+
+    def batch(self) -> bytes:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        batch = Batch(
+            self.container, self.seen - len(self.queue), self.cold, self.asked, self.arrived,
+            used.ru_maxrss * PEAK_UNIT_BYTES, used.ru_utime + used.ru_stime, list(self.queue),
+        )  # fmt: skip
+        self.queue.clear()
+        self.due_at = perf_counter() + self.rhythm.seconds
+        return batch.pack()
+
+
+class Unseen:
+    """In place of a witness, where nobody watches: nothing is noted, nothing told."""
+
+    watch = None
+
+    def came(self, container: str, cold: bool, asked: float, arrived: float) -> None: ...
+
+    def begin(self, bundle: int, started: float, begun: float) -> None: ...
+
+    def finished(self, told: Finished, outputs: Outputs) -> bytes:
+        return b""
+
+    def failed(self, failure: bytes) -> None: ...
+
+    def left(self) -> None: ...
+
+
+UNSEEN = Unseen()
+
+
+def words_of(failure: bytes) -> Any:
+    """What people can read of a packed failure: no pickle goes to whoever watches."""
+    what, *details = msgpack.unpackb(failure, unicode_errors="surrogatepass")
+    if what != "raised":
+        return [what, None, []]
+    chain = details[0]["chain"][:MOST_EXCEPTIONS]
+    told = [[each[part] for part in ("kind", "module", "text", "frames")] for each in chain]
+    return [what, details[0]["blame"], told]

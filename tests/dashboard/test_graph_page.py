@@ -1,0 +1,54 @@
+"""The graph page in a real browser, while a real run goes on."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from browsing import await_column, column, show
+from dask import delayed
+
+from dask_serverless import Serverless
+from dask_serverless.dashboard.states import COLOURS, State
+
+
+@delayed
+def begin(n: int) -> int:
+    return n
+
+
+@delayed
+def gate(n: int, path: str) -> int:
+    """Goes on when the file is there."""
+    import time
+    from pathlib import Path
+
+    while not Path(path).exists():
+        time.sleep(0.01)
+    return n
+
+
+def test_nodes_change_colour_while_a_run_goes_on(
+    tab: Any, watched: Serverless, tmp_path: Path
+) -> None:
+    path = tmp_path / "go"
+    total = delayed(sum)([gate(begin(n), str(path)) for n in range(4)])
+    results: list[int] = []
+    run = threading.Thread(target=lambda: results.append(total.compute(scheduler=watched)))
+    run.start()
+    try:
+        show(tab, watched.dashboard_link + "graph")
+        running = f"c.includes({int(State.RUNNING)})"
+        await_column(tab, "tasks", "nodes", "state", f"c.length == 9 && {running}")
+        await_column(tab, "overview", "bars", "colour", f"c.includes('{COLOURS[State.RUNNING]}')")
+    finally:
+        path.touch()
+        run.join()
+    assert results == [6]
+    done = f"c[c.length - 1] == {int(State.DONE)} && !{running}"
+    await_column(tab, "tasks", "nodes", "state", done)
+    await_column(tab, "overview", "boxes", "told", "c.every(told => told.match(/(\\d+) of \\1$/))")
+    keys = column(tab, "tasks", "nodes", "key")
+    assert sum(key.startswith("gate-") for key in keys) == 4
+    assert set(column(tab, "overview", "boxes", "name")) == {"begin", "gate", "sum"}

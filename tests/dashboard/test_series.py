@@ -1,0 +1,107 @@
+"""From what containers told to the state of every task, now and at any moment before."""
+
+from __future__ import annotations
+
+import numpy as np
+from sightings import SUBMITTED, batch, sighting, structure
+
+from dask_serverless.dashboard.groups import groups_of
+from dask_serverless.dashboard.series import Series, counted
+from dask_serverless.dashboard.states import State
+from dask_serverless.worker.witness import FAILED, UNDER_WAY
+
+# 0 ─┐
+#    ├─ 2 ─ 3       bundles: {0} {1} {2, 3}
+# 1 ─┘
+DIAMOND = structure([[], [], [0, 1], [2]], [0, 1, 2, 2], wanted=[3])
+
+
+def names(series: Series, at: float = np.inf) -> list[str]:
+    return [State(state).name for state in series.states(at)]
+
+
+def test_what_waits_for_nothing_is_ready_at_once() -> None:
+    assert names(Series(DIAMOND)) == ["READY", "READY", "WAITING", "WAITING"]
+
+
+def test_a_bundle_on_a_container_runs_before_the_container_says_so() -> None:
+    series = Series(DIAMOND)
+    series.heed_working({1: "c1"}, 0.25)
+    assert names(series) == ["READY", "RUNNING", "WAITING", "WAITING"]
+    assert names(series, 0.1) == ["READY", "READY", "WAITING", "WAITING"]
+
+
+def test_every_moment_can_be_seen_again() -> None:
+    series = Series(DIAMOND)
+    series.heed(batch("c1", sighting(0, 1.0), sighting(1, 2.0), sighting(2, 4.0)))
+    assert names(series, 0.5) == ["READY", "READY", "WAITING", "WAITING"]
+    assert names(series, 1.5) == ["RUNNING", "READY", "WAITING", "WAITING"]
+    assert names(series, 2.5) == ["DONE", "RUNNING", "WAITING", "WAITING"]
+    assert names(series, 3.5) == ["DONE", "DONE", "READY", "READY"]
+    assert names(series, 4.5) == ["DONE", "DONE", "RUNNING", "RUNNING"]
+    assert names(series, 5.0) == ["RELEASED", "RELEASED", "RELEASED", "DONE"]
+    assert names(series) == names(series, 5.0)
+
+
+def test_tasks_of_a_bundle_under_way_are_done_one_by_one() -> None:
+    series = Series(DIAMOND)
+    series.heed(batch("c1", sighting(0, 0.0), sighting(1, 0.0)))
+    series.heed(batch("c1", sighting(2, 1.0, state=UNDER_WAY, tasks={2: (0.0, 0.5)}), number=2))
+    assert names(series) == ["DONE", "DONE", "DONE", "RUNNING"]
+
+
+def test_a_task_that_raises_has_failed_and_the_rest_never_runs() -> None:
+    words = ["raised", {"task": 2}, [["ValueError", "builtins", "no", []]]]
+    series = Series(DIAMOND)
+    series.heed(batch("c1", sighting(0, 0.0), sighting(1, 0.0)))
+    series.heed(batch("c1", sighting(2, 1.0, state=FAILED, failure=words), number=2))
+    assert names(series) == ["DONE", "DONE", "FAILED", "RUNNING"]
+    series.heed_end({"at": SUBMITTED + 3, "losses": [], "phases": {}})
+    assert names(series) == ["DONE", "DONE", "FAILED", "READY"]
+    assert series.failures[0].task == 2
+
+
+def test_a_bundle_whose_container_was_lost_is_retried_until_it_is_done() -> None:
+    series = Series(DIAMOND)
+    series.heed_working({0: "c1"}, 0.0)
+    series.heed_losses([(0, 1, "c1 killed")], 0.5)
+    assert names(series) == ["RETRIED", "READY", "WAITING", "WAITING"]
+    series.heed(batch("c2", sighting(0, 1.0)))
+    assert names(series)[0] == "DONE"
+    assert names(series, 0.75)[0] == "RETRIED"
+    assert series.tries[0] == (1, "c1 killed")
+
+
+def test_sightings_that_did_not_arrive_are_counted() -> None:
+    series = Series(DIAMOND)
+    series.heed(batch("c1", sighting(0, 0.0), number=3))
+    series.heed(batch("c1", sighting(1, 0.0), number=4))
+    assert series.dropped == 3
+
+
+def test_what_makes_no_sense_is_passed_over() -> None:
+    series = Series(DIAMOND)
+    series.heed(batch("c1", sighting(99, 0.0), sighting(0, 0.0, tasks={77: (0.0, 1.0)})))
+    series.heed_working({-5: "c1", 99: "c2"}, 0.0)
+    series.heed_losses([(99, 1, "")], 0.0)
+    assert names(series)[0] == "DONE"
+
+
+def test_a_bundle_told_of_twice_counts_once() -> None:
+    series = Series(DIAMOND)
+    series.heed(batch("c1", sighting(0, 0.0, sizes={0: 100})))
+    series.heed(batch("c2", sighting(0, 1.0, sizes={0: 100})))
+    assert series.told_bytes == 100
+    assert [c.bundles for c in series.containers.values()] == [1, 0]
+
+
+def test_states_are_counted_by_group() -> None:
+    labels = [["x-1234abcd", 0], ["x-1234abcd", 1], ["sum-1234abcd", 0], "total"]
+    shape = structure([[], [], [0, 1], [2]], [0, 1, 2, 2], labels=labels)
+    groups, series = groups_of(shape), Series(shape)
+    assert list(groups.names) == ["x", "sum", "total"]
+    assert groups.levels.tolist() == [0, 1, 2]
+    assert groups.counts.tolist() == [2, 1]
+    counts = counted(groups.of, series.states(), groups.count)
+    assert counts[:, State.READY].tolist() == [2, 0, 0]
+    assert counts.sum() == 4
