@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
+from datetime import timedelta
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dask.config
 import yaml
-from dask.utils import parse_bytes
+from dask.utils import parse_bytes, parse_timedelta
 
 from dask_serverless.errors import ServerlessError, SettingsError
 from dask_serverless.origins import (
@@ -33,6 +36,20 @@ OF_CONTAINERS = {"store", "memory", "backend", "idle_seconds"}  # other values: 
 Check = Callable[[Any], Any]
 
 
+class Wishes(NamedTuple):
+    """What plans are to meet; also keywords of each compute. None: whatever the planner says."""
+
+    sla: str | int | None = None
+    deadline: float | None = None  # seconds
+    budget: float | None = None
+
+    @property
+    def limits(self) -> str:
+        """The limits that a plan may miss, for people."""
+        told = [("deadline", self.deadline, " s"), ("budget", self.budget, "")]
+        return " and ".join(f"{n}={v:g}{unit}" for n, v, unit in told if v is not None)
+
+
 @dataclass(frozen=True)
 class Settings:
     """What one Serverless object was told; serverless.yaml has the defaults and the meanings."""
@@ -49,6 +66,9 @@ class Settings:
     lease_seconds: float
     attempts: int
     result_limit: int | None
+    sla: str | int | None
+    deadline: float | None
+    budget: float | None
     history: bool | str
     optimizations: tuple[str, ...]
     dashboard: Any
@@ -85,6 +105,15 @@ class Settings:
             if name not in names:
                 raise TypeError(f"options() has no keyword {name!r}{suggestion(name, names)}")
         return {n: _checked(f"options({n}=...)", n, value) for n, value in keywords.items()}
+
+    def wishes(self, keywords: Mapping[str, Any]) -> Wishes:
+        """For one call, of whose keywords some may be these."""
+        wishes = Wishes(self.sla, self.deadline, self.budget)
+        told = [name for name in Wishes._fields if name in keywords]
+        if not told:
+            return wishes
+        checked = {n: _checked(f"compute({n}=...)", n, keywords[n]) for n in told}
+        return wishes._replace(**checked)
 
     def __repr__(self) -> str:
         return f"Settings({shown_all(vars(self))})"
@@ -216,6 +245,40 @@ def _seconds(value: Any) -> float:
     return float(value)
 
 
+def _sla(value: Any) -> str | int:
+    problem = 'must be "average" or a whole percentile from 1 to 100'
+    if value == "average":
+        return "average"
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(problem)
+    if not 1 <= int(value) <= 100:
+        raise ValueError(problem)
+    return int(value)
+
+
+def _duration(value: Any) -> float:
+    problem = 'must be a time above 0, in seconds or with a unit ("30s", "5 minutes")'
+    if isinstance(value, bool) or not isinstance(value, Real | str | timedelta):
+        raise TypeError(problem)
+    try:
+        read = value if isinstance(value, Real) else parse_timedelta(value)
+        number = float(read)
+    except (ValueError, KeyError):
+        raise ValueError(problem) from None
+    if not 0 < number < math.inf:
+        raise ValueError(problem)
+    return number
+
+
+def _money(value: Any) -> float:
+    problem = "must be an amount above 0"
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(problem)
+    if not 0 < float(value) < math.inf:
+        raise ValueError(problem)
+    return float(value)
+
+
 def _url(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("must be a URL, like redis://host:6379")
@@ -303,6 +366,9 @@ CHECKS: dict[str, Check] = {
     "lease_seconds": _seconds,
     "attempts": _count,
     "result_limit": _optional(_size),
+    "sla": _optional(_sla),
+    "deadline": _optional(_duration),
+    "budget": _optional(_money),
     "history": _history,
     "optimizations": _optimizations,
     "dashboard": _dashboard,

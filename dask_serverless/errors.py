@@ -190,7 +190,7 @@ class HistoryUnusable(ServerlessError):
 
 
 class PlanRefused(ServerlessError, ValueError):
-    """There is no such planner, or it made a plan that cannot be run."""
+    """There is no such planner, or it made a plan that cannot be run, or none meets the goals."""
 
     def __init__(self, problem: str, reason: Exception | None = None) -> None:
         super().__init__(problem, reason)
@@ -198,7 +198,8 @@ class PlanRefused(ServerlessError, ValueError):
         self.reason = reason  # the planner's own error with its data, say what is possible
 
     def __str__(self) -> str:
-        return f"{self.problem} (the setting planner)"
+        of = "settings deadline and budget" if hasattr(self.reason, "goal") else "setting planner"
+        return f"{self.problem} (the {of})"
 
 
 class GraphError(ServerlessError, ValueError):

@@ -179,11 +179,14 @@ class Serverless:
         with forks.importing:
             from dask_serverless.client.planning import Planning
             from dask_serverless.history.opening import open_history
+            from planners.aimed import aimed
 
         settings, most = self.settings, engine.backend.containers
         limits = options.get("num_workers"), settings.containers, most
+        wishes = settings.wishes(options)
         return Planning(
-            planner=self.planner,
+            planner=aimed(self.planner, *wishes),
+            wishes=wishes,
             containers=max(1, min(limit for limit in limits if limit)),
             history=open_history(settings) if settings.history else None,
             optimizations=settings.optimizations,
@@ -300,11 +303,11 @@ def make_planner(planner: Any) -> Planner:
     from planners.plans.checked import CheckedPlanner
     from planners.registry import planner_named
 
-    if isinstance(planner, str):
-        try:
-            return planner_named(planner)
-        except PlanError as error:
-            raise PlanRefused(str(error), error) from error
-    if isinstance(planner, CheckedPlanner):
-        return planner
-    return CheckedPlanner(planner, getattr(planner, "name", type(planner).__name__))
+    try:
+        if isinstance(planner, str):
+            planner = planner_named(planner)
+        elif not isinstance(planner, CheckedPlanner):
+            planner = CheckedPlanner(planner, getattr(planner, "name", type(planner).__name__))
+    except PlanError as error:
+        raise PlanRefused(str(error), error) from error
+    return planner

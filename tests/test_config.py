@@ -10,10 +10,12 @@ import pydoc
 import subprocess
 import sys
 from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import dask.config
+import numpy as np
 import pytest
 
 import dask_serverless
@@ -78,6 +80,13 @@ def test_hyphens_mean_underscores_as_everywhere_in_dask() -> None:
         ("blobs", "s3://bucket/folder", "s3://bucket/folder"),
         ("store", "rediss+cluster://user:secret@host:1", "rediss+cluster://user:secret@host:1"),
         ("idle_seconds", 0.5, 0.5),
+        ("sla", "average", "average"),
+        ("sla", np.int64(90), 90),
+        ("deadline", "5 minutes", 300.0),
+        ("deadline", "30", 30.0),
+        ("deadline", timedelta(minutes=1), 60.0),
+        ("deadline", np.float32(0.5), 0.5),
+        ("budget", 1, 1.0),
     ],
 )
 def test_what_is_understood(name: str, value: Any, expected: Any) -> None:
@@ -105,6 +114,20 @@ REFUSED = [
     ("attempts", 0),
     ("result_limit", "all"),
     ("store", 6379),
+    ("sla", 0),
+    ("sla", 101),
+    ("sla", 99.5),
+    ("sla", True),
+    ("sla", "mean"),
+    ("deadline", "soon"),
+    ("deadline", "nan"),
+    ("deadline", 0),
+    ("deadline", "-1 s"),
+    ("deadline", float("inf")),
+    ("deadline", True),
+    ("budget", -1),
+    ("budget", float("nan")),
+    ("budget", "2 dollars"),
 ]
 
 

@@ -10,14 +10,14 @@ from typing import Any
 
 from dask.highlevelgraph import HighLevelGraph
 
-from dask_serverless.config import suggestion
+from dask_serverless.config import Wishes, suggestion
 
 # What Dask's own schedulers take, and what Dask's own functions and xarray's pass to whichever
 # scheduler there is, some of it meant for their graph optimizations.
 UNDERSTOOD = {
     "num_workers", "callbacks", "pool", "chunksize", "cache", "rerun_exceptions_locally",
     "raise_exception", "optimize_graph", "traverse", "initializer", "func_loads", "func_dumps",
-    "max_workers", "get",
+    "max_workers", "get", *Wishes._fields,
 }  # fmt: skip
 PASSED_ON = {
     "flush",  # xarray's to_zarr and to_netcdf
@@ -43,13 +43,13 @@ def check_options(options: Mapping[str, Any]) -> None:
         if difflib.get_close_matches(name, UNDERSTOOD, 1, 0.8):
             raise TypeError(
                 f"This scheduler has no keyword {name!r}{suggestion(name, UNDERSTOOD)} "
-                "Settings go to Serverless(...)."
+                "Settings go to Serverless(...) and options(...)."
             )
         tell(
             "keyword",
             name,
             f"The keyword {name!r} means nothing to this scheduler and is ignored; "
-            "settings go to Serverless(...).",
+            "settings go to Serverless(...) and options(...).",
         )
 
 

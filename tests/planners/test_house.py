@@ -15,7 +15,7 @@ FLOORS = (
     {"cost"},
     {"placing", "optimizations"},
     PLANNERS,
-    {"auto"},
+    {"aimed", "auto"},
     {"registry"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

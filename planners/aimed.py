@@ -1,0 +1,82 @@
+"""Aimed: a planner with goals: its own way to meet them, or a judgement of what it planned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from planners.cost.model import CostModel
+from planners.graph.dag import Dag
+from planners.numbers.predictions import Sla
+from planners.numbers.workload import function_names
+from planners.plans.checked import CheckedPlanner
+from planners.plans.goals import Goals
+from planners.plans.plan import Plan, Planner, Resources
+from planners.structural import Structural
+
+
+@dataclass(frozen=True)
+class Judged(CostModel):
+    """A planner that knows no goals: a plan of its that misses them is refused.
+
+    While nothing is known of the tasks, nothing is refused: that would be by made-up numbers.
+    """
+
+    planner: Planner = field(default_factory=Structural)
+    deadline: float | None = None  # seconds
+    budget: float | None = None  # money, by the platform's prices
+
+    @property
+    def name(self) -> str:
+        return self.planner.name
+
+    def plan(self, dag: Dag, resources: Resources) -> Plan:
+        plan = informed(self.planner, self).plan(dag, resources)
+        if not self.predictions.knows(function_names(dag)):
+            return replace(plan, prediction=None)
+        goals = Goals(self.sla, self.deadline, self.budget)
+        plan = self.timeline(plan, self.workload(dag), resources).predicted_plan()
+        assert plan.prediction is not None
+        if goals.missed(plan.prediction):
+            raise goals.impossible([(plan.planner, plan.prediction)])
+        return plan
+
+
+def informed(planner: Planner, model: CostModel) -> Planner:
+    """By these numbers, if it goes by numbers."""
+    if isinstance(planner, CheckedPlanner):
+        return replace(planner, planner=informed(planner.planner, model))
+    return replace(planner, **numbers(model)) if isinstance(planner, CostModel) else planner
+
+
+def numbers(model: CostModel) -> dict[str, Any]:
+    """The fields of a cost model, whatever else it is."""
+    return {field.name: getattr(model, field.name) for field in fields(CostModel)}
+
+
+def aimed(
+    planner: Planner,
+    sla: Sla | None = None,
+    deadline: float | None = None,
+    budget: float | None = None,
+) -> Planner:
+    """With these goals in the place of its own; None leaves what it has."""
+    given = {"sla": sla, "deadline": deadline, "budget": budget}
+    told = {name: value for name, value in given.items() if value is not None}
+    if not told:
+        return planner
+    if isinstance(planner, CheckedPlanner):
+        inner = aimed(planner.planner, sla, deadline, budget)
+        if isinstance(inner, Judged):  # what is not checked cannot be judged
+            return replace(inner, planner=planner)
+        return replace(planner, planner=inner)
+    if told.keys() <= _fields(planner):
+        return replace(planner, **told)  # type: ignore[type-var]
+    if deadline is None and budget is None:
+        return planner  # it goes by no numbers
+    model = numbers(planner) if isinstance(planner, CostModel) else {}
+    return Judged(**{**model, "planner": planner, **told})
+
+
+def _fields(planner: Planner) -> set[str]:
+    return set(getattr(planner, "__dataclass_fields__", ()))
