@@ -91,7 +91,7 @@ def nap(*values: int) -> int:
 def schedulers(containers: int, invoke_latency: float) -> dict[str, Callable[[str], Any]]:
     def engine(planner: str) -> Callable[[str], Any]:
         return lambda url: Serverless(
-            store=url, backend=Apart(containers, invoke_latency), planner=planner
+            store=url, backend=Apart(containers, invoke_seconds=invoke_latency), planner=planner
         )
 
     return {

@@ -1,10 +1,11 @@
-"""A nursery that hears of invitations later: what a platform takes to invoke a container.
+"""A nursery whose containers take longer to invite, and to come up: as a platform's do.
 
 Run in the place of the engine's own, by ``Apart``.
 """
 
 from __future__ import annotations
 
+import socket
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -13,11 +14,26 @@ from dask_serverless.backends.lines import Lines
 from dask_serverless.backends.messages import Invite, Message, Opening
 from dask_serverless.backends.nursery import Nursery, main
 from dask_serverless.backends.ward import Ward
+from dask_serverless.backends.wards import Wards
+
+
+class ColdWards(Wards):
+    cold_seconds = 0.0
+
+    def become(
+        self, name: str, stream: socket.socket, errors: int, number: int, parent: int
+    ) -> None:
+        time.sleep(self.cold_seconds)
+        super().become(name, stream, errors, number, parent)
 
 
 class DelayedNursery(Nursery):
-    def __init__(self, client: Lines, opening: Opening, seconds: float) -> None:
+    def __init__(
+        self, client: Lines, opening: Opening, seconds: float, cold_seconds: float
+    ) -> None:
         super().__init__(client, opening)
+        self.wards = ColdWards(client, opening, self.poll, self.editions)
+        self.wards.cold_seconds = cold_seconds
         self.seconds = seconds
         self.under_way: deque[tuple[float, Invite]] = deque()
 
@@ -39,5 +55,5 @@ class DelayedNursery(Nursery):
         return left if before is None else min(before, left)
 
 
-def live(seconds: float) -> None:
-    main(lambda client, opening: DelayedNursery(client, opening, seconds))
+def live(seconds: float, cold_seconds: float) -> None:
+    main(lambda client, opening: DelayedNursery(client, opening, seconds, cold_seconds))

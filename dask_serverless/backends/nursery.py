@@ -48,6 +48,7 @@ from dask_serverless.backends.processes import (
 from dask_serverless.backends.waiting import Waiting
 from dask_serverless.backends.ward import Ward
 from dask_serverless.backends.wards import GRACE_SECONDS, Wards
+from dask_serverless.backends.warming import Warming
 from dask_serverless.blobs.lock import release
 from dask_serverless.store.connect import open_link
 from dask_serverless.worker.cleanup import clean_after
@@ -66,6 +67,7 @@ class Nursery:
         self.client = client
         self.opening = opening
         self.waiting = Waiting(opening.containers)
+        self.warming = Warming()
         self.runs: dict[str, Invitation] = {}  # those that are not over
         self.editions = Editions(opening.own)
         self.stopped: set[str] = set()  # runs whose last containers are still to leave
@@ -127,6 +129,8 @@ class Nursery:
             match message:
                 case Invite() if ward is not None and self.opening.pooled:
                     self.client.send(message)
+                case Invite() if message.invitation.warm_in is not None and not self.opening.pooled:
+                    self.warming.add(message.invitation, time.monotonic())
                 case Invite():
                     self.busy = True
                     self.waiting.add(message.invitation)
@@ -197,17 +201,27 @@ class Nursery:
             ward.work(invitation)
             if self.opening.pooled:
                 self.client.send(Working(invitation.run, ward.name))
+        self.warm()
         self.call_away()
+
+    def warm(self) -> None:
+        """Containers that will be needed come up beside those that are idle, while there is room."""
+        for invitation in self.warming.due(time.monotonic()):
+            if invitation.run in self.runs and not self.wards.full():
+                self.born(invitation)
 
     def chosen(self, invitation: Invitation) -> Ward | None:
         edition = self.editions.of(invitation.run)
         idle = [ward for ward in self.wards.idle() if ward.edition is edition]
         if idle:
             return next((ward for ward in idle if ward.name == invitation.container), idle[0])
+        return self.born(invitation)
+
+    def born(self, invitation: Invitation) -> Ward | None:
         if not self.room():
             return None
         try:
-            return self.wards.bear(edition)
+            return self.wards.bear(self.editions.of(invitation.run))
         except OSError as error:
             self.bear_at = time.monotonic() + AGAIN_SECONDS
             if not self.wards:
@@ -320,6 +334,8 @@ class Nursery:
             due.append(now + self.wards.keeper.look_seconds)
             if self.opening.memory_bytes:
                 due.append(now + LOOK_SECONDS)
+        if self.warming.due_at is not None:
+            due.append(self.warming.due_at)
         if self.waiting and self.bear_at > now:
             due.append(self.bear_at)
         return max(0, int(1000 * (min(due) - now)) + 1) if due else None

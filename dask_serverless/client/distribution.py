@@ -91,6 +91,8 @@ class Distribution:
         with report.phase("encode"):
             encoded = encode_run(translation, plan, bundles, self.blobs, report.run)
         self.invite_again(early)
+        for containers, seconds in encoded.starts:
+            self.around.backend.invoke(self.invitation.to_be_warm(seconds), containers)
         with report.phase("submit"):
             submission = self.submission(encoded)
             shown = self.around.watch.begun(

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dask_serverless.config import OPTIMIZATIONS
 from dask_serverless.coordination.base import Event
 from dask_serverless.worker.told import Finished
 
@@ -31,6 +32,14 @@ class Phase:
         now = time.perf_counter()
         self.report.phases[self.name] += now - self.begun
         self.report.wall_seconds = now - self.report.started
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a plan asked containers to do for one optimization."""
+
+    times: int
+    planned_seconds: float  # that the plan hoped to save by it, all in all
 
 
 @dataclass
@@ -72,6 +81,18 @@ class RunReport:
         self.bytes_moved += told.stored_bytes
 
     @property
+    def optimizations(self) -> dict[str, Asked]:
+        """By name, those that were carried out."""
+        asked: dict[str, Asked] = {}
+        for note in self.plan.annotations if self.plan else ():
+            kind = getattr(note, "kind", "")
+            if kind in OPTIMIZATIONS:
+                before = asked.get(kind, Asked(0, 0.0))
+                seconds = before.planned_seconds + getattr(note, "saves_seconds", 0.0)
+                asked[kind] = Asked(before.times + 1, seconds)
+        return asked
+
+    @property
     def store_calls(self) -> int:
         return self.client_calls + self.container_calls
 
@@ -89,6 +110,9 @@ class RunReport:
             f"  client: {phases}",
             f"  store: {self.store_calls} calls, {self.bytes_moved} bytes",
         ]
+        for name, asked in sorted(self.optimizations.items()):
+            planned = f"{asked.planned_seconds:.3f} s saved by the plan"
+            lines.append(f"  {name}: {asked.times} times, {planned}")
         for name, c in sorted(self.containers.items()):
             times = ", ".join(f"{k} {1000 * c[k]:.1f} ms" for k in ("fetch", "run", "store"))
             lines.append(f"  {name}: {c['bundles']:.0f} bundles, {times}")

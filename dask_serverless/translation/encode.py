@@ -30,6 +30,7 @@ from dask_serverless.worker.execute import owner
 from dask_serverless.worker.names import function_name
 from dask_serverless.worker.table import FunctionFailed, pickle_table
 from planners.graph.dag import Dag
+from planners.plans.annotations import SUBMISSION, StartContainers
 from planners.plans.bundles import Bundles
 from planners.plans.plan import Plan
 
@@ -58,6 +59,7 @@ class Encoded:
     functions: bytes  # a reference
     commands: list[Command]  # blobs that are still to be sent
     blobs: list[bytes]  # references that go with the run
+    starts: tuple[tuple[int, float], ...]  # containers to be warm, in how many seconds
 
 
 def encode_run(
@@ -72,7 +74,8 @@ def encode_run(
     references = (functions, *constants.by_content.values(), *constants.specs)
     blobs_of_run = [r for r in references if r[:1] != INLINE]
     slotted = bool((plan.slots >= 0).any())
-    return Encoded(specs, ready, slotted, functions, constants.commands, blobs_of_run)
+    starts = starts_of(plan).get(SUBMISSION, ())
+    return Encoded(specs, ready, slotted, functions, constants.commands, blobs_of_run, starts)
 
 
 def bundle_specs(
@@ -83,7 +86,7 @@ def bundle_specs(
     tasks, offsets = bundles.tasks.tolist(), bundles.task_offsets.tolist()
     edges = Edges(translation.dag, plan, bundles)
     stored, wanted = bundles.stored.tolist(), translation.dag.wanted.tolist()
-    slots, copies = plan.slots.tolist(), bundles.copies
+    slots, copies, starts = plan.slots.tolist(), bundles.copies, starts_of(plan)
     for bundle, slot in enumerate(slots):
         mine = tasks[offsets[bundle] : offsets[bundle + 1]]
         run = sorted([*mine, *copies[bundle]]) if bundle in copies else mine
@@ -101,7 +104,18 @@ def bundle_specs(
             wanted=tuple([task for task in mine if wanted[task]]),
             children=pack_children(edges.children(bundle)),
             releases=pack_releases([(t, edges.uses[t]) for t in inputs if not wanted[t]]),
+            starts=starts.get(bundle, ()),
         )
+
+
+def starts_of(plan: Plan) -> dict[int, tuple[tuple[int, float], ...]]:
+    """Which containers whoever begins a bundle asks for ahead of need."""
+    starts: dict[int, tuple[tuple[int, float], ...]] = {}
+    for note in plan.annotations:
+        if isinstance(note, StartContainers):
+            more = (note.containers, note.delay_seconds)
+            starts[note.trigger] = (*starts.get(note.trigger, ()), more)
+    return starts
 
 
 def program(translation: Translation, tasks: list[int]) -> list[Step]:

@@ -45,12 +45,13 @@ class BundleSpec:
     wanted: tuple[int, ...]  # those of them that the client asked for
     children: bytes
     releases: bytes
+    starts: tuple[tuple[int, float], ...] = ()  # containers to be warm, in how many seconds
 
 
 def encode(spec: BundleSpec) -> bytes:
     rest = (
         spec.program, spec.constants, spec.pickled, spec.hoisted,
-        spec.stored, spec.wanted, spec.children, spec.releases,
+        spec.stored, spec.wanted, spec.children, spec.releases, spec.starts,
     )  # fmt: skip
     return front(spec.slot, spec.inputs) + pickle.dumps(rest, protocol=5)
 

@@ -20,10 +20,16 @@ class Invitation:
     container: str = ""  # whom to prefer, if it is idle
     own: str = ""  # the client's own modules, if they are in the store: under this key
     asked: float = 0.0  # when, by the clock of whoever invites (seconds of the epoch); 0: unknown
+    warm_in: float | None = None  # only be there, idle, in so many seconds; None: work on the run
 
     def to(self, whom: Whom, asked: float = 0.0) -> Invitation:
         """The same for any container, or for the one that has a slot."""
-        return replace(self, early=False, slot=whom.slot, container=whom.container, asked=asked)
+        slot, container = whom.slot, whom.container
+        return replace(self, early=False, slot=slot, container=container, asked=asked, warm_in=None)
+
+    def to_be_warm(self, seconds: float) -> Invitation:
+        """For one more container, which will soon be needed."""
+        return replace(self, early=False, slot=None, container="", warm_in=seconds)
 
     def to_json(self) -> dict[str, Any]:
         return dict(vars(self))

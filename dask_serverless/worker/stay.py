@@ -160,6 +160,7 @@ class Stay:
             settled = self.run.settle(lambda storage: connections.blobs(self.invitation, storage))
             blobs = settled.blobs
             spec = decode(assignment.spec, lambda reference: blobs.get([reference])[0])
+            self.start_others(spec)
             constants = unpickled(spec, blobs)
             values = {**spec.constants, **constants, **fetched(spec, assignment, blobs)}
             interruption.claim = ""
@@ -173,6 +174,12 @@ class Stay:
         fetching = time.perf_counter() - begun
         self.work = Work(self.attempt, settled, spec, values, constants, fetching)
         return m.Fetched()
+
+    def start_others(self, spec: BundleSpec) -> None:
+        """Containers that will be needed are asked for as this bundle begins."""
+        for containers, seconds in spec.starts:
+            for _ in range(containers):
+                self.means.invite(self.invitation.to_be_warm(seconds))
 
     def blame(self, spec: BundleSpec | None, assignment: Assignment) -> Blame:
         """Which of a bundle's inputs and constants could not be had."""

@@ -51,6 +51,7 @@ def noise(*given):
 
 def test_the_settings_names_are_what_is_carried_out():
     assert set(OPTIMIZATIONS) == set(CARRIED_OUT)
+    assert all(kind.kind == name for name, kind in CARRIED_OUT.items())
 
 
 def test_copies_of_tasks_are_run_instead_of_moving_their_outputs(serverless):
@@ -61,6 +62,8 @@ def test_copies_of_tasks_are_run_instead_of_moving_their_outputs(serverless):
         warnings.simplefilter("ignore")  # not all of its tasks may be copied
         assert dask.compute(products()) == pytest.approx(expected)
     assert copying.last_run.bytes_moved < plain.last_run.bytes_moved / 2
+    assert list(copying.last_run.optimizations) == ["task_dup"]
+    assert "task_dup: " in str(copying.last_run) and "task_dup" not in str(plain.last_run)
 
 
 def test_copies_are_switched_off_by_the_setting(serverless):
