@@ -17,7 +17,6 @@ from benchmarks.rounds import DEADLINE_SECONDS, warm_up
 from dask_serverless import Serverless
 from dask_serverless.client.report import RunReport
 from planners.cost.platform import Platform
-from planners.cost.timeline import MB_PER_GB
 from planners.plans.plan import Prediction
 from planners.registry import planner_named
 
@@ -67,8 +66,7 @@ class Learner:
 def cost(report: RunReport) -> float:
     """What it would have cost on a platform that is paid by the second."""
     platform = Platform()
-    seconds = sum(mine["until"] - mine["since"] for mine in report.containers.values())
-    gb_seconds = seconds * platform.default_memory_mb / MB_PER_GB
+    gb_seconds = report.gb_seconds(platform.default_memory_mb)
     return platform.prices.cost(gb_seconds, len(report.containers), report.bytes_moved)
 
 

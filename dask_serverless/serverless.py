@@ -190,6 +190,8 @@ class Serverless:
             containers=max(1, min(limit for limit in limits if limit)),
             history=open_history(settings) if settings.history else None,
             optimizations=settings.optimizations,
+            warmth=engine.warmth,
+            same_host=engine.backend.same_host,
         )
 
     def _begin(self) -> None:

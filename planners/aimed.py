@@ -27,6 +27,10 @@ class Judged(CostModel):
     budget: float | None = None  # money, by the platform's prices
 
     @property
+    def goals(self) -> Goals:
+        return Goals(self.sla, self.deadline, self.budget)
+
+    @property
     def name(self) -> str:
         return self.planner.name
 
@@ -34,12 +38,11 @@ class Judged(CostModel):
         plan = informed(self.planner, self).plan(dag, resources)
         if not self.predictions.knows(function_names(dag)):
             return replace(plan, prediction=None)
-        goals = Goals(self.sla, self.deadline, self.budget)
-        plan = self.timeline(plan, self.workload(dag), resources).predicted_plan()
-        assert plan.prediction is not None
-        if goals.missed(plan.prediction):
-            raise goals.impossible([(plan.planner, plan.prediction)])
-        return plan
+        timeline = self.timeline(plan, self.workload(dag), resources)
+        prediction = self.forecast(plan.way, timeline.prediction())
+        if self.goals.missed(prediction):
+            raise self.goals.impossible([(plan.planner, prediction)])
+        return replace(plan, prediction=prediction)
 
 
 def informed(planner: Planner, model: CostModel) -> Planner:

@@ -33,6 +33,7 @@ from planners.wukong import Wukong
 __all__ = ["Auto", "GoalError"]
 
 MANY_TASKS = 20_000  # beyond this many, slots are planned for structural's groups, not for tasks
+AS_GOOD = 1.01  # forecasts are no nearer to the truth than that
 REDUCED = ("uniform", "list_schedule")  # planners whose slots may have less memory
 
 
@@ -136,7 +137,8 @@ class Search:
                 continue
             try:
                 timeline = one.make()
-                self.alive.append(Candidate(one.name, timeline, timeline.prediction()))
+                prediction = self.auto.forecast(one.name, timeline.prediction())
+                self.alive.append(Candidate(one.name, timeline, prediction))
             except PlanError as error:  # a user's planner may do anything; the others still stand
                 self.lost.append((one.name, str(error)))
             self.allowance.did(one.estimate)
@@ -148,9 +150,20 @@ class Search:
         meeting = self._meeting_goals()
         if not meeting:
             raise self.goals.impossible([(one.name, one.prediction) for one in self.alive])
+        best = self._best(meeting)
+        plan, note = best.timeline.plan, self._explain(best)
+        return replace(plan, prediction=best.prediction, annotations=(note, *plan.annotations))
+
+    def _best(self, meeting: list[Candidate]) -> Candidate:
+        """Of a graph that has been run, the first that is as good but for what planning took.
+
+        What is tried first needs less planning, is known better, and forecasts are not exact.
+        """
         best = min(meeting, key=self._order)
-        plan = best.timeline.predicted_plan()
-        return replace(plan, annotations=(self._explain(best), *plan.annotations))
+        if self.goals.deadline is not None or not self.auto.outcomes:
+            return best
+        enough = best.prediction.makespan_seconds * AS_GOOD + self.allowance.spent
+        return next(one for one in meeting if one.prediction.makespan_seconds <= enough)
 
     def _left(self) -> float:
         """How much may still be done; without end until there is a plan that will do."""
@@ -260,10 +273,10 @@ class Search:
     def _explain(self, best: Candidate) -> Chosen:
         others = [one for one in self.alive if one is not best]
         chosen = best.prediction
-        slower = [one.prediction.makespan_seconds - chosen.makespan_seconds for one in others]
+        slower = self.alive[0].prediction.makespan_seconds - chosen.makespan_seconds
         why_not = [(one.name, self.goals.why_not(one.prediction, chosen)) for one in others]
         return Chosen(
-            saves_seconds=max(min(slower, default=0.0), 0.0),
+            saves_seconds=max(slower, 0.0),
             name=best.name,
             why=f"{chosen.makespan_seconds:.3f} s for {chosen.cost:.6f}",
             others=(*why_not, *self.lost),

@@ -18,7 +18,7 @@ from dask_serverless.client.listener import Listener
 from dask_serverless.client.lookout import LOOK_SECONDS, Lookout
 from dask_serverless.client.losses import Losses
 from dask_serverless.client.pause import CollectorPaused
-from dask_serverless.client.planning import Planning
+from dask_serverless.client.planning import Planned, Planning
 from dask_serverless.client.report import RunReport
 from dask_serverless.client.results import Results
 from dask_serverless.client.surroundings import Surroundings
@@ -30,6 +30,7 @@ from dask_serverless.translation.translate import Translation
 from dask_serverless.worker.header import Header
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.paths import searched, working_folder
+from planners.cost.platform import Platform
 from planners.plans.bundles import Bundles, bundles_of
 
 MANY_TASKS = 1000  # to collect what they left takes longer than a round trip
@@ -85,7 +86,8 @@ class Distribution:
         report, translation = self.report, self.translation
         early = self.invite_early()
         with report.phase("plan"):
-            report.plan = plan = self.planning.plan(translation)
+            planned = self.planning.plan(translation)
+            report.plan = plan = planned.plan
             bundles = bundles_of(translation.dag, plan)
         report.tasks, report.bundles = translation.dag.tasks, bundles.count
         with report.phase("encode"):
@@ -102,7 +104,7 @@ class Distribution:
             ending.submitted = True
             self.wait_if_any_can(submission, [*shown, *encoded.commands], bundles)
         ending.over = True
-        self.teach()
+        self.teach(planned, bundles)
         with report.phase("collect"):
             return dict(zip(self.wanted, self.results.values(self.wanted), strict=True))
 
@@ -195,7 +197,13 @@ class Distribution:
         story = self.coordination.submit(submission, before, LOOK_SECONDS, self.wanted)
         return story or lookout.story(self.wanted, 0.0)
 
-    def teach(self) -> None:
-        """What containers have measured is there for the next plan."""
-        if self.gathering is not None and self.around.history is not None:
-            self.around.history.record(self.gathering.of(self.translation.functions))
+    def teach(self, planned: Planned, bundles: Bundles) -> None:
+        """What containers have measured is there for the next plan, and what came of this one."""
+        planning, report = self.planning, self.report
+        planning.warmth.heard(report.containers)
+        if self.gathering is None or planning.history is None:
+            return
+        gb_seconds = report.gb_seconds(Platform.default_memory_mb)
+        followed = planned.came(report.makespan_seconds, gb_seconds)
+        tasks = np.diff(bundles.task_offsets).tolist()
+        planning.history.record(self.gathering.of(self.translation.functions, tasks, followed))

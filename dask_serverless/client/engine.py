@@ -18,6 +18,7 @@ from dask_serverless.backends.executor.backend import ExecutorBackend
 from dask_serverless.backends.local import LocalBackend
 from dask_serverless.blobs.folder import Folders
 from dask_serverless.client.ending import Endings
+from dask_serverless.client.warmth import Warmth
 from dask_serverless.config import Settings
 from dask_serverless.errors import SettingsError, StoreError
 from dask_serverless.store.connect import open_link
@@ -54,6 +55,7 @@ class Engine:
 
     def __post_init__(self) -> None:
         self.folders = Folders()
+        self.warmth = Warmth(self.settings.idle_seconds)
         self.embedded: EmbeddedStore | None = None
         self.dashboard: Dashboard | None = None
         try:

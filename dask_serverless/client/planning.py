@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import time
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from dask_serverless.client import forks
 from dask_serverless.client.ignored import tell
+from dask_serverless.client.informing import asks, decisive, goals_of, innermost
 from dask_serverless.client.optimizations import as_carried_out, planner_with
+from dask_serverless.client.warmth import Warmth
 from dask_serverless.config import OPTIMIZATIONS, Wishes
 from dask_serverless.errors import PlanRefused
 from dask_serverless.history.history import History
+from dask_serverless.history.observations import Followed
+from dask_serverless.history.plans_made import Remembered
+from dask_serverless.history.platform import measured_platform
+from dask_serverless.history.signature import signature
 from dask_serverless.history.tasks import identified
 from dask_serverless.translation.repeatable import repeatable
 from dask_serverless.translation.translate import Translation
@@ -19,14 +26,25 @@ from planners.aimed import aimed, informed
 from planners.cost.model import CostModel
 from planners.errors import PlanError
 from planners.graph.dag import Dag
-from planners.numbers.predictions import Predictions, Unmeasured
+from planners.numbers.predictions import Unmeasured
 from planners.numbers.workload import function_names
-from planners.plans.checked import CheckedPlanner
 from planners.plans.plan import Plan, Planner, Resources
 from planners.registry import BUILT_IN, planner_by
 
 if TYPE_CHECKING:
     from planners.cost.outlook import Outlook
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan, and who remembers it, if anybody does."""
+
+    plan: Plan
+    known: Remembered | None = None
+
+    def came(self, seconds: float, gb_seconds: float) -> list[Followed]:
+        """What it took to carry it out, for the history."""
+        return self.known.came(seconds, gb_seconds) if self.known is not None else []
 
 
 @dataclass(frozen=True)
@@ -38,13 +56,37 @@ class Planning:
     history: History | None = None
     optimizations: tuple[str, ...] = OPTIMIZATIONS  # that containers may carry out
     wishes: Wishes = Wishes()  # the planner has them, too, as far as it takes any
+    warmth: Warmth = field(default_factory=lambda: Warmth(0.0))
+    same_host: bool = True  # as containers, which then have all memory there is
 
-    def plan(self, translation: Translation) -> Plan:
-        planner, dag = planner_with(self.planner, self.optimizations), translation.dag
-        if self.history is not None and asks(planner):
-            dag = with_flags(identified(translation), translation)
-            planner = informed(planner, self.model(dag))
-        return self.planned(planner, dag, translation)
+    def plan(self, translation: Translation) -> Planned:
+        planner = planner_with(self.planner, self.optimizations)
+        if self.history is None or not asks(planner):
+            return Planned(self.planned(planner, translation.dag, translation))
+        dag = identified(translation)
+        graph = signature(function_names(dag), dag.tasks, self.containers)
+        keys = decisive(planner, dag, graph, self.warmth.count())
+        plans = self.history.plans
+        known = plans.find(keys.exact)
+        if known is not None and known.will_do:
+            return Planned(known.plan, known)
+        alike = plans.find(keys.alike)
+        if alike is not None and alike.will_do and alike.needs_no_numbers:
+            return Planned(alike.for_another(dag, self.resources), alike)
+        made = self.planned_anew(planner, dag, graph, translation)
+        if made.plan.prediction is not None:
+            plans.keep(keys, made)
+        return Planned(made.plan, made)
+
+    def planned_anew(
+        self, planner: Planner, dag: Dag, graph: str, translation: Translation
+    ) -> Remembered:
+        begun = time.perf_counter()
+        dag = with_flags(dag, translation)
+        model = self.model(dag)
+        plan = self.planned(informed(planner, model), dag, translation)
+        spent = time.perf_counter() - begun
+        return Remembered(graph, plan, model, goals_of(planner), spent)
 
     def planned(self, planner: Planner, dag: Dag, translation: Translation) -> Plan:
         """As containers will carry it out; whoever computes is told what they will not."""
@@ -100,12 +142,14 @@ class Planning:
         own = CostModel.of(inner) if isinstance(inner, CostModel) else wanted
         if self.history is None or not isinstance(own.predictions, Unmeasured):
             return own
-        return replace(own, predictions=self.predictions(dag))
-
-    def predictions(self, dag: Dag) -> Predictions:
-        """What the history knows; constants stand in where that is nothing."""
-        assert self.history is not None
-        return self.history.predictions(function_names(dag), fallback=Unmeasured())
+        names, warm = function_names(dag), self.warmth.count()
+        known = self.history.predictions(names, fallback=own.predictions)
+        return replace(
+            own,
+            predictions=known,
+            platform=measured_platform(own.platform, known.platform, warm, self.same_host),
+            outcomes=known.followed.outcomes(signature(names, dag.tasks, self.containers)),
+        )
 
 
 def tell_of_memory(planner: str) -> None:
@@ -120,13 +164,3 @@ def tell_of_memory(planner: str) -> None:
 def with_flags(dag: Dag, translation: Translation) -> Dag:
     """Which tasks may run more than once."""
     return replace(dag, repeatable=repeatable(translation))
-
-
-def innermost(planner: Planner) -> Planner:
-    return planner.planner if isinstance(planner, CheckedPlanner) else planner
-
-
-def asks(planner: Planner) -> bool:
-    """Whether it goes by numbers, and was given none of its own."""
-    inner = innermost(planner)
-    return isinstance(inner, CostModel) and isinstance(inner.predictions, Unmeasured)

@@ -80,6 +80,11 @@ class RunReport:
         self.container_calls += told.calls
         self.bytes_moved += told.stored_bytes
 
+    def gb_seconds(self, memory_mb: int) -> float:
+        """What is paid for, in containers of this size: from the first bundle of each to its last."""
+        seconds = sum(mine["until"] - mine["since"] for mine in self.containers.values())
+        return seconds * memory_mb / 1024
+
     @property
     def optimizations(self) -> dict[str, Asked]:
         """By name, those that were carried out."""

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from dask_serverless.history.entry import Entries, merged
 
-VERSION = 1  # of what is kept; a reader refuses any other
+VERSION = 2  # of what is kept; a reader refuses any other
 MOST_BYTES = 16 << 20  # of all entries together, as they are packed
 ENTRY_BYTES = 40  # that an entry takes beside its name and its content
 

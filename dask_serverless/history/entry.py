@@ -11,6 +11,7 @@ from planners.errors import PredictionError
 from planners.numbers.sketch import Sketch
 
 FUNCTION, TRANSFER, START, PUBLISH = "function", "transfer", "start", "publish"
+BUNDLE, OUTCOME = "bundle", "outcome"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from dask_serverless.history.entry import (
+    BUNDLE,
     FUNCTION,
+    OUTCOME,
     PUBLISH,
     START,
     TRANSFER,
@@ -43,8 +45,9 @@ def fold(runs: Iterable[Observations], now: float, source: int) -> tuple[Entries
         for name, calls in observations.functions.items():
             folding.function(name, calls)
         folding.platform(observations)
+        folding.outcomes(observations)
     entries = {
-        key: Entry(calls, seconds, now, Sketch().add(rows, source))
+        key: Entry(calls, seconds, now, Sketch().add(rows, source, now))
         for key, (calls, seconds, rows) in folding.sums.items()
     }
     return entries, folding.dropped
@@ -82,9 +85,20 @@ class Folding:
         for seconds in observations.publishes:
             rows = waits.setdefault((PUBLISH, "round trip"), [])
             rows.append((0.0, 0.0, seconds, 0.0, 0.0))
+        for tasks, seconds in observations.overheads:
+            rows = waits.setdefault((BUNDLE, "overhead"), [])
+            rows.append((0.0, tasks, seconds, 0.0, 0.0))
         for (kind, name), rows in waits.items():
             if found := self.usable(rows, WAIT_LIMITS):
                 self.add(kind, name, len(found), sum(row[2] for row in found), found)
+
+    def outcomes(self, observations: Observations) -> None:
+        """In the columns of a sample, what was modelled is where inputs are: it is what was known."""
+        for graph, way, modelled, seconds, modelled_gb_seconds, gb_seconds in observations.followed:
+            row = (modelled_gb_seconds, modelled, seconds, gb_seconds, 0.0)
+            name = f"{graph} {way}"[:LONGEST_NAME]
+            if found := self.usable([row], LIMITS):
+                self.add(OUTCOME, name, len(found), seconds, found)
 
     def usable(self, rows: Iterable[Row], limits: Row) -> list[Row]:
         rows = list(rows)

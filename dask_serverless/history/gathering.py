@@ -10,7 +10,9 @@ from dask_serverless.history.observations import (
     DOWNLOAD,
     UPLOAD,
     Calls,
+    Followed,
     Observations,
+    Overhead,
     Sample,
     Start,
     Transfer,
@@ -25,26 +27,43 @@ class Gathering:
 
     def __init__(self, memory_mb: float = 0.0) -> None:
         self.memory_mb = memory_mb  # of the run's containers; 0: the backend's default
-        self.told: list[tuple[bool, Measured]] = []
+        self.told: list[Finished] = []
 
     def bundle(self, finished: Finished) -> None:
-        if finished.measured is not None:
-            self.told.append((finished.cold, finished.measured))
+        self.told.append(finished)
 
-    def of(self, functions: Sequence[Callable[..., Any]]) -> Callable[[], Observations]:
-        """The observations, for ``History.record``; holds the functions' names and not them."""
+    def of(
+        self,
+        functions: Sequence[Callable[..., Any]],
+        tasks: Sequence[int] = (),
+        followed: Sequence[Followed] = (),
+    ) -> Callable[[], Observations]:
+        """The observations, for ``History.record``; holds the functions' names and not them.
+
+        ``tasks`` are counted by bundle, and ``followed`` is what came of the plan, if it said what.
+        """
         names = [identity(function) for function in functions]
-        return lambda: self.observations(names)
+        return lambda: self.observations(names, tasks, followed)
 
-    def observations(self, names: Sequence[str]) -> Observations:
+    def observations(
+        self,
+        names: Sequence[str],
+        tasks: Sequence[int] = (),
+        followed: Sequence[Followed] = (),
+    ) -> Observations:
         gathered = Gathered(names, self.memory_mb)
-        for cold, measured in self.told:
-            gathered.add(cold, measured)
+        for finished in self.told:
+            if finished.measured is not None:
+                gathered.add(finished.cold, finished.measured)
+                if finished.bundle < len(tasks):
+                    gathered.overhead(finished, finished.measured, int(tasks[finished.bundle]))
         return Observations(
             {name: Calls(*total) for name, total in gathered.functions.items()},
             gathered.transfers,
             gathered.starts,
             gathered.publishes,
+            gathered.overheads,
+            followed,
         )
 
 
@@ -59,6 +78,7 @@ class Gathered:
         self.transfers: list[Transfer] = []
         self.starts: list[Start] = []
         self.publishes: list[float] = []
+        self.overheads: list[Overhead] = []
 
     def add(self, cold: bool, measured: Measured) -> None:
         memory_mb = self.memory_mb
@@ -73,6 +93,15 @@ class Gathered:
             self.starts.append(Start(cold, measured.waited, memory_mb))
         if measured.round_trip >= 0:
             self.publishes.append(measured.round_trip)
+
+    def overhead(self, finished: Finished, measured: Measured, tasks: int) -> None:
+        """Of a bundle whose tasks were all measured; else their time is not known."""
+        if sum(taken.calls for _, taken in measured.kinds) != tasks:
+            return
+        inside = sum(taken.seconds for _, taken in measured.kinds)
+        moved = sum(each.seconds for each in measured.moved)
+        whole = finished.fetching + finished.running + finished.storing
+        self.overheads.append(Overhead(tasks, max(whole - inside - moved, 0.0)))
 
     def name(self, kind: Kind) -> str:
         found = self.known.get(kind)

@@ -16,6 +16,7 @@ from dask_serverless.history.description import Row, matching, rows_of
 from dask_serverless.history.entry import Entries, merged
 from dask_serverless.history.folding import fold
 from dask_serverless.history.observations import Observations
+from dask_serverless.history.plans_made import PlansMade
 from dask_serverless.history.predicted import Predicted, predicted
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class History:
         self.loaded = False
         self.saved: Entries = {}
         self.answers: Answers | None = None
+        self.plans = PlansMade()
         self.begin()
 
     def begin(self) -> None:
@@ -131,6 +133,7 @@ class History:
                 forgotten = {row.key for row in gone}
                 self.saved = {k: e for k, e in self.saved.items() if k not in forgotten}
                 self.answers = None
+                self.plans = PlansMade()
             self.load()
         return gone
 

@@ -44,6 +44,24 @@ class Start(NamedTuple):
     memory_mb: float = 0.0
 
 
+class Overhead(NamedTuple):
+    """What a container took for one bundle, beside its tasks, transfers and the publish."""
+
+    tasks: int
+    seconds: float
+
+
+class Followed(NamedTuple):
+    """A plan that was carried out to its end: what the cost model had said, and what came."""
+
+    graph: str  # the signature of the graph
+    way: str  # in which the plan was made
+    modelled_seconds: float
+    seconds: float
+    modelled_gb_seconds: float
+    gb_seconds: float
+
+
 @dataclass(frozen=True)
 class Observations:
     """What containers and client measured; wrong numbers in here are dropped when it is recorded."""
@@ -52,9 +70,12 @@ class Observations:
     transfers: Sequence[Transfer] = ()
     starts: Sequence[Start] = ()
     publishes: Sequence[float] = ()  # seconds of a round trip each
+    overheads: Sequence[Overhead] = ()
+    followed: Sequence[Followed] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.functions or self.transfers or self.starts or self.publishes)
+        platform = self.transfers or self.starts or self.publishes or self.overheads
+        return bool(self.functions or platform or self.followed)
 
     def merge(self, other: Observations) -> Observations:
         functions = dict(self.functions)
@@ -65,6 +86,8 @@ class Observations:
             (*self.transfers, *other.transfers),
             (*self.starts, *other.starts),
             (*self.publishes, *other.publishes),
+            (*self.overheads, *other.overheads),
+            (*self.followed, *other.followed),
         )
 
 

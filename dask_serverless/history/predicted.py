@@ -6,9 +6,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 
-from dask_serverless.history.entry import FUNCTION, START, TRANSFER, Entries, Entry, key_of
+from dask_serverless.history.entry import (
+    FUNCTION,
+    OUTCOME,
+    START,
+    TRANSFER,
+    Entries,
+    Entry,
+    key_of,
+)
 from dask_serverless.history.observations import DOWNLOAD, UPLOAD
 from planners.numbers.measured import Measured, fit
+from planners.numbers.outcomes import Outcome, Outcomes, Track
 from planners.numbers.predictions import Line, Predictions, Sla, Unmeasured, check_sla
 from planners.numbers.sketch import Sketch
 
@@ -21,6 +30,8 @@ class Predicted(Measured):
     """
 
     places: Mapping[tuple[str, str], Sketch] = field(default_factory=dict)
+    platform: Mapping[str, Entry] = field(default_factory=dict)  # of all but functions, by key
+    followed: Followed = field(default_factory=lambda: Followed({}, {}))
 
     def transfer(self, place: str, direction: str, sla: Sla = "average") -> Line:
         """Seconds to move bytes to or from a kind of place; of one never used, as of any."""
@@ -28,7 +39,36 @@ class Predicted(Measured):
         sketch = self.places.get((place, direction))
         if not sketch:
             return self.upload(sla) if direction == UPLOAD else self.download(sla)
-        return fit(sketch.column("input_bytes"), sketch.column("seconds"), quantile)
+        return fit(sketch.column("input_bytes"), sketch.column("seconds"), quantile, sketch.weights)
+
+
+class Followed:
+    """What came of plans, by the signature of their graphs; looked up when a graph is planned."""
+
+    def __init__(self, saved: Entries, unsaved: Entries) -> None:
+        self.saved = saved
+        self.unsaved = unsaved
+
+    def outcomes(self, graph: str) -> Outcomes:
+        prefix = key_of(OUTCOME, f"{graph} ")
+        seconds, gb_seconds = {}, {}
+        for key in {**self.saved, **self.unsaved}:
+            if key.startswith(prefix):
+                entry = entry_at(key, self.saved, self.unsaved)
+                way = key.removeprefix(prefix)
+                seconds[way] = track(entry, "input_bytes", "seconds")
+                gb_seconds[way] = track(entry, "memory_mb", "output_bytes")
+        return Outcomes(seconds, gb_seconds)
+
+
+def track(entry: Entry | None, modelled: str, came: str) -> Track:
+    """From the columns that ``Folding.outcomes`` puts them into."""
+    if entry is None:
+        return Track()
+    rows = entry.sketch.in_order()
+    return Track(
+        [Outcome(*pair) for pair in zip(rows[modelled].tolist(), rows[came].tolist(), strict=True)]
+    )
 
 
 class Sketches(Mapping[str, Sketch]):
@@ -63,7 +103,7 @@ def predicted(
     platform = {
         key: entry
         for key in {**saved, **unsaved}
-        if not key.startswith(key_of(FUNCTION, ""))
+        if not key.startswith((key_of(FUNCTION, ""), key_of(OUTCOME, "")))
         and (entry := entry_at(key, saved, unsaved)) is not None
     }
     places: dict[tuple[str, str], Sketch] = {}
@@ -80,6 +120,8 @@ def predicted(
         fallback=fallback or Unmeasured(),
         threads=threads,
         places=places,
+        platform=platform,
+        followed=Followed(saved, unsaved),
     )
 
 

@@ -12,7 +12,8 @@ from typing import Any
 from dask_serverless.worker.bundle import Step
 
 # Told of each task when it is done: its steps, start, end, and all values that are still there.
-Watch = Callable[[Sequence[Step], float, float, Mapping[int, Any]], None]
+# Whoever says False is told of no more.
+Watch = Callable[[Sequence[Step], float, float, Mapping[int, Any]], bool]
 
 
 class StepFailed(Exception):
@@ -46,9 +47,8 @@ def together(watches: Sequence[Watch]) -> Watch | None:
     if len(watches) < 2:
         return watches[0] if watches else None
 
-    def tell(task: Sequence[Step], start: float, end: float, values: Mapping[int, Any]) -> None:
-        for watch in watches:
-            watch(task, start, end, values)
+    def tell(task: Sequence[Step], start: float, end: float, values: Mapping[int, Any]) -> bool:
+        return any([watch(task, start, end, values) for watch in watches])
 
     return tell
 
@@ -77,7 +77,7 @@ def run(
             if watch is not None:
                 task.append(step)
                 if out >= 0:  # a task's last step bears its name
-                    watch(task, begun, perf_counter(), values)
+                    watch = watch if watch(task, begun, perf_counter(), values) else None
                     task = []
             for name in drop:
                 del values[name]

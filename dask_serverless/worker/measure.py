@@ -21,14 +21,16 @@ MOST_TRANSFERS = 32  # in one event
 
 
 class Meter:
-    """Measures the first bundles of a run, and then as many as a hundredth of the time allows.
+    """Measures the first tasks of a run, and then as many as a hundredth of the time allows.
 
     Timing and sizing each of a hundred thousand tasks of a microsecond would take longer than they
-    do; long tasks are all measured.
+    do, and all of them may be in one bundle; long tasks are all measured.
     """
 
     def __init__(self) -> None:
-        self.ran = 0.0  # seconds of tasks
+        self.ran = 0.0  # seconds of bundles
+        self.seen = 0.0  # of them, of the bundle under way
+        self.few = False  # tasks in the bundle under way
         self.spent = 0.0  # seconds of measuring
         self.steps = 0  # measured
         self.taken: dict[Kind, Taken] = {}
@@ -38,11 +40,13 @@ class Meter:
         self.sizes: dict[int, int] = {}  # of values of the bundle under way, by name
 
     def wants(self, program: Sequence[Step]) -> bool:
-        """Whether there is time to measure this bundle."""
-        if len(program) <= FEW_STEPS:
-            return True
+        """Whether there is time to measure this bundle, or some of it."""
+        self.seen, self.few = 0.0, len(program) <= FEW_STEPS
+        return self.may_go_on()
+
+    def may_go_on(self) -> bool:
         each = self.spent / self.steps if self.steps else STEP_SECONDS
-        return self.spent + each * len(program) <= ALLOWANCE_SECONDS + SHARE * self.ran
+        return self.few or self.spent + each <= ALLOWANCE_SECONDS + SHARE * self.ran
 
     def begin(self, values: Mapping[int, Any]) -> None:
         """A bundle that is measured starts; steps drop what nobody needs after them."""
@@ -53,8 +57,13 @@ class Meter:
 
     def task(
         self, steps: Sequence[Step], start: float, end: float, values: Mapping[int, Any]
-    ) -> None:
-        """One task has run; its output is still there."""
+    ) -> bool:
+        """One task has run; its output is still there. Whether there is time for the next one.
+
+        Where others watch as well, it is told of that one in any case.
+        """
+        if not self.may_go_on():
+            return False
         out, function, arguments, _ = steps[-1]
         kind: Kind = (function,)
         if len(steps) > 1:
@@ -63,6 +72,7 @@ class Meter:
             arguments = tuple({n: 0 for s in steps for n in s[2] if n not in made})
         seconds = end - start
         self.ran += seconds
+        self.seen += seconds
         made_bytes = self.sizes[out] = nbytes(values[out])
         taken = self.taken.get(kind) or Taken(0, 0.0, [])
         rows, place = taken.samples, sampled(taken.calls)
@@ -72,10 +82,11 @@ class Meter:
         self.taken[kind] = Taken(taken.calls + 1, taken.seconds + seconds, rows)
         self.steps += len(steps)
         self.spent += perf_counter() - end
+        return self.may_go_on()
 
-    def unmeasured(self, seconds: float) -> None:
-        """A bundle ran without being measured."""
-        self.ran += seconds
+    def ended(self, seconds: float) -> None:
+        """A bundle ran for so long in all, measured or not."""
+        self.ran += max(seconds - self.seen, 0.0)
 
     def transfer(self, place: str, up: bool, nbytes: int, seconds: float) -> None:
         if len(self.moved) < MOST_TRANSFERS:

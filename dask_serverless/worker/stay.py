@@ -203,8 +203,8 @@ class Stay:
             assert failed.__cause__ is not None
             return self.raised(failed.__cause__, Blame("running", failed.task, failed.function))
         self.means.holding.end_locks()
-        if header.measure and not (header.observe or measured):
-            meter.unmeasured(work.running)
+        if header.measure:
+            meter.ended(work.running)
         turn_over = time.perf_counter() - self.arrived > TURN_SECONDS
         return m.Ran(self.means.holding.others_wait and turn_over)
 

@@ -21,9 +21,10 @@ class Timer:
 
     def task(
         self, steps: Sequence[Step], start: float, end: float, values: Mapping[int, Any]
-    ) -> None:
+    ) -> bool:
         self.times.append((steps[-1][0], start, end))
         if self.tell is not None and end >= self.told_at + PROGRESS_SECONDS:
             self.told_at = end
             self.tell(self.times)
             self.times = []
+        return True

@@ -90,7 +90,7 @@ class Witness:
 
     def task(
         self, steps: Sequence[Step], start: float, end: float, values: Mapping[int, Any]
-    ) -> None:
+    ) -> bool:
         begun = self.begun
         self.tasks.append(steps[-1][0])
         self.begins.append(start - begun)
@@ -98,6 +98,7 @@ class Witness:
         if end > self.due_at:
             self.see(UNDER_WAY, 0.0, end - begun)
             self.send(self.batch())
+        return True
 
     def finished(self, told: Finished, outputs: Outputs) -> bytes:
         """What rides along with the bundle's publish; empty if it is not time yet."""

@@ -22,6 +22,11 @@ class Allowance:
         self.began = clock()
         self.estimated = 0.0  # seconds, of all that was done
 
+    @property
+    def spent(self) -> float:
+        """Seconds so far."""
+        return self.clock() - self.began
+
     def did(self, estimate: float) -> None:
         self.estimated += estimate
 
@@ -30,7 +35,7 @@ class Allowance:
         allowed = self.seconds
         if allowed is None:
             allowed = max(LEAST_SECONDS, SHARE * makespan_seconds)
-        spent = self.clock() - self.began
+        spent = self.spent
         if spent <= 0 or self.estimated <= 0:
             return float("inf") if allowed > 0 else 0.0
         return max(allowed - spent, 0.0) * self.estimated / spent

@@ -94,7 +94,9 @@ def lay_out(plan: Plan, workload: Workload, platform: Platform) -> Layout:
     succession = Succession.of(plan.slots, memory, plan.annotations, crossings, pair_bytes)
     succession.check()
     task_seconds = _task_seconds(plan, memory, workload)
-    exec_seconds = sums(plan.bundles, task_seconds, count)
+    exec_seconds = platform.bundle_seconds + sums(
+        plan.bundles, task_seconds + platform.task_seconds, count
+    )
     constant_bytes = sums(plan.bundles, dag.constant_bytes, count)
     for copy in copies:
         exec_seconds[copy.bundle] += workload.seconds(int(memory[copy.bundle]))[copy.task]

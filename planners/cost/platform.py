@@ -41,11 +41,15 @@ class Platform:
     warm: tuple[tuple[int, int], ...] = ()  # (memory size, idle containers) at submission
     idle_seconds: float = 300.0  # an idle container goes cold after this long
     publish_seconds: float = 0.001  # the round trip that announces a finished bundle
+    bundle_seconds: float = 0.0  # that a container takes for each bundle over its tasks' own time
+    task_seconds: float = 0.0  # the same, for each task
     prices: Prices = field(default_factory=Prices)
 
     def __post_init__(self) -> None:
         check_number("idle time", "platform", self.idle_seconds)
         check_number("publish time", "platform", self.publish_seconds)
+        check_number("time of a bundle", "platform", self.bundle_seconds)
+        check_number("time of a task", "platform", self.task_seconds)
         for size, count in self.warm:
             check_number(f"the count of idle containers of {size} MB", "platform", count)
         if not self.memory_sizes_mb or not min(*self.memory_sizes_mb, self.default_memory_mb) > 0:

@@ -122,6 +122,9 @@ class Timeline:
             gb_seconds=self.gb_seconds,
             cold_starts=self.cold_starts,
             bytes_moved=round(self.bytes_moved),
+            modelled_seconds=self.makespan_seconds,
+            modelled_gb_seconds=self.gb_seconds,
+            samples=self.workload.samples,
         )
 
     def predicted_plan(self) -> Plan:

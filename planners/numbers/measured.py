@@ -20,6 +20,7 @@ from planners.numbers.predictions import (
 )
 from planners.numbers.sketch import Sketch
 
+MIDDLE = 0.5
 ENOUGH_SAMPLES = 8  # at one memory size, to be believed without looking at other sizes
 
 
@@ -61,13 +62,13 @@ class Measured(Predictions):
         quantile = check_sla(sla)
         if not self.uploads:
             return self._other("upload time", "the store").upload(sla)
-        return fit(self.uploads.column("input_bytes"), self.uploads.column("seconds"), quantile)
+        return _fitted(self.uploads, "seconds", quantile or MIDDLE)
 
     def download(self, sla: Sla = "average") -> Line:
         quantile = check_sla(sla)
         if not self.downloads:
             return self._other("download time", "the store").download(sla)
-        return fit(self.downloads.column("input_bytes"), self.downloads.column("seconds"), quantile)
+        return _fitted(self.downloads, "seconds", quantile or MIDDLE)
 
     def cold_start(self, memory_mb: int, sla: Sla = "average") -> Line:
         quantile = check_sla(sla)
@@ -91,8 +92,7 @@ class Measured(Predictions):
         key = (function, column, quantile)
         if key not in self._lines:
             sketch = self.functions.get(function)
-            sizes = sketch and (sketch.column("input_bytes"), sketch.column(column))
-            self._lines[key] = fit(*sizes, quantile) if sizes else None
+            self._lines[key] = _fitted(sketch, column, quantile) if sketch else None
         return self._lines[key]
 
     def _ladder(self, function: str, quantile: float | None) -> Ladder | None:
@@ -137,6 +137,7 @@ class Ladder:
                 sketch.column("input_bytes")[mine],
                 sketch.column("seconds")[mine] * scale[mine],
                 quantile,
+                sketch.weights[mine],
             )
             rungs.append((int(size), _lower(rungs[-1][1], line) if rungs else line))
         return Ladder(tuple(rungs), threads)
@@ -156,29 +157,43 @@ class Ladder:
         return Line(line.base * ratio, line.per_byte * ratio, line.samples)
 
 
-def fit(sizes: Floats, values: Floats, quantile: float | None) -> Line:
+def _fitted(sketch: Sketch, column: str, quantile: float | None) -> Line:
+    return fit(sketch.column("input_bytes"), sketch.column(column), quantile, sketch.weights)
+
+
+def fit(sizes: Floats, values: Floats, quantile: float | None, weights: Floats) -> Line:
     """A least-squares line that never falls, raised so that the asked share of samples is below."""
-    base, per_byte = _least_squares(sizes, values)
+    weights = weights / weights.sum()
+    base, per_byte = _least_squares(sizes, values, weights)
     fitted = base + per_byte * sizes
     if quantile is None:
-        raised = values.sum() / fitted.sum() if fitted.sum() > 0 else 1.0
+        all_of_it = float(weights @ fitted)
+        raised = float(weights @ values) / all_of_it if all_of_it > 0 else 1.0
     else:
         usable = fitted > 0
-        raised = (
-            float(np.quantile(values[usable] / fitted[usable], quantile)) if usable.any() else 1.0
-        )
+        ratios = values[usable] / fitted[usable]
+        raised = _quantile(ratios, quantile, weights[usable]) if usable.any() else 1.0
     return Line(float(base * raised), float(per_byte * raised), len(values))
 
 
-def _least_squares(sizes: Floats, values: Floats) -> tuple[float, float]:
-    spread = sizes - sizes.mean()
-    variance = float(spread @ spread)
-    slope = float(spread @ values) / variance if variance > 0 else 0.0
+def _quantile(values: Floats, quantile: float, weights: Floats) -> float:
+    """Between the values, as np.quantile has it where all weigh the same."""
+    order = np.argsort(values)
+    below = np.cumsum(weights[order]) - weights[order]
+    places = below / below[-1] if below[-1] > 0 else below
+    return float(np.interp(quantile, places, values[order]))
+
+
+def _least_squares(sizes: Floats, values: Floats, weights: Floats) -> tuple[float, float]:
+    size, value = float(weights @ sizes), float(weights @ values)
+    spread = sizes - size
+    variance = float(weights @ (spread * spread))
+    slope = float(weights @ (spread * values)) / variance if variance > 0 else 0.0
     if slope <= 0:
-        return float(values.mean()), 0.0
-    base = float(values.mean() - slope * sizes.mean())
+        return value, 0.0
+    base = value - slope * size
     if base < 0:
-        return 0.0, float(sizes @ values) / float(sizes @ sizes)
+        return 0.0, float(weights @ (sizes * values)) / float(weights @ (sizes * sizes))
     return base, slope
 
 
@@ -189,16 +204,21 @@ def _memory(sketch: Sketch) -> Floats:
 
 
 def _start(sketch: Sketch, memory_mb: int, quantile: float | None) -> Line:
-    """From the containers of the nearest size: start-up hardly depends on memory."""
+    """From the containers of the nearest size: start-up hardly depends on memory.
+
+    Of starts and transfers the middle stands for the average: there are few of them on the longest
+    path, and one that waited for a busy neighbour would count for twenty.
+    """
     memory = _memory(sketch)
     sizes, counts = np.unique(memory, return_counts=True)
     believed = sizes[counts >= ENOUGH_SAMPLES]
     if len(believed):
         nearest = believed[np.argmin(np.abs(np.log(believed / memory_mb)))]
-        sketch_seconds = sketch.column("seconds")[memory == nearest]
+        near = memory == nearest
     else:
-        sketch_seconds = sketch.column("seconds")
-    return fit(np.zeros(len(sketch_seconds)), sketch_seconds, quantile)
+        near = np.ones(len(memory), dtype=np.bool_)
+    seconds = sketch.column("seconds")[near]
+    return fit(np.zeros(len(seconds)), seconds, quantile or MIDDLE, sketch.weights[near])
 
 
 def _lower(one: Line, other: Line) -> Line:

@@ -1,9 +1,10 @@
-"""Sketch: a sample of all measurements, within a fixed budget of bytes, that merges exactly."""
+"""Sketch: a sample of all measurements, and the last ones, within a fixed budget of bytes."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -12,20 +13,24 @@ from planners.errors import BadPrediction, PredictionError
 
 BUDGET_BYTES = 4096  # of one function's sketch, however many samples it has seen
 COLUMNS = ("memory_mb", "input_bytes", "seconds", "output_bytes", "peak_bytes")
-ROW = np.dtype([("priority", "<u8"), *((name, "<f4") for name in COLUMNS)])
+ROW = np.dtype([("priority", "<u8"), ("time", "<f8"), *((name, "<f4") for name in COLUMNS)])
 HEADER = struct.Struct("<4sQI")  # magic and version, samples seen, rows kept
-MAGIC = b"dsk1"
+MAGIC = b"dsk2"
 CAPACITY = (BUDGET_BYTES - HEADER.size) // ROW.itemsize
+OF_ALL = CAPACITY // 2  # rows that are a sample of all times; the others are the last ones
+HALF_LIFE = 4  # runs after which a row weighs half as much
 
 Rows = npt.NDArray[np.void]
 Hashes = npt.NDArray[np.uint64]
 
 
 class Sketch:
-    """Keeps the rows whose hash is smallest: a uniform sample, whatever the order of arrival.
+    """Keeps the rows whose hash is smallest, and of the others the latest.
 
-    So merging the sketches of two containers gives the very sketch that one container would have
-    made of all their samples, and merging a sketch with itself keeps its rows.
+    The first half is a uniform sample, whatever the order of arrival, so that one large run does
+    not push out how runs differ; the second half has what functions take today. Which rows these
+    are depends on all samples and not on their order: merging the sketches of two containers gives
+    the very sketch that one container would have made, and merging a sketch with itself keeps it.
     """
 
     def __init__(self, rows: Rows | None = None, seen: int = 0) -> None:
@@ -43,24 +48,45 @@ class Sketch:
     def column(self, name: str) -> npt.NDArray[np.float64]:
         return np.asarray(self.rows[name], dtype=np.float64)
 
+    @cached_property
+    def weights(self) -> npt.NDArray[np.float64]:
+        """Of each row, all together 1: the last run weighs most, by as much per run as per row.
+
+        By runs and not by the clock: a function that got slower is learnt within some runs, whether
+        these are seconds or days apart. Rows of one time are those of one run.
+        """
+        if not len(self.rows):
+            return np.zeros(0)
+        _, runs, counts = np.unique(-self.rows["time"], return_inverse=True, return_counts=True)
+        weights = 0.5 ** (runs / HALF_LIFE) / counts[runs]
+        return np.asarray(weights / weights.sum())
+
+    def in_order(self) -> Rows:
+        """The rows, oldest first."""
+        return self.rows[np.argsort(self.rows["time"], kind="stable")]
+
     def add(
-        self, samples: Iterable[tuple[float, float, float, float, float]], source: int
+        self,
+        samples: Iterable[tuple[float, float, float, float, float]],
+        source: int,
+        time: float = 0.0,
     ) -> Sketch:
         """With more samples, each (memory_mb, input_bytes, seconds, output_bytes, peak_bytes).
 
         ``source`` says whose samples these are (a hash of run and container, say): two sources may
         measure the very same numbers and both count, while the same sample sent twice does not.
+        ``time`` is when that was, in seconds.
         """
         table = np.array(list(samples), dtype=np.float32).reshape(-1, len(COLUMNS))
         _check(table)
         rows = np.zeros(len(table), ROW)
         for position, name in enumerate(COLUMNS):
             rows[name] = table[:, position]
-        rows["priority"] = _priorities(table, source)
-        return Sketch(_smallest(np.concatenate((self.rows, rows))), self.seen + len(rows))
+        rows["priority"], rows["time"] = _priorities(table, source), time
+        return Sketch(_kept(np.concatenate((self.rows, rows))), self.seen + len(rows))
 
     def merge(self, other: Sketch) -> Sketch:
-        return Sketch(_smallest(np.concatenate((self.rows, other.rows))), self.seen + other.seen)
+        return Sketch(_kept(np.concatenate((self.rows, other.rows))), self.seen + other.seen)
 
     def to_bytes(self) -> bytes:
         return HEADER.pack(MAGIC, self.seen, len(self.rows)) + self.rows.tobytes()
@@ -74,7 +100,7 @@ class Sketch:
             raise PredictionError("a truncated sketch: delete it, it is measured anew")
         rows: Rows = np.frombuffer(data, ROW, count, HEADER.size)
         _check(np.stack([rows[name] for name in COLUMNS], axis=1))
-        return Sketch(_smallest(rows), seen)
+        return Sketch(_kept(rows), seen)
 
 
 def _check(table: npt.NDArray[np.float32]) -> None:
@@ -84,9 +110,13 @@ def _check(table: npt.NDArray[np.float32]) -> None:
         raise BadPrediction(COLUMNS[column], f"sample {row}", float(table[row, column]))
 
 
-def _smallest(rows: Rows) -> Rows:
+def _kept(rows: Rows) -> Rows:
     _, first = np.unique(rows["priority"], return_index=True)
-    return rows[first[:CAPACITY]]
+    rows = rows[first]
+    if len(rows) <= CAPACITY:
+        return rows
+    latest = np.argsort(-rows["time"][OF_ALL:], kind="stable")[: CAPACITY - OF_ALL]
+    return np.concatenate((rows[:OF_ALL], rows[OF_ALL:][np.sort(latest)]))
 
 
 def _priorities(table: npt.NDArray[np.float32], source: int) -> Hashes:

@@ -30,6 +30,7 @@ class Workload:
     peak_mb: Floats
     upload: Line
     download: Line
+    samples: int = 0  # measured calls of the functions in the graph
     _seconds: dict[int, Floats] = field(default_factory=dict, repr=False)
 
     @staticmethod
@@ -48,6 +49,7 @@ class Workload:
             peak_mb=peaks.at(dag.functions, inputs) / 1e6,
             upload=_checked("upload time", predictions.upload(sla)),
             download=_checked("download time", predictions.download(sla)),
+            samples=int(outputs.samples.sum()),
         )
 
     def seconds(self, memory_mb: int) -> Floats:

@@ -45,11 +45,21 @@ class Prediction:
     gb_seconds: float
     cold_starts: int
     bytes_moved: int  # through the store, up and down
+    modelled_seconds: float = 0.0  # makespan by the cost model alone, before outcomes put it right
+    modelled_gb_seconds: float = 0.0
+    samples: int = 0  # measured calls that it rests on; 0: constants
+    runs: int = 0  # measured runs of such a plan for such a graph
 
     def __str__(self) -> str:
         starts, moved = f"{self.cold_starts} cold starts", in_bytes(self.bytes_moved)
         times = f"{self.makespan_seconds:.3f} s, {self.gb_seconds:.3f} GB s, cost {self.cost:.6f}"
-        return f"{times}, {starts}, {moved} moved"
+        return f"{times}, {starts}, {moved} moved{self.basis}"
+
+    @property
+    def basis(self) -> str:
+        """What it rests on, for people; nothing to say of made-up numbers."""
+        runs = f" and {self.runs} runs of such a plan" if self.runs else ""
+        return f"; from {self.samples} measured calls{runs}" if self.samples else ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,10 +103,19 @@ class Plan:
     __hash__ = None  # type: ignore[assignment]  # arrays compare by value
 
     @property
+    def chosen(self) -> Chosen | None:
+        """Of whoever compared several, what was said for this one."""
+        return next((note for note in self.annotations if isinstance(note, Chosen)), None)
+
+    @property
+    def way(self) -> str:
+        """How it was made, as outcomes know it."""
+        return self.chosen.name if self.chosen else self.planner
+
+    @property
     def why(self) -> str:
         """Why it is this plan; where planners were compared, also why others lost."""
-        chosen = [str(note) for note in self.annotations if isinstance(note, Chosen)]
-        return chosen[0] if chosen else f"{self.planner} made it, no other was compared"
+        return str(self.chosen or f"{self.planner} made it, no other was compared")
 
     def diff(self, other: Plan) -> PlanDiff:
         """What would have to change in this plan to get the other one."""

@@ -67,7 +67,7 @@ def test_a_history_from_the_future_is_left_to_the_future(path: Path) -> None:
     content = bytearray(filled(path))
     content[: HEADER.size] = HEADER.pack(MAGIC, 99, *HEADER.unpack(content[: HEADER.size])[2:])
     path.write_bytes(content)
-    with pytest.raises(HistoryUnusable, match="version 99, but this reads 1"):
+    with pytest.raises(HistoryUnusable, match="version 99, but this reads 2"):
         FileArchive(str(path)).add(entries_of("b", "g"))
     assert path.read_bytes() == content
     FileArchive(str(path)).forget(None)

@@ -16,6 +16,7 @@ from dask_serverless.history.observations import (
     UPLOAD,
     Calls,
     Observations,
+    Overhead,
     Sample,
     Start,
     Transfer,
@@ -44,7 +45,19 @@ def test_events_become_one_runs_observations() -> None:
         [Transfer("redis", UPLOAD, 10, 0.1), Transfer("shared", DOWNLOAD, 20, 0.2)],
         [Start(True, 0.7, 512)],
         [0.001],
+        [],
     )
+
+
+def test_what_a_bundle_takes_beside_its_tasks_is_known_where_all_of_them_were_measured() -> None:
+    gathering = Gathering()
+    taken, moved = Taken(3, 1.5, [ROW]), [Moved("f", False, 20, 0.25)]
+    told = Measured([((0,), taken)], moved, -1.0, -1.0)
+    for bundle in (0, 1):
+        event = finished(told)._replace(bundle=bundle, fetching=0.5, running=1.75, storing=0.5)
+        gathering.bundle(event)
+    observations = gathering.of([operator.add], tasks=[3, 50])()
+    assert observations.overheads == [Overhead(3, 1.0)]
 
 
 def test_an_event_survives_its_way_and_is_learned_from() -> None:

@@ -69,3 +69,35 @@ def test_refuses_bytes_that_are_no_sketch(damage):
 def test_refuses_samples_that_cannot_be(bad):
     with pytest.raises(BadPrediction, match="seconds of 'sample 0'"):
         Sketch().add([(1769, 10, bad, 0, 0)], 0)
+
+
+def test_a_function_that_got_slower_is_learnt_within_some_runs():
+    sketch = Sketch()
+    for run in range(100):
+        sketch = sketch.add([(1769, 0, 1.0, 0, 0)] * 50, run, time=float(run))
+    for run in range(100, 108):
+        sketch = sketch.add([(1769, 0, 3.0, 0, 0)] * 50, run, time=float(run))
+    seconds = sketch.weights @ sketch.column("seconds")
+    assert 2.2 < seconds <= 3.0
+    assert len(sketch) <= CAPACITY
+
+
+def test_one_large_run_does_not_push_out_how_runs_differ():
+    sketch = Sketch()
+    for run in range(200):
+        sketch = sketch.add([(1769, 0, float(run), 0, 0)], run, time=float(run))
+    sketch = sketch.add([(1769, 0, 1000.0, 0, 0)] * 150, 1000, time=1000.0)
+    assert len(set(sketch.column("seconds").tolist())) > 20
+
+
+@settings(deadline=None)
+@given(samples, samples, samples)
+def test_what_came_late_may_be_told_first(one, two, three):
+    parts = [Sketch().add(part, at, float(at)) for at, part in enumerate((one, two, three))]
+    assert parts[2].merge(parts[0]).merge(parts[1]) == parts[0].merge(parts[1]).merge(parts[2])
+
+
+def test_weights_are_of_runs_and_not_of_rows():
+    sketch = Sketch().add([(1769, 0, 1.0, 0, 0)] * 40, 1, 1.0).add([(1769, 0, 2.0, 0, 0)], 2, 2.0)
+    assert sketch.weights.sum() == pytest.approx(1)
+    assert sketch.weights @ sketch.column("seconds") > 1.5

@@ -48,8 +48,21 @@ def test_what_measuring_takes_is_not_the_tasks_time():
 
 def test_many_short_tasks_are_sampled_and_counted():
     program = [(n, 0, (n - 1, -2), None) for n in range(1, 1000)]
-    taken = measured(program, {0: 1, -2: 1}, (999,))[(0,)]
+    meter = Meter()
+    meter.ended(60.0)  # after which there is time for all of them
+    run(program, FUNCTIONS, {0: 1, -2: 1}, (999,), meter.task)
+    taken = dict(meter.report().kinds)[(0,)]
     assert (taken.calls, len(taken.samples)) == (999, ROWS_A_KIND)
+
+
+def test_of_a_large_bundle_of_short_tasks_some_are_measured():
+    """All that a run has may be one bundle of thousands, and its function would stay unknown."""
+    program = [(n, 0, (n - 1, -2), None) for n in range(1, 5000)]
+    meter = Meter()
+    assert meter.wants(program)
+    run(program, FUNCTIONS, values := {0: 1, -2: 1}, (4999,), meter.task)
+    assert values == {4999: 5000}
+    assert 1 <= dict(meter.report().kinds)[(0,)].calls < 2500
 
 
 def test_a_meter_measures_no_more_than_its_share_of_time_allows():
@@ -61,7 +74,7 @@ def test_a_meter_measures_no_more_than_its_share_of_time_allows():
         if wanted[-1]:
             run(short, FUNCTIONS, {-1: 1, -2: 1}, (), meter.task)
     assert wanted[0] is False or sum(wanted) < 10
-    meter.unmeasured(60.0)
+    meter.ended(60.0)
     assert meter.wants(short), "after a minute of tasks there is time again"
 
 

@@ -1,0 +1,102 @@
+"""Plans that were made for the same graph before: to make them anew may take what they save."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from dask_serverless.history.observations import Followed
+from planners.cost.model import CostModel
+from planners.graph.dag import Dag
+from planners.numbers.outcomes import Outcome
+from planners.plans.goals import Goals
+from planners.plans.plan import Plan, Resources
+from planners.structural import Structural
+
+MOST_PLANS = 64
+LEARNING = 3  # times that a graph is planned anew, whatever that takes: its numbers are new
+SHARE = 0.02  # of the time that runs of a graph take, for planning it after that
+
+
+class Keys(NamedTuple):
+    """What tells a graph from others, and what graphs have in common that are planned alike.
+
+    Dask orders the tasks of one computation in another way each time, where their keys are hashed.
+    """
+
+    exact: Hashable
+    alike: Hashable
+
+
+@dataclass
+class Remembered:
+    """A plan, what it took to make, and what has come of it since."""
+
+    graph: str  # its signature, by which others learn of what came
+    plan: Plan
+    model: CostModel
+    goals: Goals
+    spent: float  # seconds of planning
+    times: int = 1  # that this graph was planned
+    ran: float = 0.0  # seconds of runs since then
+
+    @property
+    def will_do(self) -> bool:
+        return self.times >= LEARNING and SHARE * self.ran < self.spent and self.meets_goals
+
+    @property
+    def needs_no_numbers(self) -> bool:
+        """Whether numbers have shown that the plan is good enough which goes by structure alone."""
+        return self.plan.planner == Structural.name and len(self.plan.annotations) == 1
+
+    def for_another(self, dag: Dag, resources: Resources) -> Plan:
+        """The same forecast for another graph of its kind."""
+        mine, other = self.plan, Structural().plan(dag, resources)
+        return replace(other, prediction=mine.prediction, annotations=mine.annotations)
+
+    @property
+    def meets_goals(self) -> bool:
+        """Still, after what has come of it."""
+        forecast = self.plan.prediction
+        return forecast is None or not self.goals.missed(forecast)
+
+    def came(self, seconds: float, gb_seconds: float) -> list[Followed]:
+        """A run by this plan took so long; what is to be recorded of that."""
+        forecast, way = self.plan.prediction, self.plan.way
+        if forecast is None:
+            return []
+        times = Outcome(forecast.modelled_seconds, seconds)
+        paid = Outcome(forecast.modelled_gb_seconds, gb_seconds)
+        outcomes = self.model.outcomes.with_another(way, times, paid)
+        self.ran += seconds
+        self.model = replace(self.model, outcomes=outcomes)
+        self.plan = replace(self.plan, prediction=self.model.forecast(way, forecast))
+        return [Followed(self.graph, way, *times, *paid)]
+
+
+class PlansMade:
+    """The last ones, by whatever decides a plan; any thread may use it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.plans: OrderedDict[Hashable, Remembered] = OrderedDict()
+
+    def find(self, key: Hashable) -> Remembered | None:
+        with self.lock:
+            found = self.plans.get(key)
+            if found is not None:
+                self.plans.move_to_end(key)
+            return found
+
+    def keep(self, keys: Keys, made: Remembered) -> None:
+        with self.lock:
+            before = self.plans.get(keys.alike)
+            made.times += before.times if before is not None else 0
+            for key in keys:
+                self.plans[key] = made
+                self.plans.move_to_end(key)
+            while len(self.plans) > MOST_PLANS:
+                self.plans.popitem(last=False)

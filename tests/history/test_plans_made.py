@@ -1,0 +1,148 @@
+"""Plans that are made once and used again, and the platform as it was found."""
+
+from __future__ import annotations
+
+import time
+
+import dask
+import numpy as np
+import pytest
+from dask import delayed
+
+from dask_serverless import Serverless
+from dask_serverless.client.informing import decisive
+from dask_serverless.client.warmth import Warmth
+from dask_serverless.history.archive import MemoryArchive
+from dask_serverless.history.entry import Entry
+from dask_serverless.history.history import History
+from dask_serverless.history.observations import Followed, Observations, Overhead
+from dask_serverless.history.plans_made import LEARNING, MOST_PLANS, Keys, PlansMade, Remembered
+from dask_serverless.history.platform import measured_platform
+from dask_serverless.history.signature import signature
+from planners.auto import Auto
+from planners.cost.model import CostModel
+from planners.cost.platform import Platform
+from planners.graph.dag import Dag
+from planners.numbers.predictions import Constant
+from planners.plans.goals import Goals
+from planners.plans.plan import Resources
+
+DAG = Dag.from_edges(3, [0, 1], [2, 2], function_names=("f",))
+NUMBERS = Constant(task_seconds=1.0)
+NO_GOALS = Goals()
+
+
+def remembered(goals: Goals = NO_GOALS, spent: float = 0.1, times: int = LEARNING) -> Remembered:
+    plan = Auto(NUMBERS).plan(DAG, Resources(2))
+    return Remembered("graph", plan, CostModel(NUMBERS), goals, spent, times)
+
+
+def nap(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def test_a_plan_is_used_again_until_runs_have_taken_what_planning_may_cost() -> None:
+    made = remembered(spent=0.1)
+    assert made.will_do
+    for _ in range(5):
+        made.came(1.0, 1.0)
+    assert not made.will_do
+
+
+def test_while_a_graph_is_new_it_is_planned_each_time() -> None:
+    assert not remembered(times=LEARNING - 1).will_do
+
+
+def test_a_plan_whose_runs_miss_the_deadline_is_not_used_again() -> None:
+    made = remembered(Goals(deadline=4.0), spent=100.0)
+    assert made.will_do
+    told = made.came(5.0, 5.0)
+    assert not made.will_do
+    assert told[0].seconds == 5.0 and told[0].graph == "graph"
+    assert made.plan.prediction is not None and made.plan.prediction.runs == 1
+
+
+def test_only_the_last_plans_are_kept() -> None:
+    plans = PlansMade()
+    for number in range(MOST_PLANS):
+        plans.keep(Keys(("exact", number), ("alike", number)), remembered())
+    assert len(plans.plans) == MOST_PLANS
+    assert plans.find(("exact", 0)) is None and plans.find(("exact", MOST_PLANS - 1))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Dag.from_edges(3, [0, 1], [1, 2], function_names=("f",)),
+        Dag.from_edges(3, [0, 1], [2, 2], function_names=("g",)),
+        Dag.from_edges(3, [0, 1], [2, 2], function_names=("f",), wanted=[0, 2]),
+        Dag.from_edges(4, [0, 1], [2, 2], function_names=("f",)),
+    ],
+)
+def test_graphs_are_told_apart_by_all_that_decides_a_plan(other: Dag) -> None:
+    mine, same = (decisive(Auto(), dag, "graph", 2) for dag in (DAG, DAG))
+    assert mine == same
+    assert decisive(Auto(), other, "graph", 2).exact != mine.exact
+    assert decisive(Auto(sla=90), DAG, "graph", 2).alike != mine.alike
+    assert decisive(Auto(), DAG, "graph", 1).alike != mine.alike
+
+
+def test_graphs_of_about_the_same_functions_and_size_share_outcomes() -> None:
+    assert signature(["a", "b"], 65, 2) == signature(["b", "a", "a"], 69, 2)
+    assert signature(["a"], 65, 2) != signature(["a", "b"], 65, 2)
+    assert len({signature(["a"], 65, 2), signature(["a"], 650, 2), signature(["a"], 65, 4)}) == 3
+
+
+def test_what_came_of_a_plan_is_known_in_other_processes() -> None:
+    archive = MemoryArchive()
+    history = History(archive)
+    followed = [Followed("graph", "uniform at 1769 MB", 1.0, 1.5 + n, 2.0, 4.0) for n in range(3)]
+    history.record(Observations(followed=followed))
+    history.save()
+    outcomes = History(archive).predictions().followed.outcomes("graph")
+    assert outcomes.runs("uniform at 1769 MB") == 3
+    assert outcomes.makespan("uniform at 1769 MB", 1.0, "average") == pytest.approx(2.5)
+    assert not History(archive).predictions().followed.outcomes("grap")
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), -1.0, float("inf"), 1e12])
+def test_outcomes_of_a_clock_that_jumped_are_dropped(wrong: float) -> None:
+    history = History(MemoryArchive())
+    history.record(Observations(followed=[Followed("graph", "auto", 1.0, wrong, 1.0, 1.0)]))
+    assert not history.predictions().followed.outcomes("graph")
+    assert history.dropped == 1
+
+
+def test_the_platform_is_as_it_was_found() -> None:
+    history = History(MemoryArchive())
+    overheads = [Overhead(n, 0.001 + 0.0001 * n) for n in range(1, 20)]
+    history.record(Observations(publishes=[0.0002] * 9 + [1.0], overheads=overheads))
+    entries: dict[str, Entry] = dict(history.predictions().platform)
+    found = measured_platform(Platform(), entries, warm=2, unlimited=True)
+    assert found.publish_seconds == pytest.approx(0.0002, rel=0.01), "one slow answer is no rule"
+    assert found.bundle_seconds == pytest.approx(0.001, rel=0.05)
+    assert found.task_seconds == pytest.approx(0.0001, rel=0.05)
+    assert (1769, 2) in found.warm
+    assert measured_platform(Platform(), {}, 0, unlimited=False).publish_seconds == 0.001
+
+
+def test_containers_are_warm_until_they_have_idled_too_long() -> None:
+    warmth = Warmth(idle_seconds=0.2)
+    warmth.heard(["a", "b"])
+    warmth.heard(["b"])
+    assert warmth.count() == 2
+    time.sleep(0.2)
+    assert warmth.count() == 0
+
+
+def test_a_graph_that_was_run_before_is_forecast_from_its_runs(tmp_path) -> None:
+    with Serverless(containers=2, planner="auto", history=str(tmp_path / "history")) as client:
+        for _ in range(4):
+            total = delayed(sum)([delayed(nap)(0.05) for _ in range(4)])
+            assert dask.compute(total, scheduler=client) == (0.2,)
+    report = client.last_run
+    forecast = report.plan.prediction
+    assert forecast.samples >= 4 and forecast.runs >= 1
+    assert forecast.makespan_seconds == pytest.approx(report.makespan_seconds, rel=0.8)
+    assert np.isclose(forecast.modelled_seconds, 0.1, rtol=0.8)
