@@ -168,6 +168,11 @@ class Stopped:
 
 
 @dataclass(frozen=True)
+class Keeping:
+    """The keeper has come up: from now on it renews."""
+
+
+@dataclass(frozen=True)
 class Free:
     """A dead container's locks."""
 
@@ -188,7 +193,7 @@ class Lost:
 
 Message = (
     Opening | Import | Own | Stop | Over | Others | Invite | Work | Leave | Idle | Trouble
-    | Proven | Working | Resting | Gone | Unable | Refused | Stopped | Free | Lost
+    | Proven | Working | Resting | Gone | Unable | Refused | Stopped | Keeping | Free | Lost
 )  # fmt: skip
 
 KINDS: dict[str, Any] = {kind.__name__: kind for kind in Message.__args__}

@@ -6,7 +6,6 @@ import asyncio
 import os
 import subprocess
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 
 import dask
@@ -18,51 +17,11 @@ import pytest
 from awaiting import eventually
 from clients import run_script
 from dask import delayed
+from engines import cluster, compute
 
 from dask_serverless import Serverless
 from dask_serverless.errors import ContainersCutOff, ExecutorUnusable, SettingsError
 from dask_serverless.store.connect import open_link
-
-
-@contextmanager
-def loky():
-    pool = pytest.importorskip("loky").ProcessPoolExecutor(2)
-    yield pool
-    pool.shutdown(kill_workers=True)
-
-
-@contextmanager
-def cluster(**options):
-    distributed = pytest.importorskip("distributed")
-    with (
-        distributed.LocalCluster(n_workers=2, dashboard_address=None, **options) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        yield client
-
-
-ENGINES = {
-    "threads": lambda: ThreadPoolExecutor(2),
-    "processes": lambda: ProcessPoolExecutor(2),
-    "loky": loky,
-    "distributed": lambda: cluster(threads_per_worker=1),
-}
-
-
-@pytest.fixture(scope="module", params=list(ENGINES))
-def executor(request):
-    with ENGINES[request.param]() as executor:
-        yield executor
-
-
-@pytest.fixture(scope="module")
-def client(executor):
-    with Serverless(backend=executor) as client:
-        yield client
-
-
-def compute(*values, client, **options):
-    return dask.compute(*values, scheduler=client, **options)
 
 
 def test_arrays_and_dataframes(client):
@@ -122,10 +81,13 @@ def test_an_asynchronous_client_is_refused():
     distributed = pytest.importorskip("distributed")
 
     async def refused():
-        client = distributed.Client("tcp://127.0.0.1:1", asynchronous=True)
-        with pytest.raises(SettingsError, match="asynchronous"):
-            Serverless(backend=client)
-        await client._close(fast=True)
+        options = {"n_workers": 0, "processes": False, "dashboard_address": ":0"}
+        async with (
+            distributed.LocalCluster(asynchronous=True, **options) as cluster,
+            distributed.Client(cluster, asynchronous=True) as client,
+        ):
+            with pytest.raises(SettingsError, match="asynchronous"):
+                Serverless(backend=client)
 
     asyncio.run(refused())
 

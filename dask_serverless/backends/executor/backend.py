@@ -105,6 +105,8 @@ class ExecutorBackend:
 
     def forget(self, run: str) -> None:
         self.watched.pop(run, None)
+        if (calls := self.calls) is not None:
+            calls.forget(run)
 
     def tell(self, loss: Loss) -> None:
         """Executors do not say what a call worked on: whoever waits for anything finds out."""

@@ -9,7 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from dask_serverless.backends.base import Loss
@@ -17,6 +18,7 @@ from dask_serverless.backends.executor.container import homes, serve
 from dask_serverless.backends.executor.engines import Executor, named
 from dask_serverless.backends.executor.pool import Look, Pool, PoolOver
 from dask_serverless.backends.executor.ticket import Ended, Ticket
+from dask_serverless.backends.own_in_store import OwnInStore
 from dask_serverless.errors import ExecutorUnusable, StoreError
 from dask_serverless.store.connect import open_link
 from dask_serverless.worker.invitation import Invitation
@@ -42,7 +44,7 @@ class News:
     that holds no lock, since they may hold one, and wait for ours.
     """
 
-    ended: Call | None = None
+    ended: str = ""  # a call
     loss: Loss | None = None
     left: Sequence[str] = ()  # stopped runs on which nobody works any more
     crowded: int = 0  # calls that may have to wait for a place on the executor
@@ -83,6 +85,8 @@ class Calls:
         self.lock = threading.RLock()  # the link's, and that of what is under way
         self.pool = Pool(open_link(around.store), self.name)
         self.under_way: dict[str, Call] = {}
+        self.own = OwnInStore(self.name)
+        self.modules: dict[str, str] = {}  # of runs under way: where the client's own are
         self.submitted = 0
         self.pause_seconds = 0.0
         self.submit_at = 0.0
@@ -96,12 +100,22 @@ class Calls:
         with self.lock:
             if self.closed:
                 return
+            invitation = self.with_modules(invitation)
             try:
                 look = self.pool.invite(invitation, count, self.around.containers)
             except PoolOver:  # this process stood still for so long that the pool was given up
                 self.look()
                 look = self.pool.invite(invitation, count, self.around.containers)
             self.grow(look)
+
+    def with_modules(self, invitation: Invitation) -> Invitation:
+        """All containers of a run import what the client had loaded when the run began."""
+        if invitation.early:
+            self.modules[invitation.run] = self.own.put(self.pool.link)
+        return replace(invitation, own=self.modules.get(invitation.run, ""))
+
+    def forget(self, run: str) -> None:
+        self.modules.pop(run, None)
 
     def grow(self, look: Look) -> None:
         """Submit calls for invitations that neither containers nor earlier calls will answer."""
@@ -122,15 +136,15 @@ class Calls:
         try:
             future = executor.submit(serve, self.around.ticket(self.name, name))
             call = self.under_way[name] = Call(name, future)
-            future.add_done_callback(lambda _: self.end(call))
+            future.add_done_callback(partial(self.end, name, call.over))
         except Exception as error:  # whatever an executor has to say
             why = f"{type(error).__name__}: {error}"
             refusal = ExecutorUnusable(named(executor), why)
             self.news.put(News(loss=Loss("", why, error=refusal)))
 
-    def end(self, call: Call) -> None:
+    def end(self, call: str, over: threading.Event, _: Any) -> None:
         """In whichever thread the executor has for this."""
-        call.over.set()
+        over.set()
         self.news.put(News(ended=call))
 
     def listen(self) -> None:
@@ -162,7 +176,7 @@ class Calls:
         return min(left, self.around.pulse_seconds) if left > 0 else self.around.pulse_seconds
 
     def heed(self, news: News) -> None:
-        if news.ended is not None:
+        if news.ended:
             self.ended(news.ended)
         if news.loss is not None:
             self.around.tell(news.loss)
@@ -182,10 +196,10 @@ class Calls:
             self.pause_seconds = 0.0
         return look
 
-    def ended(self, call: Call) -> None:
+    def ended(self, name: str) -> None:
         with self.lock:
-            self.under_way.pop(call.name, None)
-            container = "" if self.closed else self.gone(call.name)
+            call = self.under_way.pop(name)
+            container = "" if self.closed else self.gone(name)
         how = outcome(call.future)
         if how.why and not self.closed:
             self.pause_seconds = min(
@@ -219,6 +233,7 @@ class Calls:
             calls = list(self.under_way.values())
             came: Sequence[str] = ()
             with suppress(StoreError, PoolOver):
+                self.own.remove(self.pool.link)
                 came = self.pool.close()
             self.pool.link.close()
         self.news.put(None)

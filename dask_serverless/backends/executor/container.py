@@ -8,6 +8,8 @@ import time
 from contextlib import suppress
 
 from dask_serverless.backends.container import Kept
+from dask_serverless.backends.executor.modules import ADOPTED
+from dask_serverless.backends.executor.orders import heeding
 from dask_serverless.backends.executor.pool import Pool, PoolOver
 from dask_serverless.backends.executor.site import page_at
 from dask_serverless.backends.executor.threads import ShellAtHome, ThreadInterruption
@@ -32,7 +34,9 @@ def serve(ticket: Ticket) -> Ended:
         with page_at(ticket.lease_seconds) as (site, number, page):
             site.interruptions[number] = interruption = ThreadInterruption()
             with inside.a_container():
-                return Container(ticket, page, interruption).live()
+                container = Container(ticket, page, interruption)
+                with heeding(ticket, container):
+                    return container.live()
     except PoolOver:
         return Ended()
     except StoreError as error:
@@ -47,6 +51,8 @@ class Container:
         self.pool = Pool(self.connections.link(ticket.store), ticket.pool)
         self.name = self.pool.join(ticket.call, secrets.token_hex(4))
         self.trouble = ""
+        self.run = ""  # that it works on
+        self.interruption = interruption
         means = Means(
             self.name,
             self.connections,
@@ -55,8 +61,8 @@ class Container:
             holding=KeptInThread(self.name, page),
             interruption=interruption,
         )
-        at_home = homes.get(ticket.pool) == os.getpid()
-        self.shell = ShellAtHome(means) if at_home else Shell(means)
+        self.at_home = homes.get(ticket.pool) == os.getpid()
+        self.shell = ShellAtHome(means) if self.at_home else Shell(means)
 
     def live(self) -> Ended:
         """Until nobody has invited it for long, or the store cannot be used from here."""
@@ -80,11 +86,24 @@ class Container:
         return self.pool.next(self.name, min(seconds, ticket.pulse_seconds), ticket.store)
 
     def work(self, invitation: Invitation) -> None:
+        if invitation.own and not self.at_home:
+            ADOPTED.adopt(self.pool.link, invitation.own)
+        self.run = invitation.run
         self.page.own(os.getpid(), True)
         try:
             self.shell.work(invitation)
         finally:
+            self.run = ""
             self.page.own(os.getpid(), False)
+            self.page.order(False)
+
+    def stop(self, run: str) -> None:
+        if self.run and run in ("", self.run):
+            self.interruption.ask("")
+
+    def make_way(self, run: str) -> None:
+        if self.run not in ("", run):
+            self.page.order(True)
 
     def invite(self, invitation: Invitation) -> None:
         with suppress(PoolOver, StoreError):  # the sweep invites again

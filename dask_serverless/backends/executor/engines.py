@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import weakref
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Protocol
 
 from dask_serverless.errors import SettingsError
 
 LOCAL = {"inproc", "tcp://127", "tls://127", "tcp://[::1]", "tls://[::1]"}  # how addresses begin
 LOKY = ("loky.", "joblib.externals.loky.")
+
+
+_owners: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 
 
 class Executor(Protocol):
@@ -19,6 +25,7 @@ class Executor(Protocol):
 
 def executor_of(backend: Any) -> Executor:
     """What has ``submit(function, *args)``; a client of distributed has more than that."""
+    check_owner(backend)
     client = client_of(backend)
     if client is None or client is not backend:
         executor: Executor = backend
@@ -29,6 +36,17 @@ def executor_of(backend: Any) -> Executor:
         )
     executor = client.get_executor(pure=False)
     return executor
+
+
+def check_owner(executor: Any) -> None:
+    """An executor that a fork inherits has lost its threads, and would wait for them for ever."""
+    with suppress(TypeError):  # it cannot be remembered without being kept
+        if _owners.setdefault(executor, os.getpid()) != os.getpid():
+            raise SettingsError(
+                "backend",
+                f"is a {named(executor)} of the process that this one was forked from; make one "
+                "here, and a Serverless object with it.",
+            )
 
 
 def client_of(executor: Any) -> Any:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from dask_serverless.backends.keeper import NAME, Keeper
 from dask_serverless.backends.lines import Lines
+from dask_serverless.backends.messages import Keeping
 from dask_serverless.backends.pages import pages_in
 from dask_serverless.backends.processes import call_itself, standing_still
 
@@ -40,4 +41,6 @@ def main(arguments: Sequence[str]) -> None:
         signal.signal(number, signal.SIG_IGN)
     call_itself(NAME)
     lines = Lines(socket.socket(fileno=int(connection)))
-    SiteKeeper(lines, int(parent), pages_in(int(memory)), float(look_seconds)).live()
+    keeper = SiteKeeper(lines, int(parent), pages_in(int(memory)), float(look_seconds))
+    lines.send(Keeping())
+    keeper.live()

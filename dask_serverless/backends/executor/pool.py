@@ -39,6 +39,14 @@ class Look:
     left: Sequence[str] = ()  # stopped runs on which nobody works any more
 
 
+@dataclass(frozen=True)
+class Order:
+    """What all containers of a pool are to do."""
+
+    what: str  # "stop": leave the run; "wait": leave others, since it waits for a container
+    run: str  # with "stop", "" for any
+
+
 class Pool:
     """Seen by one party, over its own link."""
 
@@ -108,6 +116,23 @@ class Pool:
     def leave(self, container: str) -> bool:
         """Whether a container that was idle for long may go: it may have been invited just now."""
         return bool(self.ask("leave", container)[1])
+
+    def orders(self, last: str, seconds: float) -> tuple[str, list[Order]]:
+        """What was ordered after ``last`` ("": from now on), or is within so many seconds.
+
+        Once the client is gone: to stop, whatever it is.
+        """
+        stream, alive = self.prefix + "orders", ("EXISTS", self.prefix + "alive")
+        if not last:
+            newest = self.link.call(("XREVRANGE", stream, "+", "-", "COUNT", 1))[0]
+            last = newest[0][0].decode() if newest else "0-0"
+        read = ("XREAD", "BLOCK", max(1, int(1000 * seconds)), "STREAMS", stream, last)
+        reply, lives = self.link.call(read, alive, wait_seconds=seconds)
+        if not lives:
+            return last, [Order("stop", "")]
+        entries = reply[0][1] if reply else []
+        orders = [Order(*map(bytes.decode, fields)) for _, fields in entries]
+        return entries[-1][0].decode() if entries else last, orders
 
     def ask(self, name: str, *arguments: Any) -> Any:
         reply = self.link.call(self.command(name, *arguments))[0]

@@ -16,11 +16,12 @@ import dask_serverless
 from dask_serverless.backends.executor.threads import ThreadInterruption
 from dask_serverless.backends.keeper import LOOKS_A_LEASE
 from dask_serverless.backends.lines import Lines
-from dask_serverless.backends.messages import Lost
+from dask_serverless.backends.messages import Keeping, Lost
 from dask_serverless.backends.pages import PAGE_BYTES, Page, pages_in
 from dask_serverless.worker.paths import searched
 
 MOST_PAGES = 1024  # a page takes memory when it is written
+START_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
 # Packages that are nothing but their folders: the keeper then imports what it names and no more.
 START = """
@@ -44,6 +45,7 @@ class Site:
         self.pages = pages_in(self.memory)
         self.blank = list(range(MOST_PAGES))
         self.interruptions: dict[int, ThreadInterruption] = {}  # by the numbers of their pages
+        self.kept = threading.Event()
         ours, theirs = socket.socketpair()
         with theirs:
             self.keeper = self.start(theirs, lease_seconds / LOOKS_A_LEASE)
@@ -68,9 +70,11 @@ class Site:
         )
 
     def listen(self) -> None:
-        """The keeper says whose work is in vain."""
+        """The keeper says that it has come up, then whose work is in vain."""
         for message in self.lines:
-            if isinstance(message, Lost) and (it := self.interruptions.get(message.page)):
+            if isinstance(message, Keeping):
+                self.kept.set()
+            elif isinstance(message, Lost) and (it := self.interruptions.get(message.page)):
                 it.ask(message.claim)
 
     def close(self) -> None:
@@ -93,6 +97,7 @@ def page_at(lease_seconds: float) -> Iterator[tuple[Site, int, Page]]:
         number = site.blank.pop(0)
     page = site.pages[number]
     try:
+        site.kept.wait(START_SECONDS)  # no claim is taken that nobody would renew
         yield site, number, page
     finally:
         page.clear()

@@ -10,5 +10,5 @@ redis.call('EXPIRE', key('calls'), 1)
 order('stop', '')
 redis.call('EXPIRE', key('orders'), 1)
 for _, run in ipairs(redis.call('LRANGE', key('runs'), 0, -1)) do redis.call('DEL', key('queue:' .. run)) end
-redis.call('DEL', KEYS[1], key('idle'), key('runs'), key('serving'), key('came'), key('stopping'))
+redis.call('DEL', KEYS[1], key('idle'), key('runs'), key('serving'), key('came'), key('ended'), key('stopping'))
 return {'ok', came}

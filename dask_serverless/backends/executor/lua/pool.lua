@@ -13,6 +13,7 @@
 --   serving    hash    container -> the run that it works on
 --   came       hash    call -> '<n> <token>': how often a container came of it (engines repeat what they
 --                      lost), and the last one's own
+--   ended      set     calls that have ended
 --   stopping   set     runs that the client has stopped, until nobody works on them
 --   calls      list    what the client is to look at: '', or a container that was lost
 --   orders     stream  what containers are to do at once: stop a run, make way for others
