@@ -30,7 +30,7 @@ from dask_serverless.origins import (
 from dask_serverless.store.address import masked, parse
 
 COMPRESSIONS = ("lz4",)
-OPTIMIZATIONS = ("prewarm", "task_dup")
+OPTIMIZATIONS = ("preload", "prewarm", "task_dup")
 OF_CONTAINERS = {"store", "memory", "backend", "idle_seconds"}  # other values: other containers
 
 Check = Callable[[Any], Any]

@@ -37,6 +37,11 @@ class OneRun:
     def blobs(self, invitation: Invitation, storage: Storage) -> Blobs:
         return self.shared
 
+    def aside(self) -> OneRun:
+        return self
+
+    def close(self) -> None: ...
+
 
 class Unkept:
     """Leases here are longer than any test."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dask
 import in_process
 import pytest
-from copying_tasks import Copying
+from annotating import Copying, Preloading
 from dask.optimization import cull
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -38,6 +38,14 @@ def test_over_the_memory_twin(planner, case, containers, inline):
 def test_with_tasks_that_run_again_where_they_are_needed(case, planner, seed):
     graph, keys = case
     found = in_process.get(graph, keys, planner=Copying(planner, seed), inline_bytes=0)
+    assert same(found, by_dask(graph, keys))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=QUIET)
+@given(case=graphs())
+def test_with_inputs_that_a_thread_fetches_ahead(case):
+    graph, keys = case
+    found = in_process.get(graph, keys, planner=Preloading(), inline_bytes=0)
     assert same(found, by_dask(graph, keys))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,21 @@ def shift(one: Block, by: int) -> Block:
 def total(*values: Any) -> float:
     """A number of blocks, or of numbers."""
     return float(sum(np.sum(value) for value in values))
+
+
+def nap(seconds: float, *after: Any) -> int:
+    """Takes no core, so that there may be more containers than cores."""
+    time.sleep(seconds)
+    return 1
+
+
+def last_of(block: Block, plus: float) -> float:
+    """Touches next to nothing of it."""
+    return float(block[-1]) + plus
+
+
+def sum_of_firsts(after: Any, *blocks: Block) -> float:
+    return float(sum(block[0] for block in blocks)) + after
 
 
 def tree() -> Delayed:

@@ -11,12 +11,13 @@ from dask_serverless.client.ignored import tell
 from dask_serverless.translation.repeatable import repeatable
 from dask_serverless.translation.translate import Translation
 from planners.graph.arrays import Flags
-from planners.plans.annotations import Chosen, DuplicateTask, StartContainers
+from planners.plans.annotations import Chosen, DuplicateTask, PreloadInputs, StartContainers
 from planners.plans.checked import CheckedPlanner
 from planners.plans.plan import Plan, Planner
 
 #: What each optimization that the setting ``optimizations`` may name asks of containers.
 CARRIED_OUT: dict[str, type] = {
+    "preload": PreloadInputs,
     "prewarm": StartContainers,
     "task_dup": DuplicateTask,
 }

@@ -30,7 +30,7 @@ from dask_serverless.worker.execute import owner
 from dask_serverless.worker.names import function_name
 from dask_serverless.worker.table import FunctionFailed, pickle_table
 from planners.graph.dag import Dag
-from planners.plans.annotations import SUBMISSION, StartContainers
+from planners.plans.annotations import SUBMISSION, PreloadInputs, StartContainers
 from planners.plans.bundles import Bundles
 from planners.plans.plan import Plan
 
@@ -86,7 +86,8 @@ def bundle_specs(
     tasks, offsets = bundles.tasks.tolist(), bundles.task_offsets.tolist()
     edges = Edges(translation.dag, plan, bundles)
     stored, wanted = bundles.stored.tolist(), translation.dag.wanted.tolist()
-    slots, copies, starts = plan.slots.tolist(), bundles.copies, starts_of(plan)
+    slots, copies = plan.slots.tolist(), bundles.copies
+    starts, ahead = starts_of(plan), ahead_of(plan)
     for bundle, slot in enumerate(slots):
         mine = tasks[offsets[bundle] : offsets[bundle + 1]]
         run = sorted([*mine, *copies[bundle]]) if bundle in copies else mine
@@ -105,7 +106,20 @@ def bundle_specs(
             children=pack_children(edges.children(bundle)),
             releases=pack_releases([(t, edges.uses[t]) for t in inputs if not wanted[t]]),
             starts=starts.get(bundle, ()),
+            ahead=ahead.get(bundle, ()),
         )
+
+
+def ahead_of(plan: Plan) -> dict[int, tuple[int, ...]]:
+    """What to fetch for a later bundle, by the one that the same container runs before it."""
+    ahead: dict[int, tuple[int, ...]] = {}
+    for note in plan.annotations:
+        if isinstance(note, PreloadInputs):
+            before = np.flatnonzero(plan.slots[: note.bundle] == plan.slots[note.bundle])
+            if plan.slots[note.bundle] >= 0 and len(before):
+                last = int(before[-1])
+                ahead[last] = (*ahead.get(last, ()), *note.tasks)
+    return ahead
 
 
 def starts_of(plan: Plan) -> dict[int, tuple[tuple[int, float], ...]]:

@@ -46,12 +46,13 @@ class BundleSpec:
     children: bytes
     releases: bytes
     starts: tuple[tuple[int, float], ...] = ()  # containers to be warm, in how many seconds
+    ahead: tuple[int, ...] = ()  # tasks whose outputs a later bundle of this container needs
 
 
 def encode(spec: BundleSpec) -> bytes:
     rest = (
         spec.program, spec.constants, spec.pickled, spec.hoisted,
-        spec.stored, spec.wanted, spec.children, spec.releases, spec.starts,
+        spec.stored, spec.wanted, spec.children, spec.releases, spec.starts, spec.ahead,
     )  # fmt: skip
     return front(spec.slot, spec.inputs) + pickle.dumps(rest, protocol=5)
 

@@ -22,6 +22,12 @@ class Connections(Protocol):
     def blobs(self, invitation: Invitation, storage: Storage) -> Blobs:
         """The run's blobs."""
 
+    def aside(self) -> Connections:
+        """The same again, for another thread, which closes them."""
+
+    def close(self) -> None:
+        """Nobody needs them any more."""
+
 
 class StoreConnections:
     """To real stores."""
@@ -40,6 +46,9 @@ class StoreConnections:
         if store not in self.links:
             self.links[store] = self.open_link(store)
         return self.links[store]
+
+    def aside(self) -> StoreConnections:
+        return StoreConnections(self.open_link)
 
     def close(self) -> None:
         while self.links:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from dask_serverless.blobs.ahead import ahead
 from dask_serverless.blobs.blobs import Blobs
 from dask_serverless.blobs.metered import metered
 from dask_serverless.blobs.storage import Storage
@@ -15,6 +16,7 @@ from dask_serverless.worker.execute import prepared
 from dask_serverless.worker.header import Header
 from dask_serverless.worker.measure import Meter
 from dask_serverless.worker.names import function_name
+from dask_serverless.worker.preloading import Preloading, Side
 from dask_serverless.worker.rhythm import Rhythm
 from dask_serverless.worker.table import Functions, unpickle_table
 from dask_serverless.worker.witness import UNSEEN, Unseen, Witness
@@ -41,6 +43,7 @@ class KnownRun:
     told_calls: int = 0  # to the store, already reported
     header: Header | None = None
     settled: Settled | None = None
+    preloading: Preloading | None = None
     witness: Witness | Unseen = UNSEEN
 
     def introduced(self, header: bytes) -> None:
@@ -68,7 +71,26 @@ class KnownRun:
             self.settled = Settled(header, blobs, [prepared(function) for function in table])
         return self.settled
 
+    def preload(self, tasks: Sequence[int], open_side: Callable[[], Side]) -> None:
+        """Fetch outputs as they come, while the bundle under way still runs."""
+        assert self.settled is not None, "a bundle is under way"
+        if self.preloading is None:
+            self.preloading = Preloading(open_side)
+            blobs = ahead(self.settled.blobs, self.preloading.shelf)
+            self.settled = replace(self.settled, blobs=blobs)
+        self.preloading.ask(tasks)
+
+    def left(self) -> None:
+        """The container goes, and may be called back."""
+        if self.preloading is not None:
+            self.preloading.leave()
+
+    def forget(self) -> None:
+        if self.preloading is not None:
+            self.preloading.stop()
+
     def calls_to_tell(self) -> int:
         """Round trips to the store since it was asked before; one that is about to go included."""
-        before, self.told_calls = self.told_calls, self.coordination.calls + 1
+        aside = self.preloading.calls if self.preloading is not None else 0
+        before, self.told_calls = self.told_calls, self.coordination.calls + aside + 1
         return self.told_calls - before

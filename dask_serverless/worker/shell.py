@@ -49,12 +49,13 @@ class Shell:
         run = KnownRun(self.means.connections.coordination(invitation))
         self.runs[invitation.run] = run
         if len(self.runs) > RUNS_KNOWN:
-            self.runs.popitem(last=False)
+            self.runs.popitem(last=False)[1].forget()
         return run
 
     def forget(self) -> None:
         """Let go of runs: their functions may hold a lot."""
-        self.runs.clear()
+        while self.runs:
+            self.runs.popitem()[1].forget()
 
 
 def tokens(container: str) -> Iterator[str]:

@@ -25,6 +25,7 @@ from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.known_run import KnownRun
 from dask_serverless.worker.means import Means
 from dask_serverless.worker.outputs import Outputs, Unstorable
+from dask_serverless.worker.preloading import Side
 from dask_serverless.worker.table import FunctionFailed
 from dask_serverless.worker.timing import Timer
 from dask_serverless.worker.told import Finished, Progress, Times
@@ -94,6 +95,7 @@ class Stay:
                 self.means.complain(self.invitation, instruction.why)
             case m.Leave():
                 self.work = None
+                self.run.left()
                 self.run.witness.left()
         return None
 
@@ -161,6 +163,7 @@ class Stay:
             blobs = settled.blobs
             spec = decode(assignment.spec, lambda reference: blobs.get([reference])[0])
             self.start_others(spec)
+            self.preload(spec)
             constants = unpickled(spec, blobs)
             values = {**spec.constants, **constants, **fetched(spec, assignment, blobs)}
             interruption.claim = ""
@@ -174,6 +177,20 @@ class Stay:
         fetching = time.perf_counter() - begun
         self.work = Work(self.attempt, settled, spec, values, constants, fetching)
         return m.Fetched()
+
+    def preload(self, spec: BundleSpec) -> None:
+        if spec.ahead:
+            self.run.preload(spec.ahead, self.side)
+
+    def side(self) -> Side:
+        """The run, over connections of their own."""
+        assert self.run.header is not None, "a bundle has been claimed"
+        connections = self.means.connections.aside()
+        return Side(
+            connections.coordination(self.invitation),
+            connections.blobs(self.invitation, self.run.header.storage),
+            connections.close,
+        )
 
     def start_others(self, spec: BundleSpec) -> None:
         """Containers that will be needed are asked for as this bundle begins."""

@@ -9,7 +9,7 @@ import dask
 import dask.array as da
 import numpy as np
 import pytest
-from copying_tasks import Copying
+from annotating import Copying
 from dask.delayed import delayed
 
 from dask_serverless import Serverless

@@ -1,4 +1,4 @@
-"""A planner around a planner: bundles run copies of some of the tasks that they need."""
+"""Planners around a planner, that ask for all that containers can do, whether it pays or not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from planners.graph.dag import Dag
-from planners.plans.annotations import DuplicateTask
+from planners.plans.annotations import DuplicateTask, PreloadInputs
 from planners.plans.bundles import bundles_of
 from planners.plans.plan import Plan, Resources
 from planners.registry import planner_named
@@ -14,7 +14,7 @@ from planners.registry import planner_named
 
 @dataclass(frozen=True)
 class Copying:
-    """``seed`` decides which; every task of every edge where it is negative."""
+    """Bundles run copies of the tasks that they need: of all where ``seed`` is negative, or some."""
 
     inner: str = "wukong"
     seed: int = -1
@@ -33,3 +33,23 @@ class Copying:
         copied = replace(plan, planner=self.name, annotations=notes)
         copied.validate(dag)
         return copied
+
+
+@dataclass(frozen=True)
+class Preloading:
+    """Each bundle's inputs are fetched while the one before it in its slot still runs."""
+
+    inner: str = "simple"
+
+    name = "preloading"
+
+    def plan(self, dag: Dag, resources: Resources) -> Plan:
+        plan = planner_named(self.inner).plan(dag, resources)
+        bundles = bundles_of(dag, plan)
+        tasks = bundles.edge_tasks.tolist()
+        first = bundles.input_offsets.tolist()
+        notes = tuple(
+            PreloadInputs(0.0, bundle, tuple(tasks[first[bundle] : first[bundle + 1]]))
+            for bundle in range(bundles.count)
+        )
+        return replace(plan, planner=self.name, annotations=notes)

@@ -1,0 +1,261 @@
+"""Each optimization by itself, on a graph of the shape that it is for, beside its own forecast."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any, ClassVar
+
+import dask
+import numpy as np
+from dask.delayed import Delayed, delayed
+
+from benchmarks.dataplane.graphs import block, last_of, nap, sum_of_firsts, total
+from benchmarks.network.apart import Apart
+from benchmarks.network.proxy import Proxy
+from benchmarks.report import duration
+from benchmarks.verdicts import Verdict
+from dask_serverless import Serverless
+from dask_serverless.store.connect import open_link
+from dask_serverless.store.link import Link
+from dask_serverless.store.resp import Command
+from planners.cost.model import CostModel
+from planners.cost.platform import Platform
+from planners.graph.dag import Dag
+from planners.numbers.predictions import Constant, Line, Sla
+from planners.optimizations.optimization import Optimization, Optimized
+from planners.optimizations.preload import Preload
+from planners.optimizations.prewarm import Prewarm
+from planners.optimizations.task_dup import TaskDup
+from planners.plans.plan import Plan, Planner, Resources
+from planners.wukong import Wukong
+
+CONTAINERS = 4
+COLD_SECONDS = 0.6
+IDLE_SECONDS = 1.5
+WARM_SECONDS = 0.003
+WITHIN = 0.25  # of the forecast
+BLOCK_BYTES = 16_000_000
+
+
+@dataclass(frozen=True)
+class Transfers:
+    """What moving bytes takes here, as a history would have it."""
+
+    round_trip: float
+    up: float  # bytes a second
+    down: float
+
+    @staticmethod
+    def measured(url: str) -> Transfers:
+        """Through the proxy, as a container does it, in this very moment."""
+        data = bytes(BLOCK_BYTES)
+        with open_link(url) as link:
+            trip, *_ = sorted(timed(link, ("PING",)) for _ in range(20))
+            ups = [timed(link, ("SET", "measured", data)) for _ in range(3)]
+            downs = [timed(link, ("GET", "measured")) for _ in range(3)]
+            link.call(("UNLINK", "measured"))
+        up, down = (BLOCK_BYTES / (median(taken) - trip) for taken in (ups, downs))
+        return Transfers(trip, up, down)
+
+
+def timed(link: Link, command: Command) -> float:
+    begun = time.perf_counter()
+    link.call(command)
+    return time.perf_counter() - begun
+
+
+@dataclass(frozen=True)
+class Transferring(Constant):
+    """With another rate downwards."""
+
+    download_bytes_per_second: float = 100e6
+
+    def download(self, sla: Sla = "average") -> Line:
+        return Line(self.transfer_latency_seconds, 1 / self.download_bytes_per_second)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A graph, what its functions take, and how containers are when it begins."""
+
+    optimization: Optimization
+    build: Callable[[], Delayed]
+    expected: Any
+    seconds_of: Mapping[str, float]
+    output_bytes_of: Mapping[str, float] = field(default_factory=dict)
+    planner: Planner = field(default_factory=Wukong)
+    cold: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.optimization.name
+
+    def planned(self, transfers: Transfers, *, optimized: bool) -> Optimized:
+        numbers = Transferring(
+            transfer_latency_seconds=transfers.round_trip,
+            bytes_per_second=transfers.up,
+            download_bytes_per_second=transfers.down,
+            task_seconds=0.0005,
+            task_output_bytes=100,
+            seconds_of=self.seconds_of,
+            output_bytes_of=self.output_bytes_of,
+            cold_start_seconds=COLD_SECONDS,
+            warm_start_seconds=WARM_SECONDS,
+        )
+        platform = Platform(
+            publish_seconds=transfers.round_trip,
+            idle_seconds=IDLE_SECONDS,
+            warm=self.warm(),
+            default_memory_mb=1769,
+        )
+        chosen = (self.optimization,) if optimized else ()
+        return Optimized(self.planner, chosen, CostModel(numbers, platform))
+
+    def warm(self) -> tuple[tuple[int, int], ...]:
+        return () if self.cold else ((1769, CONTAINERS),)
+
+
+def one_block_for_all() -> Delayed:
+    """A block of zeros, made in no time and looked up by as many as there are containers."""
+    zeros = delayed(np.zeros, pure=False)(BLOCK_BYTES // 8)
+    looks = [delayed(last_of, pure=False)(zeros, number) for number in range(CONTAINERS)]
+    return delayed(total, pure=False)(*looks)
+
+
+def late_fan_out() -> Delayed:
+    """One task, and then as many as there are containers."""
+    top = delayed(nap, pure=False)(0.8)
+    return delayed(sum, pure=False)([delayed(nap, pure=False)(0.8, top) for _ in range(CONTAINERS)])
+
+
+def late_join() -> Delayed:
+    """A long task and two large blocks, for one that takes all three."""
+    long = delayed(nap, pure=False)(1.0)
+    blocks = [delayed(block, pure=False)(number, BLOCK_BYTES) for number in range(2)]
+    return delayed(sum_of_firsts, pure=False)(long, *blocks)
+
+
+@dataclass(frozen=True)
+class InSlots:
+    """A bundle a task; slots by hand, as a planner with a history would give them."""
+
+    slots: tuple[int, ...]
+
+    name: ClassVar[str] = "in_slots"
+
+    def plan(self, dag: Dag, resources: Resources) -> Plan:
+        slots = np.array(self.slots, dtype=np.int32)
+        tasks = np.arange(dag.tasks, dtype=np.int32)
+        return Plan(self.name, tasks, slots, np.zeros_like(slots))
+
+
+CASES = (
+    Case(
+        TaskDup(),
+        one_block_for_all,
+        expected=sum(range(CONTAINERS)),
+        seconds_of={"zeros": 0.0005},
+        output_bytes_of={"zeros": BLOCK_BYTES},
+    ),
+    Case(
+        Prewarm(), late_fan_out, expected=CONTAINERS, seconds_of={"nap": 0.8}, cold=True
+    ),
+    Case(
+        Preload(),
+        late_join,
+        expected=2.0,
+        seconds_of={"nap": 1.0, "block": 0.02, "sum_of_firsts": 0.001},
+        output_bytes_of={"block": BLOCK_BYTES},
+        planner=InSlots((0, 1, 2, 0)),
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Seconds of a graph without and with an optimization, forecast and measured."""
+
+    optimization: str
+    forecast: tuple[float, float]
+    measured: tuple[float, float]
+
+    @property
+    def right(self) -> float:
+        """What was saved, by what was to be."""
+        promised = self.forecast[0] - self.forecast[1]
+        return (self.measured[0] - self.measured[1]) / promised if promised else 0.0
+
+    def shown(self) -> dict[str, object]:
+        return {
+            "optimization": self.optimization,
+            "without": duration(self.measured[0]),
+            "forecast": duration(self.forecast[0]),
+            "with": duration(self.measured[1]),
+            "forecast ": duration(self.forecast[1]),
+            "saved by promised": f"{self.right:.2f}",
+        }
+
+    def verdicts(self) -> list[Verdict]:
+        what = f"time with {self.optimization} by time without"
+        saved = f"saved by {self.optimization}, by its forecast"
+        return [
+            Verdict(what, self.measured[1] / self.measured[0], 1.0),
+            Verdict(f"{saved}, at least", self.right, 1 - WITHIN, at_least=True),
+            Verdict(f"{saved}, at most", self.right, 1 + WITHIN),
+        ]
+
+
+def effects(store: str, rtt: float, rate: float, repeat: int) -> Iterator[Effect]:
+    for case in CASES:
+        with Proxy(store, rtt_seconds=rtt, bytes_per_second=rate) as proxy:
+            yield effect(case, proxy.url, repeat)
+
+
+def effect(case: Case, url: str, repeat: int) -> Effect:
+    """Without and with it in turns, on the same containers."""
+    cold = {"cold_seconds": COLD_SECONDS, "idle_seconds": IDLE_SECONDS} if case.cold else {}
+    scheduler = Serverless(store=url, backend=Apart(CONTAINERS, **cold), planner="wukong")
+    measured: tuple[list[float], list[float]] = [], []
+    forecast: tuple[list[float], list[float]] = [], []
+    try:
+        for turn in range(repeat + 1):
+            transfers = Transfers.measured(url)
+            for optimized in (False, True):
+                planner = case.planned(transfers, optimized=optimized)
+                view = scheduler.options(planner=planner, optimizations="all")
+                prepare(scheduler, cold=case.cold)
+                (result,) = dask.compute(case.build(), scheduler=view)
+                if result != case.expected:
+                    raise AssertionError(f"{result}, not {case.expected}")
+                if turn:
+                    measured[optimized].append(view.last_run.makespan_seconds)
+                    forecast[optimized].append(view.last_run.plan.prediction.makespan_seconds)
+    finally:
+        scheduler.close()
+    return Effect(case.name, medians(forecast), medians(measured))
+
+
+def medians(both: tuple[list[float], list[float]]) -> tuple[float, float]:
+    return median(both[0]), median(both[1])
+
+
+def prepare(scheduler: Serverless, *, cold: bool) -> None:
+    """All containers there and idle, or none of them."""
+    if not cold:
+        dask.compute(
+            [delayed(nap, pure=False)(0.05) for _ in range(CONTAINERS)], scheduler=scheduler
+        )
+        return
+    dask.compute(delayed(abs, pure=False)(-1), scheduler=scheduler)
+    assert scheduler._engine is not None
+    nursery = scheduler._engine.backend.process.pid
+    while children(nursery):
+        time.sleep(0.05)
+
+
+def children(pid: int) -> Sequence[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
