@@ -202,6 +202,20 @@ class PlanRefused(ServerlessError, ValueError):
         return f"{self.problem} (the {of})"
 
 
+class NothingToCompare(ServerlessError, ValueError):
+    """A run that has not come to its end, or had nothing to compute, is no match for its plan."""
+
+    def __init__(self, run: str) -> None:
+        super().__init__(run)
+        self.run = run
+
+    def __str__(self) -> str:
+        return (
+            f"Run {self.run} cannot be compared with its plan: it failed, is still under way or had "
+            "nothing to compute. Serverless.plan(x) shows what a plan foresees."
+        )
+
+
 class GraphError(ServerlessError, ValueError):
     """The graph cannot be run, whoever runs it."""
 

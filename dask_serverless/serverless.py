@@ -119,7 +119,7 @@ class Serverless:
         planning = self._planning(self._ready(), {})
         caught = handed_over("plan", *collections)
         translation, _ = divided(translate(materialise(caught.graph), caught.keys))
-        return planning.outlook(translation)
+        return planning.look(translation)
 
     def simulate(
         self, collection: Any, *, predictions: Predictions | None = None, **backend: Any

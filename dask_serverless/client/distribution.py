@@ -88,6 +88,7 @@ class Distribution:
         with report.phase("plan"):
             planned = self.planning.plan(translation)
             report.plan = plan = planned.plan
+            report.foreseen = self.planning.foreseen(planned)
             bundles = bundles_of(translation.dag, plan)
         report.tasks, report.bundles = translation.dag.tasks, bundles.count
         with report.phase("encode"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -37,10 +38,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan, and who remembers it, if anybody does."""
+    """A plan, what it was made from, and who remembers it, if anybody does."""
 
     plan: Plan
+    dag: Dag
     known: Remembered | None = None
+    model: CostModel | None = None  # the numbers that decided, if any did
+
+    @staticmethod
+    def again(known: Remembered, plan: Plan, dag: Dag) -> Planned:
+        return Planned(plan, dag, known, known.model)
 
     def came(self, seconds: float, gb_seconds: float) -> list[Followed]:
         """What it took to carry it out, for the history."""
@@ -61,22 +68,24 @@ class Planning:
 
     def plan(self, translation: Translation) -> Planned:
         planner = planner_with(self.planner, self.optimizations)
-        if self.history is None or not asks(planner):
-            return Planned(self.planned(planner, translation.dag, translation))
+        if self.history is None:
+            return Planned(self.planned(planner, translation.dag, translation), translation.dag)
         dag = identified(translation)
+        if not asks(planner):
+            return Planned(self.planned(planner, translation.dag, translation), dag)
         graph = signature(function_names(dag), dag.tasks, self.containers)
         keys = decisive(planner, dag, graph, self.warmth.count())
         plans = self.history.plans
         known = plans.find(keys.exact)
         if known is not None and known.will_do:
-            return Planned(known.plan, known)
+            return Planned.again(known, known.plan, dag)
         alike = plans.find(keys.alike)
         if alike is not None and alike.will_do and alike.needs_no_numbers:
-            return Planned(alike.for_another(dag, self.resources), alike)
+            return Planned.again(alike, alike.for_another(dag, self.resources), dag)
         made = self.planned_anew(planner, dag, graph, translation)
         if made.plan.prediction is not None:
             plans.keep(keys, made)
-        return Planned(made.plan, made)
+        return Planned.again(made, made.plan, dag)
 
     def planned_anew(
         self, planner: Planner, dag: Dag, graph: str, translation: Translation
@@ -115,15 +124,23 @@ class Planning:
             f"yet; {'runs teach it' if asked else 'with history=True, runs teach it'}. The run goes on.",
         )
 
-    def outlook(self, translation: Translation) -> Outlook:
-        """The same plan, and what would come of it."""
+    def look(self, translation: Translation) -> Outlook:
+        """What a run would be like, planned as it would be."""
+        planned = self.plan(translation)
+        return self.outlook(replace(planned, dag=with_flags(planned.dag, translation)))
+
+    def foreseen(self, planned: Planned) -> Callable[[], Outlook]:
+        """Its outlook, for whoever asks later; holds no data, and no keys of tasks."""
+        dag = replace(planned.dag, labels=())
+        return partial(self.outlook, Planned(planned.plan, dag, None, planned.model))
+
+    def outlook(self, planned: Planned) -> Outlook:
+        """What would come of it: by the numbers that decided, else by those that there are."""
         with forks.importing:
             from planners.cost.outlook import Outlook
 
-        dag = with_flags(identified(translation), translation)
-        model = self.model(dag)
-        planner = informed(planner_with(self.planner, self.optimizations), model)
-        plan = self.planned(planner, dag, translation)
+        plan, dag = planned.plan, planned.dag
+        model = planned.model or self.model(dag)
         return Outlook(plan, dag, model, self.resources, partial(self.other, model))
 
     def other(self, model: CostModel, name: str) -> Planner:

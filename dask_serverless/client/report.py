@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dask_serverless.client import forks
+from dask_serverless.client.course import Course
 from dask_serverless.config import OPTIMIZATIONS
 from dask_serverless.coordination.base import Event
+from dask_serverless.errors import NothingToCompare
 from dask_serverless.worker.told import Finished
 
 if TYPE_CHECKING:
+    from dask_serverless.client.vs_plan import VsPlan
+    from planners.cost.outlook import Outlook
     from planners.plans.plan import Plan
 
 PHASES = ("materialise", "translate", "plan", "encode", "submit", "wait", "collect")
@@ -57,6 +63,8 @@ class RunReport:
     phases: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
     containers: dict[str, dict[str, float]] = field(default_factory=dict)
     plan: Plan | None = None
+    course: Course = field(default_factory=Course, repr=False)
+    foreseen: Callable[[], Outlook] | None = field(default=None, repr=False)  # of the plan
     started: float = field(default_factory=time.perf_counter)
     wall_seconds: float = 0.0  # of the whole call, by the client's clock
     makespan_seconds: float = 0.0  # from submission to the last output stored, by the store's clock
@@ -77,6 +85,7 @@ class RunReport:
         mine["run"] += told.running
         mine["store"] += told.storing
         mine["until"] = told.started + told.fetching + told.running + told.storing  # by its clock
+        self.course.bundle(told, event)
         self.container_calls += told.calls
         self.bytes_moved += told.stored_bytes
 
@@ -96,6 +105,15 @@ class RunReport:
                 seconds = before.planned_seconds + getattr(note, "saves_seconds", 0.0)
                 asked[kind] = Asked(before.times + 1, seconds)
         return asked
+
+    def vs_plan(self) -> VsPlan:
+        """What the plan had said beside what came, in all and bundle by bundle, and why they differ."""
+        if self.foreseen is None or not self.makespan_seconds:
+            raise NothingToCompare(self.run)
+        with forks.importing:
+            from dask_serverless.client.vs_plan import VsPlan
+
+        return VsPlan(self.foreseen(), self)
 
     @property
     def store_calls(self) -> int:

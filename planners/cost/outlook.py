@@ -15,7 +15,7 @@ from planners.errors import PlanError
 from planners.graph.dag import Dag
 from planners.numbers.workload import Workload, function_names
 from planners.plans.comparison import Comparison
-from planners.plans.plan import Plan, Planner, Resources
+from planners.plans.plan import Plan, Planner, Prediction, Resources
 from planners.plans.tables import preformatted
 
 
@@ -44,18 +44,26 @@ class Outlook:
 
     def compare(self, *planners: str | Planner) -> Comparison:
         """This plan and those of other planners, by name or as objects, side by side."""
-        mine = self.timeline.predicted_plan()
-        plans, failures = [replace(mine, planner=f"{mine.planner} (this plan)")], []
+        mine = f"{self.plan.planner} (this plan)"
+        plans, failures = [replace(self.plan, planner=mine, prediction=self.prediction)], []
         for planner in planners:
             try:
                 other = self.planner_named(planner) if isinstance(planner, str) else planner
                 plan = other.plan(self.dag, self.resources)
-                predicted = self._judged(plan).predicted_plan()
-                plans.append(replace(predicted, planner=other.name))
+                prediction = self._forecast(plan, self._judged(plan))
+                plans.append(replace(plan, planner=other.name, prediction=prediction))
             except PlanError as error:
                 name = planner if isinstance(planner, str) else planner.name
                 failures.append(f"{name}: {error}")
         return Comparison(tuple(plans), tuple(failures))
+
+    @cached_property
+    def prediction(self) -> Prediction:
+        """By the timeline, put right by what came of earlier runs."""
+        return self._forecast(self.plan, self.timeline)
+
+    def _forecast(self, plan: Plan, timeline: Timeline) -> Prediction:
+        return self.model.forecast(plan.way, timeline.prediction())
 
     def _judged(self, plan: Plan) -> Timeline:
         return self.model.timeline(plan, self.workload, self.resources)
@@ -64,6 +72,8 @@ class Outlook:
     def summary(self) -> str:
         title = f"{self.plan.planner}: {len(self.plan.bundles)} tasks in {len(self.plan.slots)}"
         lines = [f"{title} bundles", summary(self.timeline), f"why: {self.plan.why}"]
+        if self.prediction.runs:
+            lines.insert(1, f"after earlier runs: {self.prediction}")
         if not self.known:
             lines.append("times: made up, the same for all tasks, as nothing was measured of them")
         return "\n".join(lines)

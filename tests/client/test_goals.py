@@ -80,7 +80,7 @@ def test_percentiles_are_those_of_what_was_measured(learned):
     for number in range(6):
         dask.compute(delayed(nap)(0.01 + 0.02 * number), scheduler=learned)
     average, ninety = (learned.options(planner="auto", sla=sla).plan(naps()) for sla in (None, 90))
-    assert ninety.timeline.makespan_seconds > average.timeline.makespan_seconds
+    assert ninety.prediction.makespan_seconds > average.prediction.makespan_seconds
     structural = learned.options(planner="structural", sla=90).plan(naps())
     assert structural.model.sla == 90
 
