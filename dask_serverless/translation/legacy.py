@@ -8,13 +8,13 @@ is left to Dask, and so is each question of what else might be a key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from types import FunctionType
 from typing import Any, TypeGuard
 
 import numpy as np
-from dask._task_spec import GraphNode, TaskRef, convert_legacy_task
+from dask._task_spec import DataNode, GraphNode, convert_legacy_task
 
 # What may be a key, by exact type. Dask looks up subclasses as well; those go the long way.
 KEYS = {str, int, float, bool}
@@ -29,85 +29,36 @@ def is_call(node: Any) -> TypeGuard[tuple[Any, ...]]:
     return type(node) is tuple and bool(node) and callable(node[0])
 
 
-def read(
-    call: tuple[Any, ...],
-    graph: Mapping[Any, Any],
-    name_of: Callable[[Any], int | None],
-    constant: Callable[[Any], int],
-) -> tuple[list[Any], list[Any]] | None:
-    """The names of a call's arguments, and the keys that have none yet; None: Dask must read it.
-
-    A list of keys becomes a list of names. Names are looked at first: only keys have one.
-    """
-    arguments: list[Any] = []
-    missing: list[Any] = []
-    for value in call[1:]:
-        kind = type(value)
-        name: Any = None
-        if kind in KEYS:
-            name = name_of(value)
-            if name is None:
-                if value in graph:
-                    missing.append(value)
-                    continue
-                name = constant(value)
-        elif kind is tuple:
-            if value and callable(value[0]):
-                return None
-            try:
-                name = name_of(value)
-                if name is None and value in graph:
-                    missing.append(value)
-                    continue
-            except TypeError:
-                pass  # it does not hash, so it is no key
-        elif kind is TaskRef:
-            name = name_of(value.key)
-            if name is None:
-                missing.append(value.key)
-                continue
-        elif kind is list:
-            name = _names(value, graph, name_of, missing)
-        if name is None:
-            name = _constant(value, graph, constant)
-        if name is None:
-            return None
-        arguments.append(name)
-    return arguments, missing
+def as_node(key: Any, node: Any, graph: Mapping[Any, Any]) -> GraphNode:
+    """What Dask makes of a value in a graph."""
+    kind = type(node)
+    if kind in PLAIN or (kind in KEYS and node not in graph):
+        return DataNode(key, node)
+    if not isinstance(node, GraphNode):
+        node = convert_legacy_task(key, node, graph)
+        if not isinstance(node, GraphNode):
+            node = DataNode(key, node)
+    return node
 
 
-def _names(
-    values: list[Any],
-    graph: Mapping[Any, Any],
-    name_of: Callable[[Any], int | None],
-    missing: list[Any],
-) -> list[int] | None:
-    """The names of keys in a list, some of which may be missing; None if it holds anything else."""
-    names: list[int] = []
-    absent: list[Any] = []
+def are_keys(values: list[Any], graph: Mapping[Any, Any]) -> bool:
+    """Whether these are keys, one or more, and nothing else."""
     for value in values:
         kind = type(value)
         if kind not in KEYS and (kind is not tuple or (value and callable(value[0]))):
-            return None
+            return False
         try:
-            name = name_of(value)
-            if name is None and value not in graph:
-                return None
+            if value not in graph:
+                return False
         except TypeError:
-            return None
-        if name is None:
-            absent.append(value)
-        else:
-            names.append(name)
-    missing += absent
-    return names if values else None
+            return False
+    return bool(values)
 
 
-def _constant(value: Any, graph: Mapping[Any, Any], constant: Callable[[Any], int]) -> int | None:
-    """The name of a value that holds no part of the graph; None if it does, or may."""
+def is_constant(value: Any, graph: Mapping[Any, Any]) -> bool:
+    """Whether an argument that is no key surely holds no part of the graph."""
     if type(value) in PLAIN:
-        return constant(value)
+        return True
     if isinstance(value, dict):
-        return None
-    converted = convert_legacy_task(None, value, graph)
-    return None if isinstance(converted, GraphNode) else constant(converted)
+        return False
+    return not isinstance(convert_legacy_task(None, value, graph), GraphNode)

@@ -53,7 +53,7 @@ def disk_shuffles(graph: Mapping[Any, Any]) -> Mapping[Any, Any]:
     Partd's files are appended to: a task that runs again after a lost container would add its rows
     twice, and another host would not see them at all.
     """
-    stores = [key for key in graph if _names_partd(key)]
+    stores = [key for key in graph if type(key) is tuple and len(key) == 1 and _names_partd(*key)]
     if not stores:
         return graph
     changed = dict(graph)
@@ -62,13 +62,8 @@ def disk_shuffles(graph: Mapping[Any, Any]) -> Mapping[Any, Any]:
     return changed
 
 
-def _names_partd(key: Any) -> bool:
-    return (
-        type(key) is tuple
-        and len(key) == 1
-        and type(key[0]) is str
-        and key[0].startswith(("zpartd-", "partd-"))
-    )
+def _names_partd(name: Any) -> bool:
+    return type(name) is str and name.startswith(("zpartd-", "partd-"))
 
 
 def _by_tasks(graph: dict[Any, Any], store: Any) -> None:

@@ -152,7 +152,6 @@ def test_any_graph_of_tuples_gives_what_dask_gives(first):
 
 
 def test_what_is_common_is_read_without_dask(monkeypatch):
-    monkeypatch.setattr(translate, "convert_legacy_task", None)
     monkeypatch.setattr(legacy, "convert_legacy_task", None)
     graph = {("x", i): (abs, -i) for i in range(4)}
     graph |= {"list": (sum, [("x", i) for i in range(4)]), "sum": (seen, ("x", 1), "list", None)}
