@@ -60,6 +60,7 @@ class RunReport:
     client_calls: int = 0
     container_calls: int = 0
     bytes_moved: int = 0
+    bytes_kept: int = 0  # not stored, since the next bundle took them from memory
     phases: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
     containers: dict[str, dict[str, float]] = field(default_factory=dict)
     plan: Plan | None = None
@@ -88,6 +89,7 @@ class RunReport:
         self.course.bundle(told, event)
         self.container_calls += told.calls
         self.bytes_moved += told.stored_bytes
+        self.bytes_kept += told.kept_bytes
 
     def gb_seconds(self, memory_mb: int) -> float:
         """What is paid for, in containers of this size: from the first bundle of each to its last."""
@@ -136,6 +138,8 @@ class RunReport:
         for name, asked in sorted(self.optimizations.items()):
             planned = f"{asked.planned_seconds:.3f} s saved by the plan"
             lines.append(f"  {name}: {asked.times} times, {planned}")
+        if self.bytes_kept:
+            lines.append(f"  kept in memory: {self.bytes_kept} bytes")
         for name, c in sorted(self.containers.items()):
             times = ", ".join(f"{k} {1000 * c[k]:.1f} ms" for k in ("fetch", "run", "store"))
             lines.append(f"  {name}: {c['bundles']:.0f} bundles, {times}")

@@ -14,6 +14,13 @@ from dask_serverless.blobs.base import Command
 
 OK, LOST, OVER, FENCED = "ok", "lost", "over", "fenced"
 
+LOCAL = b"l"  # in the place of a reference: "l<bundle>", an output that only memory had
+
+
+def maker(reference: bytes | None) -> int | None:
+    """The bundle that has to run again for this output, unless somebody still has it in memory."""
+    return int(reference[1:]) if reference and reference[:1] == LOCAL else None
+
 
 @dataclass(frozen=True)
 class Submission:
@@ -56,6 +63,7 @@ class Assignment:
     bundle: int
     spec: bytes
     inputs: Sequence[bytes | None]  # references, in the order in which the spec names the tasks
+    makers: Sequence[Assignment] = ()  # what makes local inputs, where another container had them
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,9 @@ class Report:
     event: bytes
     deleted: Sequence[bytes] = ()  # references released before, whose blobs are gone now
     shown: bytes = b""  # a batch for whoever watches
+    near: bytes = b""  # children for which outputs stay in memory, packed: only if this very call
+    # hands one of them to the container, its edges count
+    patient: bool = False  # whether the others may wait while the container does something else
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,7 @@ class Answer:
     header: bytes = b""
     released: Sequence[bytes] = ()
     why: str = ""  # with OVER: done or failed
+    held: Sequence[int] = ()  # bundles of the call that are not done: some of their edges wait
 
 
 @dataclass(frozen=True)
@@ -176,11 +188,17 @@ class Coordination(Protocol):
         """
 
     def publish(
-        self, container: str, report: Report, following: str, before: Iterable[Command] = ()
+        self,
+        container: str,
+        report: Report,
+        following: str,
+        before: Iterable[Command] = (),
+        held: Sequence[Report] = (),
     ) -> Answer:
         """Finish a bundle and claim the next one as ``following`` ("" for none).
 
-        ``before`` are the commands that write its blobs.
+        ``before`` are the commands that write its blobs, ``held`` what the container says of
+        bundles that it held back before. A bundle is done once no child of it is left in ``near``.
         """
 
     def fail(

@@ -6,13 +6,13 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import msgpack
 
 from dask_serverless.blobs.base import Command
 from dask_serverless.coordination.base import (
     FENCED,
+    LOCAL,
     LOST,
     OK,
     OVER,
@@ -26,6 +26,19 @@ from dask_serverless.coordination.base import (
     Story,
     Submission,
     What,
+    maker,
+)
+from dask_serverless.coordination.near import (
+    Row,
+    announce,
+    inputs_of,
+    lend,
+    makers_of,
+    missing,
+    near_of,
+    nearest,
+    release,
+    still,
 )
 from dask_serverless.coordination.ordered import Ordered
 from dask_serverless.coordination.record import Record
@@ -104,6 +117,9 @@ class MemoryCoordination:
                 return Answer(OVER, why=record.over)
             if invited:
                 record.answered(slot)
+            for held in record.lending.held_by(container):  # whoever asks anew has nothing in hand
+                del record.lending.held[held]
+                record.leases[held] = 0.0
             sent = record.submission.header if header else b""
             bundle = self.take(record, container, claim, slot)
             if bundle is None:
@@ -112,17 +128,23 @@ class MemoryCoordination:
             return Answer(OK, found, record.invite(claim, self.now()), sent)
 
     def publish(
-        self, container: str, report: Report, following: str, before: Iterable[Command] = ()
+        self,
+        container: str,
+        report: Report,
+        following: str,
+        before: Iterable[Command] = (),
+        held: Sequence[Report] = (),
     ) -> Answer:
         with self.store.changed:
             record = self.record()
             if record is None:
                 return Answer(LOST)
             state = record.state.get(report.bundle)
-            if state == DONE and record.finished.get(container) == report.claim:
-                ask = following and not record.over
-                taken = self.take(record, container, following) if ask else None
-                return Answer(OK, None if taken is None else self.describe(record, taken))
+            again = state == DONE and record.finished.get(container) == report.claim
+            if not again and state == report.claim and (report.near or held):
+                again = record.given(container, following) is not None
+            if again:
+                return self.repeated(record, container, following, [report, *held])
             if record.over:
                 return Answer(OVER, why=record.over)
             if state != report.claim:
@@ -130,22 +152,50 @@ class MemoryCoordination:
             record.trash.difference_update(report.deleted)
             if report.shown:
                 record.shown.append(report.shown)
-            released = self.finish(record, container, report)
-            chosen = self.arrive(record, container, report, following)
-            record.done += 1
-            self.happened(record, What.FINISHED, report.event)
-            self.store.changed.notify_all()
-            if record.done == record.submission.bundles:
-                record.over = "done"
-                record.working.pop(container, None)
-                return Answer(OK, released=released)
-            if chosen is None and following:
-                chosen = self.take(record, container, following)
-            if chosen is None:
-                record.leave(container)
-            asked = record.invite(report.claim, self.now())
-            found = None if chosen is None else self.describe(record, chosen)
-            return Answer(OK, found, asked, released=released)
+            return self.published(record, container, [report, *still(record, held)], following)
+
+    def published(
+        self, record: Record, container: str, reports: Sequence[Report], following: str
+    ) -> Answer:
+        ready = [child for report in reports for child in announce(record, report)]
+        near = nearest(record, reports, container) if following else None
+        chosen = None if near is None else self.lend(record, reports, near, container, following)
+        released, held, patient = [], [], True
+        for report in reports:
+            if any(missing(record, child) for child in near_of(report)):
+                self.hold(record, report.bundle, container)
+                held.append(report.bundle)
+                patient = patient and report.patient
+            else:
+                if report is reports[0]:
+                    record.finished[container] = report.claim
+                released += self.finish(record, report)
+        goes_on = following if patient else ""
+        chosen = self.make_ready(record, ready, container, goes_on, chosen)
+        self.store.changed.notify_all()
+        if record.done == record.submission.bundles:
+            record.over = "done"
+            record.working.pop(container, None)
+            return Answer(OK, released=released)
+        if chosen is None and goes_on:
+            chosen = self.take(record, container, following)
+        if chosen is None and held:
+            record.working[container] = (held[0], record.working.get(container, (-1, -1))[1])
+        elif chosen is None:
+            record.leave(container)
+        asked = record.invite(reports[0].claim, self.now())
+        found = None if chosen is None else self.describe(record, chosen, at_hand=near is not None)
+        return Answer(OK, found, asked, released=released, held=held)
+
+    def repeated(
+        self, record: Record, container: str, following: str, reports: Sequence[Report]
+    ) -> Answer:
+        """The answer was lost: what the call gave to the container, or what there is now."""
+        held = [report.bundle for report in still(record, reports)]
+        taken = None if record.over else record.given(container, following)
+        if taken is None and following and not record.over and not held:
+            taken = self.take(record, container, following)
+        return Answer(OK, None if taken is None else self.describe(record, taken), held=held)
 
     def fail(
         self,
@@ -168,7 +218,8 @@ class MemoryCoordination:
             record, refusal = self.current(bundle, claim)
             if refusal or record is None:
                 return refusal or Answer(LOST)
-            record.leases[bundle] = self.now() + self.lease(record, bundle)
+            for mine in (bundle, *record.lending.held_by(container)):
+                record.leases[mine] = self.now() + self.lease(record, mine)
             return Answer(OK)
 
     def tell(self, bundle: int, claim: str, progress: bytes) -> Answer:
@@ -200,11 +251,8 @@ class MemoryCoordination:
             if not record.over:
                 for container, why in gone:
                     self.bereave(record, container, why)
-                for bundle in sorted(
-                    late(record, self.now()), key=lambda b: (record.leases[b], str(b))
-                ):
-                    owner = next((c for c, (b, _) in record.working.items() if b == bundle), None)
-                    self.put_back(record, bundle, owner, "no sign of life")
+                for bundle in late(record, self.now()):
+                    self.put_back_late(record, bundle)
                 if not record.over and not record.working and not any(record.ready.values()):
                     told = ["damaged", record.done, record.submission.bundles]
                     self.end(record, msgpack.packb(told))
@@ -237,7 +285,8 @@ class MemoryCoordination:
     def references(self) -> list[bytes]:
         with self.store.changed:
             record = self.record()
-            return [*record.out.values(), *record.trash] if record else []
+            stored = [r for r in record.out.values() if maker(r) is None] if record else []
+            return [*stored, *record.trash] if record else []
 
     def outputs(self, tasks: Sequence[int]) -> list[bytes | None]:
         with self.store.changed:
@@ -257,7 +306,10 @@ class MemoryCoordination:
             if record is None:
                 return Remains()
             del self.store.runs[self.run]
-            references = [*record.trash, *(r for r in record.out.values() if r[:1] != b"i")]
+            references = [
+                *record.trash,
+                *(r for r in record.out.values() if r[:1] not in (b"i", LOCAL)),
+            ]
             running = {claim for claim in record.state.values() if claim != DONE}
             return Remains(references, sorted(record.suspects | running))
 
@@ -323,41 +375,50 @@ class MemoryCoordination:
                 return bundle
         return None
 
-    def describe(self, record: Record, bundle: int) -> Assignment:
+    def describe(self, record: Record, bundle: int, at_hand: bool = False) -> Assignment:
+        """``at_hand``: the container has itself what others have not."""
         spec = record.specs[bundle]
-        (count,) = struct.unpack_from("<I", spec, 4)
-        tasks = struct.unpack_from(f"<{count}I", spec, 8)
-        return Assignment(bundle, spec, [record.out.get(task) for task in tasks])
+        inputs = inputs_of(record, spec)
+        return Assignment(bundle, spec, inputs, [] if at_hand else makers_of(record, inputs))
 
-    def finish(self, record: Record, container: str, report: Report) -> list[bytes]:
-        outputs: list[Any] = list(report.outputs)
-        record.out.update(zip(outputs[::2], outputs[1::2], strict=True))
+    def lend(
+        self, record: Record, reports: Sequence[Report], child: Row, container: str, claim: str
+    ) -> int:
+        """Give that child to the container, with outputs that nobody else has."""
+        name, slot = child[0], child[1]
+        lend(record, reports, name)
+        if slot >= 0:
+            record.adopt(container, slot)
+        return self.give(record, name, slot, container, claim)
+
+    def hold(self, record: Record, bundle: int, container: str) -> None:
+        record.lending.held[bundle] = container
+        record.leases[bundle] = self.now() + self.lease(record, bundle)
+
+    def finish(self, record: Record, report: Report) -> list[bytes]:
         record.state[report.bundle] = DONE
-        record.finished[container] = report.claim
         record.leases.pop(report.bundle, None)
-        record.specs.pop(report.bundle, None)
-        released = []
-        releases = msgpack.unpackb(report.releases)
-        for task, uses in zip(releases[::2], releases[1::2], strict=True):
-            record.uses[task] = record.uses.get(task, 0) + 1
-            if record.uses[task] >= uses:
-                reference = record.out.pop(task, b"i")
-                del record.uses[task]
-                if reference[:1] != b"i":
-                    record.trash.add(reference)
-                    released.append(reference)
+        record.done += 1
+        self.happened(record, What.FINISHED, report.event)
+        released: list[bytes] = []
+        for bundle, releases in record.lending.settle(report.bundle, report.releases):
+            record.specs.pop(bundle, None)
+            released += release(record, msgpack.unpackb(releases))
         return released
 
-    def arrive(self, record: Record, container: str, report: Report, following: str) -> int | None:
-        chosen = None
-        for name, slot, first, edges, *bits in msgpack.unpackb(report.children):
-            for bit in bits:
-                record.add_edge(bit)
-            if record.arrived(first, edges):
-                if slot < 0 and following and chosen is None:
-                    chosen = self.give(record, name, slot, container, following)
-                else:
-                    record.make_ready(name, slot)
+    def make_ready(
+        self,
+        record: Record,
+        ready: Sequence[Row],
+        container: str,
+        following: str,
+        chosen: int | None,
+    ) -> int | None:
+        for name, slot, *_ in ready:
+            if slot < 0 and following and chosen is None:
+                chosen = self.give(record, name, slot, container, following)
+            else:
+                record.make_ready(name, slot)
         return chosen
 
     def bereave(self, record: Record, gone: str, why: str) -> None:
@@ -366,14 +427,29 @@ class MemoryCoordination:
             if record.waits(slot):
                 record.place(slot)
         for container in sorted(record.working) if gone == "*" else [gone]:
-            if container in record.working:
-                self.put_back(record, record.working[container][0], container, why)
+            self.put_back_all(record, container, why)
         if gone == "*":
             record.invites.clear()
 
+    def put_back_all(self, record: Record, container: str, why: str) -> None:
+        """All that a lost container ran or held."""
+        if container in record.working:
+            bundle, _ = record.working[container]
+            record.leave(container)
+            self.put_back(record, bundle, container, why)
+        for bundle in record.lending.held_by(container):
+            self.put_back(record, bundle, container, why)
+
+    def put_back_late(self, record: Record, bundle: int) -> None:
+        owner = next((c for c, (b, _) in record.working.items() if b == bundle), None)
+        if owner := owner or record.lending.held.get(bundle):
+            self.put_back_all(record, owner, "no sign of life")
+        if bundle in record.leases:
+            self.put_back(record, bundle, None, "no sign of life")
+
     def put_back(self, record: Record, bundle: int, container: str | None, why: str) -> None:
         record.leases.pop(bundle, None)
-        record.leave(container or "")
+        record.lending.held.pop(bundle, None)
         if record.state.get(bundle, DONE) == DONE:
             return
         record.suspects.add(record.state.pop(bundle))
@@ -393,4 +469,5 @@ class MemoryCoordination:
 
 
 def late(record: Record, now: float) -> list[int]:
-    return [bundle for bundle, ends in record.leases.items() if ends <= now]
+    ended = [bundle for bundle, ends in record.leases.items() if ends <= now]
+    return sorted(ended, key=lambda bundle: (record.leases[bundle], str(bundle)))

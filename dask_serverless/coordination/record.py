@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 from dask_serverless.coordination.base import ANYONE, Event, Submission, Whom
+from dask_serverless.coordination.lending import Lending
 from dask_serverless.coordination.ordered import Ordered
 
 INVITE_MS = 2000  # as in the scripts
@@ -113,6 +114,7 @@ class Record:
     story: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
     out: dict[int, bytes] = field(default_factory=dict)
     uses: dict[int, int] = field(default_factory=dict)
+    lending: Lending = field(default_factory=Lending)
     trash: set[bytes] = field(default_factory=set)
     suspects: set[str] = field(default_factory=set)
     events: list[Event] = field(default_factory=list)
@@ -127,16 +129,27 @@ class Record:
     def serving(self, container: str) -> int | None:
         return self.working[container][1] if container in self.working else None
 
-    def arrived(self, first_byte: int, edges: int) -> bool:
-        """Whether all edges of a child are here; their bits start at a byte of their own."""
+    def arrivals(self, first_byte: int, edges: int) -> int:
+        """How many edges of a child are here; their bits start at a byte of their own."""
         bits = self.edges[first_byte : first_byte + -(-edges // 8)]
-        return int.from_bytes(bits, "little").bit_count() == edges
+        return int.from_bytes(bits, "little").bit_count()
 
-    def add_edge(self, bit: int) -> None:
+    def given(self, container: str, claim: str) -> int | None:
+        """The bundle that a container has under a claim."""
+        bundle, _ = self.working.get(container, (-1, -1))
+        return bundle if claim and self.state.get(bundle) == claim else None
+
+    def has_edge(self, bit: int) -> bool:
+        return bit >> 3 < len(self.edges) and bool(self.edges[bit >> 3] & 1 << (bit & 7))
+
+    def add_edge(self, bit: int) -> bool:
+        """Whether it was not there yet."""
         byte = bit >> 3
         if byte >= len(self.edges):
             self.edges.extend(bytes(byte + 1 - len(self.edges) + len(self.edges) // 8))
-        self.edges[byte] |= 1 << (bit & 7)
+        before = self.edges[byte]
+        self.edges[byte] = before | 1 << (bit & 7)
+        return self.edges[byte] != before
 
     def place(self, slot: int) -> None:
         """Where a slot with ready bundles stands, given who has it and what that one does."""
@@ -201,6 +214,10 @@ class Record:
     def may_adopt(self, slot: int) -> bool:
         """Whether a slot is anyone's, or waits for a container that did not come."""
         return slot in self.free or (self.slots.get(slot, ""), slot) in self.invites
+
+    def may_take(self, container: str, slot: int) -> bool:
+        """Whether a slot is the container's, or may become it at once."""
+        return slot < 0 or self.slots.get(slot, container) == container or slot in self.free
 
     def invite(self, claim: str, now: float) -> list[Whom]:
         """Whom to invoke for ready bundles that nobody runs, each once at a time."""

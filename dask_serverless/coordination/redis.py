@@ -12,6 +12,7 @@ import msgpack
 
 from dask_serverless.blobs.base import Command
 from dask_serverless.coordination.base import (
+    LOCAL,
     LOST,
     OK,
     OVER,
@@ -43,7 +44,7 @@ SHARED = {
     "begin": ("keys", "expiry"),
     "withdraw": ("keys",),
     "claim": ("keys", "common", "queues", "claims"),
-    "publish": ("keys", "common", "queues", "claims"),
+    "publish": ("keys", "common", "queues", "claims", "settling", "near"),
     "sweep": ("keys", "expiry", "common", "queues", "claims"),
     "renew": ("keys", "common"),
     "fail": ("keys", "common"),
@@ -170,7 +171,12 @@ class RedisCoordination:
         return replace(answer(reply), header=reply[3]) if len(reply) > 3 else answer(reply)
 
     def publish(
-        self, container: str, report: Report, following: str, before: Iterable[Command] = ()
+        self,
+        container: str,
+        report: Report,
+        following: str,
+        before: Iterable[Command] = (),
+        held: Sequence[Report] = (),
     ) -> Answer:
         blobs = list(before)
         stored = [command[1] for command in blobs] if not self.link.cluster else []
@@ -186,6 +192,7 @@ class RedisCoordination:
             report.event,
             for_scripts(report.deleted) if report.deleted else b"",
             for_scripts(stored) if stored else b"",
+            *((for_scripts(in_memory(report, held)),) if report.near or held else ()),
         )
         if report.shown:
             blobs.append(added(self.run, BATCH, report.shown))
@@ -194,7 +201,10 @@ class RedisCoordination:
         except StoreFull:
             self.link.close()  # the server holds what it refused as long as the connection lives
             raise
-        return replace(answer(reply), released=reply[3]) if len(reply) > 3 else answer(reply)
+        told = answer(reply)
+        if len(reply) <= 3:
+            return told
+        return replace(told, released=reply[3], held=[int(bundle) for bundle in reply[4]])
 
     def fail(
         self,
@@ -276,7 +286,7 @@ class RedisCoordination:
         outputs, trash = self.link.call(
             ("HVALS", self.prefix + "out"), ("SMEMBERS", self.prefix + "trash")
         )
-        return [reference for reference in (*outputs, *trash) if reference]
+        return [r for r in (*outputs, *trash) if r and r[:1] != LOCAL]
 
     def outputs(self, tasks: Sequence[int]) -> list[bytes | None]:
         return list(self.link.call(("HMGET", self.prefix + "out", *tasks))[0]) if tasks else []
@@ -296,6 +306,17 @@ class RedisCoordination:
 
     def command(self, name: str, *arguments: Any) -> Command:
         return self.link.script(script(name), [self.meta], [self.epoch, *arguments])
+
+
+def in_memory(report: Report, held: Sequence[Report]) -> list[list[Any]]:
+    """What the script is told where outputs stay in the container's memory."""
+    first = ["1" if report.patient else "", report.near]
+    others = (
+        [each.bundle, each.claim, for_scripts(each.outputs), each.children, each.releases,
+         each.event, "1" if each.patient else "", each.near]
+        for each in held
+    )  # fmt: skip
+    return [first, *others]
 
 
 def happened(entries: Any) -> list[Event]:
@@ -321,7 +342,12 @@ def answer(reply: Any) -> Answer:
 
 
 def assignment(reply: Any) -> Assignment | None:
-    return Assignment(int(reply[0]), reply[1], reply[2]) if reply else None
+    if not reply:
+        return None
+    bundle, spec, inputs, makers = reply
+    return Assignment(
+        int(bundle), spec, inputs, [Assignment(int(m[0]), m[1], m[2]) for m in makers]
+    )
 
 
 def invitations(reply: Any) -> list[Whom]:

@@ -107,6 +107,7 @@ def bundle_specs(
             releases=pack_releases([(t, edges.uses[t]) for t in inputs if not wanted[t]]),
             starts=starts.get(bundle, ()),
             ahead=ahead.get(bundle, ()),
+            given=edges.given(bundle),
         )
 
 
@@ -159,6 +160,14 @@ class Edges:
         if not self.tasks:
             return []
         return self.tasks[self.input_offsets[bundle] : self.input_offsets[bundle + 1]]
+
+    def given(self, bundle: int) -> tuple[int, ...]:
+        """The outputs of its edges, in the order of its children's bits; none where all are one."""
+        if not self.tasks:
+            return ()
+        mine = self.output_edges[self.output_offsets[bundle] : self.output_offsets[bundle + 1]]
+        tasks = tuple([self.tasks[edge] for edge in mine])
+        return tasks if len(set(tasks)) > 1 else ()
 
     def children(self, bundle: int) -> list[Child]:
         if not self.tasks:

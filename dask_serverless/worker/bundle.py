@@ -5,8 +5,8 @@ from __future__ import annotations
 import pickle
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import msgpack
 
@@ -17,6 +17,7 @@ import msgpack
 Step = tuple[int, int, tuple[int, ...], tuple[str, ...] | None]
 
 PICKLED = b"\x80"  # how every pickle starts, and no reference
+NO_CHILDREN = bytes(msgpack.packb([]))
 FRONT = struct.Struct("<iI")  # slot, number of inputs; then the inputs' tasks, 4 bytes each
 
 
@@ -29,6 +30,13 @@ class Child:
     first_byte: int
     edges: int  # all it waits for, from whichever bundle
     bits: Sequence[int]  # those that this bundle contributes
+
+
+class Near(NamedTuple):
+    """A child for which outputs stay in the container's memory, as it may run there next."""
+
+    child: int
+    wait_seconds: float  # how long, while there is other work; 0: if it is ready at once
 
 
 @dataclass(frozen=True)
@@ -47,12 +55,20 @@ class BundleSpec:
     releases: bytes
     starts: tuple[tuple[int, float], ...] = ()  # containers to be warm, in how many seconds
     ahead: tuple[int, ...] = ()  # tasks whose outputs a later bundle of this container needs
+    given: tuple[int, ...] = ()  # the outputs of the children's bits; empty if there is only one
+    near: tuple[Near, ...] | None = None  # as the plan has it; None: the container decides by size
+
+    @property
+    def has_children(self) -> bool:
+        return self.children != NO_CHILDREN
 
 
 def encode(spec: BundleSpec) -> bytes:
     rest = (
         spec.program, spec.constants, spec.pickled, spec.hoisted,
         spec.stored, spec.wanted, spec.children, spec.releases, spec.starts, spec.ahead,
+        spec.given,
+        spec.near if spec.near is None else tuple(map(tuple, spec.near)),
     )  # fmt: skip
     return front(spec.slot, spec.inputs) + pickle.dumps(rest, protocol=5)
 
@@ -78,7 +94,8 @@ def decode(data: bytes, fetch: Callable[[bytes], Any]) -> BundleSpec:
         rest = pickle.loads(memoryview(data)[end:])
     else:
         rest = fetch(data[end:])
-    return BundleSpec(slot, inputs, *rest)
+    spec = BundleSpec(slot, inputs, *rest)
+    return spec if not spec.near else replace(spec, near=tuple([Near(*n) for n in spec.near]))
 
 
 def pack_children(children: Sequence[Child]) -> bytes:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from dask_serverless.blobs.blobs import Blobs
-from dask_serverless.coordination.base import Assignment
 from dask_serverless.errors import BlobLost
+from dask_serverless.worker.again import References
 from dask_serverless.worker.bundle import BundleSpec
 
 
@@ -15,10 +16,10 @@ def unpickled(spec: BundleSpec, blobs: Blobs) -> dict[int, Any]:
     return {name: blobs.get([pickled])[0] for name, pickled in spec.pickled.items()}
 
 
-def fetched(spec: BundleSpec, assignment: Assignment, blobs: Blobs) -> dict[int, Any]:
+def fetched(inputs: References, hoisted: Mapping[int, bytes], blobs: Blobs) -> dict[int, Any]:
     """Inputs and constants that are kept apart, by name, all fetched together."""
-    names = [*spec.inputs, *spec.hoisted]
-    references = [r for r in assignment.inputs if r] + list(spec.hoisted.values())
-    if len(references) < len(names):
-        raise BlobLost(f"task {names[list(assignment.inputs).index(None)]}")
-    return dict(zip(names, blobs.get(references), strict=True)) if references else {}
+    references = {**inputs, **hoisted}
+    found = [reference for reference in references.values() if reference]
+    if len(found) < len(references):
+        raise BlobLost(f"task {next(name for name, r in references.items() if not r)}")
+    return dict(zip(references, blobs.get(found), strict=True)) if found else {}

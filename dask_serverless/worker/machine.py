@@ -95,6 +95,8 @@ class Publish:
     bundle: int
     claim: str
     following: str  # the claim for the bundle to go on with; "" to leave
+    held: Sequence[tuple[int, str]] = ()  # bundles held back before, with their claims
+    store: bool = False  # all outputs: nothing may stay in memory any more
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,10 @@ TABLE: dict[tuple[State, type], tuple[str, tuple[State, ...]]] = {
     (State.RUNNING, Ran): ("publish", (State.PUBLISHING,)),
     (State.RUNNING, Raised): ("fail", (State.FAILING,)),
     (State.PUBLISHING, Raised): ("fail", (State.FAILING,)),
-    (State.PUBLISHING, Answered): ("go_on", (State.FETCHING, State.CLAIMING, State.IDLE)),
+    (State.PUBLISHING, Answered): (
+        "go_on",
+        (State.FETCHING, State.CLAIMING, State.PUBLISHING, State.IDLE),
+    ),
     (State.FAILING, Answered): ("leave", (State.IDLE,)),
     (State.FETCHING, Interrupted): ("leave", (State.IDLE,)),
     (State.RUNNING, Interrupted): ("leave", (State.IDLE,)),
@@ -169,6 +174,7 @@ class Machine:
         self.claim_held = ""  # of the bundle under way
         self.following = ""  # asked for with the publish under way
         self.bundle = -1
+        self.held: dict[int, str] = {}  # bundles that have run and are not done, with their claims
 
     def handle(self, event: Event) -> list[Instruction]:
         state = self.state
@@ -192,12 +198,18 @@ class Machine:
             instructions.append(Invite(answer.invitations))
         if answer.released:
             instructions.append(Delete(answer.released))
+        if self.state is State.PUBLISHING:
+            mine = {**self.held, self.bundle: self.claim_held}
+            self.held = {bundle: mine[bundle] for bundle in answer.held}
         if answer.status == OK and answer.assignment is not None:
             if self.state is State.PUBLISHING:
                 self.claim_held = self.following
             self.state = State.FETCHING
             self.bundle = answer.assignment.bundle
             instructions.append(Fetch(answer.assignment, self.claim_held))
+        elif answer.status == OK and self.held:  # and nothing else to do
+            self.bundle, self.claim_held = self.held.popitem()
+            instructions.append(self.publish(store=True))
         elif answer.status == FENCED:  # someone else has the bundle by now
             self.state = State.CLAIMING
             self.claim_held = next(self.claims)
@@ -214,8 +226,12 @@ class Machine:
 
     def on_publish(self, event: Ran) -> list[Instruction]:
         self.state = State.PUBLISHING
-        self.following = "" if event.others_wait else next(self.claims)
-        return [Publish(self.bundle, self.claim_held, self.following)]
+        return [self.publish(go_on=not event.others_wait, store=event.others_wait)]
+
+    def publish(self, go_on: bool = True, store: bool = False) -> Publish:
+        self.following = next(self.claims) if go_on else ""
+        held = tuple(self.held.items())
+        return Publish(self.bundle, self.claim_held, self.following, held, store)
 
     def on_fail(self, event: Raised) -> list[Instruction]:
         self.state = State.FAILING
@@ -230,6 +246,7 @@ class Machine:
     def on_leave(self, event: Event) -> list[Instruction]:
         self.state = State.IDLE
         self.bundle = -1
+        self.held = {}
         return [Leave()]
 
 

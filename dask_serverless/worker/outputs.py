@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from dask_serverless.blobs.base import Command, Stored
 from dask_serverless.blobs.blobs import INLINE, MOST_INLINE_BYTES, Blobs
-from dask_serverless.worker.bundle import BundleSpec
 
 
 @dataclass
@@ -46,13 +45,17 @@ class Unstorable(Exception):
 
 
 def put_outputs(
-    spec: BundleSpec, values: dict[int, Any], blobs: Blobs, names: Iterator[str]
+    tasks: Iterable[int],
+    wanted: Container[int],
+    values: dict[int, Any],
+    blobs: Blobs,
+    names: Iterator[str],
 ) -> Outputs:
-    """Everything that others need of a bundle, stored or on its way into the call."""
+    """What others need of a bundle, stored or on its way into the call; values go with that."""
     outputs = Outputs()
     inline = 0
     name = next(names)
-    for task in spec.stored:
+    for task in tasks:
         put = blobs.put if inline < MOST_INLINE_BYTES else blobs.put_apart
         try:
             stored = put(name, values.pop(task))
@@ -63,5 +66,5 @@ def put_outputs(
         else:
             outputs.written.append(stored.reference)
             name = next(names)
-        outputs.add(task, stored, task in spec.wanted)
+        outputs.add(task, stored, task in wanted)
     return outputs

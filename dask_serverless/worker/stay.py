@@ -6,6 +6,8 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 
 from dask_serverless.coordination.base import LOST, Answer, Assignment, Report
 from dask_serverless.errors import (
@@ -15,6 +17,7 @@ from dask_serverless.errors import (
     StoreValueTooLarge,
 )
 from dask_serverless.worker import machine as m
+from dask_serverless.worker.again import References, nowhere, references, with_makers
 from dask_serverless.worker.attempt import Attempt
 from dask_serverless.worker.blame import Blame, of_input
 from dask_serverless.worker.bundle import BundleSpec, decode
@@ -26,6 +29,7 @@ from dask_serverless.worker.known_run import KnownRun
 from dask_serverless.worker.means import Means
 from dask_serverless.worker.outputs import Outputs, Unstorable
 from dask_serverless.worker.preloading import Side
+from dask_serverless.worker.shelf import Shelf
 from dask_serverless.worker.table import FunctionFailed
 from dask_serverless.worker.timing import Timer
 from dask_serverless.worker.told import Finished, Progress, Times
@@ -49,6 +53,8 @@ class Stay:
         self.arrived = time.perf_counter()
         self.attempt = Attempt(invitation.run, means.container, -1, "")
         self.work: Work | None = None
+        self.shelf = Shelf()
+        self.unannounced: list[bytes] = []  # what the call under way is to announce
         self.deleted: list[bytes] = []  # not reported yet
         self.too_early = False  # whether it left a run that is still being planned, for another
         self.came = time.time()
@@ -79,7 +85,7 @@ class Stay:
             case m.Execute():
                 return self.execute()
             case m.Publish():
-                return self.publish(instruction.following)
+                return self.publish(instruction)
             case m.Claim():
                 return self.claim(instruction)
             case m.Fail():
@@ -90,12 +96,14 @@ class Stay:
             case m.Delete():
                 self.delete(instruction.references)
             case m.Discard():
-                self.delete(self.attempt.written)
+                self.delete(self.unannounced)
+                self.shelf.clear()
             case m.Complain():
                 self.means.complain(self.invitation, instruction.why)
             case m.Leave():
                 self.work = None
                 self.run.left()
+                self.shelf.clear()
                 self.run.witness.left()
         return None
 
@@ -142,30 +150,41 @@ class Stay:
 
     def hold(self, answer: Answer, claim: str) -> None:
         """From now on, and not only when functions are here: imports may outlast a lease."""
-        if answer.assignment is None:
+        if answer.assignment is not None:
+            bundle = answer.assignment.bundle
+        elif answer.held:
+            bundle = answer.held[0]
+            claim = self.shelf.held[bundle].attempt.claim
+        else:
             self.means.holding.drop()
             return
         assert self.run.header is not None
         lease_seconds = self.run.header.lease_seconds
-        self.means.holding.hold(self.invitation, answer.assignment.bundle, claim, lease_seconds)
+        self.means.holding.hold(self.invitation, bundle, claim, lease_seconds)
 
     def fetch(self, assignment: Assignment, claim: str) -> m.Event:
         """Everything the bundle needs from outside, fetched together."""
         self.work = None  # what the bundle before had goes first
         begun = time.perf_counter()
         interruption, connections = self.means.interruption, self.means.connections
-        bundle, spec = assignment.bundle, None
+        bundle, spec, inputs = assignment.bundle, None, {}
         self.attempt = Attempt(self.invitation.run, self.means.container, bundle, claim)
         self.run.witness.begin(bundle, self.attempt.started, begun)
         interruption.claim = claim
         try:
             settled = self.run.settle(lambda storage: connections.blobs(self.invitation, storage))
             blobs = settled.blobs
-            spec = decode(assignment.spec, lambda reference: blobs.get([reference])[0])
+            decoded = partial(decode, fetch=lambda reference: blobs.get([reference])[0])
+            spec = decoded(assignment.spec)
             self.start_others(spec)
             self.preload(spec)
+            here, at_risk = self.shelf.take(spec.inputs)
+            inputs = references(spec, assignment, here)
+            if assignment.makers and nowhere(inputs):
+                spec, inputs = with_makers(spec, assignment, decoded)
             constants = unpickled(spec, blobs)
-            values = {**spec.constants, **constants, **fetched(spec, assignment, blobs)}
+            values = {**spec.constants, **constants, **here}
+            values.update(fetched(inputs, spec.hoisted, blobs))
             interruption.claim = ""
         except (Interrupt, StoreError):
             raise
@@ -173,9 +192,9 @@ class Stay:
             blame = Blame("unpickling the function", function=failed.index)
             return self.raised(failed.__cause__ or failed, blame)
         except BaseException as error:
-            return self.raised(error, self.blame(spec, assignment))
+            return self.raised(error, self.blame(spec, inputs))
         fetching = time.perf_counter() - begun
-        self.work = Work(self.attempt, settled, spec, values, constants, fetching)
+        self.work = Work(self.attempt, settled, spec, values, constants, fetching, at_risk=at_risk)
         return m.Fetched()
 
     def preload(self, spec: BundleSpec) -> None:
@@ -198,12 +217,11 @@ class Stay:
             for _ in range(containers):
                 self.means.invite(self.invitation.to_be_warm(seconds))
 
-    def blame(self, spec: BundleSpec | None, assignment: Assignment) -> Blame:
+    def blame(self, spec: BundleSpec | None, inputs: References) -> Blame:
         """Which of a bundle's inputs and constants could not be had."""
         settled = self.run.settled
         if spec is None or settled is None:
             return Blame("fetching a bundle")
-        inputs = dict(zip(spec.inputs, assignment.inputs, strict=False))
         return of_input(settled.blobs, {**inputs, **spec.pickled, **spec.hoisted}, spec.program)
 
     def execute(self) -> m.Event:
@@ -249,44 +267,69 @@ class Stay:
         with suppress(StoreError):  # the next call meets it, too
             self.run.coordination.tell(bundle, claim, progress)
 
-    def publish(self, following: str) -> m.Event:
-        work, run = self.under_way, self.run
-        try:
-            outputs = work.store()
-        except Unstorable as failed:
-            return self.unstorable(failed.__cause__ or failed, failed.task)
-        begun = time.perf_counter()
-        told = self.finished(work, outputs)
-        report = Report(
-            work.attempt.bundle, work.attempt.claim, outputs.announced, work.spec.children,
-            work.spec.releases, told.pack(), self.deleted, run.witness.finished(told, outputs),
-        )  # fmt: skip
+    def publish(self, instruction: m.Publish) -> m.Event:
+        """Give others what this bundle has for them, and what bundles held back before have."""
+        works = [self.shelf.held.get(instruction.bundle) or self.under_way]
+        works += [self.shelf.held[bundle] for bundle, _ in instruction.held]
+        now, stored = time.monotonic(), []
+        self.unannounced = []
+        for work in works:
+            try:
+                stored.append(work.store(None if instruction.store else now))
+            except Unstorable as failed:
+                return self.unstorable(work, failed.__cause__ or failed, failed.task)
+            self.unannounced += stored[-1].written
+        return self.announce(works, stored, instruction.following)
+
+    def announce(self, works: Sequence[Work], stored: Sequence[Outputs], following: str) -> m.Event:
+        run, begun = self.run, time.perf_counter()
+        first, *held = [self.report(*each) for each in zip(works, stored, strict=True)]
+        commands = [command for outputs in stored for command in outputs.commands]
         try:
             answer = run.coordination.publish(
-                self.means.container, report, following, outputs.commands
+                self.means.container,
+                replace(first, deleted=self.deleted),
+                following,
+                commands,
+                held,
             )
         except (StoreFull, StoreValueTooLarge) as error:
-            return self.unstorable(error, work.spec.stored[-1] if work.spec.stored else -1)
+            tasks = works[0].spec.stored
+            return self.unstorable(works[0], error, tasks[-1] if tasks else -1)
+        self.shelf.put(works, answer)
         self.hold(answer, following)
         self.deleted = []
-        if work.settled.header.measure:
-            run.meter.published(outputs.commands, time.perf_counter() - begun)
+        if works[0].settled.header.measure:
+            run.meter.published(commands, time.perf_counter() - begun)
         return m.Answered(answer)
+
+    def report(self, work: Work, outputs: Outputs) -> Report:
+        spec, attempt, handover = work.spec, work.attempt, work.handover
+        held = work.told is not None  # back, by a call before: whoever watches knows of it
+        told = self.finished(work, outputs)
+        shown = b"" if held else self.run.witness.finished(told, outputs)
+        report = Report(
+            attempt.bundle, attempt.claim, outputs.announced, spec.children, spec.releases,
+            told.pack(), shown=shown,
+        )  # fmt: skip
+        return report if handover is None else handover.told(report)
 
     def finished(self, work: Work, outputs: Outputs) -> Finished:
         """What the client is told of the bundle."""
-        return Finished(
+        if work.told is not None:  # it was held back
+            return work.told_more(outputs)
+        work.told = Finished(
             work.attempt.bundle, self.means.container, work.attempt.started,
             fetching=work.fetching, running=work.running, storing=work.storing,
-            calls=self.run.calls_to_tell(),
-            stored_bytes=outputs.nbytes, wanted_bytes=outputs.wanted_bytes,
+            calls=self.run.calls_to_tell(), stored_bytes=outputs.nbytes,
+            kept_bytes=work.kept_bytes, wanted_bytes=outputs.wanted_bytes,
             cold=self.cold, times=work.timer.times,
             outputs=outputs.wanted_within(work.settled.blobs.inline_bytes),
             measured=self.run.meter.report() if work.settled.header.measure else None,
         )  # fmt: skip
+        return work.told
 
-    def unstorable(self, error: BaseException, task: int) -> m.Event:
-        work = self.under_way
+    def unstorable(self, work: Work, error: BaseException, task: int) -> m.Event:
         function = work.function_of(task)
         if not isinstance(error, OSError | StoreError):
             name = work.settled.name_of(function)

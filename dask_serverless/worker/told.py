@@ -70,6 +70,7 @@ class Finished(NamedTuple):
     storing: float
     calls: int  # to the store, since the container told of a bundle before
     stored_bytes: int
+    kept_bytes: int  # of outputs that were not stored, as the next bundle took them from memory
     wanted_bytes: int  # of the outputs that the client asked for
     cold: bool  # whether the container was born for this stay
     outputs: Mapping[int, bytes] | None  # where those are; None: too much for an event

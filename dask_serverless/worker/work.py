@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -9,9 +10,13 @@ from typing import Any
 from dask_serverless.worker.attempt import Attempt
 from dask_serverless.worker.bundle import BundleSpec
 from dask_serverless.worker.execute import Watch, run
+from dask_serverless.worker.handover import Handover, large_outputs
 from dask_serverless.worker.known_run import Settled
 from dask_serverless.worker.outputs import Outputs, Unstorable, put_outputs
 from dask_serverless.worker.timing import Timer
+from dask_serverless.worker.told import Finished
+
+MOST_SECONDS_AT_RISK = 60.0  # then outputs are stored, however large: containers do get lost
 
 
 @dataclass
@@ -23,28 +28,78 @@ class Work:
     constants: dict[int, Any]  # alive to the end, as at the client
     fetching: float  # seconds
     running: float = 0.0
+    at_risk: float = 0.0  # seconds of what runs again if this container is lost
     storing: float = 0.0
     timer: Timer = field(default_factory=Timer)
+    handover: Handover | None = None  # where large outputs go, if they may stay in memory
+    told: Finished | None = None
 
     def run(self, watch: Watch | None) -> None:
         begun = perf_counter()
         run(self.spec.program, self.settled.functions, self.values, self.spec.stored, watch)
         self.running = perf_counter() - begun
+        self.at_risk += self.running
 
-    def store(self) -> Outputs:
-        """What others need of it, stored or on its way into the call that announces it."""
+    def store(self, now: float | None) -> Outputs:
+        """What others need of it, stored or on its way into the call that announces it.
+
+        Without a time, all of it. With one, what may stay here for the next bundle is left.
+        """
         begun = perf_counter()
-        written = self.attempt.written
+        tasks: Sequence[int] = self.spec.stored
+        if now is not None and self.told is None:
+            self.handover = self.to_hand_over(now)
+        if self.handover is not None:
+            self.handover.look(now)
+            tasks = [
+                task for task in tasks if task in self.values and not self.handover.keeps(task)
+            ]
+            self.handover.remember(tasks, self.values)
         try:
-            names = self.attempt.names()
-            outputs = put_outputs(self.spec, self.values, self.settled.blobs, names)
+            names, blobs = self.attempt.names(), self.settled.blobs
+            outputs = put_outputs(tasks, self.spec.wanted, self.values, blobs, names)
         except Unstorable as failed:
-            written += failed.written
+            self.attempt.written += failed.written
             raise
-        written += outputs.written
+        self.attempt.written += outputs.written
         self.constants.clear()  # files that they opened are closed when the client hears of it
-        self.storing = perf_counter() - begun
+        self.storing += perf_counter() - begun
         return outputs
+
+    def to_hand_over(self, now: float) -> Handover | None:
+        large = large_outputs(self.spec, self.values, self.settled.blobs.inline_bytes)
+        if not large:
+            return None
+        handover = Handover(self.spec, large, now)
+        if self.at_risk > MOST_SECONDS_AT_RISK:
+            handover.until.clear()
+        return handover
+
+    def told_more(self, outputs: Outputs) -> Finished:
+        """Of a bundle that was held back, what has been stored since."""
+        assert self.told is not None
+        self.told = self.told._replace(
+            storing=self.storing,
+            stored_bytes=self.told.stored_bytes + outputs.nbytes,
+            kept_bytes=self.kept_bytes,
+        )
+        return self.told
+
+    @property
+    def kept_bytes(self) -> int:
+        """Of outputs that nobody else has."""
+        return sum(self.handover.large[task] for task in self.unstored) if self.handover else 0
+
+    def in_memory(self) -> dict[int, Any]:
+        """Large outputs that are still here, by task."""
+        if self.handover is None:
+            return {}
+        return {**self.handover.remembered, **{t: self.values[t] for t in self.unstored}}
+
+    @property
+    def unstored(self) -> list[int]:
+        """Large outputs that nobody else has."""
+        return [t for t in self.handover.large if t in self.values] if self.handover else []
 
     def function_of(self, task: int) -> int:
         """The one that makes a task's output; -1 if it is none of this bundle's."""

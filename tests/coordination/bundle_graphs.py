@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgpack
 import pytest
 
 from dask_serverless.coordination.base import Assignment, Report, Submission
@@ -27,11 +28,7 @@ class Graph:
     specs: list[BundleSpec] = field(init=False)
 
     def __post_init__(self) -> None:
-        firsts, position = [], 0
-        for inputs in self.inputs:
-            firsts.append(position)
-            position += -(-len(inputs) // 8)
-        specs = [self._spec(bundle, firsts) for bundle in range(len(self.inputs))]
+        specs = [self._spec(bundle) for bundle in range(len(self.inputs))]
         object.__setattr__(self, "specs", specs)
 
     def slot(self, bundle: int) -> int:
@@ -40,18 +37,33 @@ class Graph:
     def uses(self, bundle: int) -> int:
         return sum(bundle in inputs for inputs in self.inputs)
 
-    def _spec(self, bundle: int, firsts: Sequence[int]) -> BundleSpec:
-        children = [
+    @property
+    def firsts(self) -> list[int]:
+        """Where the edges of each bundle begin, in bytes."""
+        firsts, position = [], 0
+        for inputs in self.inputs:
+            firsts.append(position)
+            position += -(-len(inputs) // 8)
+        return firsts
+
+    def users(self, bundle: int) -> list[int]:
+        return [child for child, inputs in enumerate(self.inputs) if bundle in inputs]
+
+    def children(self, bundle: int, some: Sequence[int]) -> list[Child]:
+        firsts = self.firsts
+        return [
             Child(
                 child,
                 self.slot(child),
                 firsts[child],
-                len(inputs),
-                [8 * firsts[child] + inputs.index(bundle)],
+                len(self.inputs[child]),
+                [8 * firsts[child] + self.inputs[child].index(bundle)],
             )
-            for child, inputs in enumerate(self.inputs)
-            if bundle in inputs
+            for child in some
         ]
+
+    def _spec(self, bundle: int) -> BundleSpec:
+        children = self.children(bundle, self.users(bundle))
         return BundleSpec(
             slot=self.slot(bundle),
             inputs=tuple(self.inputs[bundle]),
@@ -96,6 +108,40 @@ class Graph:
         output = reference or f"i{bundle}".encode()
         return Report(
             bundle, claim, [bundle, output], spec.children, spec.releases, b"event", list(deleted)
+        )
+
+    def near(
+        self,
+        bundle: int,
+        claim: str,
+        children: Sequence[int],
+        *,
+        reference: bytes = b"",
+        before: Sequence[int] = (),
+        patient: bool = False,
+        deleted: Sequence[bytes] = (),
+    ) -> Report:
+        """What a container says that keeps the output in memory for these children; without a
+        reference, that is the only place where it is. Children ``before`` have it already.
+        """
+        told = {*children, *before}
+        others = [child for child in self.users(bundle) if child not in told]
+        assert reference or not others
+        local = [] if reference else [bundle]
+        rows = [
+            [c.bundle, c.slot, c.first_byte, c.edges, local, *c.bits]
+            for c in self.children(bundle, children)
+        ]
+        return Report(
+            bundle,
+            claim,
+            [bundle, reference] if reference else [],
+            pack_children(self.children(bundle, others)),
+            self.specs[bundle].releases,
+            str(bundle).encode(),
+            list(deleted),
+            near=msgpack.packb(rows) if rows else b"",
+            patient=patient,
         )
 
 

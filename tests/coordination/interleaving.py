@@ -3,19 +3,32 @@
 Only I/O is played: machines, coordination and its scripts are the real ones. A world has crashes
 before and after every call, replies that get lost (the call is repeated later), containers that are
 taken for dead and go on, invitations that get lost or come twice, and time that passes in jumps.
+Containers keep outputs in memory for some children, hold them back or store them, as they like.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 
+import msgpack
 from bundle_graphs import Graph, names, read
 
-from dask_serverless.coordination.base import ANYONE, LOST, OK, OVER, Answer, Coordination, Whom
+from dask_serverless.coordination.base import (
+    ANYONE,
+    LOST,
+    OK,
+    OVER,
+    Answer,
+    Assignment,
+    Coordination,
+    Report,
+    Whom,
+    maker,
+)
 from dask_serverless.worker import machine as m
 
 MOST_PARTIES = 4
@@ -33,6 +46,8 @@ class Moods:
     double_invitation: float = 0.1
     time_passes: float = 0.02
     raises: float = 0.0
+    keeps: float = 0.5  # an output in memory for a child
+    waits: float = 0.5  # with what it keeps, while there is other work
 
 
 class World:
@@ -56,7 +71,7 @@ class World:
         self.invitations: deque[Whom] = deque()
         self.gone: list[tuple[str, str]] = []
         self.blobs: set[bytes] = set()
-        self.announced: dict[int, bytes] = {}
+        self.announced: dict[int, set[bytes]] = defaultdict(set)
         self.finished: dict[int, str] = {}  # bundle → the claim that was accepted
 
     def live(self) -> str:
@@ -108,8 +123,8 @@ class World:
     def check_end(self, why: str) -> None:
         """After the run: everything happened once, and nothing is left."""
         if why == "done":
-            assert sorted(self.finished) == list(range(len(self.graph.inputs)))
-            assert len(self.client.news("0-0", 0).events) == len(self.graph.inputs)
+            told = [int(event.payload) for event in self.client.news("0-0", 0).events]
+            assert sorted(told) == list(range(len(self.graph.inputs)))
         remains = self.client.close()
         self.blobs -= set(remains.references)
         self.blobs -= {b for b in self.blobs if claim_of(b) in remains.claims}
@@ -123,8 +138,11 @@ class Party:
     world: World
     name: str
     todo: deque[m.Instruction] = field(default_factory=deque)
-    written: list[bytes] = field(default_factory=list)
+    memory: set[int] = field(default_factory=set)  # bundles whose outputs are there
+    written: dict[int, bytes] = field(default_factory=dict)  # by bundle: of those not done
+    given: dict[int, list[int]] = field(default_factory=dict)  # children that have their input
     deleted: list[bytes] = field(default_factory=list)
+    said: tuple[m.Publish, list[Report]] | None = None  # what is said again if no answer comes
 
     def __post_init__(self) -> None:
         self.run = self.world.open_run()
@@ -159,10 +177,11 @@ class Party:
                 world.blobs -= set(instruction.references)
                 self.deleted += instruction.references
             case m.Discard():
-                assert not set(self.written) & set(world.announced.values())
-                world.blobs -= set(self.written)
+                told = set().union(*world.announced.values())
+                world.blobs -= set(self.written.values()) - told
+                self.drop()
             case m.Leave():
-                pass
+                self.drop()
         return None
 
     def crash(self) -> None:
@@ -183,19 +202,33 @@ class Party:
             self.name, instruction.claim, slot=instruction.slot, invited=instruction.invited
         )
 
+    def drop(self) -> None:
+        self.memory, self.written, self.given = set(), {}, {}
+
     def fetch(self, instruction: m.Fetch) -> None:
-        world, assignment = self.world, instruction.assignment
-        self.written = []
+        assignment = instruction.assignment
         bundle = names(assignment)
         mine = self.run.renew(self.name, bundle, instruction.claim).status == OK
-        inputs = [world.announced.get(task) for task in read(assignment.spec).inputs]
+        there = self.has_inputs(assignment, {each.bundle: each for each in assignment.makers})
         if mine:
-            assert list(assignment.inputs) == inputs
-            assert set(inputs) <= world.blobs
-        if set(inputs) <= world.blobs:
+            assert there, "an input is nowhere, and nobody can make it"
+        if there:
             self.handle(m.Fetched())
         else:  # somebody else finished this bundle meanwhile, and its inputs are gone
             self.handle(m.Raised(b"blob lost"))
+
+    def has_inputs(self, assignment: Assignment, makers: Mapping[int, Assignment]) -> bool:
+        """Whether each input is in this memory or stored, or can be made again from such ones."""
+        for task, reference in zip(read(assignment.spec).inputs, assignment.inputs, strict=True):
+            if (bundle := maker(reference)) is None:
+                if reference not in self.world.blobs:
+                    return False
+                assert reference in self.world.announced[task]
+            elif task not in self.memory and (
+                bundle not in makers or not self.has_inputs(makers[bundle], makers)
+            ):
+                return False
+        return True
 
     def run_tasks(self) -> None:
         if self.world.random.random() < 0.3:
@@ -206,17 +239,46 @@ class Party:
         return self.handle(m.Raised(b"task raised") if raises else m.Ran())
 
     def publish(self, instruction: m.Publish) -> Answer:
-        world, bundle, claim = self.world, instruction.bundle, instruction.claim
-        reference = f"r{bundle}:{claim}".encode()
-        if not self.written:
-            self.written = [reference]
-            world.blobs.add(reference)
-        report = world.graph.report(bundle, claim, reference, self.deleted)
-        answer = self.run.publish(self.name, report, instruction.following)
+        if self.said is None or self.said[0] is not instruction:
+            pairs = [(instruction.bundle, instruction.claim), *instruction.held]
+            store = instruction.store or not instruction.following
+            self.said = instruction, [self.report(*pair, store=store) for pair in pairs]
+        reports = self.said[1]
+        answer = self.run.publish(self.name, reports[0], instruction.following, held=reports[1:])
         if answer.status == OK:
-            assert world.finished.setdefault(bundle, claim) == claim
-            world.announced[bundle] = reference
+            self.accepted(reports, answer)
         return answer
+
+    def report(self, bundle: int, claim: str, store: bool) -> Report:
+        """Some children get the output from memory, if they come here; the others a stored one."""
+        world, users = self.world, self.world.graph.users(bundle)
+        before = self.given.get(bundle, [])
+        left = [child for child in users if child not in before]
+        near = [] if store else [child for child in left if world.happens("keeps")]
+        if near != left or not users or world.random.random() < 0.2:
+            self.written[bundle] = f"r{bundle}:{claim}".encode()
+            world.blobs.add(self.written[bundle])
+        return world.graph.near(
+            bundle, claim, near,
+            reference=self.written.get(bundle, b""), before=before, patient=world.happens("waits"),
+            deleted=self.deleted,
+        )  # fmt: skip
+
+    def accepted(self, reports: Sequence[Report], answer: Answer) -> None:
+        self.memory = {report.bundle for report in reports}
+        mine = answer.assignment.bundle if answer.assignment is not None else -1
+        for report in reports:
+            if report.outputs:
+                self.world.announced[report.bundle].add(report.outputs[1])
+            near = [row[0] for row in msgpack.unpackb(report.near)] if report.near else []
+            users = self.world.graph.users(report.bundle)
+            self.given[report.bundle] = [c for c in users if c not in near or c == mine]
+            if report.bundle not in answer.held:
+                self.written.pop(report.bundle, None)
+                del self.given[report.bundle]
+        first = reports[0]
+        if first.bundle not in answer.held:
+            assert self.world.finished.setdefault(first.bundle, first.claim) == first.claim
 
 
 def claims(name: str) -> Iterator[str]:

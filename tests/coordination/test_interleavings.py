@@ -122,14 +122,18 @@ def differential(seed, twin, real, bundles=14, slots=3, containers=4):
         assert mine == theirs, f"seed {seed}, call {number}: {name}{args}{options}"
         if name in ("claim", "publish"):
             following = args[2] if name == "publish" else args[1]
+            mine = held.setdefault(container, {})
+            for bundle in set(mine) - set(answers[0].held):
+                del mine[bundle]
             if (bundle := names(answers[0].assignment)) is not None:
-                held[container] = (bundle, following)
+                mine[bundle] = following
     assert comparable(sides[0].close()) == comparable(sides[1].close())
 
 
 def call_of(random, graph, container, held, number):
     """(method, arguments, keywords), or None for time to pass."""
-    bundle, claim = held.get(container, (random.randrange(len(graph.inputs)), "none"))
+    mine = held.get(container) or {random.randrange(len(graph.inputs)): "none"}
+    *others, (bundle, claim) = mine.items()
     dice = random.random()
     if dice < 0.3:
         slot = random.choice([None, random.choice(graph.slots or [0, 1, 2])])
@@ -141,8 +145,9 @@ def call_of(random, graph, container, held, number):
         reference = f"{random.choice('ir')}{bundle}:{claim}".encode()
         deleted = [f"r{random.randrange(len(graph.inputs))}:k".encode()]
         following = random.choice(["", f"k{number}", f"k{number}"])
-        report = graph.report(bundle, claim, reference, deleted)
-        return "publish", (container, report, following), {}
+        report = kept(random, graph, bundle, claim, reference, deleted)
+        reports = [kept(random, graph, *other, b"r" + reference, ()) for other in others]
+        return "publish", (container, report, following), {"held": reports}
     if dice < 0.8:
         return "renew", (container, bundle, claim), {}
     if dice < 0.81:
@@ -157,6 +162,16 @@ def call_of(random, graph, container, held, number):
     if dice < 0.95:
         return "news", ("0-0", 0), {}
     return None
+
+
+def kept(random, graph, bundle, claim, reference, deleted):
+    """A report by which an output stays in memory for some of its children, or for none."""
+    users = graph.users(bundle)
+    near = [child for child in users if random.random() < 0.5]
+    if users and near == users and random.random() < 0.7:
+        reference = b""
+    patient = random.random() < 0.5
+    return graph.near(bundle, claim, near, reference=reference, patient=patient, deleted=deleted)
 
 
 def comparable(answer):

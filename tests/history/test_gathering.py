@@ -28,7 +28,7 @@ ROW = Row(100, 0.5, 200, 300)
 
 
 def finished(measured: Measured | None, cold: bool = False) -> Finished:
-    return Finished(0, "container", 0.0, 0.0, 0.0, 0.0, 1, 0, 0, cold, {}, [], measured)
+    return Finished(0, "container", 0.0, 0.0, 0.0, 0.0, 1, 0, 0, 0, cold, {}, [], measured)
 
 
 def test_events_become_one_runs_observations() -> None:

@@ -99,6 +99,12 @@ def machine(state=State.IDLE):
         ),
         (State.PUBLISHING, m.Answered(Answer(OVER)), [m.Discard(), m.Leave()], State.IDLE),
         (State.PUBLISHING, m.Answered(Answer(LOST)), [m.Discard(), m.Leave()], State.IDLE),
+        (
+            State.PUBLISHING,
+            m.Answered(Answer(OK, held=[7])),
+            [m.Publish(7, "k0", "k2", store=True)],
+            State.PUBLISHING,
+        ),
         (State.PUBLISHING, m.Raised(b"e"), [m.Fail(7, "k0", b"e")], State.FAILING),
         (State.PUBLISHING, m.Unanswered("w"), [m.Complain("w"), m.Leave()], State.IDLE),
         (State.FAILING, m.Answered(Answer(OK)), [m.Leave()], State.IDLE),
@@ -142,6 +148,36 @@ def test_claims_are_never_used_twice():
         assert publish.claim == claims[-1]
         claims.append(publish.following)
     assert len(set(claims)) == len(claims)
+
+
+def test_what_is_held_back_goes_with_the_next_publish_and_is_stored_when_nothing_is_left_to_do():
+    container = machine(State.PUBLISHING)
+    container.handle(m.Answered(Answer(OK, NEXT, held=[7])))
+    container.handle(m.Fetched())
+    assert container.handle(m.Ran()) == [m.Publish(8, "k1", "k2", ((7, "k0"),))]
+    assert container.handle(m.Answered(Answer(OK, held=[7, 8]))) == [
+        m.Publish(8, "k1", "k3", ((7, "k0"),), store=True)
+    ]
+    assert container.handle(m.Answered(Answer(OK))) == [m.Leave()]
+
+
+def test_who_leaves_for_another_run_holds_nothing_back():
+    container = machine(State.PUBLISHING)
+    container.handle(m.Answered(Answer(OK, NEXT, held=[7])))
+    container.handle(m.Fetched())
+    ran = container.handle(m.Ran(others_wait=True))
+    assert ran == [m.Publish(8, "k1", "", ((7, "k0"),), store=True)]
+
+
+def test_who_lost_its_claim_has_lost_what_it_held():
+    container = machine(State.PUBLISHING)
+    container.handle(m.Answered(Answer(OK, NEXT, held=[7])))
+    container.handle(m.Fetched())
+    container.handle(m.Ran())
+    container.handle(m.Answered(Answer(FENCED)))
+    container.handle(m.Answered(Answer(OK, NEXT)))
+    container.handle(m.Fetched())
+    assert container.handle(m.Ran())[0].held == ()
 
 
 def test_a_container_works_again_after_any_end():

@@ -108,7 +108,7 @@ def test_what_was_told_is_not_told_again_and_comes_back_from_its_bytes():
     meter.arrived(10.0, 12.5)
     meter.published([], 0.002)
     told = Finished(
-        1, "c", 0.0, 0.1, 0.2, 0.3, 4, 5, 6, False, {7: b"i"}, [(7, 0.0, 1.0)], meter.report()
+        1, "c", 0.0, 0.1, 0.2, 0.3, 4, 5, 0, 6, False, {7: b"i"}, [(7, 0.0, 1.0)], meter.report()
     )
     assert Finished.unpack(told.pack()) == told._replace(times=[[7, 0.0, 1.0]])
     assert told.measured.moved == [Moved("u", True, 100, 0.5)]

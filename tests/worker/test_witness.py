@@ -25,7 +25,7 @@ def finish(witness: Witness, bundle: int) -> bytes:
 def told(bundle: int) -> Finished:
     return Finished(
         bundle, "c1", 100.0, fetching=0.125, running=0.5, storing=0.0, calls=1, stored_bytes=10,
-        wanted_bytes=0, cold=False, outputs=None, times=[], measured=None,
+        kept_bytes=0, wanted_bytes=0, cold=False, outputs=None, times=[], measured=None,
     )  # fmt: skip
 
 

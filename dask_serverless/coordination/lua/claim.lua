@@ -2,10 +2,16 @@
 -- ARGV: epoch, container, claim, slot it was invited for or '', '1' if invited,
 --       '1' if it needs the header
 -- Reply: {'lost'} | {'over', why}
---        | {'ok', {bundle, spec, inputs} or {}, invitations, header or ''}
+--        | {'ok', {bundle, spec, inputs, makers} or {}, invitations, header or ''}
 if over then return {'over', over} end
 local slot = tonumber(ARGV[4])
 if ARGV[5] == '1' then answered(slot) end
+if near then -- whoever asks anew has nothing in hand: what it held is put back by the next sweep
+  for _, held in ipairs(held_by(ARGV[2])) do
+    redis.call('HDEL', key('held'), held)
+    redis.call('ZADD', key('leases'), 0, held)
+  end
+end
 local bundle = take(ARGV[2], ARGV[3], slot)
 local header = ''
 if ARGV[6] == '1' then header = redis.call('GET', key('header')) or '' end

@@ -7,7 +7,7 @@ for _, state in ipairs(redis.call('HVALS', key('state'))) do
   if state ~= 'd' and state ~= '' then suspects[#suspects + 1] = state end
 end
 for _, reference in ipairs(redis.call('HVALS', key('out'))) do
-  if reference ~= '' and string.sub(reference, 1, 1) ~= 'i' then references[#references + 1] = reference end
+  if reference ~= '' and not string.find(reference, '^[il]') then references[#references + 1] = reference end
 end
 local keys = {}
 for i, name in ipairs(NAMES) do keys[i] = key(name) end

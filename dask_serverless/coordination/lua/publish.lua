@@ -2,15 +2,23 @@
 -- ARGV: epoch, container, bundle, claim, the claim for the next bundle or '',
 --       outputs {task, reference, …}, children {{child, slot, first byte, edges, bit, …}, …},
 --       releases {task, uses, …} (cmsgpack each), the event, references that were deleted,
---       store keys of blobs sent just before this call (cmsgpack, or '')
+--       store keys of blobs sent just before this call (cmsgpack, or '');
+--       where outputs stay in memory, also (cmsgpack) {{patient, near}, {bundle, claim, outputs,
+--       children, releases, event, patient, near}, …}: of this bundle, and all of those held back
+--       before. near: children {{child, slot, first byte, edges, {task, …}, bit, …}, …} whose edges
+--       count only if this call hands one to the caller; patient: '1' if the others may wait
 -- Reply: {'lost'} | {'over', why} | {'fenced'} | {'unstored', key}
---        | {'ok', {bundle, spec, inputs} or {}, invitations, references released}
+--        | {'ok', {bundle, spec, inputs, makers} or {}, invitations, references released, bundles held}
 local container, bundle, token, following = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local memory = ARGV[12] and near_functions()
 local state = redis.call('HGET', key('state'), bundle)
-if state == 'd' and redis.call('HGET', key('finished'), container) == token then
+if state == 'd' and redis.call('HGET', key('finished'), container) == token
+    or memory and state == token and memory.given(container, following) then
   -- The reply was lost. This comes before the look at 'over': what was announced must stay.
-  local mine = not over and following ~= '' and take(container, following)
-  return {'ok', mine and describe(mine) or {}, {}, {}}
+  local held = memory and memory.still_held(ARGV[12], {bundle, token}) or {}
+  local mine = not over and memory and memory.given(container, following)
+  if not mine and not over and #held == 0 and following ~= '' then mine = take(container, following) end
+  return {'ok', mine and describe(mine) or {}, {}, {}, held}
 end
 if over then return {'over', over} end
 if state ~= token then return {'fenced'} end
@@ -20,70 +28,87 @@ if ARGV[11] ~= '' then
     if redis.call('EXISTS', name) == 0 then return {'unstored', name} end
   end
 end
-
-local outputs = cmsgpack.unpack(ARGV[6])
-for i = 1, #outputs, 2 do
-  redis.call('HSET', key('out'), outputs[i], outputs[i + 1])
-end
-redis.call('HSET', key('state'), bundle, 'd')
 if ARGV[10] ~= '' then
   for _, reference in ipairs(cmsgpack.unpack(ARGV[10])) do
     redis.call('SREM', key('trash'), reference)
   end
 end
-redis.call('HSET', key('finished'), container, token)
-redis.call('ZREM', key('leases'), bundle)
-redis.call('HDEL', key('spec'), bundle)
 
-local released = {}
-local releases = cmsgpack.unpack(ARGV[8])
-for i = 1, #releases, 2 do
-  local task, uses = releases[i], releases[i + 1]
-  if uses == 1 or redis.call('HINCRBY', key('uses'), task, 1) >= uses then
-    local reference = redis.call('HGET', key('out'), task)
-    redis.call('HDEL', key('out'), task)
-    if uses > 1 then redis.call('HDEL', key('uses'), task) end
-    if reference and string.sub(reference, 1, 1) ~= 'i' then
-      redis.call('SADD', key('trash'), reference)
-      released[#released + 1] = reference
+local ready = {} -- children that become so by what this call announces
+local function announce(outputs, children)
+  outputs = cmsgpack.unpack(outputs)
+  for i = 1, #outputs, 2 do
+    redis.call('HSET', key('out'), outputs[i], outputs[i + 1])
+  end
+  for _, child in ipairs(cmsgpack.unpack(children)) do
+    local new, first, edges = 0, child[3], child[4]
+    for i = 5, #child do new = new + 1 - redis.call('SETBIT', key('edges'), child[i], 1) end
+    -- A bundle that was held back by a lost container runs again, and its children may be done.
+    if new > 0 and redis.call('BITCOUNT', key('edges'), first, first + math.floor((edges - 1) / 8)) == edges then
+      ready[#ready + 1] = child
     end
   end
 end
 
-local chosen
-for _, child in ipairs(cmsgpack.unpack(ARGV[7])) do
-  local name, slot, first, edges = child[1], child[2], child[3], child[4]
-  for i = 5, #child do redis.call('SETBIT', key('edges'), child[i], 1) end
-  if redis.call('BITCOUNT', key('edges'), first, first + math.floor((edges - 1) / 8)) == edges then
-    if slot < 0 and following ~= '' and not chosen then
-      chosen = give(tostring(name), slot, container, following)
-    else
-      make_ready(name, slot)
-    end
+local released, done, makespan, last_event = {}, 0, nil, nil
+local function complete(name, releases, event)
+  redis.call('HSET', key('state'), name, 'd')
+  redis.call('ZREM', key('leases'), name)
+  settle(name, releases, released)
+  done = redis.call('HINCRBY', KEYS[1], 'done', 1)
+  if done == tonumber(meta[6]) then
+    last_event, makespan = event, microseconds() - redis.call('HGET', KEYS[1], 'submitted')
+    redis.call('XADD', key('events'), '*', 'e', event, 't', makespan)
+  else
+    redis.call('XADD', key('events'), '*', 'e', event)
+  end
+  if done == 1 then -- the first to write these
+    redis.call('EXPIRE', key('events'), live)
+    redis.call('EXPIRE', key('finished'), live)
   end
 end
 
-local done = redis.call('HINCRBY', KEYS[1], 'done', 1)
-local last = done == tonumber(meta[6])
-local makespan
-if last then
-  makespan = microseconds() - redis.call('HGET', KEYS[1], 'submitted')
-  redis.call('XADD', key('events'), '*', 'e', ARGV[9], 't', makespan)
+announce(ARGV[6], ARGV[7])
+local chosen, at_hand
+local held, patient = {}, true
+if not memory then
+  redis.call('HSET', key('finished'), container, token)
+  complete(bundle, ARGV[8], ARGV[9])
 else
-  redis.call('XADD', key('events'), '*', 'e', ARGV[9])
+  local reports = memory.reports_of(ARGV[12], {bundle, token, '', '', ARGV[8], ARGV[9]})
+  for i = 2, #reports do announce(reports[i][3], reports[i][4]) end
+  chosen = following ~= '' and memory.nearest(reports, container) or nil
+  if chosen then chosen = memory.lend(reports, chosen, container, following) end
+  at_hand = chosen ~= nil
+  for i, report in ipairs(reports) do
+    if memory.all_set(report[8]) then
+      if i == 1 then redis.call('HSET', key('finished'), container, token) end
+      complete(report[1], report[5], report[6])
+    else
+      memory.hold(report[1], container)
+      held[#held + 1] = report[1]
+      patient = patient and report[7] == '1'
+    end
+  end
 end
-if done == 1 then -- the first to write these
-  redis.call('EXPIRE', key('events'), live)
-  redis.call('EXPIRE', key('finished'), live)
+
+for _, child in ipairs(ready) do
+  if child[2] < 0 and following ~= '' and not chosen and patient then
+    chosen = give(tostring(child[1]), child[2], container, following)
+  else
+    make_ready(child[1], child[2])
+  end
 end
-if last then
+if makespan then
   redis.call('HDEL', key('working'), container)
-  finish('done', 'e', ARGV[9], 't', makespan)
-  return {'ok', {}, {}, released}
+  finish('done', 'e', last_event, 't', makespan)
+  return {'ok', {}, {}, released, held}
 end
-if not chosen and following ~= '' then chosen = take(container, following) end
-if not chosen then leave(container) end
+if not chosen and following ~= '' and patient then chosen = take(container, following) end
+if not chosen then
+  if #held == 0 then leave(container) else memory.stay(container, held[1]) end
+end
 local found = {}
-if chosen then found = describe(chosen) end
+if chosen then found = describe(chosen, at_hand) end
 if not found then return damaged() end
-return {'ok', found, invitations(token), released}
+return {'ok', found, invitations(token), released, held}

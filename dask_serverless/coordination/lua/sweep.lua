@@ -24,7 +24,7 @@ end
 local function put_back(bundle, container, why)
   local state = redis.call('HGET', key('state'), bundle)
   redis.call('ZREM', key('leases'), bundle)
-  if container then leave(container) end
+  if near then redis.call('HDEL', key('held'), bundle) end
   if not state or state == 'd' then return end
   keep(KEPT.losses, live)
   redis.call('SADD', key('suspects'), state)
@@ -35,6 +35,17 @@ local function put_back(bundle, container, why)
   else
     make_ready(bundle, slot_of(redis.call('HGET', key('spec'), bundle)))
   end
+end
+
+-- All that a lost container ran or held.
+local function put_back_all(container, why)
+  local bundle = work_of(container)
+  if bundle then
+    leave(container)
+    put_back(bundle, container, why)
+  end
+  if not near then return end
+  for _, held in ipairs(held_by(container)) do put_back(held, container, why) end
 end
 
 -- A slot of a lost container is anyone's.
@@ -56,21 +67,19 @@ if not over then
       end
     end
     local doomed = all and redis.call('HKEYS', key('working')) or {gone[i]}
-    for _, container in ipairs(doomed) do
-      local bundle = work_of(container)
-      if bundle then put_back(bundle, container, gone[i + 1]) end
-    end
+    for _, container in ipairs(doomed) do put_back_all(container, gone[i + 1]) end
     if all then redis.call('ZREMRANGEBYSCORE', key('invites'), '-inf', now()) end -- nobody answers
   end
   local late = redis.call('ZRANGEBYSCORE', key('leases'), '-inf', now())
   if #late > 0 then
     local working = redis.call('HGETALL', key('working'))
     for _, bundle in ipairs(late) do
-      local container
+      local container = near and redis.call('HGET', key('held'), bundle)
       for i = 1, #working, 2 do
         if string.match(working[i + 1], '^%d+') == bundle then container = working[i] end
       end
-      put_back(bundle, container, 'no sign of life')
+      if container then put_back_all(container, 'no sign of life') end
+      if redis.call('ZSCORE', key('leases'), bundle) then put_back(bundle, nil, 'no sign of life') end
     end
   end
 end

@@ -49,10 +49,7 @@ local function take(container, token, invited_for)
   return bundle
 end
 
--- What a container needs to run a bundle.
-local function describe(bundle)
-  local spec = redis.call('HGET', key('spec'), bundle)
-  if not spec then return nil end
+local function inputs_of(spec)
   local count = struct.unpack('<I4', spec, 5)
   local inputs = {}
   for first = 1, count, 1000 do
@@ -64,7 +61,34 @@ local function describe(bundle)
       inputs[#inputs + 1] = value
     end
   end
-  return {bundle, spec, inputs}
+  return inputs
+end
+
+-- What makes inputs again that only a lost container had: bundles with their inputs, back to
+-- stored ones.
+local function makers_of(inputs)
+  local makers, seen = {}, {}
+  local todo = {inputs}
+  while #todo > 0 do
+    for _, value in ipairs(table.remove(todo)) do
+      local name = value and string.match(value, '^l(%d+)$')
+      local spec = name and not seen[name] and redis.call('HGET', key('spec'), name)
+      if spec then
+        seen[name] = true
+        makers[#makers + 1] = {name, spec, inputs_of(spec)}
+        todo[#todo + 1] = makers[#makers][3]
+      end
+    end
+  end
+  return makers
+end
+
+-- What a container needs to run a bundle; at_hand: it has itself what others have not.
+local function describe(bundle, at_hand)
+  local spec = redis.call('HGET', key('spec'), bundle)
+  if not spec then return nil end
+  local inputs = inputs_of(spec)
+  return {bundle, spec, inputs, near and not at_hand and makers_of(inputs) or {}}
 end
 
 -- How many entries a key has, apart from the one that is always there.

@@ -1,10 +1,11 @@
 -- What every call of a run under way shares: its epoch is checked before anything else.
 -- A store that does not know the run, or another epoch of it, answers {'lost'}.
 
-local meta = redis.call('HMGET', KEYS[1], 'epoch', 'over', 'lease', 'cap', 'attempts', 'total', 'slotted', 'live')
+local meta = redis.call('HMGET', KEYS[1], 'epoch', 'over', 'lease', 'cap', 'attempts', 'total', 'slotted', 'live', 'near')
 if not meta[1] or meta[1] ~= ARGV[1] then return {'lost'} end
 local over, lease, cap, attempts = meta[2], tonumber(meta[3]), tonumber(meta[4]), tonumber(meta[5])
 local slotted, live = meta[7] == '1', meta[8]
+local near = meta[9] == '1' -- whether outputs have stayed in a container's memory
 
 local INVITE_MS = 2000 -- an invocation that nobody answered for so long was lost
 
@@ -50,4 +51,14 @@ end
 local function lease_of(bundle)
   local losses = redis.call('HGET', key('losses'), bundle)
   return losses and lease * 2 ^ cmsgpack.unpack(losses)[1] or lease
+end
+
+-- The bundles that a container has run and whose outputs it still has, lowest id first.
+local function held_by(container)
+  local found, holders = {}, redis.call('HGETALL', key('held'))
+  for i = 1, #holders, 2 do
+    if holders[i] ~= '' and holders[i + 1] == container then found[#found + 1] = holders[i] end
+  end
+  table.sort(found, function(one, other) return tonumber(one) < tonumber(other) end)
+  return found
 end

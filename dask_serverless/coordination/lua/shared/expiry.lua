@@ -7,7 +7,9 @@
 local HASH, SCORES, WORDS, SET = {'HSETNX', '', ''}, {'ZADD', '+inf', ''}, {'ZADD', '0', ''}, {'SADD', ''}
 local KEPT = { -- by when they are needed
   always = {spec = HASH, state = HASH, working = HASH, out = HASH, ready = SCORES, leases = SCORES, invites = SCORES},
-  shared = {uses = HASH, trash = SET}, -- by several bundles, or with blobs that go with the run
+  shared = { -- by several bundles, or with blobs that go with the run
+    uses = HASH, trash = SET, held = HASH, lent = HASH, borrowed = HASH, owed = HASH,
+  },
   slots = {slots = HASH, free = SCORES, queues = WORDS, kept = WORDS, called = WORDS},
   losses = {losses = HASH, suspects = SET},
 }

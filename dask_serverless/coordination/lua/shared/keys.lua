@@ -4,7 +4,7 @@
 -- ARGV[1]  the run's epoch
 --
 -- Keys below ds:{run}:
---   meta      hash    epoch, total, done, over (why the run ended), error, lease (ms), cap, attempts, live (seconds), slotted ('1' if bundles have slots), submitted (when, in microseconds)
+--   meta      hash    epoch, total, done, over (why the run ended), error, lease (ms), cap, attempts, live (seconds), slotted ('1' if bundles have slots), near ('1' once outputs have stayed in a container's memory), submitted (when, in microseconds)
 --   begun     stream  one entry, when all of the run is here: containers invited early wait for it
 --   header    string  what every container of the run needs once (functions, folders, versions)
 --   spec      hash    bundle -> '<i4 slot><I4 count><I4 input>*count' .. what the container runs
@@ -21,8 +21,12 @@
 --   invites   zset    invocations asked for and not yet answered -> when (ms)
 --   finished  hash    container -> the claim of the bundle it finished last
 --   losses    hash    bundle -> how many containers were lost with it, and the last of them: {tries, {{container, why}, ...}} (cmsgpack)
---   out       hash    task -> its output inline, or where it is
+--   out       hash    task -> its output inline, or where it is, or 'l<bundle>': in a container's memory, made by that bundle
 --   uses      hash    task -> bundles done with it, where it has several
+--   held      hash    bundle that has run and is not done -> the container that has its outputs in memory
+--   lent      hash    bundle -> how many bundles took its outputs from memory and are not settled
+--   borrowed  hash    bundle -> whose outputs it took from memory: '<bundle> <bundle> ...'
+--   owed      hash    bundle that is done -> its releases, until what it lent is settled (cmsgpack)
 --   trash     set     references to delete: of released outputs, and of what goes with the run
 --   suspects  set     claims that were lost: what they wrote may not have been announced
 --   events    stream  what happened: bundles done ('e'; the last with the makespan in microseconds, 't'), tasks of a bundle under way ('p'), the failure ('f')

@@ -1,0 +1,44 @@
+"""Shelf: outputs of bundles that ran in this container, for those that run here next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from dask_serverless.coordination.base import Answer
+from dask_serverless.worker.work import Work
+
+
+class Shelf:
+    """Bundles that are not done, since some of their outputs wait; and outputs of the last ones."""
+
+    def __init__(self) -> None:
+        self.held: dict[int, Work] = {}
+        self.lenders: dict[int, Work] = {}  # output → who has it in memory
+
+    def put(self, works: Sequence[Work], answer: Answer) -> None:
+        """After a call that announced what these have to give, as far as it could."""
+        given = answer.assignment.bundle if answer.assignment is not None else -1
+        for work in works:
+            if work.handover is not None:
+                work.handover.announced(given)
+        named = {work.attempt.bundle: work for work in works}
+        self.held = {bundle: named[bundle] for bundle in answer.held}
+        self.lenders = {task: work for work in works for task in work.in_memory()}
+
+    def take(self, tasks: Iterable[int]) -> tuple[dict[int, Any], float]:
+        """Those of these outputs that are here, and the seconds that it took to make them if
+        nobody else has them; the others may go.
+        """
+        found: dict[int, Any] = {}
+        at_risk: dict[int, float] = {}
+        for task in tasks:
+            if (work := self.lenders.get(task)) is not None:
+                found[task] = work.in_memory()[task]
+                if task in work.unstored:
+                    at_risk[work.attempt.bundle] = work.at_risk
+        self.lenders = {}
+        return found, sum(at_risk.values())
+
+    def clear(self) -> None:
+        self.held, self.lenders = {}, {}
