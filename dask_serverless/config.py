@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ import dask.config
 import yaml
 from dask.utils import parse_bytes, parse_timedelta
 
+from dask_serverless.backends.platforms import own_names, settings_of
 from dask_serverless.errors import ServerlessError, SettingsError
 from dask_serverless.origins import (
     PREFIX,
@@ -31,7 +33,8 @@ from dask_serverless.store.address import masked, parse
 
 COMPRESSIONS = ("lz4",)
 OPTIMIZATIONS = ("preload", "prewarm", "task_dup")
-OF_CONTAINERS = {"store", "memory", "backend", "idle_seconds"}  # other values: other containers
+# Other values of these need other containers.
+OF_CONTAINERS = {"store", "memory", "backend", "idle_seconds", "docker"}
 
 Check = Callable[[Any], Any]
 
@@ -73,19 +76,18 @@ class Settings:
     optimizations: tuple[str, ...]
     dashboard: Any
     events: Any
+    docker: Any  # of DockerSettings
 
     @classmethod
     def gather(cls, **keywords: Any) -> Settings:
         """Keywords come first, then Dask's configuration, in which the environment comes first."""
         names = [field.name for field in fields(cls)]
         warn_of_underscores(names)
-        for name in keywords:
-            if name not in names:
-                raise TypeError(f"Serverless() has no keyword {name!r}{suggestion(name, names)}")
+        configured = _section(names)
+        keywords = _with_backends_own(keywords, configured, names)
         told = {
             name: _checked(f"Serverless({name}=...)", name, keywords[name]) for name in keywords
         }
-        configured = _section(names)
         for name in names:
             if name not in told:
                 told[name] = _checked("", name, configured[name])
@@ -190,6 +192,24 @@ def _section(names: Collection[str]) -> dict[str, Any]:
         if name not in names:
             raise SettingsError(*_unknown(name, names))
     return {**DEFAULTS, **told}
+
+
+def _with_backends_own(
+    keywords: dict[str, Any], configured: Mapping[str, Any], names: Collection[str]
+) -> dict[str, Any]:
+    """Keywords that only the chosen backend has (requirements=...) go into its own section."""
+    backend = keywords.get("backend", configured["backend"])
+    own = own_names(backend)
+    for name in keywords:
+        if name not in names and name not in own:
+            known = [*names, *own]
+            raise TypeError(f"Serverless() has no keyword {name!r}{suggestion(name, known)}")
+    given = {name: value for name, value in keywords.items() if name not in names}
+    others = {name: value for name, value in keywords.items() if name in names}
+    if given:
+        section = others.get(backend, configured[backend])
+        others[backend] = {**(section if isinstance(section, Mapping) else {}), **given}
+    return others
 
 
 def _unknown(name: str, names: Collection[str]) -> tuple[str, str]:
@@ -373,6 +393,7 @@ CHECKS: dict[str, Check] = {
     "optimizations": _optimizations,
     "dashboard": _dashboard,
     "events": _events,
+    "docker": _optional(partial(settings_of, "docker")),
 }
 
 DEFAULTS, DESCRIPTIONS = read_defaults()

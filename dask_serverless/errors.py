@@ -520,6 +520,33 @@ class ExecutorUnusable(ServerlessError, RuntimeError):
         )
 
 
+class PlatformUnavailable(ServerlessError, RuntimeError):
+    """A backend's platform is not there, or does not do what it is asked for."""
+
+    def __init__(self, platform: str, problem: str, remedy: str = "") -> None:
+        super().__init__(platform, problem, remedy)
+        self.platform = platform
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        remedy = f" {self.remedy}" if self.remedy else ""
+        return f"The backend {self.platform!r} cannot be used: {self.problem}.{remedy}"
+
+
+class ImageNotBuilt(ServerlessError, RuntimeError):
+    """There is no image to run containers from."""
+
+    def __init__(self, why: str, remedy: str = "") -> None:
+        super().__init__(why, remedy)
+        self.why = why
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        remedy = f"\n{self.remedy}" if self.remedy else ""
+        return f"The image for containers could not be built: {self.why}{remedy}"
+
+
 class ContainersClosed(ServerlessError, RuntimeError):
     """The Serverless object was closed while it computed."""
 

@@ -127,9 +127,9 @@ class Occupant(LocalBackend):
                 self.working = message.container
             case Gone():
                 self.put_back(message)
+            case Resting():
+                self.rest()  # first: who hears of it may invite at once
         self.tell(message)
-        if isinstance(message, Resting):
-            self.rest()
 
     def rest(self) -> None:
         with self.lock:

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from dask_serverless.backends.messages import line_of, message_of
+from dask_serverless.backends.messages import Over, line_of, message_of
 from dask_serverless.worker.invitation import Invitation
 from worker_container.news import News
 from worker_container.occupant import Occupant
@@ -90,6 +90,8 @@ class Handler(BaseHTTPRequestHandler):
     def invoke(self) -> None:
         """202 at once; with ``wait``, 200 when the container has left the run."""
         body = self.body()
+        if over := body.get("over"):
+            self.server.occupant.pass_on(Over([str(run) for run in over]))
         visit = self.server.occupant.take(invitation_of(body.get("invitation")))
         if visit is None:
             self.answer(HTTPStatus.CONFLICT, {"error": f"it is {self.server.occupant.state}"})

@@ -41,9 +41,12 @@ class EntryPoint:
         self.lock = threading.Lock()
         self.connection = HTTPConnection(address.host, address.port, timeout=answer_seconds)
 
-    def invoke(self, invitation: Invitation) -> bool:
-        """Whether it came; False: it has other work, or is about to end."""
-        body = json.dumps({"invitation": invitation.to_json()}).encode()
+    def invoke(self, invitation: Invitation, over: Sequence[str] = ()) -> bool:
+        """Whether it came; False: it has other work, or is about to end.
+
+        ``over`` are runs that it may forget.
+        """
+        body = json.dumps({"invitation": invitation.to_json(), "over": list(over)}).encode()
         return self.ask("POST", "/invoke", body)[0] == 202
 
     def work(self, invitation: Invitation) -> list[Message] | None:
@@ -94,19 +97,12 @@ class EntryPoint:
 
 def events_of(address: Address) -> Lines:
     """A connection over which it tells what goes on there, until one side closes it."""
-    stream = socket.create_connection((address.host, address.port), ANSWER_SECONDS)
     try:
-        wanted = f"GET /events HTTP/1.1\r\nHost: {address.host}\r\n"
-        told = "".join(f"{name}: {value}\r\n" for name, value in address.authorization.items())
-        stream.sendall(f"{wanted}{told}\r\n".encode())
-        head = b""
-        while not head.endswith(b"\r\n\r\n") and len(head) < HEAD_BYTES:
-            if not (byte := stream.recv(1)):
-                break
-            head += byte
-        if not head.startswith(b"HTTP/1.1 200 "):
-            raise EntryPointError(f"it answered {head[:100].decode(errors='replace')!r}")
-        stream.settimeout(None)
+        stream = socket.create_connection((address.host, address.port), ANSWER_SECONDS)
+    except OSError as error:
+        raise EntryPointError(str(error)) from error
+    try:
+        ask_for_events(stream, address)
     except OSError as error:
         stream.close()
         raise EntryPointError(str(error)) from error
@@ -114,3 +110,17 @@ def events_of(address: Address) -> Lines:
         stream.close()
         raise
     return Lines(stream)
+
+
+def ask_for_events(stream: socket.socket, address: Address) -> None:
+    wanted = f"GET /events HTTP/1.1\r\nHost: {address.host}\r\n"
+    told = "".join(f"{name}: {value}\r\n" for name, value in address.authorization.items())
+    stream.sendall(f"{wanted}{told}\r\n".encode())
+    head = b""
+    while not head.endswith(b"\r\n\r\n") and len(head) < HEAD_BYTES:
+        if not (byte := stream.recv(1)):  # what follows is for whoever reads on
+            break
+        head += byte
+    if not head.startswith(b"HTTP/1.1 200 "):
+        raise EntryPointError(f"it answered {head[:100].decode(errors='replace')!r}")
+    stream.settimeout(None)

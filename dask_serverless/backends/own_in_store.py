@@ -31,8 +31,8 @@ class OwnInStore:
 
     def put(self, link: Link) -> str:
         """The key of what the client has loaded now, which is in the store; "" for nothing."""
-        changes = OWN.since(0)
-        if changes.edition != self.edition:
+        if OWN.since(self.edition).edition != self.edition:
+            changes = OWN.since(0)
             self.edition = changes.edition
             told = {name: source.to_json() for name, source in changes.sources.items()}
             self.packed = bytes(msgpack.packb(told, unicode_errors="surrogateescape"))

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+from dask_serverless.backends.cgroup_memory import group_memory
 from dask_serverless.backends.container import serve
 from dask_serverless.backends.editions import Edition, Editions
 from dask_serverless.backends.keeper import KeeperProcess
@@ -41,6 +42,7 @@ class Wards:
         self.keeper = KeeperProcess(self.pages, opening.lease_seconds)
         self.keeper_looked_at = 0.0
         self.born = 0
+        self.memory = group_memory()
 
     def __iter__(self) -> Iterator[Ward]:
         return iter(list(self.by_number.values()))
@@ -123,7 +125,7 @@ class Wards:
         held, locks = ward.page.held(), ward.page.locks()
         if held.place is not None and locks:
             self.keeper.send(Free(held.place.store, locks))
-        gone = ward.gone(ended(status))
+        gone = ward.gone(self.end_of(status))
         if not ward.deaf:
             self.poll.unregister(ward.lines)
         del self.by_number[ward.lines.fileno()]
@@ -131,6 +133,13 @@ class Wards:
         ward.page.clear()
         self.blank.append(ward.number)
         return gone
+
+    def end_of(self, status: int) -> str:
+        """How it ended, in words; where the kernel took it for want of memory, with the limit."""
+        before, self.memory = self.memory, group_memory()
+        if os.WIFSIGNALED(status) and self.memory.kills > before.kills:
+            return self.memory.told
+        return ended(status)
 
     def dismiss(self, ward: Ward) -> None:
         ward.leaving = True

@@ -7,7 +7,7 @@ import atexit
 import os
 import threading
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -16,6 +16,7 @@ from dask_serverless.backends.base import Backend
 from dask_serverless.backends.cores import cores
 from dask_serverless.backends.executor.backend import ExecutorBackend
 from dask_serverless.backends.local import LocalBackend
+from dask_serverless.backends.platforms import LOCAL, NAMES
 from dask_serverless.blobs.folder import Folders
 from dask_serverless.client.ending import Endings
 from dask_serverless.client.warmth import Warmth
@@ -67,7 +68,7 @@ class Engine:
         try:
             self.backend.start()  # first, since this takes longest: it imports what the client has
             if not self.settings.store:
-                self.embedded = EmbeddedStore()
+                self.embedded = private_store(self.backend)
         except BaseException:
             end(self)
             raise
@@ -82,7 +83,7 @@ class Engine:
                 self.embedded.close()
                 for link in self.links.pop(self.ready, ()):
                     link.close()
-                self.embedded, self.ready = EmbeddedStore(), ""
+                self.embedded, self.ready = private_store(self.backend), ""
             self.ready = self.ready or self.embedded.wait_ready()
             return self.ready
 
@@ -158,6 +159,12 @@ def end_dropped(engine: Engine) -> None:
         _thread.start_new_thread(end, (engine,))
 
 
+def private_store(backend: Backend) -> EmbeddedStore:
+    """Containers with a network of their own have one that listens there."""
+    make: Callable[[], EmbeddedStore] = getattr(backend, "private_store", EmbeddedStore)
+    return make()
+
+
 def make_backend(settings: Settings, folders: list[str]) -> Backend:
     if hasattr(settings.backend, "invoke"):
         backend: Backend = settings.backend
@@ -169,8 +176,13 @@ def make_backend(settings: Settings, folders: list[str]) -> Backend:
             idle_seconds=settings.idle_seconds,
             lease_seconds=settings.lease_seconds,
         )
-    if settings.backend != "local":
-        raise SettingsError("backend", f"is {settings.backend!r}, but there is only 'local'.")
+    if settings.backend == "docker":
+        from dask_serverless.backends.docker.making import docker_backend
+
+        return docker_backend(settings)
+    if settings.backend != LOCAL:
+        there = " and ".join(map(repr, NAMES))
+        raise SettingsError("backend", f"is {settings.backend!r}, but there are only {there}.")
     return LocalBackend(
         settings.containers or cores(),
         memory_bytes=settings.memory or 0,

@@ -17,6 +17,7 @@ from dask_serverless.store.binary import find_binary
 from dask_serverless.store.directory import make_directory, sweep
 
 SOCKET = "socket"
+CONFIGURATION = "configuration"
 LOG = "log"
 STOP_SECONDS = 5.0
 POLL_SECONDS = 0.001
@@ -43,7 +44,6 @@ kill -9 $watcher 2>/dev/null || rm -rf -- "$directory"
 #: Nothing is persisted, nothing evicted, slow readers are not cut off, and large values are freed
 #: in the background. All of it is understood from Redis 6.2 on.
 FLAGS = {
-    "--port": "0",
     "--unixsocketperm": "700",
     "--save": "",
     "--appendonly": "no",
@@ -61,12 +61,17 @@ FLAGS = {
 class Server:
     """A server that is starting or running, until `stop` or the end of the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, configuration: str = "") -> None:
+        """``configuration`` goes into a file: what is secret must not stand in a command."""
         binary = find_binary()
         self.directory, self._lock = make_directory()
         self.socket = self.directory / SOCKET
         self.url = f"unix://{self.socket}"
-        self._guard, self._pipe = _spawn(binary, self.directory, self.socket, self._lock)
+        command = [binary]
+        if configuration:
+            (self.directory / CONFIGURATION).write_text(configuration)
+            command.append(str(self.directory / CONFIGURATION))
+        self._guard, self._pipe = _spawn(command, self.directory, self.socket, self._lock)
         sweep(self.directory.parent, SOCKET)
 
     def wait_ready(self, timeout_seconds: float) -> str:
@@ -117,12 +122,14 @@ class Server:
 
 
 def _spawn(
-    binary: str, directory: Path, path: Path, lock: int
+    program: list[str], directory: Path, path: Path, lock: int
 ) -> tuple[subprocess.Popen[bytes], int]:
     """The guard, and the end of its pipe that says we live: no child of ours inherits it."""
     reading, writing = os.pipe()
     flags = [word for flag in FLAGS.items() for word in flag]
-    command = [binary, *flags, "--dir", str(directory), "--unixsocket", str(path)]
+    if len(program) == 1:  # a configuration says where else it listens
+        flags += ["--port", "0"]
+    command = [*program, *flags, "--dir", str(directory), "--unixsocket", str(path)]
     try:
         guard = subprocess.Popen(
             ["/bin/sh", "-c", GUARD, "guard", str(directory), *command],

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
@@ -76,7 +76,8 @@ class OneContainer:
     def invoke(self, invitation, count=1):
         invitation = replace(invitation, own=self.own.put(self.link))
         self.invited.append(invitation)
-        self.point.invoke(invitation)
+        with suppress(EntryPointError):  # it is gone
+            self.point.invoke(invitation)
 
     def watch(self, run, gone):
         self.watched[run] = gone

@@ -1,0 +1,54 @@
+"""What this container's group of processes may use of memory, and whether the kernel took some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path("/sys/fs/cgroup")
+UNLIMITED = 1 << 60  # version 1 has a number for it
+
+
+@dataclass(frozen=True)
+class GroupMemory:
+    limit: int = 0  # bytes; 0: none, or nobody knows
+    peak: int = 0  # bytes, since the container began
+    kills: int = 0  # processes that the kernel has killed for want of memory
+
+    @property
+    def told(self) -> str:
+        limit = f" of {self.limit >> 20} MiB" if self.limit else ""
+        peak = f" (at most {self.peak >> 20} MiB were in use)" if self.peak else ""
+        return f"it ran out of memory: the kernel killed it at the limit{limit}{peak}"
+
+
+def group_memory(root: Path = ROOT) -> GroupMemory:
+    """Inside a container, where the group is the root of what is mounted; version 2 or 1."""
+    v1 = root / "memory"
+    return GroupMemory(
+        limit=first(root / "memory.max", v1 / "memory.limit_in_bytes"),
+        peak=first(root / "memory.peak", v1 / "memory.max_usage_in_bytes"),
+        kills=kills(root / "memory.events", v1 / "memory.oom_control"),
+    )
+
+
+def first(*files: Path) -> int:
+    for file in files:
+        with suppress(OSError, ValueError):
+            number = int(file.read_text())
+            return number if number < UNLIMITED else 0
+    return 0
+
+
+def kills(*files: Path) -> int:
+    return next((int(number) for file in files for number in counts(file)), 0)
+
+
+def counts(file: Path) -> Iterator[str]:
+    with suppress(OSError):
+        for line in file.read_text().splitlines():
+            name, _, number = line.partition(" ")
+            if name == "oom_kill" and number.isdigit():
+                yield number

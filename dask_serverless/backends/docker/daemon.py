@@ -1,0 +1,213 @@
+"""The Docker daemon, through its SDK: each thing that can be missing is one clear error."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from dask_serverless.errors import ImageNotBuilt, PlatformUnavailable
+
+LABEL = "dask-serverless"  # of all that a pool makes; its value is the pool's name
+API_SECONDS = 60
+SHOWN_LINES = 12
+FRAME = struct.Struct(">BxxxI")  # of an attached stream: which one, and how many bytes follow
+INSTALL = "Install it with `pip install dask-serverless[docker]`."
+START = "Start it (`systemctl start docker`, or `dockerd` as root), or name another in DOCKER_HOST."
+ALLOWED = "Add this user to the group docker, or run as root."
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of one container."""
+
+    memory_bytes: int
+    cpus: float
+    pids: int
+    tmp_bytes: int
+
+
+class Attached:
+    """A container's standard streams."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream: socket.socket = getattr(stream, "_sock", stream)
+        self.kept = stream  # closing it would close the socket
+
+    def send(self, told: Mapping[str, Any]) -> None:
+        self.stream.sendall(json.dumps(told).encode() + b"\n")
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        """What it writes, until its end: 1 and the bytes, or 2 and those of standard error."""
+        while head := self.read(FRAME.size):
+            number, length = FRAME.unpack(head)
+            yield number, self.read(length)
+
+    def read(self, length: int) -> bytes:
+        parts = b""
+        while len(parts) < length:
+            try:
+                part = self.stream.recv(length - len(parts))
+            except OSError:
+                return b""
+            if not part:
+                return b""
+            parts += part
+        return parts
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self.stream.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            self.kept.close()
+            self.stream.close()
+
+
+class Daemon:
+    """Any thread may use it."""
+
+    def __init__(self) -> None:
+        try:
+            import docker
+        except ImportError as error:
+            problem = f"the package docker cannot be imported ({error})"
+            raise PlatformUnavailable("docker", problem, INSTALL) from None
+        self.errors = docker.errors
+        try:
+            self.client = docker.from_env(timeout=API_SECONDS, version="auto")
+            self.client.ping()
+        except Exception as error:
+            denied = "ermission denied" in str(error)
+            problem = f"no Docker daemon answers ({last(error)})"
+            raise PlatformUnavailable("docker", problem, ALLOWED if denied else START) from None
+        self.api = self.client.api
+
+    @contextmanager
+    def refusing(self, doing: str) -> Iterator[None]:
+        """What the daemon has against something, as an error of ours."""
+        try:
+            yield
+        except (self.errors.DockerException, OSError) as error:
+            raise PlatformUnavailable("docker", f"{doing} failed: {said(error)}", "") from error
+
+    def cpus(self) -> int:
+        with self.refusing("to ask for its resources"):
+            return int(self.client.info().get("NCPU", 1))
+
+    # images
+
+    def image_id(self, base: str) -> str:
+        """Pulled first, if it is not here."""
+        try:
+            return str(self.client.images.get(base).id)
+        except self.errors.ImageNotFound:
+            pass
+        try:
+            return str(self.client.images.pull(base).id)
+        except (self.errors.APIError, OSError) as error:
+            why = f"there is no base image {base} here, and to pull it failed: {said(error)}"
+            remedy = "Name one that is there in the setting base, or make it with docker import."
+            raise ImageNotBuilt(why, remedy) from None
+
+    def has_image(self, tag: str) -> bool:
+        try:
+            self.client.images.get(tag)
+        except self.errors.ImageNotFound:
+            return False
+        return True
+
+    def build(self, folder: str, tag: str, base: str) -> None:
+        told: list[str] = []
+        try:
+            for step in self.api.build(
+                path=folder, tag=tag, buildargs={"BASE": base}, rm=True, forcerm=True,
+                decode=True, labels={LABEL: "image"},
+            ):  # fmt: skip
+                told.append(step.get("stream") or step.get("error") or "")
+                if "error" in step:
+                    raise ImageNotBuilt("".join(told[-SHOWN_LINES:]).strip(), "")
+        except (self.errors.DockerException, OSError) as error:
+            raise ImageNotBuilt(said(error), "Is there room on the daemon's disk?") from error
+
+    # networks
+
+    def make_network(self, pool: str) -> str:
+        """A private one; where its host is."""
+        with self.refusing("to make a private network"):
+            network = self.api.create_network(pool, driver="bridge", labels={LABEL: pool})
+            found = self.api.inspect_network(network["Id"])
+        return str(found["IPAM"]["Config"][0]["Gateway"])
+
+    # containers
+
+    def create(
+        self, pool: str, name: str, image: str, limits: Limits, environment: Mapping[str, str]
+    ) -> tuple[str, Attached]:
+        """A container that is not started yet, and its streams."""
+        host = self.api.create_host_config(
+            auto_remove=True,
+            mem_limit=limits.memory_bytes,
+            memswap_limit=limits.memory_bytes,  # no swap: what is too much is too much
+            nano_cpus=int(limits.cpus * 1e9),
+            pids_limit=limits.pids,
+            read_only=True,
+            tmpfs={"/tmp": f"rw,nosuid,nodev,mode=1777,size={limits.tmp_bytes}"},
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+        )
+        container = self.api.create_container(
+            image, name=name, environment=dict(environment), labels={LABEL: pool},
+            stdin_open=True, detach=False, host_config=host,
+            networking_config=self.api.create_networking_config(
+                {pool: self.api.create_endpoint_config()}
+            ),
+        )["Id"]  # fmt: skip
+        wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+        return container, Attached(self.api.attach_socket(container, params=wanted))
+
+    def start(self, container: str, pool: str) -> str:
+        """Its address in the pool's network."""
+        self.api.start(container)
+        networks = self.api.inspect_container(container)["NetworkSettings"]["Networks"]
+        return str(networks[pool]["IPAddress"])
+
+    def remove(self, container: str) -> None:
+        with suppress(self.errors.DockerException, OSError):
+            self.api.remove_container(container, force=True, v=True)
+
+    def ends(self, pool: str) -> Iterator[tuple[str, str, Mapping[str, str]]]:
+        """What happens to a pool's containers: container, what, details."""
+        wanted = {"label": f"{LABEL}={pool}", "event": ["die", "oom"], "type": "container"}
+        for event in self.api.events(filters=wanted, decode=True):
+            actor = event.get("Actor", {})
+            yield actor.get("ID", ""), event.get("Action", ""), actor.get("Attributes", {})
+
+    def clear(self, pool: str) -> None:
+        """Remove all that a pool has made, but images."""
+        wanted = {"label": f"{LABEL}={pool}"}
+        with suppress(self.errors.DockerException, OSError):
+            for container in self.api.containers(all=True, filters=wanted):
+                self.remove(container["Id"])
+            for network in self.api.networks(filters=wanted):
+                self.api.remove_network(network["Id"])
+
+    def close(self) -> None:
+        self.client.close()
+
+
+def said(error: Exception) -> str:
+    return str(getattr(error, "explanation", None) or error)
+
+
+def last(error: BaseException) -> str:
+    """The SDK wraps the one line that says why into several that do not."""
+    found = str(error).replace("Error while fetching server API version: ", "")
+    return found.strip("'\"() ") or type(error).__name__
+
+
+def names(containers: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [each["Id"] for each in containers]

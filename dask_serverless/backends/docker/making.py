@@ -1,0 +1,28 @@
+"""A Docker backend from a client's settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dask_serverless.backends.cores import cores
+from dask_serverless.backends.docker.backend import DockerBackend
+from dask_serverless.backends.docker.settings import LEAST_MEMORY, DockerSettings
+from dask_serverless.errors import SettingsError
+
+if TYPE_CHECKING:
+    from dask_serverless.config import Settings
+
+
+def docker_backend(settings: Settings) -> DockerBackend:
+    if settings.memory is not None and settings.memory < LEAST_MEMORY:
+        least = f"a container without any work needs {LEAST_MEMORY >> 20} MiB"
+        raise SettingsError("memory", f"is {settings.memory >> 20} MiB, but {least}.")
+    return DockerBackend(
+        settings.docker or DockerSettings(),
+        settings.containers or cores(),
+        memory_bytes=settings.memory or 0,
+        idle_seconds=settings.idle_seconds,
+        lease_seconds=settings.lease_seconds,
+        attempts=settings.attempts,
+        store=settings.store,
+    )

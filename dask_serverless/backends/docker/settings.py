@@ -1,0 +1,70 @@
+"""What a Docker backend is told."""
+
+from __future__ import annotations
+
+import math
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dask.utils import parse_bytes
+
+from dask_serverless.backends.docker.image import minor
+from dask_serverless.errors import SettingsError
+
+MIB = 1 << 20
+LAMBDA_CORE_BYTES = 1769 * MIB  # AWS Lambda gives one core for so much memory
+LEAST_MEMORY = 128 * MIB  # an empty container takes most of it
+USUAL_MEMORY = 2048 * MIB
+
+
+@dataclass(frozen=True)
+class DockerSettings:
+    """serverless.docker in YAML, DASK_SERVERLESS__DOCKER__… in the environment."""
+
+    requirements: str | None = None  # a requirements.txt (or lock file) for the image
+    base: str | None = None  # the image to build on; None: python:X.Y-slim, with the client's X.Y
+    cpus: float | None = None  # of each container; None: by its memory, as AWS Lambda does
+    pids: int = 256  # processes and threads in a container
+    tmp: int = 256 * MIB  # bytes in /tmp ("1 GiB"), a part of the container's memory
+    warm: int = 0  # containers that start at once, and stay while they have no work
+
+    def __post_init__(self) -> None:
+        if isinstance(self.tmp, str):
+            with suppress(ValueError):
+                object.__setattr__(self, "tmp", parse_bytes(self.tmp))
+        for name in ("requirements", "base"):
+            if not isinstance(getattr(self, name), str | os.PathLike | None):
+                self.refuse(name, "must be text")
+        if self.requirements is not None and not Path(self.requirements).expanduser().is_file():
+            self.refuse("requirements", "there is no such file")
+        if self.base is not None and not self.base:
+            self.refuse("base", "must name an image")
+        if self.cpus is not None and not (number(self.cpus) and 0.01 <= self.cpus < 1024):
+            self.refuse("cpus", "must be a number of cores from 0.01 on")
+        for name, least in (("pids", 32), ("tmp", MIB), ("warm", 0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                self.refuse(name, f"must be a whole number from {least} on")
+
+    def refuse(self, name: str, problem: str) -> None:
+        raise SettingsError(f"docker.{name}", f"is {getattr(self, name)!r}, but {problem}.")
+
+    @property
+    def base_image(self) -> str:
+        return self.base or f"python:{minor()}-slim"
+
+    @property
+    def requirements_file(self) -> Path | None:
+        return Path(self.requirements).expanduser().resolve() if self.requirements else None
+
+    def cpus_for(self, memory_bytes: int, there: int) -> float:
+        """A daemon refuses more than its machine has."""
+        wanted = self.cpus or memory_bytes / LAMBDA_CORE_BYTES
+        return min(float(there), max(0.05, math.ceil(100 * wanted) / 100))
+
+
+def number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,67 @@
+"""A real Docker daemon: in CI its absence is a failure, elsewhere these tests skip and say why."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from awaiting import eventually
+
+from dask_serverless import Serverless
+from dask_serverless.backends.docker.daemon import LABEL, Daemon
+from dask_serverless.errors import ServerlessError
+
+BASE = os.environ.get("TEST_BASE_IMAGE", "dask-serverless-base:bookworm")
+MADE = ".ci/engines makes it"
+
+
+def missing() -> str:
+    """Why there is nothing to test against; "" if there is."""
+    try:
+        daemon = Daemon()
+    except ServerlessError as error:
+        return str(error)
+    return "" if daemon.has_image(BASE) else f"there is no base image {BASE}: {MADE}"
+
+
+@pytest.fixture(scope="session")
+def daemon() -> Daemon:
+    if why := missing():
+        if os.environ.get("CI"):
+            pytest.fail(why)
+        pytest.skip(why)
+    return Daemon()
+
+
+def left(daemon: Daemon) -> list[Any]:
+    """What pools have made and not removed."""
+    wanted = {"label": LABEL}
+    found = [*daemon.api.containers(all=True, filters=wanted), *daemon.api.networks(filters=wanted)]
+    return [each.get("Names") or each["Name"] for each in found]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def census(daemon: Daemon) -> Iterator[None]:
+    """At the end of all of these tests, nothing of them is left."""
+    yield
+    eventually(lambda: not left(daemon))
+
+
+@pytest.fixture(scope="session")
+def requirements(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What the tests' graphs need; versions are the client's."""
+    path = tmp_path_factory.mktemp("image") / "requirements.txt"
+    path.write_text("pandas\npyarrow\n")
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def docker_client(daemon: Daemon, requirements: str) -> Iterator[Serverless]:
+    """Two containers with a core each, that most tests share."""
+    with Serverless(
+        backend="docker", containers=2, memory="1 GiB", cpus=1.0, base=BASE,
+        requirements=requirements,
+    ) as client:  # fmt: skip
+        yield client

@@ -1,0 +1,244 @@
+"""Containers of a real Docker daemon: what runs there, how it is confined, and what is left."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import dask
+import dask.array as da
+import dask.bag as db
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd
+import pytest
+from awaiting import eventually
+from clients import Client, processes
+from conftest import BASE, left
+from dask import delayed
+from docker_tasks import confinement, crash, fill, sleep_once
+
+from dask_serverless import Serverless
+from dask_serverless.backends.docker.daemon import LABEL
+from dask_serverless.errors import BundleLost, SettingsError
+
+pytestmark = pytest.mark.docker
+
+
+def test_arrays_dataframes_and_bags(docker_client):
+    x = da.random.default_rng(1).random((800, 800), chunks=200)
+    frame = pd.DataFrame({"a": np.arange(1000) % 7, "b": np.arange(1000.0)})
+    table = dd.from_pandas(frame, npartitions=4)
+    bag = db.range(100, npartitions=5).map(lambda n: n % 3).frequencies()
+    wanted = dask.compute((x + x.T).sum(axis=0), table.groupby("a").b.mean(), bag, scheduler="sync")
+    found = dask.compute(
+        (x + x.T).sum(axis=0), table.groupby("a").b.mean(), bag, scheduler=docker_client
+    )
+    np.testing.assert_allclose(found[0], wanted[0])
+    pd.testing.assert_series_equal(found[1].sort_index(), wanted[1].sort_index())
+    assert sorted(found[2]) == sorted(wanted[2])
+
+
+def test_a_task_has_no_rights_that_it_does_not_need(docker_client):
+    (found,) = dask.compute(delayed(confinement)(), scheduler=docker_client)
+    assert found == {
+        "user": 65534,
+        "capabilities": 0,
+        "no new privileges": "1",
+        "root is writable": False,
+        "memory": 1 << 30,
+        "secrets": [],
+    }
+
+
+def test_no_password_or_token_is_told_to_whoever_looks(docker_client, daemon):
+    site = docker_client._engine.backend.site
+    password = docker_client._engine.backend.store.url.split(":")[2].split("@")[0]
+    shown = [repr(docker_client), repr(docker_client.settings)]
+    for pid in processes():
+        try:
+            shown.append(Path(f"/proc/{pid}/cmdline").read_text(errors="replace"))
+        except OSError:
+            pass
+    for container in daemon.api.containers(filters={"label": f"{LABEL}={site.name}"}):
+        shown.append(str(daemon.api.inspect_container(container["Id"])))
+    assert not [text for text in shown if site.token in text or password in text]
+
+
+def test_the_private_store_wants_a_password(docker_client):
+    from dask_serverless.errors import StoreDenied
+    from dask_serverless.store.connect import open_link
+
+    url = docker_client._engine.backend.store.url_for_containers
+    scheme, _, place = url.partition("://")
+    with pytest.raises(StoreDenied):
+        open_link(f"{scheme}://{place.partition('@')[2]}")
+
+
+def test_an_edited_module_of_ones_own_is_seen_by_the_next_compute(docker_client, tmp_path):
+    sys.path.insert(0, str(tmp_path))
+    try:
+        (tmp_path / "edited_for_docker.py").write_text("def f():\n    return 'before'\n")
+        module = importlib.import_module("edited_for_docker")
+        assert dask.compute(delayed(module.f)(), scheduler=docker_client) == ("before",)
+        (tmp_path / "edited_for_docker.py").write_text("def f():\n    return 'after it'\n")
+        importlib.reload(module)
+        assert dask.compute(delayed(module.f)(), scheduler=docker_client) == ("after it",)
+    finally:
+        sys.path.remove(str(tmp_path))
+        sys.modules.pop("edited_for_docker", None)
+
+
+def test_user_code_that_crashes_is_lost_with_its_signal_and_the_container_stays(docker_client):
+    site = docker_client._engine.backend.site
+    dask.compute([delayed(time.sleep)(0.2)] * 2, scheduler=docker_client)
+    before = set(site.containers)
+    with pytest.raises(BundleLost, match="SIGSEGV"):
+        dask.compute(delayed(crash)(), scheduler=docker_client)
+    assert before <= set(site.containers)
+
+
+def test_a_container_that_is_killed_costs_its_bundle_and_not_the_run(docker_client, daemon):
+    backend = docker_client._engine.backend
+    tasks = [delayed(sleep_once)(1.0, n) for n in range(4)]
+    answers = []
+    thread = threading.Thread(
+        target=lambda: answers.extend(dask.compute(*tasks, scheduler=docker_client))
+    )
+    thread.start()
+    cell = eventually(lambda: next((c for c in backend.site.pool.cells.values() if c.run), None))
+    begun = time.monotonic()
+    daemon.api.kill(backend.site.containers[cell.name].id)
+    thread.join(60)
+    assert answers == [0, 1, 2, 3]
+    assert time.monotonic() - begun < 14, "it waited for the lease"
+
+
+def test_out_of_memory_is_named_with_the_limit_and_what_was_used(daemon):
+    with Serverless(
+        backend="docker", containers=1, memory="256 MiB", cpus=1.0, base=BASE, attempts=2
+    ) as client:
+        with pytest.raises(BundleLost) as caught:
+            dask.compute(delayed(fill)(600), scheduler=client)
+        text = str(caught.value)
+        assert "out of memory" in text
+        assert "256 MiB" in text
+        assert len(caught.value.story) == 2
+        assert dask.compute(delayed(fill)(10), scheduler=client) == (10 << 20,)
+
+
+def test_containers_without_work_leave_and_come_again(daemon):
+    with Serverless(
+        backend="docker", containers=1, memory="512 MiB", cpus=1.0, base=BASE, idle_seconds=1
+    ) as client:
+        assert dask.compute(delayed(sum)([1, 2]), scheduler=client) == (3,)
+        site = client._engine.backend.site
+        eventually(lambda: not site.pool.cells)
+        wanted = {"label": f"{LABEL}={site.name}"}
+        eventually(lambda: not daemon.api.containers(all=True, filters=wanted))
+        assert dask.compute(delayed(sum)([3, 4]), scheduler=client) == (7,)
+    assert not [name for name in left(daemon) if site.name in str(name)]
+
+
+def test_an_unchanged_environment_builds_nothing(docker_client, daemon, monkeypatch):
+    site = docker_client._engine.backend.site
+    dask.compute(delayed(sum)([1]), scheduler=docker_client)
+    monkeypatch.setattr(type(daemon), "build", None)  # to call it would raise
+    assert site.make_image() == site.image
+
+
+CLIENT = f"""
+    s = Serverless(backend="docker", containers=1, memory="512 MiB", cpus=1.0, base={BASE!r})
+    dask.compute(delayed(sum)([1]), scheduler=s)
+    tell(s._engine.backend.site.name)
+    dask.compute(delayed(time.sleep)(60), scheduler=s)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["kill -9", "kill"])
+def test_a_client_that_is_killed_leaves_no_container_and_no_network(daemon, tmp_path, how):
+    with Client(tmp_path, CLIENT) as client:
+        pool = client.hear()
+        assert [name for name in left(daemon) if pool in str(name)]
+        client.process.send_signal(how)
+        client.process.wait(20)
+        eventually(lambda: not [name for name in left(daemon) if pool in str(name)])
+        eventually(lambda: not client.left())
+
+
+def test_what_a_client_and_its_guard_left_the_next_client_removes(daemon, tmp_path):
+    with Client(tmp_path, CLIENT) as client:
+        pool = client.hear()
+        guard = next(pid for pid, line in client.left().items() if "guard.py" in line)
+        os.kill(guard, signal.SIGKILL)
+        client.kill()
+        daemon.api.inspect_network(pool)  # still there
+        folder = client.temporary / pool
+        os.utime(folder, (0, 0))  # it is swept from a certain age on
+        with Client(tmp_path, CLIENT, TMPDIR=str(client.temporary)) as second:
+            second.hear()
+            assert not [name for name in left(daemon) if pool in str(name)]
+
+
+def test_without_a_daemon_the_error_says_how_to_start_one(monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "unix:///none/such")
+    from dask_serverless.errors import PlatformUnavailable
+
+    with pytest.raises(PlatformUnavailable, match="DOCKER_HOST"):
+        Serverless(backend="docker")
+
+
+def test_without_the_sdk_the_error_names_the_extra(monkeypatch):
+    from dask_serverless.errors import PlatformUnavailable
+
+    monkeypatch.setitem(sys.modules, "docker", None)
+    with pytest.raises(PlatformUnavailable, match=r"dask-serverless\[docker\]"):
+        Serverless(backend="docker")
+
+
+def test_a_base_image_that_is_not_there_is_one_error(daemon):
+    from dask_serverless.errors import ImageNotBuilt
+
+    with Serverless(backend="docker", containers=1, base="localhost:1/none/such:1") as client:
+        with pytest.raises(ImageNotBuilt, match="none/such"):
+            dask.compute(delayed(sum)([1]), scheduler=client)
+
+
+def test_packages_that_cannot_be_installed_are_one_error(daemon, tmp_path):
+    from dask_serverless.errors import ImageNotBuilt
+
+    path = tmp_path / "requirements.txt"
+    path.write_text("numpy<1\n")  # not the client's
+    with Serverless(backend="docker", containers=1, base=BASE, requirements=str(path)) as client:
+        with pytest.raises(ImageNotBuilt, match="numpy"):
+            dask.compute(delayed(sum)([1]), scheduler=client)
+
+
+def test_a_store_that_only_this_host_knows_by_that_name_is_refused(daemon):
+    with pytest.raises(SettingsError, match="in a container"):
+        Serverless(backend="docker", store="redis://localhost:6379")
+
+
+def test_a_limit_that_no_container_can_start_with_is_refused(daemon):
+    with pytest.raises(SettingsError, match="memory is 64 MiB"):
+        Serverless(backend="docker", memory="64 MiB")
+
+
+def test_more_cores_than_there_are_is_no_error(daemon):
+    with Serverless(backend="docker", containers=1, cpus=1000, base=BASE) as client:
+        assert dask.compute(delayed(sum)([1]), scheduler=client) == (1,)
+
+
+def test_local_users_import_none_of_it():
+    script = (
+        "import sys, dask_serverless, dask_serverless.client.run; "
+        "bad = [n for n in sys.modules if 'docker' in n or n.startswith(('http.client', "
+        "'worker_container'))]; sys.exit(str(bad) if bad else 0)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
