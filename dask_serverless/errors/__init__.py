@@ -1,0 +1,101 @@
+"""Every error that dask-serverless raises on purpose, in one tree.
+
+An error's arguments are its data: they are attributes, they survive pickling (`args` is all that
+travels), and the message is made from them when it is shown.
+
+New ones go where their concern is; this is where users, and pickles, find them.
+"""
+
+from dask_serverless.errors.base import PackageMissing, ServerlessError, SettingsError
+from dask_serverless.errors.containers import (
+    ContainersClosed,
+    ContainersCutOff,
+    ContainersNotStarting,
+    ExecutorUnusable,
+    IllegalTransition,
+    ImageNotBuilt,
+    VersionsDiffer,
+)
+from dask_serverless.errors.graph import (
+    FutureInGraph,
+    GraphError,
+    InputNotPicklable,
+    MissingKey,
+    UnsupportedTask,
+)
+from dask_serverless.errors.runs import (
+    HistoryUnusable,
+    NothingToCompare,
+    PlanRefused,
+    PlatformUnavailable,
+    RunDamaged,
+    RunLost,
+)
+from dask_serverless.errors.showing import DashboardUnavailable, RunUnreadable
+from dask_serverless.errors.store import (
+    BlobLost,
+    BlobsFull,
+    StoreCommandFailed,
+    StoreDenied,
+    StoreError,
+    StoreEvicts,
+    StoreFull,
+    StoreReadOnly,
+    StoreTooOld,
+    StoreUnreachable,
+    StoreUrlInvalid,
+    StoreValueTooLarge,
+)
+from dask_serverless.errors.tasks import (
+    BundleLost,
+    ExceptionNotPicklable,
+    ResultNotPicklable,
+    ResultTooLarge,
+    TaskExited,
+)
+
+__all__ = [
+    "BlobLost",
+    "BlobsFull",
+    "BundleLost",
+    "ContainersClosed",
+    "ContainersCutOff",
+    "ContainersNotStarting",
+    "DashboardUnavailable",
+    "ExceptionNotPicklable",
+    "ExecutorUnusable",
+    "FutureInGraph",
+    "GraphError",
+    "HistoryUnusable",
+    "IllegalTransition",
+    "ImageNotBuilt",
+    "InputNotPicklable",
+    "MissingKey",
+    "NothingToCompare",
+    "PackageMissing",
+    "PlanRefused",
+    "PlatformUnavailable",
+    "ResultNotPicklable",
+    "ResultTooLarge",
+    "RunDamaged",
+    "RunLost",
+    "RunUnreadable",
+    "ServerlessError",
+    "SettingsError",
+    "StoreCommandFailed",
+    "StoreDenied",
+    "StoreError",
+    "StoreEvicts",
+    "StoreFull",
+    "StoreReadOnly",
+    "StoreTooOld",
+    "StoreUnreachable",
+    "StoreUrlInvalid",
+    "StoreValueTooLarge",
+    "TaskExited",
+    "UnsupportedTask",
+    "VersionsDiffer",
+]
+
+for _name in __all__:
+    globals()[_name].__module__ = __name__  # as tracebacks and pickles name it

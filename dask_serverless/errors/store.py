@@ -1,0 +1,187 @@
+"""What can be wrong with the store, or with data that was put somewhere."""
+
+from __future__ import annotations
+
+from dask_serverless.errors.base import SETTING, ServerlessError
+
+
+class StoreError(ServerlessError):
+    """Something is wrong with the store (the Redis or Valkey server)."""
+
+    def __init__(self, url: str, *details: object) -> None:
+        super().__init__(url, *details)
+        self.url = url
+
+
+class StoreUrlInvalid(StoreError, ValueError):
+    """The store's URL cannot be understood."""
+
+    def __init__(self, url: str, problem: str) -> None:
+        super().__init__(url, problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"The store's URL {self.url!r} {self.problem}. Use redis://host:port/0, rediss://... "
+            "(TLS), unix:///path/to/socket, redis+cluster://... or rediss+cluster://... in "
+            f"{SETTING}, or leave it out for a private server."
+        )
+
+
+class StoreUnreachable(StoreError, ConnectionError):
+    """No server answered at the store's URL."""
+
+    def __init__(self, url: str, cause: str) -> None:
+        super().__init__(url, cause)
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return (
+            f"No store answers at {self.url}: {self.cause}. Start or repair that server, or name "
+            f"another one in {SETTING}."
+        )
+
+
+class StoreDenied(StoreError):
+    """The store wants other credentials, or grants these too little."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(url, reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        reason = self.reason.rstrip(".")
+        return (
+            f"The store at {self.url} refuses us: {reason}. Put the user and password into "
+            f"the URL (redis://user:password@host:port) in {SETTING}."
+        )
+
+
+class StoreTooOld(StoreError):
+    """The store's server lacks commands that the coordination needs."""
+
+    def __init__(self, url: str, server: str, version: str, needed: str) -> None:
+        super().__init__(url, server, version, needed)
+        self.server = server
+        self.version = version
+        self.needed = needed
+
+    def __str__(self) -> str:
+        return (
+            f"The store at {self.url} is {self.server} {self.version}, but {self.needed} or newer "
+            f"is needed. Upgrade it, or name another server in {SETTING}."
+        )
+
+
+class StoreEvicts(StoreError):
+    """The store throws keys away when its memory is full, so a run could lose its state."""
+
+    def __init__(self, url: str, policy: str) -> None:
+        super().__init__(url, policy)
+        self.policy = policy
+
+    def __str__(self) -> str:
+        return (
+            f"The store at {self.url} evicts keys when its memory is full (maxmemory-policy is "
+            f"{self.policy}), so a run could lose its state. Set maxmemory-policy to noeviction "
+            f"on that server, or name another server in {SETTING}."
+        )
+
+
+class StoreReadOnly(StoreError):
+    """The store is a read-only replica."""
+
+    def __init__(self, url: str, primary: str = "") -> None:
+        super().__init__(url, primary)
+        self.primary = primary
+
+    def __str__(self) -> str:
+        primary = f" ({self.primary})" if self.primary else ""
+        return (
+            f"The store at {self.url} is a read-only replica. Name its primary{primary} in "
+            f"{SETTING}."
+        )
+
+
+class StoreFull(StoreError):
+    """The store has reached its maxmemory and takes no more data."""
+
+    def __init__(self, url: str, message: str) -> None:
+        super().__init__(url, message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return (
+            f"The store at {self.url} is full ({self.message}). Raise its maxmemory, or let large "
+            "outputs live elsewhere with Serverless(blobs=...) or DASK_SERVERLESS__BLOBS."
+        )
+
+
+class StoreValueTooLarge(StoreError):
+    """One value is longer than the store takes."""
+
+    def __init__(self, url: str, command: str, nbytes: int, limit: int) -> None:
+        super().__init__(url, command, nbytes, limit)
+        self.command = command
+        self.nbytes = nbytes
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return (
+            f"The store at {self.url} takes values of {self.limit} bytes at most, but {self.command} "
+            f"has one of {self.nbytes}. Raise proto-max-bulk-len on that server, or let large "
+            "outputs live elsewhere with Serverless(blobs=...) or DASK_SERVERLESS__BLOBS."
+        )
+
+
+class StoreCommandFailed(StoreError):
+    """The store answered one command with an error."""
+
+    def __init__(self, url: str, command: str, message: str) -> None:
+        super().__init__(url, command, message)
+        self.command = command
+        self.message = message
+
+    @property
+    def code(self) -> str:
+        """The first word of the server's message: what a program can compare."""
+        return self.message.partition(" ")[0]
+
+    def __str__(self) -> str:
+        return f"The store at {self.url} answered {self.command} with an error: {self.message}"
+
+
+class BlobLost(ServerlessError):
+    """A stored output or constant is gone or damaged."""
+
+    def __init__(
+        self,
+        name: str,
+        problem: str = "is gone before all tasks have used it",
+        key: object = None,
+    ) -> None:
+        super().__init__(name, problem, key)
+        self.name = name
+        self.problem = problem
+        self.key = key
+
+    def __str__(self) -> str:
+        of_key = f" of the key {self.key!r}" if self.key is not None else ""
+        return (
+            f"Stored data{of_key} ({self.name}) {self.problem}. Was the store flushed, or a folder "
+            "of blobs cleaned? Compute again."
+        )
+
+
+class BlobsFull(ServerlessError, OSError):
+    """No folder for blobs has room left."""
+
+    def __init__(self, folders: list[str]) -> None:
+        super().__init__(folders)
+        self.folders = folders
+
+    def __str__(self) -> str:
+        return (
+            f"No room is left for outputs in {', '.join(self.folders)}. Free some, use smaller "
+            "chunks, or name a roomier place in Serverless(blobs=...) or DASK_SERVERLESS__BLOBS."
+        )
