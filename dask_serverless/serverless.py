@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dask
@@ -26,7 +27,6 @@ from dask_serverless.worker import inside
 if TYPE_CHECKING:
     from dask_serverless.client.planning import Planning
     from dask_serverless.client.surroundings import Surroundings
-    from dask_serverless.client.watch import Watch
     from dask_serverless.dashboard.process import DashboardProcess
     from dask_serverless.simulation.simulation import Simulation
     from planners.cost.outlook import Outlook
@@ -136,6 +136,20 @@ class Serverless:
         backend.setdefault("containers", self._planning(self._ready(), {}).containers)
         return what_if(collection, self.planner, predictions, **backend)
 
+    @property
+    def dashboard_link(self) -> str:
+        """Where the live pages are, with ``Serverless(dashboard=True)``."""
+        dashboard = self._ready().audience.dashboard
+        if dashboard is None:
+            raise SettingsError("dashboard", "is off: use Serverless(dashboard=True).")
+        return dashboard.link
+
+    def report(self, path: str | os.PathLike[str]) -> AbstractContextManager[None]:
+        """Write the runs of a with block down, as one file that opens without a server."""
+        from dask_serverless.dashboard.reporting import reported
+
+        return reported(Path(path).absolute(), self._ready().audience)
+
     def _surroundings(
         self, engine: Engine, url: str, link: Link, options: dict[str, Any]
     ) -> Surroundings:
@@ -154,26 +168,8 @@ class Serverless:
             lease_seconds=settings.lease_seconds,
             attempts=settings.attempts,
             result_limit=settings.result_limit,
-            watch=self._watch(engine, url, link),
+            watch=engine.audience.watch(url, link, settings.events),
         )
-
-    def _watch(self, engine: Engine, url: str, link: Link) -> Watch:
-        """What is told to those who look: nothing, if nobody does."""
-        from dask_serverless.client.watch import NOBODY, StoreWatch
-        from dask_serverless.worker.rhythm import rhythm_of
-
-        if engine.dashboard is None:
-            return NOBODY
-        engine.dashboard.follow(url)
-        return StoreWatch(link, rhythm_of(self.settings.events))
-
-    @property
-    def dashboard_link(self) -> str:
-        """Where the live pages are, with ``Serverless(dashboard=True)``."""
-        dashboard = self._ready().dashboard
-        if dashboard is None:
-            raise SettingsError("dashboard", "is off: use Serverless(dashboard=True).")
-        return dashboard.link
 
     def _planning(self, engine: Engine, options: dict[str, Any]) -> Planning:
         with forks.importing:
@@ -210,7 +206,7 @@ class Serverless:
                 if self._dropped is not None:
                     self._dropped.detach()
                 engine = Engine(self._settings)
-                engine.dashboard = start_dashboard(engine)
+                engine.audience.dashboard = start_dashboard(engine)
                 self._engine = engine
                 self._dropped = weakref.finalize(self, end_dropped, engine)
                 self._dropped.atexit = False  # then all engines are closed, and waited for

@@ -10,7 +10,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from dask_serverless.backends.base import Backend
 from dask_serverless.backends.cores import cores
@@ -18,6 +18,7 @@ from dask_serverless.backends.executor.backend import ExecutorBackend
 from dask_serverless.backends.local import LocalBackend
 from dask_serverless.backends.platforms import LOCAL, NAMES
 from dask_serverless.blobs.folder import Folders
+from dask_serverless.client.audience import Audience
 from dask_serverless.client.ending import Endings
 from dask_serverless.client.warmth import Warmth
 from dask_serverless.config import Settings
@@ -28,18 +29,6 @@ from dask_serverless.store.link import Link
 
 if TYPE_CHECKING:
     from dask_serverless.blobs.storage import Storage
-
-
-class Dashboard(Protocol):
-    """What shows the runs of an engine, and ends with it."""
-
-    @property
-    def link(self) -> str: ...
-
-    def follow(self, store: str) -> None:
-        """Runs are in this store from now on."""
-
-    def close(self) -> None: ...
 
 
 @dataclass(eq=False, repr=False)
@@ -58,7 +47,7 @@ class Engine:
         self.folders = Folders()
         self.warmth = Warmth(self.settings.idle_seconds)
         self.embedded: EmbeddedStore | None = None
-        self.dashboard: Dashboard | None = None
+        self.audience = Audience(shared=self.settings.store is not None)
         try:
             self.backend = make_backend(self.settings, self.folders.paths)
         except BaseException:
@@ -119,8 +108,7 @@ class Engine:
             return
         self.backend.close()
         self.endings.finish()
-        if self.dashboard is not None:
-            self.dashboard.close()
+        self.audience.close()
         self.close_links()
         self.folders.close()
         if self.embedded is not None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import socket
 import time
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgpack
 
 from dask_serverless.blobs.base import Command
+from dask_serverless.client.audience import Reporting
+from dask_serverless.client.failed import Failed
 from dask_serverless.client.report import RunReport
 from dask_serverless.client.structure import structure_of
 from dask_serverless.coordination import watched
@@ -65,14 +68,21 @@ NOBODY = Nobody()
 class StoreWatch:
     """Tells the store. That it cannot is no reason for a run to fail."""
 
-    def __init__(self, link: Link, rhythm: Rhythm) -> None:
+    def __init__(
+        self, link: Link, rhythm: Rhythm, store: str, reports: Sequence[Reporting], listed: bool
+    ) -> None:
         self.link = link
         self.rhythm = rhythm
+        self.store = store
+        self.reports = reports
+        self.listed = listed  # among the runs that dashboards show
         self.submitted = 0.0
         self.losses: list[tuple[int, int, str]] = []  # bundle, how many, why the last one
 
     def begun(self, run: str, dag: Dag, plan: Plan, containers: int) -> list[Command]:
         self.submitted = time.time()
+        for report in self.reports:
+            report.note(self.store, run)
         host = socket.gethostname()
         structure = structure_of(run, self.submitted, dag, plan, containers, host)
         told = {
@@ -80,8 +90,8 @@ class StoreWatch:
             "bundles": len(plan.slots), "host": host, "what": "",
         }  # fmt: skip
         packed = msgpack.packb(told)
-        self.attempt(*watched.listed(packed))
-        return watched.begun(run, packed, structure.pack(), KEEP_SECONDS)
+        begun = watched.begun(run, packed, structure.pack(), KEEP_SECONDS)
+        return begun + watched.listed(packed) if self.listed else begun
 
     def ending(self, run: str) -> None:
         losses = self.attempt(("HGETALL", watched.losses_key(run)))
@@ -92,7 +102,7 @@ class StoreWatch:
             return
         told = {
             "at": time.time(),
-            "error": shown(error),
+            "error": shown(error.error if isinstance(error, Failed) else error),
             "losses": self.losses,
             **{name: getattr(report, name) for name in REPORTED},
         }

@@ -89,6 +89,30 @@ def history(
             command.show(store, name, as_json)
 
 
+@serverless.command
+@store_option
+@click.option(
+    "--address", default=":8787", show_default=True, metavar="HOST:PORT", help="Where to listen."
+)
+@click.option("--token", default="", help="What the link must hold; made up if it is needed.")
+@click.option(
+    "--allow-origin",
+    "origins",
+    multiple=True,
+    metavar="HOST:PORT",
+    help="A page that may connect, such as a proxy's.",
+)
+def dashboard(store: str | None, address: str, token: str, origins: tuple[str, ...]) -> None:
+    """Serve live pages of all runs in a store, until Ctrl-C.
+
+    A private store cannot be seen from here: Serverless(dashboard=True) shows the runs in one.
+    """
+    with one_line_errors():
+        from dask_serverless.command.dashboard import show
+
+        show(store, address, token, origins)
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """What the user can put right is told in one line, without a traceback."""

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from bokeh.server.auth_provider import AuthProvider
-from tornado.web import RequestHandler
+from tornado.web import HTTPError, RequestHandler
 
 from dask_serverless.dashboard.access import COOKIE, Access
 
-DENIED = "denied"
 ANYBODY = "anybody"
+
+
+def check(access: Access, handler: RequestHandler) -> None:
+    """Before anything is answered, the handshake of a web socket included."""
+    if not access.knows(handler.request.host):
+        raise HTTPError(403, reason="this host name is none of the dashboard's")
+    if not admitted(access, handler):
+        raise HTTPError(401, reason="open the whole link: it has a token")
 
 
 def admitted(access: Access, handler: RequestHandler) -> bool:
@@ -31,20 +38,21 @@ class Gate(AuthProvider):
         super().__init__()
 
     @property
-    def get_user(self) -> Callable[[Any], str | None]:
-        def user(handler: Any) -> str | None:
-            known = self.access.knows(handler.request.host)
-            return ANYBODY if known and admitted(self.access, handler) else None
+    def get_user(self) -> None:
+        return None
+
+    @property
+    def get_user_async(self) -> Callable[[Any], Awaitable[str]]:
+        async def user(handler: Any) -> str:
+            check(self.access, handler)
+            return ANYBODY
 
         return user
 
     @property
-    def get_user_async(self) -> None:
-        return None
-
-    @property
     def login_url(self) -> str:
-        return f"/{DENIED}"
+        """Bokeh wants one; nobody is ever sent there."""
+        return "/"
 
     @property
     def get_login_url(self) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlencode
 
 from tornado.web import HTTPError, RequestHandler
 
 from dask_serverless.dashboard.access import Access
-from dask_serverless.dashboard.gate import DENIED, admitted
+from dask_serverless.dashboard.gate import check
 from dask_serverless.dashboard.pages import PAGES
 from dask_serverless.dashboard.reader import Reader
 
@@ -21,10 +22,7 @@ class Handler(RequestHandler):
         self.reader = reader
 
     def prepare(self) -> None:
-        if not self.access.knows(self.request.host):
-            raise HTTPError(403, reason="this host name is none of the dashboard's")
-        if not admitted(self.access, self):
-            raise HTTPError(401, reason="open the link with its token")
+        check(self.access, self)
 
     def set_default_headers(self) -> None:
         self.set_header("X-Content-Type-Options", "nosniff")
@@ -55,14 +53,14 @@ class IndividualPlots(Handler):
         self.write({page.title: f"/individual-{page.path}" for page in PAGES})
 
 
-class Denied(Handler):
-    def prepare(self) -> None:
-        """Whoever comes here was not let in elsewhere."""
-
+class Metrics(Handler):
     def get(self) -> None:
-        self.set_status(401)
-        self.set_header("Content-Type", "text/plain")
-        self.write("This dashboard is open to those who have its token: open the whole link.")
+        if find_spec("prometheus_client") is None:
+            raise HTTPError(501, reason="pip install dask-serverless[dashboard]")
+        from dask_serverless.dashboard.metrics import CONTENT_TYPE, exposition
+
+        self.set_header("Content-Type", CONTENT_TYPE)
+        self.write(exposition(self.reader))
 
 
 def handlers(access: Access, reader: Reader) -> list[Any]:
@@ -70,6 +68,6 @@ def handlers(access: Access, reader: Reader) -> list[Any]:
     return [
         ("/", First, told),
         ("/health", Health, told),
+        ("/metrics", Metrics, told),
         ("/individual-plots.json", IndividualPlots, told),
-        (f"/{DENIED}", Denied, told),
     ]

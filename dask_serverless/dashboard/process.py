@@ -16,9 +16,9 @@ STOP_SECONDS = 3.0
 EXTRA = "dashboard"
 
 
-def require_bokeh() -> None:
+def require(what: str) -> None:
     if find_spec("bokeh") is None:
-        raise PackageMissing("the dashboard", "bokeh", EXTRA)
+        raise PackageMissing(what, "bokeh", EXTRA)
 
 
 class DashboardProcess:
@@ -29,7 +29,7 @@ class DashboardProcess:
     """
 
     def __init__(self, address: Address) -> None:
-        require_bokeh()
+        require("the dashboard")
         self.pid = os.getpid()
         self.followed = ""
         with address.listen() as listening:

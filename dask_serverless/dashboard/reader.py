@@ -12,6 +12,7 @@ from typing import Any
 
 import msgpack
 
+from dask_serverless.client.audience import CHANNEL
 from dask_serverless.client.structure import Structure
 from dask_serverless.coordination import watched
 from dask_serverless.dashboard.view import View
@@ -105,7 +106,9 @@ class Reader:
                 url, last = self.url, "0-0"
                 self.runs.clear()
             try:
-                with open_link(url, PATIENCE_SECONDS) as link:
+                with open_link(url, PATIENCE_SECONDS) as link, open_link(url) as presence:
+                    if not link.cluster:
+                        presence.call(("SUBSCRIBE", CHANNEL))
                     self.told("")
                     while not self.closed.is_set() and url == self.url:
                         last = self.read_list(link, last)
@@ -155,6 +158,9 @@ class Reader:
         """All there is of a run, and what is added until it is over."""
         reading = RunReading(opened, self)
         while not (opened.closed.is_set() or self.closed.is_set() or reading.complete):
+            if not self.url:  # nothing was computed yet
+                self.closed.wait(WAIT_SECONDS)
+                continue
             try:
                 with open_link(self.url, PATIENCE_SECONDS) as link:
                     reading.go_on(link)
@@ -190,11 +196,8 @@ class RunReading:
                 time.sleep(REST_SECONDS)
 
     def begin(self, link: Link) -> None:
-        (packed,) = link.call(("GET", watched.structure_key(self.opened.run)))
-        if packed is None:
-            raise RunUnreadable("the store has nothing of it (any more)")
-        view = View(Structure.unpack(packed))
-        view.groups, view.layout, view.raster  # noqa: B018 - here, and not while a page waits
+        view = view_of(link, self.opened.run)
+        view.groups, view.layout  # noqa: B018 - worked out here, and not while a page waits
         self.last = "0-0"
         while self.add(view, self.read(link, self.last, 0.0)):
             pass  # page by page
@@ -234,6 +237,26 @@ class RunReading:
             view.series.heed_working(working_of(working), now)
             view.series.heed_losses(watched.losses(losses), now)
             return view.series.version > before
+
+
+def view_of(link: Link, run: str) -> View:
+    """What is known of a run before anything happens."""
+    (packed,) = link.call(("GET", watched.structure_key(run)))
+    if packed is None:
+        raise RunUnreadable("the store has nothing of it (any more)")
+    return View(Structure.unpack(packed))
+
+
+def read_whole(link: Link, run: str) -> View:
+    """A run that is over, as far as containers have told of it."""
+    view, last = view_of(link, run), b"-"
+    while page := link.call(
+        ("XRANGE", watched.watched_key(run), last, "+", "COUNT", ENTRIES_AT_ONCE)
+    )[0]:
+        for _, fields in page:
+            heed(view, fields)
+        last = b"(" + page[-1][0]
+    return view
 
 
 def heed(view: View, fields: list[bytes]) -> None:

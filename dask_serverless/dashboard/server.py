@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -26,6 +27,8 @@ from dask_serverless.dashboard.reader import Reader
 from dask_serverless.dashboard.session import Session
 from dask_serverless.dashboard.states import LOOKS
 
+# What Bokeh would rather go by: other origins, and scripts from elsewhere.
+OVERRIDING = ("BOKEH_ALLOW_WS_ORIGIN", "BOKEH_RESOURCES", "BOKEH_CDN_VERSION")
 SESSION_SECONDS = 15  # that an unused one is kept
 KEEP_ALIVE_MS = 20_000
 MOST_MESSAGE_BYTES = 1 << 20  # of what a browser sends: ranges and clicks
@@ -34,6 +37,8 @@ MOST_MESSAGE_BYTES = 1 << 20  # of what a browser sends: ranges and clicks
 def serve(listening: socket.socket, access: Access, reader: Reader) -> None:
     """Until the process is ended."""
     logging.getLogger("bokeh").setLevel(logging.ERROR)
+    for setting in OVERRIDING:
+        os.environ.pop(setting, None)
     loop = IOLoop.current()
     server = make_server(listening, access, reader, loop)
     server.start()

@@ -78,12 +78,9 @@ class Session:
         """What the page depends on."""
         view = self.opened.view if self.opened is not None else None
         version = view.series.version if view is not None else -1
-        return (
-            self.wanted or self.reader.latest,
-            version,
-            self.reader.trouble,
-            len(self.reader.runs),
-        )
+        trouble = self.opened.trouble if self.opened is not None else ""
+        runs = len(self.reader.runs)
+        return (self.wanted or self.reader.latest, version, trouble, self.reader.trouble, runs)
 
     def choose(self) -> None:
         """The run to look at; the latest one changes."""

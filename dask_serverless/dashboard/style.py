@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from html import escape
 from typing import Any
 
-from bokeh.models import InlineStyleSheet
+from bokeh.models import Div, InlineStyleSheet
 from bokeh.plotting import figure
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
@@ -42,6 +44,15 @@ a { color: #2a7ab8; text-decoration: none; } a:hover { text-decoration: underlin
 
 def sheet() -> InlineStyleSheet:
     return InlineStyleSheet(css=CSS)
+
+
+def swatches(entries: Iterable[tuple[str, str]]) -> Div:
+    """What colours mean: (colour, name)."""
+    shown = "".join(
+        f'<span><i style="background:{colour}"></i>{escape(name)}</span>'
+        for colour, name in entries
+    )
+    return Div(text=f'<div class="legend">{shown}</div>', stylesheets=[sheet()])
 
 
 def plain(**settings: Any) -> Any:

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from dask_serverless.client.structure import Structure
 from dask_serverless.dashboard.groups import Groups, groups_of
 from dask_serverless.dashboard.layout import TaskLayout, task_layout
-from dask_serverless.dashboard.raster import Raster, raster_of
 from dask_serverless.dashboard.series import NEVER, Series, States, counted
 
 
@@ -46,8 +45,8 @@ class View:
         return task_layout(self.structure)
 
     @cached_property
-    def raster(self) -> Raster:
-        return raster_of(self.layout)
+    def user_counts(self) -> npt.NDArray[np.int64]:
+        return np.bincount(self.structure.inputs, minlength=self.structure.tasks)
 
     def moment(self, at: float = NEVER) -> Moment:
         """Shared by all sessions that look at the latest one."""

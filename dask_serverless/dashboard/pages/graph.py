@@ -10,7 +10,7 @@ from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.pages.tasks import TaskGraph
 from dask_serverless.dashboard.reader import Reader
 from dask_serverless.dashboard.states import LOOKS
-from dask_serverless.dashboard.style import sheet
+from dask_serverless.dashboard.style import swatches
 from dask_serverless.dashboard.view import Moment, View
 
 
@@ -19,10 +19,10 @@ class Graph(Page):
     title = "Graph"
     replayed = True
 
-    def __init__(self, view: View | None, reader: Reader) -> None:
+    def __init__(self, view: View | None, reader: Reader | None) -> None:
         assert view is not None
         self.overview = Overview(view)
-        self.tasks = TaskGraph(view)
+        self.tasks = TaskGraph(view, live=reader is not None)
         self.root = column(
             legend(), self.overview.root, self.tasks.root, sizing_mode="stretch_width"
         )
@@ -34,8 +34,4 @@ class Graph(Page):
 
 
 def legend() -> Div:
-    entries = "".join(
-        f'<span title="{look.meaning}"><i style="background:{look.colour}"></i>{look.name}</span>'
-        for look in LOOKS.values()
-    )
-    return Div(text=f'<div class="legend">{entries}</div>', stylesheets=[sheet()])
+    return swatches((look.colour, look.name) for look in LOOKS.values())

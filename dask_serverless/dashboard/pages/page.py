@@ -10,7 +10,10 @@ from dask_serverless.dashboard.view import Moment, View
 
 
 class Page:
-    """Made for one session and one run; ``root`` is what Bokeh shows, ``update`` what is new."""
+    """Made for one session and one run; ``root`` is what Bokeh shows, ``update`` what is new.
+
+    Without a reader nobody answers the browser: the page stands in a file.
+    """
 
     path: ClassVar[str]
     title: ClassVar[str]
@@ -20,7 +23,7 @@ class Page:
     root: Any
     schedule: Callable[[], None] = staticmethod(lambda: None)  # asks for an update
 
-    def __init__(self, view: View | None, reader: Reader) -> None:
+    def __init__(self, view: View | None, reader: Reader | None) -> None:
         raise NotImplementedError
 
     def update(self, moment: Moment | None) -> None:

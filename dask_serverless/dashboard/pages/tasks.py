@@ -25,8 +25,9 @@ CLEAR = "rgba(0,0,0,0)"
 class TaskGraph:
     """x is the task's depth in the graph; what is in view decides how it is drawn."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, live: bool) -> None:
         self.view = view
+        self.live = live  # whether somebody answers when one zooms
         x0, x1, y0, y1 = whole(view.layout)
         self.window = (x0, x1, y0, y1)
         self.tasks: Ids | None = None  # those shown as nodes; None: the raster is shown
@@ -60,7 +61,8 @@ class TaskGraph:
         made.add_tools(HoverTool(renderers=nodes, tooltips=tips()))
         made.add_tools(HoverTool(renderers=made.select(name="raster"),
             tooltips='<div style="font:12px sans-serif">@count tasks</div>'))  # fmt: skip
-        made.on_event(RangesUpdate, self.ranges)
+        if self.live:
+            made.on_event(RangesUpdate, self.ranges)
         return made
 
     def ranges(self, event: Any) -> None:
@@ -84,7 +86,8 @@ class TaskGraph:
             self.edges.data = {name: [] for name in self.edges.data}
         of, shown = self.view.structure.tasks, len(tasks)
         kind = "tasks one by one" if self.tasks is not None else "in cells of many tasks each"
-        self.root.title.text = f"{shown:,} of {of:,} {kind}: zoom and hover to see more"
+        hint = ": zoom and hover to see more" if self.live else ""
+        self.root.title.text = f"{shown:,} of {of:,} {kind}{hint}"
 
     def within_whole(self) -> tuple[float, float, float, float]:
         a, b = self.window, whole(self.view.layout)

@@ -1,0 +1,70 @@
+"""Audience: who looks at the runs of an engine, if anybody does; and what they are told."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dask_serverless.errors import StoreError
+from dask_serverless.store.link import Link
+
+if TYPE_CHECKING:
+    from dask_serverless.client.watch import Watch
+
+CHANNEL = "ds:watching"  # dashboards subscribe to it: who is there is seen without a key
+AGAIN_SECONDS = 5.0  # between two looks for dashboards of others
+
+
+class Dashboard(Protocol):
+    """What shows the runs of an engine, and ends with it."""
+
+    @property
+    def link(self) -> str: ...
+
+    def follow(self, store: str) -> None:
+        """Runs are in this store from now on."""
+
+    def close(self) -> None: ...
+
+
+class Reporting(Protocol):
+    """What will be written about runs."""
+
+    def note(self, store: str, run: str) -> None: ...
+
+
+@dataclass(eq=False)
+class Audience:
+    dashboard: Dashboard | None = None
+    reports: list[Any] = field(default_factory=list)  # of Reporting, that are under way
+    shared: bool = False  # whether the store is one that others can look into
+    looked: float = -AGAIN_SECONDS  # for others, by the monotonic clock
+    others: bool = False
+
+    def watch(self, store: str, link: Link, events: Any) -> Watch:
+        """What one run tells: nothing, where nobody looks."""
+        from dask_serverless.client.watch import NOBODY, StoreWatch
+        from dask_serverless.worker.rhythm import rhythm_of
+
+        if self.dashboard is not None:
+            self.dashboard.follow(store)
+        listed = self.dashboard is not None or self.others_look(link)
+        if not (listed or self.reports):
+            return NOBODY
+        return StoreWatch(link, rhythm_of(events), store, tuple(self.reports), listed)
+
+    def others_look(self, link: Link) -> bool:
+        """Whether a dashboard of somebody else reads from this store; asked now and then."""
+        if not self.shared or link.cluster:
+            return False
+        if time.monotonic() - self.looked > AGAIN_SECONDS:
+            self.looked = time.monotonic()
+            with suppress(StoreError):  # may be forbidden
+                self.others = link.call(("PUBSUB", "NUMSUB", CHANNEL))[0][1] > 0
+        return self.others
+
+    def close(self) -> None:
+        if self.dashboard is not None:
+            self.dashboard.close()

@@ -1,0 +1,35 @@
+"""What ``dask serverless dashboard`` does: the pages of a store that others compute with."""
+
+from __future__ import annotations
+
+import click
+
+from dask_serverless.config import Settings
+from dask_serverless.dashboard.access import Access, Address, checked_origins
+from dask_serverless.dashboard.process import require
+from dask_serverless.dashboard.reader import Reader
+from dask_serverless.errors import SettingsError
+from dask_serverless.store.connect import open_link
+
+
+def show(store: str | None, address: str, token: str, origins: tuple[str, ...]) -> None:
+    """Until Ctrl-C."""
+    require("the dashboard")
+    url = Settings.gather(**({"store": store} if store else {})).store
+    if url is None:
+        raise SettingsError("store", "is not set, and a private store ends with its process: use "
+            "--store URL, or Serverless(dashboard=True) where you compute.")  # fmt: skip
+    with open_link(url):
+        pass  # a store that cannot be used is told now
+    try:
+        where = Address.parse(address)
+    except ValueError as error:
+        raise SettingsError("--address", f"is {address!r}, but {error}.") from None
+    with where.listen() as listening:
+        port = listening.getsockname()[1]
+        access = Access.to(where, port, token, checked_origins(origins))
+        click.echo(f"Dashboard: {access.link}")
+
+        from dask_serverless.dashboard.server import serve
+
+        serve(listening, access, Reader(url))

@@ -1,0 +1,144 @@
+"""Lanes: what each container did, as bars over time; shares of time where bars would be too many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dask_serverless.dashboard.groups import key_shown
+from dask_serverless.dashboard.numbers import in_seconds
+from dask_serverless.dashboard.series import NEVER, Series
+from dask_serverless.dashboard.view import View
+from planners.graph.arrays import Floats, Ids
+
+KINDS = {
+    "cold start": "#b8bec8", "warm start": "#dfe3e8", "fetch": "#e69f00", "run": "#009e73",
+    "store": "#cc79a7", "lost": "#d5331f",
+}  # fmt: skip
+MOST_BARS = 4000
+BINS = 600
+GAP = 0.08  # of a lane, above and below
+TASK_COLOURS = (
+    "#009e73", "#56b4e9", "#f0c94a", "#0072b2", "#8dd3a8", "#a6761d", "#7570b3", "#66a61e",
+    "#4e9bb9", "#b3de69", "#80b1d3", "#1b7f5c",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Lanes:
+    """Bundles by container. What runs just now ends with the latest that is known."""
+
+    names: list[str]
+    bundles: Ids
+    lane: Ids  # of each bundle
+    claimed: Floats
+    fetched: Floats
+    executed: Floats
+    finished: Floats
+    begin: float
+    end: float
+
+
+def lanes_of(series: Series) -> Lanes:
+    bundles = np.flatnonzero(series.claimed < NEVER).astype(np.int32)
+    end = max(series.latest, series.over_at if series.over_at < NEVER else 0.0)
+    claimed = series.claimed[bundles]
+    end = max(end, float(claimed.max(initial=0.0)))
+    asked = [c.asked for c in series.containers.values() if c.asked < NEVER]
+    return Lanes(
+        names=list(series.containers),
+        bundles=bundles,
+        lane=series.container[bundles],
+        claimed=claimed,
+        fetched=np.minimum(np.maximum(series.fetched[bundles], claimed), end),
+        executed=np.minimum(series.executed[bundles], end),
+        finished=np.minimum(series.finished[bundles], end),
+        begin=min(asked, default=0.0),
+        end=end,
+    )
+
+
+def bars(view: View, lanes: Lanes, window: tuple[float, float]) -> dict[str, Any] | None:
+    """Columns of a source; None if they would be too many."""
+    inside = np.flatnonzero((lanes.claimed <= window[1]) & (lanes.finished >= window[0]))
+    if 3 * len(inside) > MOST_BARS:
+        return None
+    drawn = Bars()
+    drawn.starts(view.series)
+    tasks = tasks_within(view, lanes.bundles[inside], window)
+    if len(tasks) + 2 * len(inside) > MOST_BARS:
+        tasks = tasks[:0]
+    for i in inside.tolist():
+        drawn.bundle(lanes, i, whole=not len(tasks))
+    drawn.tasks(view, tasks)
+    return drawn.columns
+
+
+class Bars:
+    def __init__(self) -> None:
+        names = ("left", "right", "top", "bottom", "colour", "what", "took")
+        self.columns: dict[str, list[Any]] = {name: [] for name in names}
+
+    def add(
+        self, lane: int, left: float, right: float, colour: str, what: str, gap: float = GAP
+    ) -> None:
+        if right > left:
+            row = (left, right, lane + gap, lane + 1 - gap, colour, what, in_seconds(right - left))
+            for column, value in zip(self.columns.values(), row, strict=True):
+                column.append(value)
+
+    def starts(self, series: Series) -> None:
+        for c in series.containers.values():
+            kind = "cold start" if c.cold else "warm start"
+            if c.arrived < NEVER:
+                self.add(c.index, c.asked, c.arrived, KINDS[kind], f"{kind} of {c.name}", 0.3)
+        for bundle, (_, why) in series.tries.items():
+            lane, at = int(series.container[bundle]), float(series.lost[bundle])
+            if lane >= 0:
+                self.add(lane, at, at + 0.004 * max(series.end, 1e-3), KINDS["lost"], why, 0.0)
+
+    def bundle(self, lanes: Lanes, i: int, whole: bool) -> None:
+        lane, bundle = int(lanes.lane[i]), int(lanes.bundles[i])
+        claimed, fetched = float(lanes.claimed[i]), float(lanes.fetched[i])
+        executed, finished = float(lanes.executed[i]), float(lanes.finished[i])
+        self.add(lane, claimed, fetched, KINDS["fetch"], f"fetch for bundle {bundle}", 0.25)
+        if whole or executed == lanes.end:
+            self.add(lane, fetched, executed, KINDS["run"], f"bundle {bundle}")
+        self.add(lane, executed, finished, KINDS["store"], f"store of bundle {bundle}", 0.25)
+
+    def tasks(self, view: View, tasks: Ids) -> None:
+        series, structure, groups = view.series, view.structure, view.groups
+        for task in tasks.tolist():
+            group = int(groups.of[task])
+            label = structure.labels[task] if task < len(structure.labels) else f"task {task}"
+            self.add(
+                int(series.container[structure.bundles[task]]),
+                float(series.task_begun[task]), float(series.task_ended[task]),
+                TASK_COLOURS[group % len(TASK_COLOURS)], key_shown(label),
+            )  # fmt: skip
+
+
+def tasks_within(view: View, bundles: Ids, window: tuple[float, float]) -> Ids:
+    """Those of some bundles that ran within a time, and whose times are known."""
+    series = view.series
+    mine = np.zeros(view.structure.bundle_count, dtype=bool)
+    mine[bundles] = True
+    inside = (series.task_begun <= window[1]) & (series.task_ended >= window[0])
+    known = series.task_ended < NEVER
+    return np.flatnonzero(inside & known & mine[view.structure.bundles]).astype(np.int32)
+
+
+def busy(lanes: Lanes, window: tuple[float, float]) -> npt.NDArray[np.float32]:
+    """Which share of each bin of time each container had a bundle."""
+    width = (window[1] - window[0]) / BINS
+    shares = np.zeros((max(len(lanes.names), 1), BINS + 1))
+    for times, sign in ((lanes.claimed, 1.0), (lanes.finished, -1.0)):
+        place = np.clip((times - window[0]) / width, 0, BINS)
+        first = np.minimum(place.astype(int), BINS - 1)
+        part = place - first
+        np.add.at(shares, (lanes.lane, first), sign * (1 - part))
+        np.add.at(shares, (lanes.lane, first + 1), sign * part)
+    return np.clip(np.cumsum(shares, axis=1)[:, :BINS], 0, 1).astype(np.float32)

@@ -1,0 +1,70 @@
+"""Containers: how each one came up, what it did and used, and how many worked at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from bokeh.layouts import column
+from bokeh.models import ColumnDataSource
+
+from dask_serverless.dashboard.lanes import lanes_of
+from dask_serverless.dashboard.numbers import in_bytes, in_seconds
+from dask_serverless.dashboard.pages.page import Page
+from dask_serverless.dashboard.reader import Reader
+from dask_serverless.dashboard.series import NEVER, ContainerSeries
+from dask_serverless.dashboard.style import plain
+from dask_serverless.dashboard.tables import block, table
+from dask_serverless.dashboard.view import Moment, View
+
+MOST_ROWS = 300
+COLUMNS = (
+    "container", "start", "came up in ", "bundles ", "fetching ", "running ", "storing ", "idle ",
+    "cpu ", "peak memory ", "stored ", "calls ",
+)  # fmt: skip
+
+
+class Containers(Page):
+    path = "containers"
+    title = "Containers"
+
+    def __init__(self, view: View | None, reader: Reader | None) -> None:
+        assert view is not None
+        self.view = view
+        self.source = ColumnDataSource({"at": [], "working": []})
+        self.table = block("containers")
+        self.root = column(self.figure(), self.table, sizing_mode="stretch_width")
+
+    def figure(self) -> Any:
+        made = plain(height=190, x_axis_label="seconds since the submission", name="working",
+            title="Containers with a bundle", toolbar_location=None)  # fmt: skip
+        made.y_range.start = made.x_range.start = 0
+        made.varea_step("at", 0, "working", source=self.source, fill_color="#009e73",
+            fill_alpha=0.55, step_mode="after")  # fmt: skip
+        return made
+
+    def update(self, moment: Moment | None) -> None:
+        with self.view.lock:
+            series = self.view.series
+            lanes = lanes_of(series)
+            rows = [row(c, series.end) for c in list(series.containers.values())[:MOST_ROWS]]
+            more = len(series.containers) - len(rows)
+        times = np.concatenate([lanes.claimed, lanes.finished])
+        steps = np.repeat([1, -1], len(lanes.claimed))
+        order = np.argsort(times, kind="stable")
+        self.source.data = {"at": times[order], "working": np.cumsum(steps[order])}
+        note = f'<p class="quiet">and {more:,} more</p>' if more else ""
+        self.table.text = table(COLUMNS, rows) + note
+
+
+def row(c: ContainerSeries, end: float) -> tuple[Any, ...]:
+    known = c.arrived < NEVER
+    idle = (
+        max(0.0, end - max(c.arrived, 0.0) - c.fetching - c.running - c.storing) if known else 0.0
+    )
+    return (
+        c.name, ("cold" if c.cold else "warm") if known else "",
+        in_seconds(c.arrived - c.asked) if known else "", c.bundles, in_seconds(c.fetching),
+        in_seconds(c.running), in_seconds(c.storing), in_seconds(idle), in_seconds(c.cpu_seconds),
+        in_bytes(c.peak_bytes), in_bytes(c.stored_bytes), c.calls,
+    )  # fmt: skip

@@ -1,0 +1,50 @@
+"""Runs: those that can be looked at, the latest first."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bokeh.layouts import column
+from bokeh.models import TextInput
+
+from dask_serverless.dashboard.pages.page import Page
+from dask_serverless.dashboard.reader import Listed, Reader
+from dask_serverless.dashboard.tables import Link, block, table
+from dask_serverless.dashboard.view import Moment, View
+
+MOST_ROWS = 200
+
+
+class Runs(Page):
+    path = "runs"
+    title = "Runs"
+    needs_run = False
+
+    def __init__(self, view: View | None, reader: Reader | None) -> None:
+        assert reader is not None
+        self.reader = reader
+        self.wanted = TextInput(placeholder="run, host or date", width=260, name="wanted")
+        self.wanted.on_change("value_input", lambda attr, old, new: self.update(None))
+        self.table = block("runs")
+        self.root = column(self.wanted, self.table, sizing_mode="stretch_width")
+
+    def update(self, moment: Moment | None) -> None:
+        runs = [run for run in reversed(self.reader.runs) if self.matches(run)]
+        rows = [row(run) for run in runs[:MOST_ROWS]]
+        more = len(runs) - len(rows)
+        note = f'<p class="quiet">and {more:,} earlier ones</p>' if more > 0 else ""
+        columns = ("run", "submitted", "tasks ", "bundles ", "host")
+        self.table.text = table(columns, rows, "no run yet") + note
+
+    def matches(self, run: Listed) -> bool:
+        wanted = self.wanted.value_input or ""
+        return wanted in f"{run.run} {run.host} {when(run)}"
+
+
+def row(run: Listed) -> tuple[object, ...]:
+    link = Link.to(f"graph?run={run.run}" if run.run.isalnum() else "runs", run.run)
+    return (link, when(run), run.tasks, run.bundles, run.host)
+
+
+def when(run: Listed) -> str:
+    return datetime.fromtimestamp(run.submitted).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,107 @@
+"""The task stream: what every container did, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from bokeh.events import RangesUpdate, Reset
+from bokeh.layouts import column
+from bokeh.models import ColumnDataSource, HoverTool, LinearColorMapper, Range1d
+
+from dask_serverless.dashboard.lanes import KINDS, TASK_COLOURS, bars, busy, lanes_of
+from dask_serverless.dashboard.pages.page import Page
+from dask_serverless.dashboard.reader import Reader
+from dask_serverless.dashboard.style import plain, swatches
+from dask_serverless.dashboard.view import Moment, View
+
+LANE_PIXELS, LEAST_PIXELS, MOST_PIXELS = 26, 220, 760
+MOST_NAMED = 60  # lanes that bear their names
+BUSY = ["#00000000", *[f"#009e73{share:02x}" for share in range(40, 256, 24)]]
+
+
+class Stream(Page):
+    path = "stream"
+    title = "Task stream"
+
+    def __init__(self, view: View | None, reader: Reader | None) -> None:
+        assert view is not None
+        self.view = view
+        self.live = reader is not None
+        self.window: tuple[float, float] | None = None  # None: all of it, as it grows
+        self.bars = ColumnDataSource({n: [] for n in ("left", "right", "top", "bottom", "colour",
+            "what", "took")})  # fmt: skip
+        self.busy = ColumnDataSource({n: [] for n in ("image", "x", "y", "dw", "dh")})
+        self.figure = self.made()
+        legend = swatches(meanings(view.groups.names))
+        self.root = column(legend, self.figure, sizing_mode="stretch_width")
+
+    def made(self) -> Any:
+        made = plain(
+            height=LEAST_PIXELS, x_range=Range1d(0, 1), y_range=Range1d(0, 1), name="stream",
+            tools="xpan,xwheel_zoom,xbox_zoom,reset", active_scroll="xwheel_zoom",
+            x_axis_label="seconds since the submission", output_backend="webgl",
+        )  # fmt: skip
+        made.ygrid.visible = False
+        shades = LinearColorMapper(palette=BUSY, low=0, high=1)
+        made.image("image", "x", "y", "dw", "dh", source=self.busy, color_mapper=shades)
+        made.quad("left", "right", "top", "bottom", source=self.bars, fill_color="colour",
+            line_color=None, name="bars")  # fmt: skip
+        made.add_tools(HoverTool(renderers=made.select(name="bars"), tooltips=TIP))
+        if self.live:
+            made.on_event(RangesUpdate, self.ranges)
+            made.on_event(Reset, self.reset)
+        return made
+
+    def ranges(self, event: Any) -> None:
+        self.window = (event.x0, event.x1)
+        self.draw()
+
+    def reset(self, event: Any) -> None:
+        self.window = None
+        self.draw()
+
+    def update(self, moment: Moment | None) -> None:
+        self.draw()
+
+    def draw(self) -> None:
+        with self.view.lock:
+            lanes = lanes_of(self.view.series)
+            window = self.window or (min(lanes.begin, 0.0), max(lanes.end, 1e-3) * 1.01)
+            shown = bars(self.view, lanes, window)
+            image = busy(lanes, window) if shown is None else None
+        self.arrange(lanes.names)
+        if self.window is None:
+            self.figure.x_range.update(start=window[0], end=window[1])
+        self.bars.data = shown or {name: [] for name in self.bars.data}
+        self.busy.data = {name: [] for name in self.busy.data} if image is None else {
+            "image": [image], "x": [window[0]], "y": [0], "dw": [window[1] - window[0]],
+            "dh": [len(lanes.names)],
+        }  # fmt: skip
+
+    def arrange(self, names: list[str]) -> None:
+        """A lane for each container, the first at the top."""
+        count = max(len(names), 1)
+        if self.figure.y_range.start == count:
+            return
+        height = int(np.clip(LANE_PIXELS * count + 80, LEAST_PIXELS, MOST_PIXELS))
+        self.figure.update(height=height)
+        self.figure.y_range.update(start=count, end=0)
+        shown = names if len(names) <= MOST_NAMED else []
+        self.figure.yaxis.ticker = [lane + 0.5 for lane in range(len(shown))]
+        self.figure.yaxis.major_label_overrides = {n + 0.5: name for n, name in enumerate(shown)}
+        self.figure.title.text = f"{len(names):,} containers"
+
+
+def meanings(prefixes: Sequence[str]) -> list[tuple[str, str]]:
+    """Of colours: what containers do, and tasks by their prefix."""
+    shown = list(zip(TASK_COLOURS, prefixes, strict=False))
+    more = [("transparent", "…")] if len(prefixes) > len(shown) else []
+    return [(colour, name) for name, colour in KINDS.items()] + shown + more
+
+
+TIP = (
+    '<div style="font:12px sans-serif;max-width:420px;overflow-wrap:anywhere">'
+    "<b>@what</b><br>@took</div>"
+)

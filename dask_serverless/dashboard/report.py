@@ -1,0 +1,79 @@
+"""The report: pages of runs in one file, which opens without a server and without a network."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from bokeh.embed import file_html
+from bokeh.layouts import column
+from bokeh.models import TabPanel, Tabs
+from bokeh.resources import INLINE
+from jinja2 import Environment, FileSystemLoader
+
+from dask_serverless.dashboard.heading import heading
+from dask_serverless.dashboard.pages import PAGES
+from dask_serverless.dashboard.tables import block
+from dask_serverless.dashboard.view import View
+
+
+def write(path: Path, views: Sequence[View], problems: Sequence[str] = ()) -> None:
+    """Whole or not at all: beside the file first, then in its place."""
+    html = document(views, problems)
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with open(descriptor, "w", encoding="utf-8", errors="replace") as file:
+            file.write(html)
+        os.chmod(draft, 0o666 & ~umask())
+        os.replace(draft, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(draft)
+        raise
+
+
+def umask() -> int:
+    now = os.umask(0o077)
+    os.umask(now)
+    return now
+
+
+def document(views: Sequence[View], problems: Sequence[str]) -> str:
+    folder = Path(__file__).parent / "templates"
+    template = Environment(loader=FileSystemLoader(folder), autoescape=True).get_template(
+        "report.html"
+    )
+    roots = [section(view) for view in views] or [empty()]
+    variables = {"problems": problems, "runs": [view.structure.run for view in views]}
+    return str(
+        file_html(
+            roots,
+            resources=INLINE,
+            title="dask-serverless",
+            template=template,
+            template_variables=variables,
+        )  # fmt: skip
+    )
+
+
+def section(view: View) -> Any:
+    """One run: its heading, and its pages as tabs."""
+    head = block("heading")
+    head.text = heading(view)
+    panels = []
+    for kind in PAGES:
+        if kind.needs_run:
+            page = kind(view, None)
+            page.update(view.moment())
+            panels.append(TabPanel(child=page.root, title=kind.title))
+    return column(head, Tabs(tabs=panels, sizing_mode="stretch_width"), sizing_mode="stretch_width")
+
+
+def empty() -> Any:
+    nothing = block("nothing")
+    nothing.text = '<div class="nothing"><h2>No run</h2><p>Nothing was computed in here.</p></div>'
+    return nothing

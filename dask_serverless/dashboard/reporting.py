@@ -1,0 +1,87 @@
+"""Reporting: a with block whose runs are written down in a file when it ends."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dask_serverless.client.audience import Audience
+from dask_serverless.coordination import watched
+from dask_serverless.dashboard.process import require
+from dask_serverless.dashboard.reader import read_whole
+from dask_serverless.dashboard.view import View
+from dask_serverless.errors import ServerlessError, SettingsError
+from dask_serverless.store.connect import open_link
+from dask_serverless.store.link import Link
+
+LATE_SECONDS = 2.0  # containers that tell of many bundles at once may still do so
+AGAIN_SECONDS = 0.05
+MOST_RUNS = 20  # in one file; the latest ones
+
+
+@dataclass(eq=False)
+class Reporting:
+    """What its runs have left to be looked at is in their stores."""
+
+    runs: list[tuple[str, str]] = field(default_factory=list)  # URL of the store, run
+
+    def note(self, store: str, run: str) -> None:
+        self.runs.append((store, run))
+
+
+@contextmanager
+def reported(path: Path, audience: Audience) -> Iterator[None]:
+    """While it is open, it is told of each run."""
+    require("a report")
+    check(path)
+    reporting = Reporting()
+    audience.reports.append(reporting)
+    try:
+        yield
+    finally:
+        audience.reports.remove(reporting)
+        others = audience.dashboard is not None or audience.others or bool(audience.reports)
+        write_down(path, reporting, keep=others)
+
+
+def check(path: Path) -> None:
+    """Before anything is computed that could not be written down."""
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise SettingsError("report(...)", f"is {str(path)!r}, which cannot be written.")
+
+
+def write_down(path: Path, reporting: Reporting, keep: bool) -> None:
+    from dask_serverless.dashboard.report import write
+
+    views: list[View] = []
+    problems: list[str] = []
+    if len(reporting.runs) > MOST_RUNS:
+        problems.append(f"{len(reporting.runs)} runs; these are the last {MOST_RUNS} of them.")
+    for store, run in reporting.runs:
+        try:
+            with open_link(store) as link:
+                if (store, run) in reporting.runs[-MOST_RUNS:]:
+                    views.append(complete(link, run))
+                if not keep:
+                    link.call(("UNLINK", watched.structure_key(run), watched.watched_key(run)))
+        except ServerlessError as error:
+            problems.append(f"Run {run}: {error}")
+    write(path, views, problems)
+
+
+def complete(link: Link, run: str) -> View:
+    """Read again as long as a run that went well is not told of as a whole."""
+    deadline = time.monotonic() + LATE_SECONDS
+    while True:
+        view = read_whole(link, run)
+        series = view.series
+        failed = bool(series.over and series.over["error"])
+        if series.done_bundles == view.structure.bundle_count or failed:
+            return view
+        if time.monotonic() > deadline:
+            return view
+        time.sleep(AGAIN_SECONDS)

@@ -1,0 +1,171 @@
+"""Who may look: loopback by default, a token for anything else, exact origins, nothing to write."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from typing import Any
+
+import pytest
+
+from dask_serverless.dashboard.access import Access, Address, checked_origins
+from dask_serverless.errors import DashboardUnavailable, SettingsError
+
+TOKEN = "sesame-open"
+
+
+@pytest.mark.parametrize(
+    ("value", "host", "port"),
+    [
+        (True, "127.0.0.1", 0),
+        (8800, "127.0.0.1", 8800),
+        (":8800", "127.0.0.1", 8800),
+        ("0.0.0.0:0", "0.0.0.0", 0),
+        ("[::1]:8800", "::1", 8800),
+        ("localhost:1", "localhost", 1),
+    ],
+)
+def test_an_address_is_understood(value: Any, host: str, port: int) -> None:
+    address = Address.parse(value)
+    assert (address.host, address.port) == (host, port)
+    assert address.loopback == (host != "0.0.0.0")
+
+
+@pytest.mark.parametrize("value", ["here", "host:port", -1, 70000, ["x"], "host:", 1.5])
+def test_what_is_no_address_is_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match="127.0.0.1:8787"):
+        Address.parse(value)
+
+
+def test_a_port_in_use_is_an_error_if_it_was_asked_for_and_else_passed_over() -> None:
+    with Address.parse(True).listen() as first:
+        port = first.getsockname()[1]
+        with pytest.raises(DashboardUnavailable, match=str(port)):
+            Address.parse(port).listen()
+        with Address.parse(True).listen() as second:
+            assert second.getsockname()[1] != port
+
+
+def test_an_unknown_host_is_an_error_that_names_it() -> None:
+    with pytest.raises(DashboardUnavailable, match="no.such.host.invalid"):
+        Address.parse("no.such.host.invalid:8787").listen()
+
+
+def test_anything_but_loopback_needs_a_token() -> None:
+    assert Access.to(Address.parse(True), 8787).token == ""
+    access = Access.to(Address.parse("0.0.0.0:8787"), 8787)
+    assert len(access.token) > 20 and access.token in access.link
+    assert access.token not in repr(access)
+    assert not access.admits("") and not access.admits("x") and access.admits(access.token)
+
+
+@pytest.mark.parametrize("origin", ["*", "*:8787", "example.org", "http://example.org"])
+def test_origins_are_exact(origin: str) -> None:
+    with pytest.raises(SettingsError, match="example.org:443"):
+        checked_origins((origin,))
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[int]:
+    """The port of a server that wants a token."""
+    pytest.importorskip("bokeh")
+    import threading
+
+    from tornado.ioloop import IOLoop
+
+    from dask_serverless.dashboard.reader import Reader
+    from dask_serverless.dashboard.server import make_server
+
+    listening = Address.parse(True).listen()
+    port = listening.getsockname()[1]
+    up, loops = threading.Event(), []
+
+    def serve() -> None:
+        import asyncio
+
+        asyncio.set_event_loop(asyncio.new_event_loop())
+        loop = IOLoop.current()
+        loops.append(loop)
+        access = Access.to(Address("127.0.0.1", port), port, TOKEN)
+        server = make_server(listening, access, Reader(), loop)
+        server.start()
+        loop.add_callback(up.set)
+        loop.start()
+        server.stop(wait=False)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    assert up.wait(30)
+    yield port
+    loops[0].add_callback(loops[0].stop)
+    thread.join(10)
+
+
+def ask(port: int, path: str, method: str = "GET", **headers: str) -> tuple[int, str, str]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode(), answer.getheader("Set-Cookie") or ""
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/individual-plots.json", "/", "/graph?token=wrong"])
+def test_without_the_token_nothing_is_told(served: int, path: str) -> None:
+    status, body, cookie = ask(served, path)
+    assert status == 401
+    assert not cookie and "bokeh" not in body.lower() and "dask_serverless_" not in body
+
+
+def test_the_link_lets_in_and_from_then_on_a_cookie_does(served: int) -> None:
+    status, body, cookie = ask(served, f"/graph?token={TOKEN}")
+    assert status == 200 and "bokeh" in body.lower()
+    assert "HttpOnly" in cookie
+    status, _, _ = ask(served, "/individual-plots.json", Cookie=cookie.split(";")[0])
+    assert status == 200
+
+
+def test_anybody_may_ask_whether_it_is_well(served: int) -> None:
+    assert ask(served, "/health")[:2] == (200, "ok")
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/graph"])
+def test_a_host_name_that_is_not_ours_is_refused(served: int, path: str) -> None:
+    status, _, _ = ask(served, f"{path}?token={TOKEN}", Host="evil.example:80")
+    assert status == 403
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])
+def test_a_page_of_another_origin_cannot_connect(served: int, origin: str) -> None:
+    status = handshake(served, origin, TOKEN)
+    assert status == 403
+
+
+def test_a_connection_needs_the_token_too(served: int) -> None:
+    assert handshake(served, f"http://127.0.0.1:{served}", "wrong") == 401
+    assert handshake(served, f"http://127.0.0.1:{served}", TOKEN) == 101
+
+
+def handshake(port: int, origin: str, token: str) -> int:
+    """Of a web socket: the status with which it is answered."""
+    lines = [
+        f"GET /graph/ws?token={token} HTTP/1.1",
+        f"Host: 127.0.0.1:{port}",
+        f"Origin: {origin}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Protocol: bokeh, x",
+    ]
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall("\r\n".join([*lines, "", ""]).encode())
+        return int(connection.recv(100).split()[1])
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_there_is_nothing_to_write(served: int, method: str) -> None:
+    for path in ("/metrics", "/graph", "/health"):
+        assert ask(served, f"{path}?token={TOKEN}", method)[0] in (403, 405)

@@ -1,0 +1,140 @@
+"""Every page in a real browser, fed by real runs: numbers, errors, hostile names, replay."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from typing import Any
+
+import pytest
+from awaiting import eventually
+from browsing import await_column, column, show, text
+from clients import ROOT
+from dask import delayed
+from dask.delayed import Delayed
+
+from dask_serverless import Serverless
+from dask_serverless.dashboard.numbers import in_bytes, in_seconds
+from dask_serverless.dashboard.states import State
+
+EVIL = "<script>window.evil=1</script><img src=x onerror=window.evil=2>"
+
+
+@delayed
+def square(n: int) -> int:
+    return n * n
+
+
+@delayed
+def fragile(n: int) -> int:
+    raise ValueError(f"{EVIL} {n}")
+
+
+@pytest.fixture(scope="module")
+def good(watched: Serverless) -> Any:
+    """What ``last_run`` says of a run that went well."""
+    assert delayed(sum)([square(n) for n in range(30)]).compute(scheduler=watched) == 8555
+    return watched.last_run
+
+
+@pytest.fixture(scope="module")
+def bad(watched: Serverless, good: Any) -> Any:
+    evil: Delayed = fragile(1, dask_key_name=EVIL)
+    with pytest.raises(ValueError, match="script"):
+        delayed(sum)([evil, square(2)]).compute(scheduler=watched)
+    return watched.last_run
+
+
+def await_text(tab: Any, name: str, part: str) -> str:
+    told = "(name) => Bokeh.documents[0].get_model_by_name(name)?.text ?? ''"
+    tab.wait_for_function(f"([name, part]) => ({told})(name).includes(part)", arg=[name, part])
+    return text(tab, name)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["graph", "stream", "progress", "containers", "data", "errors", "runs", "individual-graph"],
+)
+def test_every_page_opens(tab: Any, watched: Serverless, good: Any, path: str) -> None:
+    show(tab, f"{watched.dashboard_link}{path}?run={good.run}")
+    await_text(tab, "heading", good.run) if path != "runs" else await_text(tab, "runs", good.run)
+
+
+def test_numbers_are_those_of_last_run(tab: Any, watched: Serverless, good: Any) -> None:
+    show(tab, f"{watched.dashboard_link}graph?run={good.run}")
+    told = await_text(tab, "heading", "done")
+    assert f"{good.tasks} / {good.tasks}" in told
+    assert f"{good.bundles} / {good.bundles}" in told
+    assert f"{len(good.containers)} ({good.cold_starts} cold, {good.warm_starts} warm)" in told
+    assert in_seconds(good.makespan_seconds) in told
+    assert in_bytes(good.bytes_moved) in told
+
+
+def test_a_failed_task_turns_red_and_its_traceback_can_be_read(
+    tab: Any, watched: Serverless, bad: Any
+) -> None:
+    show(tab, f"{watched.dashboard_link}graph?run={bad.run}")
+    await_column(tab, "tasks", "nodes", "state", f"c.includes({int(State.FAILED)})")
+    assert EVIL in column(tab, "tasks", "marks", "key")
+    show(tab, f"{watched.dashboard_link}errors?run={bad.run}")
+    told = await_text(tab, "errors", "Traceback")
+    assert "in fragile" in told and "raise ValueError" in told
+
+
+@pytest.mark.parametrize("path", ["graph", "progress", "data", "errors", "stream"])
+def test_a_name_is_text_whatever_it_contains(
+    tab: Any, watched: Serverless, bad: Any, path: str
+) -> None:
+    show(tab, f"{watched.dashboard_link}{path}?run={bad.run}")
+    await_text(tab, "heading", bad.run)
+    assert tab.evaluate("window.evil") is None
+    if path == "graph":  # what hovering shows
+        tab.wait_for_timeout(300)
+        box = tab.evaluate(
+            "() => Bokeh.index.roots[0].owner.query_one(v => v.model.name == 'tasks')"
+            ".el.getBoundingClientRect().toJSON()"
+        )
+        for share in (0.25, 0.5, 0.75):
+            tab.mouse.move(box["x"] + 0.09 * box["width"], box["y"] + share * box["height"])
+        assert tab.evaluate("window.evil") is None
+
+
+def test_the_slider_shows_an_earlier_moment(tab: Any, watched: Serverless, good: Any) -> None:
+    show(tab, f"{watched.dashboard_link}graph?run={good.run}")
+    ready = f"c.length == {good.tasks} && c.every(s => s <= {int(State.READY)})"
+    await_column(tab, "tasks", "nodes", "state", f"c.includes({int(State.DONE)})")
+    tab.evaluate("Bokeh.documents[0].get_model_by_name('replay').value = 0")
+    await_column(tab, "tasks", "nodes", "state", ready)
+    end = "(() => { const s = Bokeh.documents[0].get_model_by_name('replay'); s.value = s.end })()"
+    tab.evaluate(end)
+    await_column(tab, "tasks", "nodes", "state", f"c.includes({int(State.DONE)})")
+
+
+def test_a_run_that_never_existed_is_told_of(tab: Any, watched: Serverless, good: Any) -> None:
+    show(tab, f"{watched.dashboard_link}graph?run=deadbeef")
+    await_text(tab, "nothing", "nothing of it")
+
+
+def test_what_others_ask_for(watched: Serverless, good: Any) -> None:
+    plots = json.loads(get(watched, "individual-plots.json"))
+    assert plots["Graph"] == "/individual-graph"
+    assert get(watched, "health") == "ok"
+    assert "dask_serverless_store_up 1.0" in get(watched, "metrics")
+
+
+def get(client: Serverless, path: str) -> str:
+    with urllib.request.urlopen(client.dashboard_link + path, timeout=20) as answer:
+        return str(answer.read().decode())
+
+
+def test_the_grafana_board_asks_for_metrics_that_there_are(watched: Serverless, good: Any) -> None:
+    board = json.loads((ROOT / "dask_serverless" / "dashboard" / "grafana.json").read_text())
+    asked = {
+        name
+        for panel in board["panels"]
+        for target in panel["targets"]
+        for name in re.findall(r"dask_serverless_\w+", target["expr"])
+    }
+    eventually(lambda: all(f"\n{name}" in get(watched, "metrics") for name in asked))
+    assert len(asked) > 8

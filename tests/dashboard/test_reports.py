@@ -1,0 +1,73 @@
+"""A report is one file that a browser opens without a server and without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browsing import column, show, text
+from dask import delayed
+
+from dask_serverless import Serverless
+from dask_serverless.errors import SettingsError
+from dask_serverless.store.connect import open_link
+
+pytest.importorskip("bokeh")
+
+
+@delayed
+def triple(n: int) -> int:
+    if n < 0:
+        raise ValueError("<b>negative</b>")
+    return 3 * n
+
+
+@pytest.fixture
+def nothing_left(store_url: str) -> Iterator[None]:
+    yield
+    with open_link(store_url) as link:
+        assert link.call(("KEYS", "ds:*watched*"), ("KEYS", "ds:*structure")) == [[], []]
+
+
+def test_a_report_shows_the_run_offline(
+    tab: Any, serverless: Serverless, tmp_path: Path, nothing_left: None
+) -> None:
+    path = tmp_path / "run.html"
+    with serverless.report(path):
+        delayed(sum)([triple(n) for n in range(12)]).compute(scheduler=serverless)
+    tab.context.set_offline(True)
+    show(tab, path.as_uri())
+    assert "13 / 13" in text(tab, "heading")
+    assert len(column(tab, "tasks", "nodes", "state")) == 13
+
+
+def test_a_run_that_fails_is_reported_too(
+    serverless: Serverless, tmp_path: Path, nothing_left: None
+) -> None:
+    path = tmp_path / "run.html"
+    with pytest.raises(ValueError, match="negative"), serverless.report(path):
+        delayed(sum)([triple(-1)]).compute(scheduler=serverless)
+    html = path.read_text()
+    assert "in triple" in html and "<b>negative</b>" not in html
+
+
+def test_a_report_of_nothing_says_so(serverless: Serverless, tmp_path: Path) -> None:
+    with serverless.report(tmp_path / "run.html"):
+        pass
+    assert "Nothing was computed" in (tmp_path / "run.html").read_text()
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_computed(
+    serverless: Serverless, tmp_path: Path
+) -> None:
+    for path in (tmp_path, tmp_path / "no" / "such" / "folder.html"):
+        with pytest.raises(SettingsError, match="cannot be written"), serverless.report(path):
+            raise AssertionError("the block must not run")
+
+
+def test_with_nobody_looking_nothing_is_told(serverless: Serverless, store_url: str) -> None:
+    triple(1).compute(scheduler=serverless)
+    with open_link(store_url) as link:
+        assert link.call(("KEYS", "ds:*watched*"), ("KEYS", "ds:*structure")) == [[], []]
