@@ -14,6 +14,7 @@ from dask_serverless.errors.containers import (
     ExecutorUnusable,
     IllegalTransition,
     ImageNotBuilt,
+    PlatformUnavailable,
     VersionsDiffer,
 )
 from dask_serverless.errors.graph import (
@@ -27,7 +28,6 @@ from dask_serverless.errors.runs import (
     HistoryUnusable,
     NothingToCompare,
     PlanRefused,
-    PlatformUnavailable,
     RunDamaged,
     RunLost,
 )

@@ -108,3 +108,17 @@ class IllegalTransition(ServerlessError):
             f"A container in state {self.state} (bundle {self.bundle}, claim {self.claim}) met "
             f"{self.event}. Please report this with the run's log."
         )
+
+
+class PlatformUnavailable(ServerlessError, RuntimeError):
+    """A backend's platform is not there, or does not do what it is asked for."""
+
+    def __init__(self, platform: str, problem: str, remedy: str = "") -> None:
+        super().__init__(platform, problem, remedy)
+        self.platform = platform
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        remedy = f" {self.remedy}" if self.remedy else ""
+        return f"The backend {self.platform!r} cannot be used: {self.problem}.{remedy}"

@@ -76,17 +76,3 @@ class RunDamaged(ServerlessError):
             "the store has nothing ready. Keys of the run (ds:{...}) were deleted there, by hand "
             "or by another program. Nothing wrong was returned; compute again."
         )
-
-
-class PlatformUnavailable(ServerlessError, RuntimeError):
-    """A backend's platform is not there, or does not do what it is asked for."""
-
-    def __init__(self, platform: str, problem: str, remedy: str = "") -> None:
-        super().__init__(platform, problem, remedy)
-        self.platform = platform
-        self.problem = problem
-        self.remedy = remedy
-
-    def __str__(self) -> str:
-        remedy = f" {self.remedy}" if self.remedy else ""
-        return f"The backend {self.platform!r} cannot be used: {self.problem}.{remedy}"
