@@ -17,6 +17,7 @@ from dask_serverless.client.home import AtHome
 from dask_serverless.client.listener import Listener
 from dask_serverless.client.lookout import LOOK_SECONDS, Lookout
 from dask_serverless.client.losses import Losses
+from dask_serverless.client.onlookers import onlookers
 from dask_serverless.client.pause import CollectorPaused
 from dask_serverless.client.planning import Planned, Planning
 from dask_serverless.client.report import RunReport
@@ -89,6 +90,8 @@ class Distribution:
             planned = self.planning.plan(translation)
             report.plan = plan = planned.plan
             report.foreseen = self.planning.foreseen(planned)
+            for onlooker in onlookers:
+                onlooker(report.foreseen())
             bundles = bundles_of(translation.dag, plan)
         report.tasks, report.bundles = translation.dag.tasks, bundles.count
         with report.phase("encode"):

@@ -113,6 +113,28 @@ def dashboard(store: str | None, address: str, token: str, origins: tuple[str, .
         show(store, address, token, origins)
 
 
+@serverless.command(context_settings={"allow_interspersed_args": False})
+@click.argument("script", type=click.Path(exists=True, dir_okay=False))
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.option("--planner", metavar="NAME", help="For computes that do not name one themselves.")
+@click.option("--compare", metavar="NAME,NAME", help="Other planners to put beside each plan.")
+@click.option("--run/--no-run", default=True, help="Or stop at the first plan, computing nothing.")
+def plan(
+    script: str, arguments: tuple[str, ...], planner: str | None, compare: str | None, run: bool
+) -> None:
+    """Run SCRIPT, and show how each of its computes is planned before it is carried out.
+
+    Options come before SCRIPT; what follows it is passed to it. The script runs as it is, since what
+    it does next may depend on its results; computes for which it names no scheduler go to this one.
+    Ends with status 1 if nothing was computed.
+    """
+    with one_line_errors():
+        from dask_serverless.command import plan as command
+
+        compared = [name.strip() for name in (compare or "").split(",") if name.strip()]
+        command.plan(script, arguments, planner, compared, run)
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """What the user can put right is told in one line, without a traceback."""

@@ -1,0 +1,79 @@
+"""What ``dask serverless plan`` does: runs a script and shows how each of its computes is planned."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+import dask
+
+from dask_serverless import serverless
+from dask_serverless.client.onlookers import looking_on
+
+if TYPE_CHECKING:
+    from planners.cost.outlook import Outlook
+
+
+class Stop(BaseException):
+    """The first plan was shown, and that was all that was wanted; scripts do not catch this."""
+
+
+class Shown:
+    """Prints each plan, with the planners that it is to be compared with."""
+
+    def __init__(self, script: str, compared: Sequence[str], run: bool) -> None:
+        self.script = script
+        self.compared = compared
+        self.run = run
+        self.count = 0
+
+    def __call__(self, outlook: Outlook) -> None:
+        self.count += 1
+        click.secho(f"compute {self.count}{self.line()}", bold=True)
+        click.echo(str(outlook))
+        if self.compared:
+            click.echo(f"\n{outlook.compare(*self.compared)}")
+        click.echo()
+        if not self.run:
+            raise Stop
+
+    def line(self) -> str:
+        """Where the script computes; nowhere, if it does so in a thread of its own."""
+        frame = sys._getframe(1)
+        while frame.f_back is not None and frame.f_code.co_filename != self.script:
+            frame = frame.f_back
+        at_home = frame.f_code.co_filename == self.script
+        return f", {self.script}:{frame.f_lineno}" if at_home else ""
+
+
+def plan(
+    script: str, arguments: Sequence[str], planner: str | None, compared: Sequence[str], run: bool
+) -> None:
+    shown = Shown(script, compared, run)
+    settings = {"scheduler": serverless, **({"serverless.planner": planner} if planner else {})}
+    with dask.config.set(settings), as_main(script, arguments), looking_on(shown):
+        try:
+            runpy.run_path(script, run_name="__main__")
+        except Stop:
+            pass
+        finally:
+            serverless.close()
+    if not shown.count:
+        raise click.ClickException(f"{script} has computed nothing with this scheduler.")
+
+
+@contextmanager
+def as_main(script: str, arguments: Sequence[str]) -> Iterator[None]:
+    """As ``python script …`` would have it: its arguments, and the modules beside it."""
+    argv, path = sys.argv, list(sys.path)
+    sys.argv = [script, *arguments]
+    sys.path.insert(0, os.path.dirname(os.path.abspath(script)))
+    try:
+        yield
+    finally:
+        sys.argv, sys.path[:] = argv, path
