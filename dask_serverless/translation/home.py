@@ -11,15 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-import numpy as np
 from dask.utils import apply
 
+from dask_serverless.translation.columns import Columns
 from dask_serverless.translation.recipes import Recipe
 from dask_serverless.translation.targets import written_at_home
 from dask_serverless.translation.translate import Translation
 from dask_serverless.worker.bundle import Step
-from dask_serverless.worker.names import function_name, qualified_name
-from planners.graph.dag import Dag
+from dask_serverless.worker.names import qualified_name
 
 Arguments = Mapping[int | str, Any]  # by place or keyword; those that tasks make are not in it
 Rule = Callable[[Arguments], bool]
@@ -115,11 +114,7 @@ class _Division:
         self.next_home = len(translation.steps)
         self.at_home: set[int] = set()  # new names
         self.steps: list[Step] = []
-        self.labels: list[Any] = []
-        self.task_functions: list[int] = []
-        self.inputs: list[int] = []
-        self.offsets: list[int] = [0]
-        self.constants_of: dict[int, Sequence[int]] = {}
+        self.columns = Columns()
 
     def sort(self) -> None:
         old = self.translation
@@ -184,18 +179,15 @@ class _Division:
         self.home.inputs.update([n for n in step[2] if n >= 0 and n not in self.at_home])
 
     def keep(self, steps: Sequence[Step], label: Any) -> None:
-        task = self.names[steps[-1][0]] = len(self.labels)
+        task = self.names[steps[-1][0]] = len(self.columns.labels)
         inner = [self.renamed(step, step[0]) for step in steps[:-1]]
         mine = [*inner, self.renamed(steps[-1], task)]
         used = dict.fromkeys([name for step in mine for name in step[2]])
         constants = [name for name in used if name in self.translation.constants]
         if constants:
-            self.constants_of[task] = constants
-        self.inputs += [name for name in used if name >= 0]
-        self.offsets.append(len(self.inputs))
+            self.columns.constants_of[task] = constants
+        self.columns.add(label, mine[-1][1], [name for name in used if name >= 0])
         self.steps += mine
-        self.labels.append(label)
-        self.task_functions.append(mine[-1][1])
 
     def rest(self) -> Translation:
         """The translation of what containers run; recipes may name what is made at home."""
@@ -203,24 +195,14 @@ class _Division:
         done: dict[int, Recipe] = {}
         recipes = {key: self.recipe(recipe, done) for key, recipe in old.recipes.items()}
         asked = self.home.asked = {recipe.task for recipe in done.values() if recipe.task >= 0}
-        self.home.afterwards = any(map(self.reads_open_files, self.constants_of.values()))
-        wanted = np.zeros(len(self.labels), dtype=np.bool_)
-        wanted[list((asked - self.at_home) | self.home.inputs)] = True
-        ends = [place for place, step in enumerate(self.steps, 1) if step[0] >= 0]
+        constants_of = self.columns.constants_of
+        self.home.afterwards = any(map(self.reads_open_files, constants_of.values()))
         return replace(
             old,
-            dag=Dag(
-                input_offsets=np.array(self.offsets, dtype=np.int64),
-                inputs=np.array(self.inputs, dtype=np.int32),
-                functions=np.array(self.task_functions, dtype=np.int32),
-                constant_bytes=np.zeros(len(self.labels), dtype=np.int64),
-                wanted=wanted,
-                function_names=tuple(map(function_name, old.functions)),
-                labels=self.labels,
-            ),
+            dag=self.columns.dag(old.functions, (asked - self.at_home) | self.home.inputs),
             steps=self.steps,
-            first_steps=[0, *ends] if len(self.steps) > len(self.labels) else None,
-            constants_of=self.constants_of,
+            first_steps=self.columns.first_steps(self.steps),
+            constants_of=constants_of,
             recipes=recipes,
         )
 

@@ -1,20 +1,19 @@
-"""The program that a translation writes: steps, constants, functions, and what becomes the Dag."""
+"""The program that a translation writes: names, steps, constants and functions."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 from dask._task_spec import Alias, DataNode, GraphNode, NestedContainer, Task, TaskRef
 
 from dask_serverless.blobs.pickling import identity
+from dask_serverless.translation.columns import Columns
 from dask_serverless.translation.substitute import refuse, special_functions
 from dask_serverless.worker.bundle import Step
 from dask_serverless.worker.makers import MAKERS, make_list
-from dask_serverless.worker.names import function_name, qualified_name
-from planners.graph.dag import Dag
+from dask_serverless.worker.names import qualified_name
 
 OPEN = -sys.maxsize  # in the place of a name: the key's inputs are under way
 SIMPLE = {int, float, bool, str, bytes, type(None)}  # surely no part of a graph
@@ -26,12 +25,8 @@ class Program:
     def __init__(self) -> None:
         self.names: dict[Any, int] = {}  # key → the name of its value
         self.steps: list[Step] = []
-        self.labels: list[Any] = []
-        self.task_functions: list[int] = []
-        self.inputs: list[int] = []
-        self.offsets: list[int] = [0]
+        self.columns = Columns()
         self.constants: dict[int, Any] = {}
-        self.constants_of: dict[int, Sequence[int]] = {}
         self.lists: dict[int, list[int]] = {}  # of calls under way: name → the names in it
         self.constant_names: dict[int, int] = {}  # id(object) → name; the object stays alive above
         self.functions: list[Callable[..., Any]] = []
@@ -39,27 +34,6 @@ class Program:
         self.next_name = -1
         self.special = special_functions()
         self.kinds: dict[int, str] = {}  # id(function) → what is special about its tasks
-
-    def dag(self, wanted: set[int]) -> Dag:
-        mask = np.zeros(len(self.labels), dtype=np.bool_)
-        mask[list(wanted)] = True
-        return Dag(
-            input_offsets=np.array(self.offsets, dtype=np.int64),
-            inputs=np.array(self.inputs, dtype=np.int32),
-            functions=np.array(self.task_functions, dtype=np.int32),
-            constant_bytes=np.zeros(len(self.labels), dtype=np.int64),
-            wanted=mask,
-            function_names=tuple(map(function_name, self.functions)),
-            labels=self.labels,
-        )
-
-    @property
-    def first_steps(self) -> list[int] | None:
-        """Where each task's steps begin, and where the last one's end; None: each has just one."""
-        if len(self.steps) == len(self.labels):
-            return None
-        ends = [place for place, step in enumerate(self.steps, 1) if step[0] >= 0]
-        return [0, *ends]
 
     def add(self, key: Any, node: GraphNode) -> int:
         """The name of any node's value, once its inputs have one."""
@@ -74,16 +48,15 @@ class Program:
         return name
 
     def emit(self, key: Any, node: Task) -> int:
-        task, begin = len(self.labels), len(self.steps)
+        columns = self.columns
+        task, begin = len(columns.labels), len(self.steps)
         self.steps_of(node, task, self.names, self.steps)
         used = [name for step in self.steps[begin:] for name in step[2]]
         constants = self.constants
         if found := [name for name in used if name in constants]:
-            self.constants_of[task] = found
-        self.inputs += dict.fromkeys([name for name in used if name >= 0])
-        self.offsets.append(len(self.inputs))
-        self.task_functions.append(self.steps[-1][1])
-        self.labels.append(key)
+            columns.constants_of[task] = found
+        inputs = dict.fromkeys([name for name in used if name >= 0])
+        columns.add(key, self.steps[-1][1], inputs)
         return task
 
     def new_list(self, names: list[int]) -> int:

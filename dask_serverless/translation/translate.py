@@ -68,11 +68,11 @@ class _Translator:
         tasks = {recipe.task for recipe in self.recipes.values() if recipe.task >= 0}
         return Translation(
             graph=self.graph,
-            dag=program.dag(tasks),
+            dag=program.columns.dag(program.functions, tasks),
             steps=program.steps,
-            first_steps=program.first_steps,
+            first_steps=program.columns.first_steps(program.steps),
             constants=program.constants,
-            constants_of=program.constants_of,
+            constants_of=program.columns.constants_of,
             functions=program.functions,
             keys=keys,
             recipes=recipes,

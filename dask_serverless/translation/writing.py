@@ -13,10 +13,10 @@ Writer = Callable[[Any, Any, list[int]], int | None]
 
 def call_writer(program: Program) -> Writer:
     """Called with a key, a function and names; the task's id, or None where it is no plain call."""
-    names, steps, labels = program.names, program.steps, program.labels
-    index_of, functions = program.function_names.get, program.task_functions
-    inputs, take, offsets = program.inputs, program.inputs.extend, program.offsets
-    constants_of, lists = program.constants_of, program.lists
+    names, steps, lists = program.names, program.steps, program.lists
+    columns, index_of = program.columns, program.function_names.get
+    labels, functions, constants_of = columns.labels, columns.functions, columns.constants_of
+    inputs, take, offsets = columns.inputs, columns.inputs.extend, columns.offsets
 
     def write(key: Any, func: Any, arguments: list[int]) -> int | None:
         index = index_of(id(func))
@@ -33,6 +33,7 @@ def call_writer(program: Program) -> Writer:
             used = [name for name in taken if name >= 0]
             constants_of[task] = [name for name in taken if name < 0]
         steps.append((task, index, tuple(arguments), None))
+        # As columns.add does, which would be another call for each task.
         if used:
             take(used if len(used) == 1 else dict.fromkeys(used))
         offsets.append(len(inputs))
