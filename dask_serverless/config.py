@@ -59,7 +59,7 @@ class Settings:
 
     store: str | None
     containers: int | None
-    memory: int | None
+    memory: int | tuple[int, ...] | None
     planner: Any
     backend: Any
     inline_bytes: int
@@ -259,6 +259,16 @@ def _size(value: Any) -> int:
     return number
 
 
+def _sizes(value: Any) -> int | tuple[int, ...]:
+    """One limit, or several: containers come in these sizes."""
+    if not isinstance(value, list | tuple):
+        return _size(value)
+    sizes = sorted({_size(each) for each in value})
+    if not sizes:
+        raise ValueError("must name a size (null or None: no limit)")
+    return sizes[0] if len(sizes) == 1 else tuple(sizes)
+
+
 def _seconds(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
         raise ValueError("must be a number of seconds above 0")
@@ -376,7 +386,7 @@ def _named_or(*methods: str) -> Check:
 CHECKS: dict[str, Check] = {
     "store": _optional(_url),
     "containers": _optional(_count),
-    "memory": _optional(_size),
+    "memory": _optional(_sizes),
     "planner": _named_or("plan"),
     "backend": _named_or("invoke", "submit"),
     "inline_bytes": _bytes,

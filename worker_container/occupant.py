@@ -125,11 +125,11 @@ class Occupant(LocalBackend):
                 return
             case Working():
                 self.working = message.container
-            case Gone():
-                self.put_back(message)
             case Resting():
                 self.rest()  # first: who hears of it may invite at once
-        self.tell(message)
+        heard = self.tell(message)
+        if isinstance(message, Gone) and not heard:  # else whoever hears of it has the say
+            self.put_back(message)
 
     def rest(self) -> None:
         with self.lock:
@@ -145,7 +145,7 @@ class Occupant(LocalBackend):
             self.heed(Resting())
 
     def put_back(self, gone: Gone) -> None:
-        """What a dead process held goes to others at once, whether or not the client hears of it."""
+        """What a dead process held goes to others at once, where no client hears of it."""
         if self.visit is None or self.visit.invitation.run != gone.run or not gone.claimed:
             return
         try:

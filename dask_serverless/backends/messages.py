@@ -139,6 +139,7 @@ class Gone:
     why: str
     claimed: bool  # whether it had been given a bundle since it was invited
     words: str  # the last lines of its standard error
+    out_of_memory: bool = False  # the kernel took it at its group's limit
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ class Nursery:
                 case Invite() if message.invitation.warm_in is not None and not self.opening.pooled:
                     self.warming.add(message.invitation, time.monotonic())
                 case Invite():
-                    self.busy = True
+                    self.busy, self.others_wait = True, False
                     self.waiting.add(message.invitation)
                     self.runs[message.invitation.run] = message.invitation
                     self.editions.begin(message.invitation.run)

@@ -14,6 +14,7 @@ LOCAL = "local"
 # Where each one's settings are; imported where they are used: most users have none of these.
 SETTINGS = {"docker": ("dask_serverless.backends.docker.settings", "DockerSettings")}
 NAMES = (LOCAL, *SETTINGS)
+WITH_SIZES = ("docker",)  # containers of several memory sizes at once
 
 
 def settings_class(backend: Any) -> Any:

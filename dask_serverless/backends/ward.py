@@ -90,6 +90,6 @@ class Ward:
         """Whether it has meanwhile stopped what it was to be killed for."""
         return self.lost is not None and self.page.held().claim != self.lost
 
-    def gone(self, why: str) -> Gone:
+    def gone(self, why: str, out_of_memory: bool) -> Gone:
         words = self.words.last_lines()
-        return Gone(self.run, self.name, self.why or why, self.claimed, words)
+        return Gone(self.run, self.name, self.why or why, self.claimed, words, out_of_memory)

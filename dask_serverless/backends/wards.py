@@ -125,7 +125,7 @@ class Wards:
         held, locks = ward.page.held(), ward.page.locks()
         if held.place is not None and locks:
             self.keeper.send(Free(held.place.store, locks))
-        gone = ward.gone(self.end_of(status))
+        gone = ward.gone(*self.end_of(status))
         if not ward.deaf:
             self.poll.unregister(ward.lines)
         del self.by_number[ward.lines.fileno()]
@@ -134,12 +134,12 @@ class Wards:
         self.blank.append(ward.number)
         return gone
 
-    def end_of(self, status: int) -> str:
-        """How it ended, in words; where the kernel took it for want of memory, with the limit."""
+    def end_of(self, status: int) -> tuple[str, bool]:
+        """How it ended, in words, and whether the kernel took it for want of memory."""
         before, self.memory = self.memory, group_memory()
         if os.WIFSIGNALED(status) and self.memory.kills > before.kills:
-            return self.memory.told
-        return ended(status)
+            return self.memory.told, True
+        return ended(status), False
 
     def dismiss(self, ward: Ward) -> None:
         ward.leaving = True

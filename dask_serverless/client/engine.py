@@ -16,7 +16,7 @@ from dask_serverless.backends.base import Backend
 from dask_serverless.backends.cores import cores
 from dask_serverless.backends.executor.backend import ExecutorBackend
 from dask_serverless.backends.local import LocalBackend
-from dask_serverless.backends.platforms import LOCAL, NAMES
+from dask_serverless.backends.platforms import LOCAL, NAMES, WITH_SIZES
 from dask_serverless.blobs.folder import Folders
 from dask_serverless.client.audience import Audience
 from dask_serverless.client.ending import Endings
@@ -157,6 +157,9 @@ def make_backend(settings: Settings, folders: list[str]) -> Backend:
     if hasattr(settings.backend, "invoke"):
         backend: Backend = settings.backend
         return backend
+    if isinstance(settings.memory, tuple) and settings.backend not in WITH_SIZES:
+        problem = f"names several sizes, which the backend {settings.backend!r} does not have."
+        raise SettingsError("memory", f"{problem} Name one, or use the backend docker.")
     if not isinstance(settings.backend, str):
         return ExecutorBackend(
             settings.backend,
@@ -173,7 +176,7 @@ def make_backend(settings: Settings, folders: list[str]) -> Backend:
         raise SettingsError("backend", f"is {settings.backend!r}, but there are only {there}.")
     return LocalBackend(
         settings.containers or cores(),
-        memory_bytes=settings.memory or 0,
+        memory_bytes=settings.memory if isinstance(settings.memory, int) else 0,
         idle_seconds=settings.idle_seconds,
         lease_seconds=settings.lease_seconds,
         attempts=settings.attempts,

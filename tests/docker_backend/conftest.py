@@ -45,8 +45,9 @@ def left(daemon: Daemon) -> list[Any]:
 @pytest.fixture(scope="session", autouse=True)
 def census(daemon: Daemon) -> Iterator[None]:
     """At the end of all of these tests, nothing of them is left."""
+    before = {str(name) for name in left(daemon)}
     yield
-    eventually(lambda: not left(daemon))
+    eventually(lambda: not {str(name) for name in left(daemon)} - before)
 
 
 @pytest.fixture(scope="session")

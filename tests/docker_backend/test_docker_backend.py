@@ -133,6 +133,46 @@ def test_out_of_memory_is_named_with_the_limit_and_what_was_used(daemon):
         assert dask.compute(delayed(fill)(10), scheduler=client) == (10 << 20,)
 
 
+def test_what_did_not_fit_is_tried_again_on_the_next_larger_size(daemon):
+    with Serverless(
+        backend="docker", containers=2, memory=["1 GiB", "256 MiB"], cpus=1.0, base=BASE
+    ) as client:
+        small = [delayed(fill)(1 + n) for n in range(6)]
+        tasks = [*small, delayed(fill)(500)]
+        (*found, large) = dask.compute(*tasks, scheduler=client)
+        assert found == [(1 + n) << 20 for n in range(6)]
+        assert large == 500 << 20
+
+
+def test_what_fits_into_no_size_lists_every_attempt(daemon):
+    with Serverless(
+        backend="docker", containers=1, memory=["256 MiB", "384 MiB"], cpus=1.0, base=BASE,
+        attempts=2,
+    ) as client:  # fmt: skip
+        with pytest.raises(BundleLost) as caught:
+            dask.compute(delayed(fill)(900), scheduler=client)
+        limits = [why for _, why in caught.value.story]
+        assert "256 MiB" in limits[0]
+        assert "384 MiB" in limits[1]
+
+
+def test_a_short_run_gets_its_turn_while_a_long_one_has_all_containers(daemon, tmp_path):
+    with Serverless(backend="docker", containers=1, cpus=1.0, base=BASE) as client:
+        dask.compute(delayed(sum)([1]), scheduler=client)
+        site = client._engine.backend.site
+        long = [delayed(sleep_once)(0.3, n) for n in range(20)]
+        ended = []
+        thread = threading.Thread(
+            target=lambda: ended.append(dask.compute(*long, scheduler=client, num_workers=1))
+        )
+        thread.start()
+        eventually(lambda: any(cell.run for cell in site.pool.cells.values()))
+        assert dask.compute(delayed(sum)([1, 2]), scheduler=client) == (3,)
+        assert not ended, "the short one waited for the long one"
+        thread.join(60)
+        assert ended == [tuple(range(20))]
+
+
 def test_containers_without_work_leave_and_come_again(daemon):
     with Serverless(
         backend="docker", containers=1, memory="512 MiB", cpus=1.0, base=BASE, idle_seconds=1

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -21,7 +21,7 @@ from dask_serverless.backends.base import Gone, Loss
 from dask_serverless.backends.docker.container import Container
 from dask_serverless.backends.docker.daemon import Daemon, Limits
 from dask_serverless.backends.docker.image import Image
-from dask_serverless.backends.docker.pool import Call, Cell, Pool, Start, State
+from dask_serverless.backends.docker.pool import Call, Cell, End, Order, Pool, Start, State, Yield
 from dask_serverless.backends.docker.settings import USUAL_MEMORY, DockerSettings
 from dask_serverless.backends.entry_point import EntryPointError
 from dask_serverless.backends.local import heavy_modules
@@ -29,6 +29,7 @@ from dask_serverless.backends.messages import Gone as ProcessGone
 from dask_serverless.backends.messages import (
     Invite,
     Message,
+    Others,
     Refused,
     Resting,
     Stop,
@@ -67,7 +68,7 @@ class DockerBackend:
         settings: DockerSettings,
         containers: int,
         *,
-        memory_bytes: int = 0,
+        memory_bytes: Sequence[int] = (),
         idle_seconds: float = 60.0,
         lease_seconds: float = 15.0,
         attempts: int = 3,
@@ -75,7 +76,7 @@ class DockerBackend:
     ) -> None:
         self.settings = settings
         self.containers = containers
-        self.memory_bytes = memory_bytes or USUAL_MEMORY
+        self.sizes = sorted(set(memory_bytes)) or [USUAL_MEMORY]
         self.idle_seconds = idle_seconds
         self.lease_seconds = lease_seconds
         self.attempts = attempts
@@ -96,7 +97,7 @@ class DockerBackend:
         with self.lock:
             if self.site is None:
                 self.refusal = None
-                self.site = Site(self.settings, self.containers)
+                self.site = Site(self.settings, self.containers, len(self.sizes))
                 threading.Thread(
                     target=self._live, args=(self.site,), name="dask-serverless-docker", daemon=True
                 ).start()
@@ -114,6 +115,11 @@ class DockerBackend:
         with self.lock:
             site = self.site
         if site is None:  # closed, while a run of another thread is under way: it hears of that
+            return
+        if invitation.warm_in is not None:
+            with self.lock:
+                orders = site.pool.warm(count, time.monotonic()) if site.image else []
+            self.perform(site, orders)
             return
         if invitation.early:
             own = site.put_own(invitation.store)
@@ -154,6 +160,7 @@ class DockerBackend:
         with self.lock:
             if self.site is not None:
                 self.site.own_of.pop(run, None)
+                self.site.pool.forget(run)
                 for container in self.site.containers.values():
                     container.over.append(run)
 
@@ -172,11 +179,24 @@ class DockerBackend:
         """Perform what the pool decides."""
         with self.lock:
             orders = site.pool.place(time.monotonic()) if site.image and not site.closed else []
+        self.perform(site, orders)
+
+    def perform(self, site: Site, orders: Sequence[Order]) -> None:
         for order in orders:
-            if isinstance(order, Start):
-                self.bear(site, order.cell)
-            else:
-                self.call(site, order)
+            match order:
+                case Start():
+                    self.bear(site, order.cell)
+                case Call():
+                    self.call(site, order)
+                case Yield():
+                    self.call_away(site, order.cell)
+                case End():
+                    site.containers[order.cell.name].remove()
+
+    def call_away(self, site: Site, cell: Cell) -> None:
+        container = site.containers.get(cell.name)
+        if container is not None:
+            container.tell([Others(True)])
 
     def bear(self, site: Site, cell: Cell) -> None:
         container = Container(site.daemon, site.name, cell.name)
@@ -234,7 +254,8 @@ class DockerBackend:
         """From a container's start to its end."""
         why = ""
         try:
-            container.start(site.image, self.limits(site), site.token, self.told())
+            limits = self.limits(site, self.sizes[cell.size])
+            container.start(site.image, limits, site.token, self.told())
             threading.Thread(target=container.pass_on, name=cell.name, daemon=True).start()
             if lines := container.listen():
                 self.came(site, cell)
@@ -257,9 +278,9 @@ class DockerBackend:
             "modules": heavy_modules(),
         }
 
-    def limits(self, site: Site) -> Limits:
-        cpus = self.settings.cpus_for(self.memory_bytes, site.cpus)
-        return Limits(self.memory_bytes, cpus, self.settings.pids, self.settings.tmp)
+    def limits(self, site: Site, memory_bytes: int) -> Limits:
+        cpus = self.settings.cpus_for(memory_bytes, site.cpus)
+        return Limits(memory_bytes, cpus, self.settings.pids, self.settings.tmp)
 
     def came(self, site: Site, cell: Cell) -> None:
         with self.lock:
@@ -282,6 +303,8 @@ class DockerBackend:
             case Stopped():
                 self.left(message.run, cell.name)
             case ProcessGone():
+                if message.out_of_memory:
+                    self.enlarge(site, cell, message.run)
                 loss = Loss(message.container, message.why, message.claimed, message.words)
                 self.tell(loss, message.run)
             case Trouble():
@@ -291,6 +314,13 @@ class DockerBackend:
             case Refused():
                 error = SettingsError(message.setting, message.problem)
                 self.tell(Loss("", message.problem, error=error))
+
+    def enlarge(self, site: Site, cell: Cell, run: str) -> None:
+        """Before the bundle is anybody's: no container of this size is to have it again."""
+        with self.lock:
+            small = site.pool.enlarge(run, cell.size)
+        for each in small:
+            self.call_away(site, each)
 
     def bury(self, site: Site, cell: Cell, container: Container, why: str) -> None:
         """A container is gone, whoever ended it."""
@@ -341,13 +371,13 @@ class DockerBackend:
 class Site:
     """What one start has made, up to its close: network, containers, and who removes them."""
 
-    def __init__(self, settings: DockerSettings, containers: int) -> None:
+    def __init__(self, settings: DockerSettings, containers: int, sizes: int) -> None:
         self.settings = settings
         self.daemon = Daemon()
         self.folder, self.held = private.make(PREFIX, tempfile.gettempdir())
         self.name = self.folder.name
         self.token = secrets.token_hex(24)
-        self.pool = Pool(self.name, containers)
+        self.pool = Pool(self.name, containers, sizes)
         self.containers: dict[str, Container] = {}
         self.own = OwnInStore(self.name)
         self.own_of: dict[str, str] = {}  # run → under which key

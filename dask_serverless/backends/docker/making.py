@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 
 
 def docker_backend(settings: Settings) -> DockerBackend:
-    if settings.memory is not None and settings.memory < LEAST_MEMORY:
-        least = f"a container without any work needs {LEAST_MEMORY >> 20} MiB"
-        raise SettingsError("memory", f"is {settings.memory >> 20} MiB, but {least}.")
+    sizes = settings.memory if isinstance(settings.memory, tuple) else (settings.memory or 0,)
+    for size in filter(None, sizes):
+        if size < LEAST_MEMORY:
+            least = f"a container without any work needs {LEAST_MEMORY >> 20} MiB"
+            raise SettingsError("memory", f"is {size >> 20} MiB, but {least}.")
     return DockerBackend(
         settings.docker or DockerSettings(),
         settings.containers or cores(),
-        memory_bytes=settings.memory or 0,
+        memory_bytes=[size for size in sizes if size],
         idle_seconds=settings.idle_seconds,
         lease_seconds=settings.lease_seconds,
         attempts=settings.attempts,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -20,11 +21,13 @@ class Cell:
     """A container, as the pool sees it."""
 
     name: str
+    size: int = 0  # of its memory
     state: State = State.STARTING
     since: float = 0.0  # when it came to that
     run: str = ""
     process: str = ""  # the name of its worker process, as the store knows it
     rests: int = 0  # how often it has come to rest
+    called: bool = False  # whether it was told that others wait for its turn
 
 
 @dataclass(frozen=True)
@@ -43,40 +46,116 @@ class Call:
     rests: int  # so far: whoever calls learns whether it has rested meanwhile
 
 
+@dataclass(frozen=True)
+class Yield:
+    """This container is to leave its run after the bundle under way."""
+
+    cell: Cell
+
+
+@dataclass(frozen=True)
+class End:
+    """This container makes room for a larger one."""
+
+    cell: Cell
+
+
+Order = Start | Call | Yield | End
+
+
 @dataclass
 class Pool:
     name: str
     most: int  # containers
+    sizes: int = 1  # of memory: 0 is the smallest
     born: int = 0
     cells: dict[str, Cell] = field(default_factory=dict)
+    least: dict[str, int] = field(default_factory=dict)  # run → the smallest size that it needs
     waiting: Waiting = field(init=False)
 
     def __post_init__(self) -> None:
         self.waiting = Waiting(self.most)
 
-    def place(self, now: float) -> list[Start | Call]:
+    def place(self, now: float) -> list[Order]:
         """Hand waiting invitations to those who rest, and ask for more containers for the others."""
-        orders: list[Start | Call] = []
-        resting = [cell for cell in self.cells.values() if cell.state is State.RESTING]
-        while self.waiting and resting:
+        calls: list[Order] = []
+        kept: list[Invitation] = []
+        while self.waiting:
             invitation = self.waiting.next()
-            cell = preferred(resting, invitation.container)
-            resting.remove(cell)
-            cell.state, cell.since, cell.run = State.WORKING, now, invitation.run
-            orders.append(Call(cell, invitation, cell.rests))
-        starting = sum(cell.state is State.STARTING for cell in self.cells.values())
-        wanted = min(len(self.waiting) - starting, self.most - len(self.cells))
-        return [*orders, *(Start(self.bear(now)) for _ in range(wanted))]
+            cell = self.chosen(invitation)
+            if cell is None:
+                kept.append(invitation)
+            else:
+                cell.state, cell.since, cell.run = State.WORKING, now, invitation.run
+                calls.append(Call(cell, invitation, cell.rests))
+        for invitation in reversed(kept):
+            self.waiting.put_back(invitation)
+        return [*calls, *self.more([self.size_for(each.run) for each in kept], now), *self.turns()]
 
-    def bear(self, now: float) -> Cell:
+    def size_for(self, run: str) -> int:
+        return self.least.get(run, 0)
+
+    def chosen(self, invitation: Invitation) -> Cell | None:
+        """The one that is meant, if it rests: invitations name its worker process; else a small one."""
+        size = self.size_for(invitation.run)
+        resting = [cell for cell in self.resting() if cell.size >= size]
+        named = invitation.container
+        meant = (cell for cell in resting if named and cell.process == named)
+        return next(meant, min(resting, key=lambda cell: cell.size, default=None))
+
+    def resting(self) -> list[Cell]:
+        return [cell for cell in self.cells.values() if cell.state is State.RESTING]
+
+    def more(self, wanted: list[int], now: float) -> Iterator[Order]:
+        """Containers for those sizes; where there is no room, smaller ones without work make it."""
+        starting = [c.size for c in self.cells.values() if c.state is State.STARTING]
+        for size in sorted(wanted, reverse=True):
+            coming = next((each for each in starting if each >= size), None)
+            if coming is not None:
+                starting.remove(coming)
+                continue
+            if len(self.cells) >= self.most:
+                smaller = next((cell for cell in self.resting() if cell.size < size), None)
+                if smaller is None:
+                    continue
+                self.gone(smaller)
+                yield End(smaller)
+            yield Start(self.bear(now, size))
+
+    def turns(self) -> Iterator[Order]:
+        """Runs take turns: whoever works on one is told, once, when another one waits."""
+        for cell in self.cells.values():
+            if cell.state is State.WORKING and not cell.called and self.waiting.others(cell.run):
+                cell.called = True
+                yield Yield(cell)
+
+    def enlarge(self, run: str, beyond: int) -> list[Cell]:
+        """A size was too small for a run: it gets the next one; whom of its containers to call away."""
+        larger = min(beyond + 1, self.sizes - 1)
+        if larger <= self.size_for(run):
+            return []
+        self.least[run] = larger
+        return [cell for cell in self.working_on(run) if cell.size < larger]
+
+    def forget(self, run: str) -> None:
+        self.least.pop(run, None)
+        self.waiting.drop(run)
+
+    def bear(self, now: float, size: int = 0) -> Cell:
         self.born += 1
-        cell = Cell(f"{self.name}-{self.born}", since=now)
+        cell = Cell(f"{self.name}-{self.born}", size, since=now)
         self.cells[cell.name] = cell
         return cell
 
+    def warm(self, count: int, now: float) -> list[Order]:
+        """So many that have no work, as far as there is room."""
+        idle = sum(cell.state is not State.WORKING for cell in self.cells.values())
+        room = min(count - idle, self.most - len(self.cells))
+        return [Start(self.bear(now)) for _ in range(room)]
+
     def rested(self, cell: Cell, now: float) -> None:
         cell.rests += 1
-        cell.state, cell.since, cell.run = State.RESTING, now, ""
+        cell.state, cell.since, cell.run, cell.called = State.RESTING, now, "", False
 
     def refused(self, call: Call, now: float) -> None:
         """Another container has invited it first."""
@@ -98,9 +177,3 @@ class Pool:
 
     def working_on(self, run: str) -> list[Cell]:
         return [cell for cell in self.cells.values() if cell.run == run]
-
-
-def preferred(resting: list[Cell], container: str) -> Cell:
-    """The one that is meant, if it rests: invitations name its worker process."""
-    meant = [cell for cell in resting if container and cell.process == container]
-    return meant[0] if meant else resting[0]
