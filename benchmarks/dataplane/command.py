@@ -12,7 +12,8 @@ from typing import Any
 
 from benchmarks.classic.scheduler import Classic
 from benchmarks.dataplane.each import Effect, effects
-from benchmarks.dataplane.graphs import LARGE
+from benchmarks.dataplane.fine import overhead
+from benchmarks.dataplane.graphs import LARGE, OUTPUT_BYTES
 from benchmarks.dataplane.measuring import Cell, Measured, in_turns
 from benchmarks.network.apart import Apart
 from benchmarks.network.proxy import Proxy
@@ -20,11 +21,18 @@ from benchmarks.report import duration
 from benchmarks.units import rate, seconds
 from benchmarks.verdicts import Verdict, table, verdict_lines
 from dask_serverless import Serverless
+from dask_serverless.config import OPTIMIZATIONS
 from dask_serverless.store.embedded import EmbeddedStore
+from planners.cost.model import CostModel
+from planners.cost.platform import Platform
+from planners.numbers.predictions import Constant
+from planners.optimizations.optimization import ALL, Optimized
+from planners.wukong import Wukong
 
 CONTAINERS = 8
 REPEAT = 3
-CLASSIC, DEFAULT, WUKONG = "classic", "structural", "wukong"
+CLASSIC, DEFAULT, WUKONG, OPTIMIZED = "classic", "structural", "wukong", "wukong, optimized"
+WUKONGS = ("clustering", "delayed_io")  # optimizations of its own
 FEWER_BYTES, FEWER_CALLS = 10.0, 5.0
 
 Cells = Mapping[str, Mapping[str, Cell]]  # graph → scheduler → measures
@@ -55,13 +63,14 @@ def run(arguments: argparse.Namespace) -> None:
         late = {name: peer.proxy.figures.lateness for name, peer in peers.items()}
         stack.close()  # their containers would take time from the others'
         found = [] if arguments.only else list(each(store.url, arguments))
+        costs = [] if arguments.only else overhead()
     print(
         table([_shown(graph, name, cell) for graph in cells for name, cell in cells[graph].items()])
     )
     print(f"\nproxies passed on {duration(max(late.values()))} late at most, on average of a piece")
     if found:
         print("\n" + table([effect.shown() for effect in found]))
-    verdicts = [*verdicts_of(cells), *(v for effect in found for v in effect.verdicts())]
+    verdicts = [*verdicts_of(cells), *(v for effect in found for v in effect.verdicts()), *costs]
     print("\n" + "\n".join(verdict_lines(verdicts)))
     if arguments.json:
         value = {
@@ -90,30 +99,42 @@ def opened(store: str, arguments: argparse.Namespace, stack: ExitStack) -> dict[
 
 
 def schedulers(containers: int) -> dict[str, Callable[[str], Any]]:
-    def engine(planner: str) -> Callable[[str], Any]:
-        return lambda url: Serverless(store=url, backend=Apart(containers), planner=planner)
+    def engine(planner: Any, optimizations: str = "none") -> Callable[[str], Any]:
+        return lambda url: Serverless(
+            store=url, backend=Apart(containers), planner=planner, optimizations=optimizations
+        )
 
-    return {
-        DEFAULT: engine("structural"),
-        WUKONG: engine("wukong"),
-        CLASSIC: lambda url: Classic(url, containers),
-    }
+    found = {DEFAULT: engine("structural", "all"), WUKONG: engine("wukong")}
+    if chosen := tuple(one for one in ALL if one.name in WUKONGS and one.name in OPTIMIZATIONS):
+        found[OPTIMIZED] = engine(Optimized(Wukong(), chosen, model()), "all")
+    return {**found, CLASSIC: lambda url: Classic(url, containers)}
+
+
+def model() -> CostModel:
+    """What a history would know of these graphs' functions."""
+    numbers = Constant(task_seconds=0.005, task_output_bytes=100, output_bytes_of=OUTPUT_BYTES)
+    return CostModel(numbers, Platform(warm=((1769, CONTAINERS),)))
 
 
 def verdicts_of(cells: Cells) -> list[Verdict]:
     """Of all graphs the one decides that is worst."""
-    return [
-        worst("bytes of the classic protocol by structural's", cells, CLASSIC, DEFAULT, nbytes, FEWER_BYTES),
-        worst("calls of the classic protocol by structural's", cells, CLASSIC, DEFAULT, calls, FEWER_CALLS),
-    ]  # fmt: skip
+    ours = OPTIMIZED if all(OPTIMIZED in row for row in cells.values()) else DEFAULT
+    found = [
+        worst("bytes", nbytes, cells, CLASSIC, ours, FEWER_BYTES),
+        worst("calls", calls, cells, CLASSIC, ours, FEWER_CALLS),
+    ]
+    if ours == OPTIMIZED:
+        found.insert(0, worst("bytes", nbytes, cells, WUKONG, ours, FEWER_BYTES))
+    return found
 
 
 def worst(
-    what: str, cells: Cells, over: str, under: str, of: Callable[[Cell], float], target: float
+    what: str, of: Callable[[Cell], float], cells: Cells, over: str, under: str, target: float
 ) -> Verdict:
     ratios = {graph: of(row[over]) / of(row[under]) for graph, row in cells.items()}
     graph = min(ratios, key=ratios.__getitem__)
-    return Verdict(f"{what}, worst: {graph}", ratios[graph], target, at_least=True)
+    title = f"{what} of {over!r} by those of {under!r}, worst: {graph}"
+    return Verdict(title, ratios[graph], target, at_least=True)
 
 
 def nbytes(cell: Cell) -> float:

@@ -18,6 +18,10 @@ def block(number: int, nbytes: int = BLOCK_BYTES) -> Block:
     return np.full(nbytes // 8, float(number))
 
 
+def large_block(number: int) -> Block:
+    return block(number, 4 * BLOCK_BYTES)
+
+
 def combine(*blocks: Block) -> Block:
     """As large as each of them."""
     total = blocks[0].copy()
@@ -61,7 +65,7 @@ def tree() -> Delayed:
 
 def fan_out() -> Delayed:
     """One large block that 32 tasks look at."""
-    large = delayed(block, pure=False)(1, 4 * BLOCK_BYTES)
+    large = delayed(large_block, pure=False)(1)
     looks = [delayed(total, pure=False)(large, number) for number in range(32)]
     return delayed(total, pure=False)(*looks)
 
@@ -89,6 +93,12 @@ def ladder() -> Delayed:
     return delayed(total, pure=False)(*rows)
 
 
+OUTPUT_BYTES = {
+    "block": BLOCK_BYTES,
+    "large_block": 4 * BLOCK_BYTES,
+    "combine": BLOCK_BYTES,
+    "shift": BLOCK_BYTES,
+}
 LARGE: dict[str, Callable[[], Delayed]] = {
     "tree": tree,
     "fan-out": fan_out,
