@@ -32,7 +32,7 @@ from dask_serverless.origins import (
 from dask_serverless.store.address import masked, parse
 
 COMPRESSIONS = ("lz4",)
-OPTIMIZATIONS = ("preload", "prewarm", "task_dup")
+OPTIMIZATIONS = ("clustering", "delayed_io", "local_outputs", "preload", "prewarm", "task_dup")
 # Other values of these need other containers.
 OF_CONTAINERS = {"store", "memory", "backend", "idle_seconds", "docker"}
 

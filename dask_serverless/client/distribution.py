@@ -142,6 +142,7 @@ class Distribution:
             lease_seconds=around.lease_seconds,
             observe=self.observers.times,
             progress=self.observers.times and not self.observers.values,
+            local_outputs="local_outputs" in self.planning.optimizations,
             measure=self.gathering is not None,
             rhythm=around.watch.rhythm,
             folder=working_folder() if around.backend.same_host else "",

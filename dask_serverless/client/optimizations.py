@@ -11,16 +11,36 @@ from dask_serverless.client.ignored import tell
 from dask_serverless.translation.repeatable import repeatable
 from dask_serverless.translation.translate import Translation
 from planners.graph.arrays import Flags
-from planners.plans.annotations import Chosen, DuplicateTask, PreloadInputs, StartContainers
+from planners.plans.annotations import (
+    CheckFanIn,
+    Chosen,
+    DuplicateTask,
+    HoldOutput,
+    KeepChildren,
+    PreloadInputs,
+    StartContainers,
+)
 from planners.plans.checked import CheckedPlanner
 from planners.plans.plan import Plan, Planner
 
 #: What each optimization that the setting ``optimizations`` may name asks of containers.
-CARRIED_OUT: dict[str, type] = {
-    "preload": PreloadInputs,
-    "prewarm": StartContainers,
-    "task_dup": DuplicateTask,
+CARRIED_OUT: dict[str, tuple[type, ...]] = {
+    "clustering": (KeepChildren, CheckFanIn),
+    "delayed_io": (HoldOutput,),
+    "local_outputs": (),  # containers see for themselves
+    "preload": (PreloadInputs,),
+    "prewarm": (StartContainers,),
+    "task_dup": (DuplicateTask,),
 }
+
+
+def kinds_of(names: Iterable[str]) -> tuple[type, ...]:
+    return tuple(kind for name in names for kind in CARRIED_OUT[name])
+
+
+def optimization_of(note: object) -> str:
+    """Whose annotation it is; empty if it is none that is carried out."""
+    return next((name for name, kinds in CARRIED_OUT.items() if isinstance(note, kinds)), "")
 
 
 def planner_with(planner: Planner, switched_on: Collection[str]) -> Planner:
@@ -54,7 +74,7 @@ class Heeded:
 
     def __init__(self, translation: Translation, switched_on: Collection[str]) -> None:
         self.translation = translation
-        self.wanted = tuple(CARRIED_OUT[name] for name in switched_on)
+        self.wanted = kinds_of(switched_on)
 
     @cached_property
     def repeatable(self) -> Flags:
@@ -64,7 +84,7 @@ class Heeded:
         """Nobody carries it out: whoever made it has to hear of that."""
         if isinstance(note, DuplicateTask) and isinstance(note, self.wanted):
             return not self.repeatable[note.task]
-        return not isinstance(note, tuple(CARRIED_OUT.values()))
+        return not isinstance(note, kinds_of(CARRIED_OUT))
 
     def keeps(self, note: object) -> bool:
         return isinstance(note, self.wanted) and not self.refuses(note)

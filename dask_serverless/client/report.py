@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dask_serverless.client import forks
 from dask_serverless.client.course import Course
-from dask_serverless.config import OPTIMIZATIONS
+from dask_serverless.client.optimizations import optimization_of
 from dask_serverless.coordination.base import Event
 from dask_serverless.errors import NothingToCompare
 from dask_serverless.worker.told import Finished
@@ -101,11 +101,10 @@ class RunReport:
         """By name, those that were carried out."""
         asked: dict[str, Asked] = {}
         for note in self.plan.annotations if self.plan else ():
-            kind = getattr(note, "kind", "")
-            if kind in OPTIMIZATIONS:
-                before = asked.get(kind, Asked(0, 0.0))
+            if name := optimization_of(note):
+                before = asked.get(name, Asked(0, 0.0))
                 seconds = before.planned_seconds + getattr(note, "saves_seconds", 0.0)
-                asked[kind] = Asked(before.times + 1, seconds)
+                asked[name] = Asked(before.times + 1, seconds)
         return asked
 
     def vs_plan(self) -> VsPlan:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from dask_serverless.translation.translate import Translation
 from dask_serverless.worker.bundle import (
     BundleSpec,
     Child,
+    Near,
     Step,
     apart,
     encode,
@@ -30,7 +32,14 @@ from dask_serverless.worker.execute import owner
 from dask_serverless.worker.names import function_name
 from dask_serverless.worker.table import FunctionFailed, pickle_table
 from planners.graph.dag import Dag
-from planners.plans.annotations import SUBMISSION, PreloadInputs, StartContainers
+from planners.plans.annotations import (
+    SUBMISSION,
+    CheckFanIn,
+    HoldOutput,
+    KeepChildren,
+    PreloadInputs,
+    StartContainers,
+)
 from planners.plans.bundles import Bundles
 from planners.plans.plan import Plan
 
@@ -87,7 +96,7 @@ def bundle_specs(
     edges = Edges(translation.dag, plan, bundles)
     stored, wanted = bundles.stored.tolist(), translation.dag.wanted.tolist()
     slots, copies = plan.slots.tolist(), bundles.copies
-    starts, ahead = starts_of(plan), ahead_of(plan)
+    starts, ahead, near = starts_of(plan), ahead_of(plan), near_of(plan)
     for bundle, slot in enumerate(slots):
         mine = tasks[offsets[bundle] : offsets[bundle + 1]]
         run = sorted([*mine, *copies[bundle]]) if bundle in copies else mine
@@ -108,6 +117,7 @@ def bundle_specs(
             starts=starts.get(bundle, ()),
             ahead=ahead.get(bundle, ()),
             given=edges.given(bundle),
+            near=near.get(bundle),
         )
 
 
@@ -131,6 +141,19 @@ def starts_of(plan: Plan) -> dict[int, tuple[tuple[int, float], ...]]:
             more = (note.containers, note.delay_seconds)
             starts[note.trigger] = (*starts.get(note.trigger, ()), more)
     return starts
+
+
+def near_of(plan: Plan) -> dict[int, tuple[Near, ...]]:
+    """For which children each bundle keeps outputs in memory, where the plan says so."""
+    near: dict[int, tuple[Near, ...]] = {}
+    for note in plan.annotations:
+        if isinstance(note, KeepChildren):
+            near[note.bundle] = tuple([Near(child, inf) for child in note.children])
+        elif isinstance(note, CheckFanIn):
+            near.setdefault(note.bundle, (Near(note.child, 0.0),))
+        elif isinstance(note, HoldOutput):
+            near[note.bundle] = (Near(note.child, note.wait_seconds),)
+    return near
 
 
 def program(translation: Translation, tasks: list[int]) -> list[Step]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 import msgpack
@@ -64,10 +65,16 @@ def takers_of(spec: BundleSpec) -> list[Taker]:
 class Handover:
     """Made when the bundle has run; what is ``left`` has not been announced yet."""
 
-    def __init__(self, spec: BundleSpec, large: Mapping[int, int], now: float) -> None:
+    def __init__(
+        self, spec: BundleSpec, large: Mapping[int, int], now: float, room: float = inf
+    ) -> None:
+        """``room`` is for bytes that wait while other bundles run; if negative, all is stored."""
         self.left = {taker.child: taker for taker in takers_of(spec)}
         self.large = large
-        self.until = {near.child: now + near.wait_seconds for near in self.decided(spec)}
+        near = list(self.decided(spec)) if room >= 0 else []
+        if sum(large.values()) > room:
+            near = [Near(each.child, AT_ONCE) for each in near[:1]]
+        self.until = {each.child: now + each.wait_seconds for each in near}
         self.near: dict[int, Taker] = {}  # children for which outputs are left here by this call
         self.patient = False  # whether all of them may wait
         self.remembered: dict[int, Any] = {}  # outputs that are stored, and still here

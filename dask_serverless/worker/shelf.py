@@ -16,6 +16,10 @@ class Shelf:
         self.held: dict[int, Work] = {}
         self.lenders: dict[int, Work] = {}  # output → who has it in memory
 
+    @property
+    def held_bytes(self) -> int:
+        return sum(work.kept_bytes for work in self.held.values())
+
     def put(self, works: Sequence[Work], answer: Answer) -> None:
         """After a call that announced what these have to give, as far as it could."""
         given = answer.assignment.bundle if answer.assignment is not None else -1

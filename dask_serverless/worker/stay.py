@@ -35,6 +35,7 @@ from dask_serverless.worker.timing import Timer
 from dask_serverless.worker.told import Finished, Progress, Times
 from dask_serverless.worker.work import Work
 
+HELD_BYTES = 512 << 20  # of outputs that wait in memory while other bundles run
 TURN_SECONDS = 0.02  # with one run, before another one's turn: to change costs a millisecond
 EARLY_SECONDS = 2.0  # a client that takes longer to plan and encode invites again
 
@@ -275,7 +276,8 @@ class Stay:
         self.unannounced = []
         for work in works:
             try:
-                stored.append(work.store(None if instruction.store else now))
+                room = HELD_BYTES - self.shelf.held_bytes
+                stored.append(work.store(None if instruction.store else now, room))
             except Unstorable as failed:
                 return self.unstorable(work, failed.__cause__ or failed, failed.task)
             self.unannounced += stored[-1].written

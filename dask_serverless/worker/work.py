@@ -40,15 +40,16 @@ class Work:
         self.running = perf_counter() - begun
         self.at_risk += self.running
 
-    def store(self, now: float | None) -> Outputs:
+    def store(self, now: float | None, room: float = 0.0) -> Outputs:
         """What others need of it, stored or on its way into the call that announces it.
 
-        Without a time, all of it. With one, what may stay here for the next bundle is left.
+        Without a time, all of it. With one, what may stay here for the next bundle is left; what
+        has to wait for its turn, if there is room for so many bytes.
         """
         begun = perf_counter()
         tasks: Sequence[int] = self.spec.stored
         if now is not None and self.told is None:
-            self.handover = self.to_hand_over(now)
+            self.handover = self.to_hand_over(now, room)
         if self.handover is not None:
             self.handover.look(now)
             tasks = [
@@ -66,14 +67,14 @@ class Work:
         self.storing += perf_counter() - begun
         return outputs
 
-    def to_hand_over(self, now: float) -> Handover | None:
-        large = large_outputs(self.spec, self.values, self.settled.blobs.inline_bytes)
+    def to_hand_over(self, now: float, room: float) -> Handover | None:
+        settled, spec = self.settled, self.spec
+        if spec.near is None and not settled.header.local_outputs:
+            return None
+        large = large_outputs(spec, self.values, settled.blobs.inline_bytes)
         if not large:
             return None
-        handover = Handover(self.spec, large, now)
-        if self.at_risk > MOST_SECONDS_AT_RISK:
-            handover.until.clear()
-        return handover
+        return Handover(spec, large, now, room if self.at_risk < MOST_SECONDS_AT_RISK else -1.0)
 
     def told_more(self, outputs: Outputs) -> Finished:
         """Of a bundle that was held back, what has been stored since."""

@@ -51,7 +51,8 @@ def noise(*given):
 
 def test_the_settings_names_are_what_is_carried_out():
     assert set(OPTIMIZATIONS) == set(CARRIED_OUT)
-    assert all(kind.kind == name for name, kind in CARRIED_OUT.items())
+    kinds = [kind for each in CARRIED_OUT.values() for kind in each]
+    assert len(set(kinds)) == len(kinds)
 
 
 def test_copies_of_tasks_are_run_instead_of_moving_their_outputs(serverless):

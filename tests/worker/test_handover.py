@@ -98,6 +98,13 @@ def told_after_look(handover, now):
     return told(handover)
 
 
+def test_without_room_to_wait_only_the_first_child_goes_on_here():
+    children = [child(5, [0], 1), child(6, [8], 1)]
+    whole = spec(children, near=(Near(5, 9.0), Near(6, 9.0)))
+    assert near(Handover(whole, {0: LARGE}, 0.0, room=LARGE - 1)) == [5]
+    assert near(Handover(whole, {0: LARGE}, 0.0, room=-1)) == []
+
+
 def test_a_wait_ends():
     handover = Handover(spec([child(5, [0], 2)], near=(Near(5, 1.0),)), {0: LARGE}, 0.0)
     assert told_after_look(handover, 0.0) == ({5: [0]}, [], True)

@@ -1,0 +1,115 @@
+"""Clustering and delayed I/O: what plans ask of containers about large outputs is carried out."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from dataclasses import dataclass
+
+import dask
+import numpy as np
+import pytest
+from dask import delayed
+
+from dask_serverless import Serverless
+from planners.plans.annotations import CheckFanIn, HoldOutput, KeepChildren
+from planners.plans.plan import FLEXIBLE, Plan
+
+LARGE = (600, 600)  # numbers: 2.9 MB
+BYTES = 8 * 600 * 600
+
+
+@dataclass(frozen=True)
+class Asking:
+    """For every task a bundle of its own, and these annotations."""
+
+    notes: tuple = ()
+    name: str = "asking"
+
+    def plan(self, dag, resources):
+        tasks = dag.tasks
+        return Plan(self.name, range(tasks), [FLEXIBLE] * tasks, [0] * tasks, self.notes)
+
+
+@pytest.fixture(scope="module")
+def client():
+    with Serverless(containers=2, attempts=20) as client:
+        yield client
+
+
+def compute(client, value, *notes, containers=2, **options):
+    asked = client.options(planner=Asking(notes), **options)
+    (found,) = dask.compute(value, scheduler=asked, optimize_graph=False, num_workers=containers)
+    return found, asked.last_run
+
+
+def make(value):
+    return np.full(LARGE, float(value))
+
+
+def corner(array, add=0):
+    return float(array[0, 0]) + add
+
+
+def fan_out(children=3, task=corner):
+    first = delayed(make)(1)
+    return delayed(sum)([delayed(task)(first, n) for n in range(children)])
+
+
+def keep(*children):
+    count = len(children)
+    return KeepChildren(1.0, 0, children, (0.01,) * count, 0.1, (0.1, 0.0), (0.1, 0.0))
+
+
+def test_children_that_a_plan_keeps_together_take_a_large_output_from_memory(client):
+    found, run = compute(client, fan_out(), keep(1, 2, 3))
+    assert found == 6.0
+    assert run.bytes_moved < 1000
+    assert run.bytes_kept == BYTES
+    assert run.optimizations["clustering"].times == 1
+
+
+def test_an_output_for_children_here_and_elsewhere_is_stored_once(client):
+    found, run = compute(client, fan_out(), keep(1, 2))
+    assert found == 6.0
+    assert BYTES < run.bytes_moved < 1.1 * BYTES
+
+
+def test_without_clustering_it_is_stored(client):
+    found, run = compute(client, fan_out(), keep(1, 2, 3), optimizations="none")
+    assert found == 6.0
+    assert run.bytes_moved > BYTES
+    assert run.bytes_kept == 0
+
+
+def test_a_fan_in_is_looked_at_before_storing(client):
+    value = delayed(corner)(delayed(sum)([delayed(make)(1), delayed(make)(2)]))
+    found, run = compute(client, value, CheckFanIn(0.1, 0, 2), CheckFanIn(0.1, 1, 2), containers=1)
+    assert found == 3.0
+    assert BYTES < run.bytes_moved < 1.1 * BYTES  # the first one's: the other was the last to come
+
+
+def test_an_output_is_held_back_while_there_is_other_work(client):
+    """With one container, every other bundle runs before the fan-in: nothing is stored."""
+    value = delayed(corner)(delayed(sum)([delayed(make)(1), delayed(make)(2)]))
+    notes = HoldOutput(1.0, 0, 2, 30.0), HoldOutput(1.0, 1, 2, 30.0)
+    found, run = compute(client, value, *notes, containers=1)
+    assert found == 3.0
+    assert run.bytes_moved < 1000
+    assert run.bytes_kept == 3 * BYTES
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="kills containers")
+@pytest.mark.parametrize("place", [1, 2, 3])
+def test_a_container_killed_with_outputs_in_memory_changes_nothing(client, tmp_path, place):
+    marker = tmp_path / "killed"
+
+    def once(array, number):
+        if number == place and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return corner(array, number)
+
+    found, _ = compute(client, fan_out(5, once), keep(1, 2, 3, 4, 5))
+    assert found == 5 + sum(range(5))
