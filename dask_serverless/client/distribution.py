@@ -183,6 +183,7 @@ class Distribution:
         if self.observers.times or self.home is not None:
             self.coordination.submit(submission, before)
             self.pause.end()
+            self.around.watch.submitted()
             lookout.follow(listener.heed)
             listener.end()
             return
@@ -197,6 +198,7 @@ class Distribution:
         if self.translation.dag.tasks > MANY_TASKS:
             self.coordination.submit(submission, before)
             self.pause.end()  # what it left undone is done while containers work
+            self.around.watch.submitted()
             return lookout.story(self.wanted, LOOK_SECONDS)
         self.pause.end()
         story = self.coordination.submit(submission, before, LOOK_SECONDS, self.wanted)

@@ -14,7 +14,7 @@ from dask_serverless.blobs.base import Command
 from dask_serverless.client.audience import Reporting
 from dask_serverless.client.failed import Failed
 from dask_serverless.client.report import RunReport
-from dask_serverless.client.structure import structure_of
+from dask_serverless.client.structure import Structure, structure_of
 from dask_serverless.coordination import watched
 from dask_serverless.errors import StoreError
 from dask_serverless.store.link import Link
@@ -28,6 +28,7 @@ REPORTED = (
     "tasks", "bundles", "cold_starts", "warm_starts", "client_calls", "container_calls",
     "bytes_moved", "makespan_seconds", "wall_seconds", "phases", "containers",
 )  # fmt: skip
+MANY_TASKS = 1000  # to pack more takes longer than a round trip
 KEEP_SECONDS = 24 * 3600  # what is left of a run: from its beginning, and again from its end
 MOST_ERROR_CHARACTERS = 20_000
 
@@ -41,6 +42,9 @@ class Watch(Protocol):
 
     def begun(self, run: str, dag: Dag, plan: Plan, containers: int) -> list[Command]:
         """What goes to the store before the run."""
+
+    def submitted(self) -> None:
+        """Containers are at work, and there is time for what is large."""
 
     def ending(self, run: str) -> None:
         """The run's own keys are about to go."""
@@ -56,6 +60,8 @@ class Nobody:
 
     def begun(self, run: str, dag: Dag, plan: Plan, containers: int) -> list[Command]:
         return []
+
+    def submitted(self) -> None: ...
 
     def ending(self, run: str) -> None: ...
 
@@ -76,30 +82,43 @@ class StoreWatch:
         self.store = store
         self.reports = reports
         self.listed = listed  # among the runs that dashboards show
-        self.submitted = 0.0
+        self.begun_at = 0.0
+        self.structure: Structure | None = None  # until it is stored
         self.losses: list[tuple[int, int, str]] = []  # bundle, how many, why the last one
 
     def begun(self, run: str, dag: Dag, plan: Plan, containers: int) -> list[Command]:
-        self.submitted = time.time()
+        self.begun_at = time.time()
         for report in self.reports:
             report.note(self.store, run)
         host = socket.gethostname()
-        structure = structure_of(run, self.submitted, dag, plan, containers, host)
+        self.structure = structure_of(run, self.begun_at, dag, plan, containers, host)
+        if dag.tasks > MANY_TASKS:
+            return watched.begun(run, KEEP_SECONDS)
+        return [*watched.begun(run, KEEP_SECONDS), *self.shape()]
+
+    def submitted(self) -> None:
+        if self.structure is not None:
+            self.attempt(*self.shape())
+
+    def shape(self) -> list[Command]:
+        """What the run looks like, and where dashboards hear of it."""
+        structure, self.structure = self.structure, None
+        assert structure is not None
         told = {
-            "run": run, "submitted": self.submitted, "tasks": dag.tasks,
-            "bundles": len(plan.slots), "host": host, "what": "",
+            "run": structure.run, "submitted": structure.submitted, "tasks": structure.tasks,
+            "bundles": structure.bundle_count, "host": structure.host,
         }  # fmt: skip
-        packed = msgpack.packb(told)
-        begun = watched.begun(run, packed, structure.pack(), KEEP_SECONDS)
-        return begun + watched.listed(packed) if self.listed else begun
+        commands = [watched.shaped(structure.run, structure.pack(), KEEP_SECONDS)]
+        return commands + watched.listed(msgpack.packb(told)) if self.listed else commands
 
     def ending(self, run: str) -> None:
         losses = self.attempt(("HGETALL", watched.losses_key(run)))
         self.losses = watched.losses(losses[0]) if losses else []
 
     def over(self, report: RunReport, error: BaseException | None) -> None:
-        if not self.submitted:
+        if not self.begun_at:
             return
+        self.submitted()  # where the run failed before
         told = {
             "at": time.time(),
             "error": shown(error.error if isinstance(error, Failed) else error),

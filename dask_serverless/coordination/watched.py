@@ -57,13 +57,16 @@ def added(run: str, what: str, told: bytes) -> Command:
     return ("XADD", watched_key(run), *limit, "*", what, told)
 
 
-def begun(run: str, told: bytes, structure: bytes, seconds: int) -> list[Command]:
+def begun(run: str, seconds: int) -> list[Command]:
     """Before anything else of the run: containers only add to what is there."""
     return [
-        ("SET", structure_key(run), structure, "EX", seconds),
-        ("XADD", watched_key(run), "*", BEGUN, told),
+        ("XADD", watched_key(run), "*", BEGUN, ""),
         ("EXPIRE", watched_key(run), seconds),
     ]
+
+
+def shaped(run: str, structure: bytes, seconds: int) -> Command:
+    return ("SET", structure_key(run), structure, "EX", seconds)
 
 
 def kept(run: str, seconds: int) -> list[Command]:

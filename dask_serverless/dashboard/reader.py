@@ -40,7 +40,6 @@ class Listed:
     tasks: int
     bundles: int
     host: str = ""
-    what: str = ""
 
 
 @dataclass(eq=False)
@@ -173,7 +172,7 @@ class Reader:
                 self.closed.wait(AGAIN_SECONDS)
 
 
-LISTED = ("run", "submitted", "tasks", "bundles", "host", "what")
+LISTED = ("run", "submitted", "tasks", "bundles", "host")
 
 
 class RunReading:

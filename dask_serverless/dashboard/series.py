@@ -17,7 +17,7 @@ import numpy.typing as npt
 from dask_serverless.client.structure import Structure
 from dask_serverless.dashboard.states import State
 from dask_serverless.worker.witness import FAILED, FINISHED, Batch, Sighting
-from planners.graph.arrays import Bytes, Floats, Ids, unique_pairs
+from planners.graph.arrays import Bytes, Flags, Floats, Ids, unique_pairs
 
 NEVER = float("inf")
 NOBODY = -1
@@ -151,7 +151,8 @@ class Series:
         self.executed[bundle] = end - sighting.storing
         self.finished[bundle] = end
         outputs = np.frombuffer(sighting.outputs, np.int32)
-        self.nbytes[outputs] = np.frombuffer(sighting.sizes, np.int64)
+        mine = (outputs >= 0) & (outputs < self.structure.tasks)
+        self.nbytes[outputs[mine]] = np.frombuffer(sighting.sizes, np.int64)[mine]
         self.told_bytes += sighting.stored_bytes
         container.bundles += 1
         container.fetching += sighting.fetching
@@ -212,6 +213,16 @@ class Series:
         order = np.argsort(structure.inputs, kind="stable")
         return structure.inputs[order], structure.bundles[users[order]]
 
+    @cached_property
+    def crossing(self) -> Flags:
+        """Tasks whose outputs other bundles use."""
+        structure = self.structure
+        users = np.repeat(np.arange(structure.tasks), np.diff(structure.input_offsets))
+        crosses = structure.bundles[users] != structure.bundles[structure.inputs]
+        crossing = np.zeros(structure.tasks, dtype=np.bool_)
+        crossing[structure.inputs[crosses]] = True
+        return crossing
+
     @property
     def ready(self) -> Floats:
         """When each bundle had all it waits for."""
@@ -239,6 +250,8 @@ class Series:
         states[again[bundles]] = State.RETRIED
         done = (self.task_ended <= at) | (self.finished <= at)[bundles]
         states[done] = State.DONE
+        kept = self.crossing & (self.nbytes < 0) & (self.finished <= at)[bundles]
+        states[kept] = State.KEPT
         states[self.released <= at] = State.RELEASED
         states[self.task_failed <= at] = State.FAILED
         return states

@@ -252,7 +252,8 @@ class Stay:
     def watch(self, work: Work, measured: bool) -> Watch | None:
         """Who is to be told of each task, if anybody is."""
         header, witness = work.settled.header, self.run.witness
-        watches = [witness.watch] if witness.watch is not None else []
+        seen = witness.watch(work.spec.program)
+        watches = [seen] if seen is not None else []
         if header.observe:
             work.timer = Timer(self.tell if header.progress else None)
             watches.append(work.timer.task)

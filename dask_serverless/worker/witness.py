@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 import msgpack
 
 from dask_serverless.worker.bundle import Step
+from dask_serverless.worker.execute import Watch
 from dask_serverless.worker.outputs import Outputs
 from dask_serverless.worker.rhythm import Rhythm
 from dask_serverless.worker.told import Finished
 
+FINE_SECONDS = 25e-6  # of a step: to time it costs half a microsecond
 UNDER_WAY, FINISHED, FAILED = range(3)
 MOST_QUEUED = 10_000  # sightings that wait to be sent; the oldest are dropped first
 MOST_EXCEPTIONS = 20  # of one failure that are shown
@@ -74,7 +76,8 @@ class Witness:
         self.seen = 0  # sightings so far
         self.container, self.cold, self.asked, self.arrived = "", False, 0.0, 0.0
         self.due_at = perf_counter() + rhythm.seconds
-        self.watch = self.task
+        self.fine: set[int] = set()  # functions whose tasks are too short to be timed one by one
+        self.steps, self.functions = 0, set[int]()  # of the bundle under way
         self.begin(-1, 0.0, 0.0)
 
     def came(self, container: str, cold: bool, asked: float, arrived: float) -> None:
@@ -84,6 +87,18 @@ class Witness:
         """The container turns to a bundle; ``begun`` is the same moment by the clock of tasks."""
         self.bundle, self.started, self.begun = bundle, started, begun
         self.begin_tasks()
+
+    def watch(self, program: Sequence[Step]) -> Watch | None:
+        """Who times the bundle's tasks; nobody, where that would cost more than it tells."""
+        self.steps, self.functions = len(program), {step[1] for step in program}
+        return None if self.functions <= self.fine else self.task
+
+    def learn(self, seconds: float) -> None:
+        """How long the bundle took says whether the next one like it is timed."""
+        if seconds < FINE_SECONDS * self.steps:
+            self.fine |= self.functions
+        else:
+            self.fine -= self.functions
 
     def begin_tasks(self) -> None:
         self.tasks, self.begins, self.ends = array("i"), array("f"), array("f")
@@ -102,6 +117,7 @@ class Witness:
 
     def finished(self, told: Finished, outputs: Outputs) -> bytes:
         """What rides along with the bundle's publish; empty if it is not time yet."""
+        self.learn(told.running)
         tasks = outputs.announced[::2]
         self.see(
             FINISHED, told.fetching, told.running, told.storing, told.calls, tasks, outputs.sizes
@@ -156,7 +172,8 @@ class Witness:
 class Unseen:
     """In place of a witness, where nobody watches: nothing is noted, nothing told."""
 
-    watch = None
+    def watch(self, program: Sequence[Step]) -> Watch | None:
+        return None
 
     def came(self, container: str, cold: bool, asked: float, arrived: float) -> None: ...
 

@@ -33,7 +33,8 @@ def test_a_bundle_on_a_container_runs_before_the_container_says_so() -> None:
 
 def test_every_moment_can_be_seen_again() -> None:
     series = Series(DIAMOND)
-    series.heed(batch("c1", sighting(0, 1.0), sighting(1, 2.0), sighting(2, 4.0)))
+    first, second = sighting(0, 1.0, sizes={0: 8}), sighting(1, 2.0, sizes={1: 8})
+    series.heed(batch("c1", first, second, sighting(2, 4.0)))
     assert names(series, 0.5) == ["READY", "READY", "WAITING", "WAITING"]
     assert names(series, 1.5) == ["RUNNING", "READY", "WAITING", "WAITING"]
     assert names(series, 2.5) == ["DONE", "RUNNING", "WAITING", "WAITING"]
@@ -45,7 +46,7 @@ def test_every_moment_can_be_seen_again() -> None:
 
 def test_tasks_of_a_bundle_under_way_are_done_one_by_one() -> None:
     series = Series(DIAMOND)
-    series.heed(batch("c1", sighting(0, 0.0), sighting(1, 0.0)))
+    series.heed(batch("c1", sighting(0, 0.0, sizes={0: 8}), sighting(1, 0.0, sizes={1: 8})))
     series.heed(batch("c1", sighting(2, 1.0, state=UNDER_WAY, tasks={2: (0.0, 0.5)}), number=2))
     assert names(series) == ["DONE", "DONE", "DONE", "RUNNING"]
 
@@ -53,7 +54,7 @@ def test_tasks_of_a_bundle_under_way_are_done_one_by_one() -> None:
 def test_a_task_that_raises_has_failed_and_the_rest_never_runs() -> None:
     words = ["raised", {"task": 2}, [["ValueError", "builtins", "no", []]]]
     series = Series(DIAMOND)
-    series.heed(batch("c1", sighting(0, 0.0), sighting(1, 0.0)))
+    series.heed(batch("c1", sighting(0, 0.0, sizes={0: 8}), sighting(1, 0.0, sizes={1: 8})))
     series.heed(batch("c1", sighting(2, 1.0, state=FAILED, failure=words), number=2))
     assert names(series) == ["DONE", "DONE", "FAILED", "RUNNING"]
     series.heed_end({"at": SUBMITTED + 3, "losses": [], "phases": {}})
@@ -66,7 +67,7 @@ def test_a_bundle_whose_container_was_lost_is_retried_until_it_is_done() -> None
     series.heed_working({0: "c1"}, 0.0)
     series.heed_losses([(0, 1, "c1 killed")], 0.5)
     assert names(series) == ["RETRIED", "READY", "WAITING", "WAITING"]
-    series.heed(batch("c2", sighting(0, 1.0)))
+    series.heed(batch("c2", sighting(0, 1.0, sizes={0: 8})))
     assert names(series)[0] == "DONE"
     assert names(series, 0.75)[0] == "RETRIED"
     assert series.tries[0] == (1, "c1 killed")
@@ -82,9 +83,18 @@ def test_sightings_that_did_not_arrive_are_counted() -> None:
 def test_what_makes_no_sense_is_passed_over() -> None:
     series = Series(DIAMOND)
     series.heed(batch("c1", sighting(99, 0.0), sighting(0, 0.0, tasks={77: (0.0, 1.0)})))
+    series.heed(batch("c1", sighting(1, 0.0, sizes={77: 8, 1: 8})))
     series.heed_working({-5: "c1", 99: "c2"}, 0.0)
     series.heed_losses([(99, 1, "")], 0.0)
-    assert names(series)[0] == "DONE"
+    assert names(series)[1] == "DONE"
+
+
+def test_an_output_that_was_not_stored_is_in_its_containers_memory() -> None:
+    series = Series(DIAMOND)
+    series.heed(batch("c1", sighting(0, 0.0), sighting(1, 0.0, sizes={1: 8})))
+    assert names(series) == ["KEPT", "DONE", "READY", "READY"]
+    series.heed(batch("c1", sighting(2, 1.0), number=2))
+    assert names(series) == ["RELEASED", "RELEASED", "RELEASED", "DONE"]
 
 
 def test_a_bundle_told_of_twice_counts_once() -> None:

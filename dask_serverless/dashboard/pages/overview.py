@@ -5,19 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from bokeh.layouts import column
 from bokeh.models import ColumnDataSource, HoverTool, Range1d
 
 from dask_serverless.dashboard.groups import Groups
 from dask_serverless.dashboard.states import COLOURS, NAMES, State
-from dask_serverless.dashboard.style import FAINT, FONT, LINE, TEXT, plain, without_axes
+from dask_serverless.dashboard.style import FONT, LINE, plain, without_axes
 from dask_serverless.dashboard.view import Moment, View
 
 WIDTH, HEIGHT = 0.74, 0.66  # of a box; columns and rows are one apart
 BAR = (-0.24, -0.06)  # below and above: where the bar is in its box
 INSET = 0.05
-COLUMN_PIXELS, ROW_PIXELS = 175, 84
+COLUMN_PIXELS, ROW_PIXELS = 132, 84
+BOX, INK = "#f1f3f6", "#374151"  # on any background
 LEAST_PIXELS, MOST_PIXELS = 170, 900
-CHARACTERS = 19  # of a name that fit into a box
+CHARACTERS = 17  # of a name that fit into a box
 
 
 class Overview:
@@ -28,7 +30,9 @@ class Overview:
         self.x, self.y = places(groups)
         self.boxes = ColumnDataSource(self.fixed())
         self.bars = ColumnDataSource(self.bars_of(np.zeros((groups.count, len(State)), int)))
-        self.root = self.figure()
+        self.root = column(
+            self.figure(), sizing_mode="stretch_width", styles={"overflow-x": "auto"}
+        )
 
     def fixed(self) -> dict[str, Any]:
         groups = self.groups
@@ -55,11 +59,11 @@ class Overview:
         without_axes(made)
         made.bezier(source=self.edges(), line_color=LINE, line_alpha=0.55, line_width="width",
             x0="x0", y0="y0", x1="x1", y1="y1", cx0="cx", cy0="y0", cx1="cx", cy1="y1")  # fmt: skip
-        made.rect("x", "y", WIDTH, HEIGHT, source=self.boxes, fill_color=FAINT, line_color="line",
+        made.rect("x", "y", WIDTH, HEIGHT, source=self.boxes, fill_color=BOX, line_color="line",
             line_width=1.5, border_radius=6, name="boxes")  # fmt: skip
         made.quad("left", "right", "top", "bottom", source=self.bars, fill_color="colour",
             line_color=None, name="bars")  # fmt: skip
-        text = {"source": self.boxes, "text_color": TEXT, "text_font": {"value": FONT}}
+        text = {"source": self.boxes, "text_color": INK, "text_font": {"value": FONT}}
         made.text("left", "above", "name", **text, text_font_size="12px", text_font_style="bold",
             text_baseline="middle")  # fmt: skip
         made.text("left", "under", "told", **text, text_font_size="11px", text_baseline="middle")
