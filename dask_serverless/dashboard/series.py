@@ -22,7 +22,6 @@ from planners.graph.arrays import Bytes, Flags, Floats, Ids, unique_pairs
 NEVER = float("inf")
 NOBODY = -1
 MOST_FAILURES = 1000  # that are kept with their words
-MOST_GONE = 1000
 
 States = npt.NDArray[np.uint8]
 
