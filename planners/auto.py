@@ -44,6 +44,7 @@ class Candidate:
     name: str
     timeline: Timeline
     prediction: Prediction
+    hoped: float  # makespan: where a way is hardly known yet, what it may be in the better case
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,12 +138,16 @@ class Search:
                 continue
             try:
                 timeline = one.make()
-                prediction = self.auto.forecast(one.name, timeline.prediction())
-                self.alive.append(Candidate(one.name, timeline, prediction))
+                self.alive.append(self._judge(one.name, timeline))
             except PlanError as error:  # a user's planner may do anything; the others still stand
                 self.lost.append((one.name, str(error)))
             self.allowance.did(one.estimate)
         return self
+
+    def _judge(self, name: str, timeline: Timeline) -> Candidate:
+        auto, modelled = self.auto, timeline.prediction()
+        hoped = auto.outcomes.hoped(name, modelled.modelled_seconds, auto.sla)
+        return Candidate(name, timeline, auto.forecast(name, modelled), hoped)
 
     def answer(self) -> Plan:
         if not self.alive:
@@ -159,11 +164,11 @@ class Search:
 
         What is tried first needs less planning, is known better, and forecasts are not exact.
         """
-        best = min(meeting, key=self._order)
         if self.goals.deadline is not None or not self.auto.outcomes:
-            return best
-        enough = best.prediction.makespan_seconds * AS_GOOD + self.allowance.spent
-        return next(one for one in meeting if one.prediction.makespan_seconds <= enough)
+            return min(meeting, key=self._order)
+        best = min(one.hoped for one in meeting)
+        enough = best * AS_GOOD + self.allowance.spent
+        return next(one for one in meeting if one.hoped <= enough)
 
     def _left(self) -> float:
         """How much may still be done; without end until there is a plan that will do."""

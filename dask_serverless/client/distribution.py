@@ -212,5 +212,5 @@ class Distribution:
             return
         gb_seconds = report.gb_seconds(Platform.default_memory_mb)
         followed = planned.came(report.makespan_seconds, gb_seconds)
-        tasks = np.diff(bundles.task_offsets).tolist()
+        tasks = bundles.task_offsets[1:] - bundles.task_offsets[:-1]
         planning.history.record(self.gathering.of(self.translation.functions, tasks, followed))

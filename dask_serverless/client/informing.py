@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from hashlib import blake2b
 
+from dask_serverless.client.optimizations import planner_with
 from dask_serverless.history.plans_made import Keys
 from planners.cost.model import CostModel
 from planners.graph.dag import Dag
@@ -16,36 +17,63 @@ from planners.plans.goals import Goals
 from planners.plans.plan import Planner
 
 DIGEST_BYTES = 16  # of the shape of a graph
+MOST_PREPARED = 16
 
 
-def decisive(planner: Planner, dag: Dag, graph: str, warm: int) -> Keys:
+def decisive(settings: Hashable, dag: Dag, graph: str, warm: int) -> Keys:
     """All that decides a plan but for the numbers; ``graph`` is its signature."""
     shape = blake2b(digest_size=DIGEST_BYTES)
     for column in (dag.functions, dag.inputs, dag.input_offsets, dag.wanted):
         shape.update(column.tobytes())
-    inner = innermost(planner)
-    assert isinstance(inner, CostModel)
-    numbers = {field.name for field in fields(CostModel)} - {"sla"}
-    settings = [getattr(inner, f.name) for f in fields(inner) if f.name not in numbers]
-    told: Hashable = tuple(settings)
-    try:
-        hash(told)
-    except TypeError:  # for a user's own planner among the settings
-        told = repr(settings)
-    alike = (type(inner).__name__, told, graph, warm)
+    alike = (settings, graph, warm)
     return Keys((*alike, function_names(dag), shape.digest()), alike)
 
 
-def goals_of(planner: Planner) -> Goals:
-    inner = innermost(planner)
-    return getattr(inner, "goals", Goals())
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A planner with what does not change from run to run, worked out once."""
+
+    given: Planner
+    planner: Planner  # which counts on nothing that is not going to happen
+    asks: bool  # whether it goes by numbers, and was given none of its own
+    settings: Hashable  # what it was told beside these
+    goals: Goals
+
+
+def prepared(planner: Planner, optimizations: tuple[str, ...]) -> Prepared:
+    """The same one for the same planner: to make it takes longer than the plan of a small graph."""
+    known = _prepared.get((id(planner), optimizations))
+    if known is not None and known.given is planner:
+        return known
+    switched = planner_with(planner, optimizations)
+    inner = innermost(switched)
+    asks = isinstance(inner, CostModel) and isinstance(inner.predictions, Unmeasured)
+    found = Prepared(
+        planner,
+        switched,
+        asks,
+        settings_of(inner) if asks else None,
+        getattr(inner, "goals", Goals()),
+    )
+    if len(_prepared) >= MOST_PREPARED:
+        _prepared.clear()
+    _prepared[id(planner), optimizations] = found
+    return found
+
+
+def settings_of(planner: Planner) -> Hashable:
+    assert isinstance(planner, CostModel)
+    numbers = {field.name for field in fields(CostModel)} - {"sla"}
+    settings = tuple([getattr(planner, f.name) for f in fields(planner) if f.name not in numbers])
+    try:
+        hash(settings)
+    except TypeError:  # for a user's own planner among them
+        return planner.name, repr(settings)
+    return planner.name, settings
 
 
 def innermost(planner: Planner) -> Planner:
     return planner.planner if isinstance(planner, CheckedPlanner) else planner
 
 
-def asks(planner: Planner) -> bool:
-    """Whether it goes by numbers, and was given none of its own."""
-    inner = innermost(planner)
-    return isinstance(inner, CostModel) and isinstance(inner.predictions, Unmeasured)
+_prepared: dict[tuple[int, tuple[str, ...]], Prepared] = {}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dask_serverless.client import forks
 from dask_serverless.client.ignored import tell
-from dask_serverless.client.informing import asks, decisive, goals_of, innermost
+from dask_serverless.client.informing import Prepared, decisive, innermost, prepared
 from dask_serverless.client.optimizations import as_carried_out, planner_with
 from dask_serverless.client.warmth import Warmth
 from dask_serverless.config import OPTIMIZATIONS, Wishes
@@ -67,14 +67,15 @@ class Planning:
     same_host: bool = True  # as containers, which then have all memory there is
 
     def plan(self, translation: Translation) -> Planned:
-        planner = planner_with(self.planner, self.optimizations)
+        ready = prepared(self.planner, self.optimizations)
+        planner = ready.planner
         if self.history is None:
             return Planned(self.planned(planner, translation.dag, translation), translation.dag)
         dag = identified(translation)
-        if not asks(planner):
+        if not ready.asks:
             return Planned(self.planned(planner, translation.dag, translation), dag)
         graph = signature(function_names(dag), dag.tasks, self.containers)
-        keys = decisive(planner, dag, graph, self.warmth.count())
+        keys = decisive(ready.settings, dag, graph, self.warmth.count())
         plans = self.history.plans
         known = plans.find(keys.exact)
         if known is not None and known.will_do:
@@ -82,20 +83,20 @@ class Planning:
         alike = plans.find(keys.alike)
         if alike is not None and alike.will_do and alike.needs_no_numbers:
             return Planned.again(alike, alike.for_another(dag, self.resources), dag)
-        made = self.planned_anew(planner, dag, graph, translation)
+        made = self.planned_anew(ready, dag, graph, translation)
         if made.plan.prediction is not None:
             plans.keep(keys, made)
         return Planned.again(made, made.plan, dag)
 
     def planned_anew(
-        self, planner: Planner, dag: Dag, graph: str, translation: Translation
+        self, ready: Prepared, dag: Dag, graph: str, translation: Translation
     ) -> Remembered:
         begun = time.perf_counter()
         dag = with_flags(dag, translation)
         model = self.model(dag)
-        plan = self.planned(informed(planner, model), dag, translation)
+        plan = self.planned(informed(ready.planner, model), dag, translation)
         spent = time.perf_counter() - begun
-        return Remembered(graph, plan, model, goals_of(planner), spent)
+        return Remembered(graph, plan, model, ready.goals, spent)
 
     def planned(self, planner: Planner, dag: Dag, translation: Translation) -> Plan:
         """As containers will carry it out; whoever computes is told what they will not."""

@@ -18,6 +18,7 @@ from dask_serverless.history.observations import (
     Transfer,
 )
 from dask_serverless.worker.told import Finished, Kind, Measured
+from planners.graph.arrays import Ids
 
 PLACES = {"r": "redis", "f": "shared", "u": "url", "z": "compressed", "m": "memory"}  # by tag
 
@@ -35,7 +36,7 @@ class Gathering:
     def of(
         self,
         functions: Sequence[Callable[..., Any]],
-        tasks: Sequence[int] = (),
+        tasks: Sequence[int] | Ids = (),
         followed: Sequence[Followed] = (),
     ) -> Callable[[], Observations]:
         """The observations, for ``History.record``; holds the functions' names and not them.
@@ -48,7 +49,7 @@ class Gathering:
     def observations(
         self,
         names: Sequence[str],
-        tasks: Sequence[int] = (),
+        tasks: Sequence[int] | Ids = (),
         followed: Sequence[Followed] = (),
     ) -> Observations:
         gathered = Gathered(names, self.memory_mb)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from dask_serverless.history.observations import Followed
@@ -13,11 +13,12 @@ from planners.cost.model import CostModel
 from planners.graph.dag import Dag
 from planners.numbers.outcomes import Outcome
 from planners.plans.goals import Goals
-from planners.plans.plan import Plan, Resources
+from planners.plans.plan import Plan, Prediction, Resources
 from planners.structural import Structural
 
 MOST_PLANS = 64
 LEARNING = 3  # times that a graph is planned anew, whatever that takes: its numbers are new
+NEWS = 0.2  # of the outcomes that are known: fewer change a forecast by less than it costs
 SHARE = 0.02  # of the time that runs of a graph take, for planning it after that
 
 
@@ -42,6 +43,8 @@ class Remembered:
     spent: float  # seconds of planning
     times: int = 1  # that this graph was planned
     ran: float = 0.0  # seconds of runs since then
+    times_told: list[Outcome] = field(default_factory=list)  # not in the forecast yet
+    paid_told: list[Outcome] = field(default_factory=list)
 
     @property
     def will_do(self) -> bool:
@@ -70,11 +73,18 @@ class Remembered:
             return []
         times = Outcome(forecast.modelled_seconds, seconds)
         paid = Outcome(forecast.modelled_gb_seconds, gb_seconds)
-        outcomes = self.model.outcomes.with_another(way, times, paid)
         self.ran += seconds
+        self.times_told.append(times)
+        self.paid_told.append(paid)
+        if len(self.times_told) >= NEWS * self.model.outcomes.runs(way):
+            self.learn(way, forecast)
+        return [Followed(self.graph, way, *times, *paid)]
+
+    def learn(self, way: str, forecast: Prediction) -> None:
+        outcomes = self.model.outcomes.after(way, self.times_told, self.paid_told)
+        self.times_told, self.paid_told = [], []
         self.model = replace(self.model, outcomes=outcomes)
         self.plan = replace(self.plan, prediction=self.model.forecast(way, forecast))
-        return [Followed(self.graph, way, *times, *paid)]
 
 
 class PlansMade:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from planners.numbers.predictions import Sla, check_sla
 
+FEW = 3  # runs in one way that say little against it: one of them may have met a busy neighbour
 LAST = 40  # outcomes of one planner that count: what is older says little of today
 ENOUGH = 9  # from which on a percentile is read off them; fewer have no ninth of ten
 SPREAD = 0.1  # of the logarithm: how far runs are apart before anything is known of that
@@ -42,8 +43,8 @@ class Track:
     def __len__(self) -> int:
         return len(self.recent)
 
-    def after(self, outcome: Outcome) -> Track:
-        return Track((*self.recent[1 - LAST :], outcome))
+    def after(self, outcomes: Sequence[Outcome]) -> Track:
+        return Track([*self.recent, *outcomes][-LAST:])
 
     def forecast(self, modelled: float, sla: Sla = "average") -> float:
         """What a run will take of which the model says ``modelled``; that, while nothing is known."""
@@ -121,8 +122,10 @@ class Outcomes:
     def __bool__(self) -> bool:
         return any(len(track) for track in self.seconds.values())
 
-    def with_another(self, way: str, seconds: Outcome, gb_seconds: Outcome) -> Outcomes:
-        """After one more run."""
+    def after(
+        self, way: str, seconds: Sequence[Outcome], gb_seconds: Sequence[Outcome]
+    ) -> Outcomes:
+        """After some more runs."""
         return Outcomes(
             {**self.seconds, way: self.seconds.get(way, Track()).after(seconds)},
             {**self.gb_seconds, way: self.gb_seconds.get(way, Track()).after(gb_seconds)},
@@ -134,6 +137,14 @@ class Outcomes:
 
     def makespan(self, way: str, modelled: float, sla: Sla) -> float:
         return forecast(self.seconds, way, modelled, sla)
+
+    def hoped(self, way: str, modelled: float, sla: Sla) -> float:
+        """The makespan for the choice among ways: one that was gone hardly ever gets another chance."""
+        known = self.makespan(way, modelled, sla)
+        if self.runs(way) >= FEW:
+            return known
+        others = {other: track for other, track in self.seconds.items() if other != way}
+        return min(known, forecast(others, way, modelled, sla))
 
     def paid(self, way: str, modelled: float, sla: Sla) -> float:
         return forecast(self.gb_seconds, way, modelled, sla)

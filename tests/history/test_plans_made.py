@@ -10,7 +10,7 @@ import pytest
 from dask import delayed
 
 from dask_serverless import Serverless
-from dask_serverless.client.informing import decisive
+from dask_serverless.client.informing import decisive, prepared
 from dask_serverless.client.warmth import Warmth
 from dask_serverless.history.archive import MemoryArchive
 from dask_serverless.history.entry import Entry
@@ -81,17 +81,58 @@ def test_only_the_last_plans_are_kept() -> None:
     ],
 )
 def test_graphs_are_told_apart_by_all_that_decides_a_plan(other: Dag) -> None:
-    mine, same = (decisive(Auto(), dag, "graph", 2) for dag in (DAG, DAG))
+    auto = prepared(Auto(), ()).settings
+    mine, same = (decisive(auto, dag, "graph", 2) for dag in (DAG, DAG))
     assert mine == same
-    assert decisive(Auto(), other, "graph", 2).exact != mine.exact
-    assert decisive(Auto(sla=90), DAG, "graph", 2).alike != mine.alike
-    assert decisive(Auto(), DAG, "graph", 1).alike != mine.alike
+    assert decisive(auto, other, "graph", 2).exact != mine.exact
+    assert decisive(auto, DAG, "graph", 1).alike != mine.alike
+
+
+class Unhashable:
+    """A user's own planner among the candidates."""
+
+    name = "own"
+    __hash__ = None
+
+    def plan(self, dag: Dag, resources: Resources) -> None:
+        raise NotImplementedError
+
+
+def test_planners_with_other_settings_share_no_plans() -> None:
+    planners = [Auto(), Auto(sla=90), Auto(deadline=1.0), Auto(planners=(Unhashable(),))]
+    known = [prepared(planner, ()).settings for planner in planners]
+    assert len(set(known)) == len(planners)
+    assert known[0] == prepared(Auto(), ()).settings
+    again = planners[1]
+    assert prepared(again, ()) is prepared(again, ())
 
 
 def test_graphs_of_about_the_same_functions_and_size_share_outcomes() -> None:
-    assert signature(["a", "b"], 65, 2) == signature(["b", "a", "a"], 69, 2)
-    assert signature(["a"], 65, 2) != signature(["a", "b"], 65, 2)
-    assert len({signature(["a"], 65, 2), signature(["a"], 650, 2), signature(["a"], 65, 4)}) == 3
+    assert signature(
+        (
+            "a",
+            "b",
+        ),
+        65,
+        2,
+    ) == signature(
+        (
+            "b",
+            "a",
+            "a",
+        ),
+        69,
+        2,
+    )
+    assert signature(("a",), 65, 2) != signature(
+        (
+            "a",
+            "b",
+        ),
+        65,
+        2,
+    )
+    assert len({signature(("a",), 65, 2), signature(("a",), 650, 2), signature(("a",), 65, 4)}) == 3
 
 
 def test_what_came_of_a_plan_is_known_in_other_processes() -> None:

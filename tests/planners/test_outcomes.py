@@ -55,13 +55,13 @@ def test_a_percentile_of_runs_stays_below_however_few_are_known(percentile, know
 def test_what_took_longer_lately_is_learnt():
     known = Track()
     for came in [1.0] * 100 + [2.0] * (LAST // 2 + 1):
-        known = known.after(Outcome(1.0, came))
+        known = known.after([Outcome(1.0, came)])
     assert known.forecast(1.0) == pytest.approx(2.0)
     assert len(known.outcomes) <= LAST
 
 
 def test_a_way_that_was_never_gone_is_judged_by_how_others_came_true():
-    outcomes = Outcomes().with_another("uniform", Outcome(1.0, 1.5), Outcome(1.0, 3.0))
+    outcomes = Outcomes().after("uniform", [Outcome(1.0, 1.5)], [Outcome(1.0, 3.0)])
     assert outcomes.makespan("structural", 2.0, "average") == pytest.approx(3.0)
     assert outcomes.paid("structural", 2.0, "average") == pytest.approx(6.0)
     assert (outcomes.runs("uniform"), outcomes.runs("structural")) == (1, 0)
@@ -74,6 +74,15 @@ def test_outcomes_that_cannot_be_do_not_count(wrong):
 
 def test_a_first_forecast_that_was_far_too_high_makes_nothing_faster_than_its_tasks():
     """The first numbers of a function are those of its imports."""
-    outcomes = Outcomes().with_another("uniform", Outcome(10.0, 1.0), Outcome(10.0, 1.0))
+    outcomes = Outcomes().after("uniform", [Outcome(10.0, 1.0)], [Outcome(10.0, 1.0)])
     assert outcomes.makespan("structural", 1.0, "average") == pytest.approx(1.0)
     assert outcomes.makespan("uniform", 1.0, "average") == pytest.approx(1.0)
+
+
+def test_a_way_gets_another_chance_after_one_bad_run_and_none_after_three():
+    outcomes = Outcomes().after("structural", [Outcome(1.5, 1.5)] * 5, [])
+    outcomes = outcomes.after("uniform", [Outcome(1.0, 6.0)], [])
+    assert outcomes.makespan("uniform", 1.0, "average") == pytest.approx(6.0)
+    assert outcomes.hoped("uniform", 1.0, "average") == pytest.approx(1.0)
+    outcomes = outcomes.after("uniform", [Outcome(1.0, 6.0)] * 2, [])
+    assert outcomes.hoped("uniform", 1.0, "average") == pytest.approx(6.0)
