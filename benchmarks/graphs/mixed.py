@@ -87,15 +87,14 @@ def late_giants(seed: int) -> Delayed:
 
 
 def unequal_branches(seed: int) -> Delayed:
-    """Branches of a fetch, a clean-up and perhaps a simulation, the long branches last."""
+    """Branches of a fetch and a clean-up; the last ones go on with simulations, one with four."""
     ends = []
     for i in range(24):
         value = delayed(clean, pure=False)(
             steps(0.004), delayed(fetch, pure=False)(0.004, seed + i)
         )
-        if i >= 20:
+        for _ in range({22: 1, 23: 4}.get(i, 0)):
             value = delayed(simulate, pure=False)(steps(0.05), value)
-            value = delayed(simulate, pure=False)(steps(0.05), value) if i == 23 else value
         ends.append(value)
     return delayed(add, pure=False)(ends)
 

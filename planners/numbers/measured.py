@@ -21,6 +21,9 @@ from planners.numbers.predictions import (
 from planners.numbers.sketch import Sketch
 
 MIDDLE = 0.5
+SURE = 4.0  # standard errors by which a slope differs from none, to be believed
+TINY = 1e-300
+ROUNDING = 1e-6  # of sizes that are all the same
 ENOUGH_SAMPLES = 8  # at one memory size, to be believed without looking at other sizes
 
 
@@ -185,11 +188,18 @@ def _quantile(values: Floats, quantile: float, weights: Floats) -> float:
 
 
 def _least_squares(sizes: Floats, values: Floats, weights: Floats) -> tuple[float, float]:
+    """Flat where chance alone may have made the slope: a few numbers of 24 bytes or 28, of which the
+    larger ones happened to take longer, would make a task without inputs take no time at all.
+    """
     size, value = float(weights @ sizes), float(weights @ values)
     spread = sizes - size
     variance = float(weights @ (spread * spread))
-    slope = float(weights @ (spread * values)) / variance if variance > 0 else 0.0
-    if slope <= 0:
+    if variance <= (ROUNDING * size) ** 2:
+        return value, 0.0
+    slope = float(weights @ (spread * values)) / variance
+    left = values - value - slope * spread
+    by_chance = float(weights @ (left * left)) / max((len(values) - 2) * variance, TINY)
+    if slope <= 0 or slope * slope < SURE**2 * by_chance:
         return value, 0.0
     base = value - slope * size
     if base < 0:

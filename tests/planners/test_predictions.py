@@ -171,3 +171,23 @@ def test_no_memory_size_means_the_backends_default():
         assert default.at(50) == pytest.approx(predictions.seconds("f", VCPU_MB).at(50))
     unlimited = Measured({"f": sketch_of(linear(memory=0))})
     assert unlimited.seconds("f", VCPU_MB).at(1000) == pytest.approx(502, rel=1e-4)
+
+
+def test_sizes_that_differ_by_chance_explain_no_times():
+    """Numbers of 24 bytes and of 28: a line through them made tasks without inputs take no time."""
+    random = np.random.default_rng(3)
+    rows = [
+        (0, 24 + 4 * (n % 2), 1 + 0.1 * random.random() + 0.02 * (n % 2), 0, 0) for n in range(12)
+    ]
+    line = Measured({"f": sketch_of(rows)}).seconds("f", 0)
+    assert line.at(0) == pytest.approx(1.06, abs=0.05)
+
+
+def test_equal_sizes_explain_no_times_whatever_their_average_is_rounded_to():
+    """Weights that do not add up to 1 to the last bit gave sizes of 52 bytes a spread of 1e-14."""
+    for runs in range(1, 12):
+        sketch = Sketch()
+        for run in range(runs):
+            rows = [(0, 52, 0.005 + 1e-4 * n, 0, 0) for n in range(7 * run + 1)]
+            sketch = sketch.add(rows, run, float(run))
+        assert Measured({"f": sketch}).seconds("f", 0).per_byte == 0
