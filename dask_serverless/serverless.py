@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 # What needs NumPy is imported where it is used: the dask command loads this package for every
 # command, also for those that have nothing to do with it.
 
+AUTO = "auto"  # the planner that goes by what the history knows
+
 
 @with_settings
 class Serverless:
@@ -195,7 +197,8 @@ class Serverless:
         Serverless._ready(self)
         try:
             with forks.importing:
-                self._planner = make_planner(self._settings.planner)
+                settings = self._settings
+                self._planner = make_planner(settings.planner, bool(settings.history))
         except BaseException:
             self.close()
             raise
@@ -296,11 +299,17 @@ def start_dashboard(engine: Engine) -> DashboardProcess | None:
     return dashboard
 
 
-def make_planner(planner: Any) -> Planner:
+def make_planner(planner: Any, learning: bool) -> Planner:
+    """Without a history there is nothing that ``auto`` could go by, and it is ``structural``.
+
+    So it is made as that: to import all that it chooses from would delay a first result.
+    """
     from planners.errors import PlanError
     from planners.plans.checked import CheckedPlanner
     from planners.registry import planner_named
 
+    if isinstance(planner, str) and planner == AUTO and not learning:
+        planner = "structural"
     try:
         if isinstance(planner, str):
             planner = planner_named(planner)

@@ -10,7 +10,7 @@ from dask_serverless.client import forks
 from dask_serverless.client.engine import Engine, end
 from dask_serverless.config import Settings, shown_all
 from dask_serverless.errors import SettingsError
-from dask_serverless.serverless import Serverless, make_planner
+from dask_serverless.serverless import AUTO, Serverless, make_planner
 
 if TYPE_CHECKING:
     from planners.plans.plan import Planner
@@ -31,9 +31,9 @@ class View(Serverless):
         self._seen = weakref.ref(of)
         self._known = of._keywords
         self._check_containers()
-        if "planner" in settings:
-            with forks.importing:
-                self._planner = make_planner(self._changes["planner"])
+        self._made: tuple[Any, bool, Planner] | None = None  # from what, and whether it learns
+        if "planner" in settings:  # what is wrong with it is told at once
+            self._make(self._changes["planner"], False)
 
     def _check_containers(self) -> None:
         wanted = self._changes.get("containers")
@@ -50,7 +50,20 @@ class View(Serverless):
 
     @property
     def planner(self) -> Planner:
-        return self._planner if "planner" in self._changes else self._object().planner
+        if not {"planner", "history"} & self._changes.keys():
+            return self._object().planner
+        if self._changes.get("planner", AUTO) != AUTO:  # whatever the settings of the object are
+            return self._make(self._changes["planner"], False)
+        settings = self.settings
+        return self._make(settings.planner, bool(settings.history))
+
+    def _make(self, planner: Any, learning: bool) -> Planner:
+        """Once, as long as the settings of the object do not change."""
+        made = self._made
+        if made is None or made[0] is not planner or made[1] != learning:
+            with forks.importing:
+                made = self._made = planner, learning, make_planner(planner, learning)
+        return made[2]
 
     def options(self, **settings: Any) -> Serverless:
         return View(self._object(), {**self._keywords, **settings})

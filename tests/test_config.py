@@ -28,7 +28,7 @@ def test_the_defaults_need_nothing() -> None:
     settings = Settings.gather()
     assert settings.store is None
     assert settings.containers is None
-    assert settings.planner == "structural"
+    assert settings.planner == "auto"
     assert settings.inline_bytes == 16 * 1024
     assert settings.attempts == 3
 

@@ -138,3 +138,31 @@ def test_in_a_container_a_view_computes_there(serverless):
     view = serverless.options(attempts=2)
     inner = delayed(lambda: dask.compute(delayed(abs)(-3), scheduler=view))
     assert dask.compute(inner(), scheduler=view) == ((3,),)
+
+
+def test_auto_without_a_history_is_structural_and_takes_no_longer_to_come(tmp_path):
+    script = """
+    import sys
+    import dask
+    client = Serverless(containers=1)
+    assert client.settings.planner == "auto"
+    assert dask.compute(dask.delayed(abs)(-1), scheduler=client, deadline="1h") == (1,)
+    assert client.last_run.plan.planner == "structural"
+    assert "planners.auto" not in sys.modules and "planners.uniform" not in sys.modules
+    same = client.options(planner="structural")
+    assert client.planner == same.planner
+    tell("done")
+    """
+    assert "done" in run_script(tmp_path, script)
+
+
+def test_auto_is_itself_where_a_view_turns_the_history_on(serverless, tmp_path):
+    assert serverless.planner.name == "structural"
+    learning = serverless.options(history=str(tmp_path / "history"))
+    assert learning.planner.name == "auto"
+    assert learning.planner is learning.planner
+    assert learning.options(history=False).planner.name == "structural"
+    assert learning.options(planner="wukong").planner.name == "wukong"
+    for _ in range(2):
+        assert dask.compute(total(), scheduler=learning) == (288,)
+    assert learning.last_run.plan.prediction is not None
