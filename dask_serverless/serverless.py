@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import threading
 import weakref
@@ -145,6 +146,15 @@ class Serverless:
         if dashboard is None:
             raise SettingsError("dashboard", "is off: use Serverless(dashboard=True).")
         return dashboard.link
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what it is, where its pages are, and what ran last."""
+        engine = self._engine  # to be looked at starts nothing
+        dashboard = engine.audience.dashboard if engine is not None else None
+        link = html.escape(dashboard.link, quote=True) if dashboard is not None else ""
+        pages = f'<div><a href="{link}" target="_blank">{link}</a></div>' if link else ""
+        last = self.last_run._repr_html_() if self.last_run is not None else ""
+        return f"<div><code>{html.escape(repr(self))}</code>{pages}{last}</div>"
 
     def report(self, path: str | os.PathLike[str]) -> AbstractContextManager[None]:
         """Write the runs of a with block down, as one file that opens without a server."""

@@ -74,7 +74,8 @@ class Distribution:
             try:
                 return self.carried_out(ending)
             finally:
-                self.around.watch.ending(self.report.run)
+                waited = self.report.phases["wait"] > self.around.lease_seconds
+                self.around.watch.ending(self.report.run, waited or self.losses.heard)
                 ending.carry_out(self.coordination, self.blobs)
                 self.losses.close()
                 self.report.client_calls = self.coordination.calls

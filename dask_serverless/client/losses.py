@@ -31,11 +31,13 @@ class Losses:
         self.cut_off: list[str] = []  # why containers could not reach the store
         self.unclaimed: list[str] = []  # why containers ended before they had any work
         self.done = 0  # bundles, at the last look
+        self.heard = False  # of any
         self.link: Link | None = None  # of the backend's thread
         self.lock = threading.Lock()
 
     def gone(self, loss: Loss) -> None:
         """A container is gone: what it held goes to others at once."""
+        self.heard = True
         self.refusal = loss.error or self.refusal
         if loss.cut_off:
             self.cut_off.append(loss.why)

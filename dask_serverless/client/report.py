@@ -125,6 +125,11 @@ class RunReport:
         """Seconds of user code, over all containers."""
         return sum(c["run"] for c in self.containers.values())
 
+    def _repr_html_(self) -> str:
+        from dask_serverless.client.picture import picture
+
+        return picture(self)
+
     def __str__(self) -> str:
         phases = ", ".join(f"{name} {1000 * s:.1f} ms" for name, s in self.phases.items())
         lines = [

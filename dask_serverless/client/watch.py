@@ -46,8 +46,8 @@ class Watch(Protocol):
     def submitted(self) -> None:
         """Containers are at work, and there is time for what is large."""
 
-    def ending(self, run: str) -> None:
-        """The run's own keys are about to go."""
+    def ending(self, run: str, lost: bool) -> None:
+        """The run's own keys are about to go; ``lost`` says whether containers may have been."""
 
     def over(self, report: RunReport, error: BaseException | None) -> None:
         """The client has what it wanted, or knows why not."""
@@ -63,7 +63,7 @@ class Nobody:
 
     def submitted(self) -> None: ...
 
-    def ending(self, run: str) -> None: ...
+    def ending(self, run: str, lost: bool) -> None: ...
 
     def over(self, report: RunReport, error: BaseException | None) -> None: ...
 
@@ -111,7 +111,9 @@ class StoreWatch:
         commands = [watched.shaped(structure.run, structure.pack(), KEEP_SECONDS)]
         return commands + watched.listed(msgpack.packb(told)) if self.listed else commands
 
-    def ending(self, run: str) -> None:
+    def ending(self, run: str, lost: bool) -> None:
+        if not lost:
+            return
         losses = self.attempt(("HGETALL", watched.losses_key(run)))
         self.losses = watched.losses(losses[0]) if losses else []
 

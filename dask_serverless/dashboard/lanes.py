@@ -22,7 +22,7 @@ MOST_BARS = 4000
 BINS = 600
 GAP = 0.08  # of a lane, above and below
 TASK_COLOURS = (
-    "#009e73", "#56b4e9", "#f0c94a", "#0072b2", "#8dd3a8", "#a6761d", "#7570b3", "#66a61e",
+    "#56b4e9", "#f0c94a", "#0072b2", "#8dd3a8", "#a6761d", "#7570b3", "#66a61e",
     "#4e9bb9", "#b3de69", "#80b1d3", "#1b7f5c",
 )  # fmt: skip
 

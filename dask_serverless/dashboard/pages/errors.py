@@ -65,10 +65,15 @@ def trace(words: Any) -> str:
     lines = ["Traceback (most recent call last):"]
     for file, line, name in frames[-MOST_FRAMES:]:
         lines.append(f'  File "{file}", line {line}, in {name}')
-        if source := linecache.getline(file, line).strip():
+        if source := source_of(file, line):
             lines.append(f"    {source}")
     name = kind if module in ("builtins", "") else f"{module}.{kind}"
     lines.append(f"{name}: {text}" if text else name)
     for kind, _, text, _ in chain[1:]:
         lines.append(f"  from {kind}: {shortened(text)}")
     return "\n".join(lines)[:MOST_CHARACTERS].encode(errors="replace").decode()
+
+
+def source_of(file: str, line: int) -> str:
+    """Of a program that is here, too; whoever raised could have named any file."""
+    return linecache.getline(file, line).strip() if file.endswith(".py") else ""

@@ -14,12 +14,12 @@ from dask_serverless.dashboard.style import FONT, LINE, plain, without_axes
 from dask_serverless.dashboard.view import Moment, View
 
 WIDTH, HEIGHT = 0.74, 0.66  # of a box; columns and rows are one apart
-BAR = (-0.24, -0.06)  # below and above: where the bar is in its box
+BAR = (-0.25, -0.1)  # below and above: where the bar is in its box
 INSET = 0.05
-COLUMN_PIXELS, ROW_PIXELS = 132, 84
+COLUMN_PIXELS, ROW_PIXELS = 150, 84
 BOX, INK = "#f1f3f6", "#374151"  # on any background
 LEAST_PIXELS, MOST_PIXELS = 170, 900
-CHARACTERS = 17  # of a name that fit into a box
+CHARACTERS = 15  # of a name that fit into a box
 
 
 class Overview:
@@ -38,7 +38,7 @@ class Overview:
         groups = self.groups
         return {
             "x": self.x, "y": self.y, "left": self.x - WIDTH / 2 + INSET,
-            "right": self.x + WIDTH / 2 - INSET, "above": self.y + 0.2, "under": self.y + 0.02,
+            "right": self.x + WIDTH / 2 - INSET, "above": self.y + 0.22, "under": self.y + 0.04,
             "name": [name if len(name) <= CHARACTERS else name[: CHARACTERS - 1] + "…"
                      for name in groups.names],
             "full": list(groups.names),
