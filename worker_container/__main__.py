@@ -7,11 +7,10 @@ import signal
 import sys
 import threading
 
-from dask_serverless.backends.messages import Invite
 from dask_serverless.errors import SettingsError
-from dask_serverless.worker.invitation import Invitation
 from worker_container.news import News
 from worker_container.occupant import Occupant
+from worker_container.peers import Peers
 from worker_container.server import EntryPoint
 from worker_container.settings import PREFIX, ContainerSettings
 
@@ -39,11 +38,8 @@ def serve(settings: ContainerSettings, owned: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: end.set())
     news = News()
-
-    def invite(invitation: Invitation) -> None:
-        news.tell(Invite(invitation))
-
-    occupant = Occupant(settings, news.tell, invite)
+    peers = Peers(settings.name, settings.port, settings.token, news.tell)
+    occupant = Occupant(settings, news.tell, peers)
     occupant.start()
     entry = EntryPoint((settings.host, settings.port), settings.token, occupant, news)
     threading.Thread(target=entry.serve_forever, name="http", daemon=True).start()

@@ -22,15 +22,18 @@ from dask_serverless.backends.messages import (
     Own,
     Resting,
     Trouble,
+    Unable,
     Working,
 )
+from dask_serverless.backends.messages import Peers as Places
 from dask_serverless.backends.own_in_store import own_modules_at
 from dask_serverless.blobs.base import LIVE_SECONDS
 from dask_serverless.coordination.base import OK
-from dask_serverless.errors import StoreError
+from dask_serverless.errors import ServerlessError, StoreError
 from dask_serverless.store.connect import open_link
 from dask_serverless.worker.connections import StoreConnections
 from dask_serverless.worker.invitation import Invitation
+from worker_container.peers import Peers
 from worker_container.settings import ContainerSettings
 
 CLEAN_UP_SECONDS = 2.0
@@ -52,7 +55,7 @@ class Occupant(LocalBackend):
         self,
         settings: ContainerSettings,
         tell: Callable[[Message], object],
-        invite: Callable[[Invitation], object],
+        peers: Peers,
     ) -> None:
         super().__init__(
             1,
@@ -62,9 +65,11 @@ class Occupant(LocalBackend):
         )
         self.settings = settings
         self.tell = tell
-        self.invite_others = invite
+        self.peers = peers
+        self.taking = threading.Lock()  # not the one that is held while the nursery is spoken to
         self.visit: Visit | None = None
         self.leaving = False
+        self.called_away = False  # its owner knows better whom to send to the run
         self.own = ""  # which of the clients' own modules the nursery was told of
         self.working = ""  # the name of the process that works, as the store knows it
         self.connections = StoreConnections(open_link)  # of the thread that listens
@@ -83,22 +88,26 @@ class Occupant(LocalBackend):
         )
 
     def take(self, invitation: Invitation) -> Visit | None:
-        """Begin to work; None while there is other work, or when this container is to end."""
-        with self.lock:
+        """It is to ``begin`` next; None while there is other work, or when this container is to end."""
+        with self.taking:
             if self.visit is not None or self.leaving:
                 return None
-            self.visit = visit = Visit(invitation)
+            self.visit = Visit(invitation)
+            self.called_away = False
+            return self.visit
+
+    def begin(self, visit: Visit) -> None:
+        """May take long: the nursery reads what it is sent when it has imported the libraries."""
+        invitation = visit.invitation
         try:
             self.start()
             self.take_on_modules(invitation)
             self.invoke(invitation)
-        except BaseException as error:
-            if isinstance(error, StoreError):
-                self.heed(Trouble(invitation.run, str(error)))
-            self.rest()
-            if not isinstance(error, StoreError):
-                raise
-        return visit
+        except ServerlessError as error:
+            cut_off = isinstance(error, StoreError)
+            told = Trouble if cut_off else Unable
+            self.heed(told(invitation.run, str(error)))
+            self.heed(Resting())
 
     def tell_own_modules(self) -> None:
         """This process has none: they come with invitations."""
@@ -114,7 +123,19 @@ class Occupant(LocalBackend):
 
     def pass_on(self, message: Message) -> None:
         """From the owner to the nursery."""
+        match message:
+            case Places():
+                self.peers.know(message)
+                return
+            case Others():
+                self.called_away = message.wait
         self._send(message)
+
+    def invite_others(self, invitation: Invitation) -> None:
+        if self.called_away:
+            self.tell(Invite(invitation))
+        else:
+            self.peers.invite(invitation)
 
     def heed(self, message: Message) -> None:
         if self.visit is not None:
@@ -132,7 +153,7 @@ class Occupant(LocalBackend):
             self.put_back(message)
 
     def rest(self) -> None:
-        with self.lock:
+        with self.taking:
             visit, self.visit = self.visit, None
         if visit is not None:
             visit.over.set()
@@ -160,7 +181,7 @@ class Occupant(LocalBackend):
 
     def leave(self) -> None:
         """Finish the bundle under way, if that does not take too long; others go on with the run."""
-        with self.lock:
+        with self.taking:
             self.leaving = True
             visit = self.visit
         if visit is not None:

@@ -96,10 +96,12 @@ class Handler(BaseHTTPRequestHandler):
         if visit is None:
             self.answer(HTTPStatus.CONFLICT, {"error": f"it is {self.server.occupant.state}"})
         elif body.get("wait", False):
+            self.server.occupant.begin(visit)
             visit.over.wait()
             self.answer(HTTPStatus.OK, b"".join(map(line_of, visit.told)))
         else:
             self.answer(HTTPStatus.ACCEPTED, {})
+            self.server.occupant.begin(visit)
 
     def tell(self) -> None:
         try:

@@ -14,7 +14,7 @@ from dask_serverless.backends.lines import Lines
 from dask_serverless.backends.messages import Message, line_of, message_of
 from dask_serverless.worker.invitation import Invitation
 
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 30.0  # an answer takes a millisecond, but a host may be overloaded
 HEAD_BYTES = 1 << 14
 
 

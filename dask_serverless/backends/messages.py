@@ -66,6 +66,14 @@ class Others:
     wait: bool
 
 
+@dataclass(frozen=True)
+class Peers:
+    """The other containers of the pool, for those that are to invite one another."""
+
+    places: Mapping[str, tuple[str, int]]  # name → its address, and the size of its memory
+    mine: int  # size, likewise
+
+
 # From the client or a container to the nursery; from a pooled nursery to whoever has them all
 
 
@@ -193,7 +201,7 @@ class Lost:
 
 
 Message = (
-    Opening | Import | Own | Stop | Over | Others | Invite | Work | Leave | Idle | Trouble
+    Opening | Import | Own | Stop | Over | Others | Peers | Invite | Work | Leave | Idle | Trouble
     | Proven | Working | Resting | Gone | Unable | Refused | Stopped | Keeping | Free | Lost
 )  # fmt: skip
 

@@ -24,7 +24,16 @@ from dask import delayed
 from dask_serverless import Serverless
 from dask_serverless.backends.base import Loss
 from dask_serverless.backends.entry_point import Address, EntryPoint, EntryPointError, events_of
-from dask_serverless.backends.messages import Gone, Invite, Others, Resting, Stop, Trouble, Working
+from dask_serverless.backends.messages import (
+    Gone,
+    Invite,
+    Others,
+    Peers,
+    Resting,
+    Stop,
+    Trouble,
+    Working,
+)
 from dask_serverless.backends.own_in_store import OwnInStore
 from dask_serverless.store.connect import open_link
 from dask_serverless.worker.invitation import Invitation
@@ -41,13 +50,12 @@ def free_port():
 
 @contextmanager
 def container(**settings):
-    port = free_port()
-    told = {"token": TOKEN, "host": "127.0.0.1", "port": port, **settings}
+    told = {"token": TOKEN, "host": "127.0.0.1", "port": free_port(), **settings}
     environment = {f"WORKER_{name.upper()}": str(value) for name, value in told.items()}
     process = subprocess.Popen(
         [sys.executable, "-m", "worker_container"], cwd=ROOT, env={**os.environ, **environment}
     )
-    point = EntryPoint(Address("127.0.0.1", port, TOKEN))
+    point = EntryPoint(Address(told["host"], told["port"], TOKEN))
     try:
         eventually(point.healthy)
         yield process, point
@@ -217,6 +225,11 @@ def test_waiting_for_the_end_of_the_work_brings_what_was_told(point, store_url):
     assert isinstance(told[0], Working)
 
 
+def sleep_and_add(total, number):
+    time.sleep(0.3)
+    return total + number
+
+
 def finish_slowly(path):
     Path(path).write_text("begun")
     time.sleep(1)
@@ -259,14 +272,35 @@ def test_what_its_grace_does_not_suffice_for_goes_back_to_the_store_at_once(tmp_
 
 
 def test_a_container_whose_turn_others_wait_for_leaves_after_its_bundle(client, point):
+    tasks = [delayed(time.sleep)(0.3) for _ in range(6)]
+    thread = threading.Thread(target=dask.compute, args=tasks, kwargs={"scheduler": client})
+    thread.start()
+    eventually(lambda: heard(client, Working))
     point.tell([Others(True)])
-    chain = [delayed(time.sleep)(0.05) for _ in range(6)]
-    try:
-        dask.compute(chain, scheduler=client)
-    finally:
-        point.tell([Others(False)])
-    eventually(lambda: len(heard(client, Working)) > 1)
-    assert heard(client, Invite)
+    eventually(lambda: len(heard(client, Working)) > 1)  # it left, and was invited again
+    assert heard(client, Invite), "whoever owns it knows better whom to send"
+    thread.join(30)
+
+
+def test_containers_invite_one_another_without_whoever_owns_them(store_url):
+    port = free_port()
+    first = container(host="127.0.0.1", port=port, name="first")
+    second = container(host="127.0.0.2", port=port, name="second")
+    with first as (_, point), second as (_, other):
+        places = {"first": ("127.0.0.1", 0), "second": ("127.0.0.2", 0)}
+        point.tell([Peers(places, 0)])
+        backend = OneContainer(point, store_url)
+        lines = events_of(other.address)
+        with Serverless(backend=backend, store=store_url) as client:
+            backend.containers = 2
+            root = delayed(sum)([1])
+            after = [delayed(sleep_and_add)(root, n) for n in range(4)]
+            assert dask.compute(after, scheduler=client) == ([1, 2, 3, 4],)
+            working, *_ = lines.receive()
+            assert isinstance(working, Working)
+            assert working.container.startswith("second")
+            assert not heard(client, Invite), "nobody else was needed"
+        lines.close()
 
 
 def test_a_token_that_anybody_could_guess_is_refused():

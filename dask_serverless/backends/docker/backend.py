@@ -30,6 +30,7 @@ from dask_serverless.backends.messages import (
     Invite,
     Message,
     Others,
+    Peers,
     Refused,
     Resting,
     Stop,
@@ -259,6 +260,7 @@ class DockerBackend:
             threading.Thread(target=container.pass_on, name=cell.name, daemon=True).start()
             if lines := container.listen():
                 self.came(site, cell)
+                self.introduce(site)
                 for message in lines:
                     self.heed(site, cell, message)
         except ServerlessError as error:
@@ -281,6 +283,20 @@ class DockerBackend:
     def limits(self, site: Site, memory_bytes: int) -> Limits:
         cpus = self.settings.cpus_for(memory_bytes, site.cpus)
         return Limits(memory_bytes, cpus, self.settings.pids, self.settings.tmp)
+
+    def introduce(self, site: Site) -> None:
+        """Each container to all others: they invite one another."""
+        with self.lock:
+            there = [
+                (cell, container, container.point)
+                for cell in site.pool.cells.values()
+                if cell.state is not State.STARTING
+                and (container := site.containers.get(cell.name)) is not None
+                and container.point is not None
+            ]
+        places = {cell.name: (point.address.host, cell.size) for cell, _, point in there}
+        for cell, container, _ in there:
+            container.tell([Peers(places, cell.size)])
 
     def came(self, site: Site, cell: Cell) -> None:
         with self.lock:
