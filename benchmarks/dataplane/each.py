@@ -13,19 +13,19 @@ import dask
 import numpy as np
 from dask.delayed import Delayed, delayed
 
-from benchmarks.dataplane.graphs import block, last_of, nap, sum_of_firsts, total
+from benchmarks.dataplane.graphs import block, last_of, look, nap, sum_of_firsts, total
 from benchmarks.network.apart import Apart
 from benchmarks.network.proxy import Proxy
 from benchmarks.report import duration
 from benchmarks.verdicts import Verdict
 from dask_serverless import Serverless
+from dask_serverless.blobs.storage import Storage
 from dask_serverless.store.connect import open_link
-from dask_serverless.store.link import Link
-from dask_serverless.store.resp import Command
 from planners.cost.model import CostModel
 from planners.cost.platform import Platform
 from planners.graph.dag import Dag
 from planners.numbers.predictions import Constant, Line, Sla
+from planners.optimizations.clustering import Clustering
 from planners.optimizations.optimization import Optimization, Optimized
 from planners.optimizations.preload import Preload
 from planners.optimizations.prewarm import Prewarm
@@ -39,7 +39,8 @@ IDLE_SECONDS = 1.5
 WARM_SECONDS = 0.003
 WITHIN = 0.25  # of the forecast
 BLOCK_BYTES = 16_000_000
-LOOKS = 3
+LOOKS = 2  # more downloads at once than cores would measure the cores
+LOOK_SECONDS = 0.03
 
 
 @dataclass(frozen=True)
@@ -53,19 +54,25 @@ class Transfers:
     @staticmethod
     def measured(url: str) -> Transfers:
         """Through the proxy, as a container does it, in this very moment."""
-        data = bytes(BLOCK_BYTES)
+        value = np.zeros(BLOCK_BYTES // 8)
         with open_link(url) as link:
-            trip, *_ = sorted(timed(link, ("PING",)) for _ in range(20))
-            ups = [timed(link, ("SET", "measured", data)) for _ in range(3)]
-            downs = [timed(link, ("GET", "measured")) for _ in range(3)]
-            link.call(("UNLINK", "measured"))
+            blobs = Storage().open(link)
+
+            def put() -> None:
+                link.call(*blobs.put("measured", value).commands)
+
+            reference = blobs.put("measured", value).reference
+            trip = min(timed(lambda: link.call(("PING",))) for _ in range(20))
+            ups = [timed(put) for _ in range(3)]
+            downs = [timed(lambda: blobs.get([reference])) for _ in range(3)]
+            blobs.delete([reference])
         up, down = (BLOCK_BYTES / (median(taken) - trip) for taken in (ups, downs))
         return Transfers(trip, up, down)
 
 
-def timed(link: Link, command: Command) -> float:
+def timed(act: Callable[[], object]) -> float:
     begun = time.perf_counter()
-    link.call(command)
+    act()
     return time.perf_counter() - begun
 
 
@@ -121,9 +128,16 @@ class Case:
 
 
 def one_block_for_all() -> Delayed:
-    """A block of zeros, made in no time and looked up by three."""
+    """A block of zeros, made in no time and looked up twice."""
     zeros = delayed(np.zeros, pure=False)(BLOCK_BYTES // 8)
     looks = [delayed(last_of, pure=False)(zeros, number) for number in range(LOOKS)]
+    return delayed(total, pure=False)(*looks)
+
+
+def several_looks() -> Delayed:
+    """A block whose handover takes longer than to look at it here, once and again."""
+    large = delayed(block, pure=False)(0, BLOCK_BYTES)
+    looks = [delayed(look, pure=False)(large, number, LOOK_SECONDS) for number in range(LOOKS)]
     return delayed(total, pure=False)(*looks)
 
 
@@ -161,6 +175,13 @@ CASES = (
         expected=sum(range(LOOKS)),
         seconds_of={"zeros": 0.0005},
         output_bytes_of={"zeros": BLOCK_BYTES},
+    ),
+    Case(
+        Clustering(),
+        several_looks,
+        expected=sum(range(LOOKS)),
+        seconds_of={"block": 0.02, "look": LOOK_SECONDS},
+        output_bytes_of={"block": BLOCK_BYTES},
     ),
     Case(
         Prewarm(), late_fan_out, expected=CONTAINERS, seconds_of={"nap": 0.8}, cold=True

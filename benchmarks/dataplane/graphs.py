@@ -50,6 +50,11 @@ def last_of(block: Block, plus: float) -> float:
     return float(block[-1]) + plus
 
 
+def look(block: Block, plus: float, seconds: float) -> float:
+    time.sleep(seconds)
+    return last_of(block, plus)
+
+
 def sum_of_firsts(after: Any, *blocks: Block) -> float:
     return float(sum(block[0] for block in blocks)) + after
 
