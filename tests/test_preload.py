@@ -79,7 +79,9 @@ def test_the_download_is_over_when_the_bundle_is_ready(far):
     saved = without.makespan_seconds - with_it.makespan_seconds
     assert saved > 0.5 * NBYTES / RATE
     assert max(plain, ahead) < 1.1 * NBYTES  # fetched once, not once by each thread
-    assert with_it.optimizations["preload"].times == 1
+    told = with_it.optimizations["preload"]
+    assert told.times == 1 and told.saved_seconds > 0.5 * NBYTES / RATE
+    assert f"{told.saved_seconds:.3f} s by what came" in str(with_it)
 
 
 def test_it_is_switched_off_by_the_setting(far):

@@ -46,6 +46,7 @@ class Asked:
 
     times: int
     planned_seconds: float  # that the plan hoped to save by it, all in all
+    saved_seconds: float | None = None  # None: cannot be told from what came
 
 
 @dataclass
@@ -61,6 +62,7 @@ class RunReport:
     container_calls: int = 0
     bytes_moved: int = 0
     bytes_kept: int = 0  # not stored, since the next bundle took them from memory
+    preloaded_seconds: float = 0.0  # of downloads that no bundle had to wait for
     phases: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
     containers: dict[str, dict[str, float]] = field(default_factory=dict)
     plan: Plan | None = None
@@ -90,6 +92,7 @@ class RunReport:
         self.container_calls += told.calls
         self.bytes_moved += told.stored_bytes
         self.bytes_kept += told.kept_bytes
+        self.preloaded_seconds += told.saved_seconds
 
     def gb_seconds(self, memory_mb: int) -> float:
         """What is paid for, in containers of this size: from the first bundle of each to its last."""
@@ -104,7 +107,8 @@ class RunReport:
             if name := optimization_of(note):
                 before = asked.get(name, Asked(0, 0.0))
                 seconds = before.planned_seconds + getattr(note, "saves_seconds", 0.0)
-                asked[name] = Asked(before.times + 1, seconds)
+                saved = self.preloaded_seconds if name == "preload" else None
+                asked[name] = Asked(before.times + 1, seconds, saved)
         return asked
 
     def vs_plan(self) -> VsPlan:
@@ -140,8 +144,10 @@ class RunReport:
             f"  store: {self.store_calls} calls, {self.bytes_moved} bytes",
         ]
         for name, asked in sorted(self.optimizations.items()):
-            planned = f"{asked.planned_seconds:.3f} s saved by the plan"
-            lines.append(f"  {name}: {asked.times} times, {planned}")
+            saved = f"{asked.planned_seconds:.3f} s saved by the plan"
+            if asked.saved_seconds is not None:
+                saved += f", {asked.saved_seconds:.3f} s by what came"
+            lines.append(f"  {name}: {asked.times} times, {saved}")
         if self.bytes_kept:
             lines.append(f"  kept in memory: {self.bytes_kept} bytes")
         for name, c in sorted(self.containers.items()):

@@ -89,6 +89,14 @@ class KnownRun:
         if self.preloading is not None:
             self.preloading.stop()
 
+    def saved_to_tell(self) -> float:
+        """Seconds of downloads that were done ahead, since it was asked before."""
+        if self.preloading is None:
+            return 0.0
+        shelf = self.preloading.shelf
+        saved, shelf.saved_seconds = shelf.saved_seconds, 0.0
+        return saved
+
     def calls_to_tell(self) -> int:
         """Round trips to the store since it was asked before; one that is about to go included."""
         aside = self.preloading.calls if self.preloading is not None else 0

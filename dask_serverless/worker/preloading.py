@@ -111,9 +111,9 @@ class Preloading:
         """One that is somewhere; what comes within the answer needs no fetching."""
         if reference[:1] not in blobs.places or not self.shelf.begin(reference):
             return
-        data = None
+        data, begun = None, monotonic()
         try:
             data = blobs.fetch([reference])[reference]
             self.calls += 1
         finally:
-            self.shelf.end(reference, data)
+            self.shelf.end(reference, data, monotonic() - begun)

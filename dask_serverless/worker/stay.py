@@ -329,6 +329,7 @@ class Stay:
             cold=self.cold, times=work.timer.times,
             outputs=outputs.wanted_within(work.settled.blobs.inline_bytes),
             measured=self.run.meter.report() if work.settled.header.measure else None,
+            saved_seconds=self.run.saved_to_tell(),
         )  # fmt: skip
         return work.told
 

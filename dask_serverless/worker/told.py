@@ -76,6 +76,7 @@ class Finished(NamedTuple):
     outputs: Mapping[int, bytes] | None  # where those are; None: too much for an event
     times: Times  # of tasks that were not told before
     measured: Measured | None  # where the client keeps a history
+    saved_seconds: float = 0.0  # of downloads that were over, or well under way, when it began
 
     def pack(self) -> bytes:
         return bytes(msgpack.packb(self))
@@ -83,9 +84,10 @@ class Finished(NamedTuple):
     @staticmethod
     def unpack(data: bytes) -> Finished:
         fields: list[Any] = msgpack.unpackb(data, strict_map_key=False)
-        if fields[-1] is not None:
-            fields[-1] = Measured.told(fields[-1])
-        return Finished(*fields)
+        finished = Finished(*fields)
+        if finished.measured is None:
+            return finished
+        return finished._replace(measured=Measured.told(finished.measured))
 
 
 class Progress(NamedTuple):

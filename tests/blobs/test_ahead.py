@@ -57,6 +57,18 @@ def test_whoever_asks_for_what_is_under_way_waits_for_it(place):
     assert found == [b"one", b"other"] and place.asked == [other]
 
 
+def test_what_was_saved_is_the_download_less_the_waiting(place):
+    shelf, here, late = Shelf(), stored(place, "here"), stored(place, "late")
+    shelf.begin(here)
+    shelf.end(here, bytearray(b"here"), 2.0)
+    shelf.begin(late)
+    coming = threading.Timer(0.1, shelf.end, (late, bytearray(b"late"), 1.0))
+    coming.start()
+    Ahead(place, shelf).get([here, late])
+    assert 2.0 < shelf.saved_seconds <= 2.0 + 1.0 - 0.09
+    coming.join()
+
+
 def test_a_download_that_failed_is_tried_by_whoever_asks(place):
     shelf, one = Shelf(), stored(place, "one")
     shelf.begin(one)
