@@ -101,7 +101,7 @@ REFUSED = [
     ("memory", "2 GiX"),
     ("memory", 0),
     ("memory", -1),
-    ("memory", [1]),
+    ("memory", ["2 GiB", "many"]),
     ("planner", 3),
     ("planner", ""),
     ("backend", None),
@@ -247,7 +247,7 @@ def test_a_section_of_which_all_is_commented_out_means_the_defaults(tmp_path: Pa
     ("yaml", "words"),
     [
         ("containers: many", ["serverless.containers (in ", "mine.yaml", "'many'"]),
-        ("memory: [1, 2]", ["serverless.memory (in ", "mine.yaml", "[1, 2]"]),
+        ("memory: [1 GiB, many]", ["serverless.memory (in ", "mine.yaml", "many"]),
         ("attempts: {a: 1}", ["serverless.attempts (in ", "mine.yaml"]),
         ("store: 6379", ["serverless.store (in ", "mine.yaml", "6379"]),
         ("conteiners: 2", ["serverless.conteiners (in ", "mine.yaml", "mean 'containers'"]),
