@@ -26,7 +26,7 @@ HALFWAY = """() => {
   if (slider) slider.value = 0.55 * slider.end
 }"""
 HEIGHTS = {"graph": 850, "stream": 380, "progress": 340, "containers": 420, "data": 560,
-    "errors": 380, "runs": 260}  # fmt: skip
+    "errors": 380, "plan": 860, "runs": 260}  # fmt: skip
 COLOURS = 128
 
 
@@ -56,6 +56,16 @@ def bad_run(client: Serverless) -> str:
     raise AssertionError("one of them divides by zero")
 
 
+def planned_run(client: Serverless) -> str:
+    scope: dict[str, Any] = {}
+    exec("import time\ndef wait(n):\n    time.sleep(0.01 * (n % 4 + 1))\n    return n", scope)
+    wait = delayed(scope["wait"])
+    other = client.options(planner="uniform", history=str(Path("history").absolute()))
+    for _ in range(3):
+        delayed(sum)([wait(n) for n in range(24)]).compute(scheduler=other)
+    return other.last_run.run
+
+
 def picture(tab: Any, link: str, name: str, run: str) -> None:
     tab.set_viewport_size({"width": 1180, "height": HEIGHTS[name]})
     tab.goto(f"{link}{name}?run={run}")
@@ -73,14 +83,15 @@ def main() -> None:
     client = Serverless(containers=2, dashboard=True)
     try:
         good_run(client)
-        good, bad = good_run(client), bad_run(client)
+        runs = dict.fromkeys(HEIGHTS, good_run(client))
+        runs |= {"errors": bad_run(client), "plan": planned_run(client)}
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
                 executable_path=shutil.which("chromium"), args=["--no-sandbox"]
             )
             tab = browser.new_page()
             for name in HEIGHTS:
-                picture(tab, client.dashboard_link, name, bad if name == "errors" else good)
+                picture(tab, client.dashboard_link, name, runs[name])
             browser.close()
     finally:
         client.close()

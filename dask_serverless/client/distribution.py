@@ -103,7 +103,7 @@ class Distribution:
         with report.phase("submit"):
             submission = self.submission(encoded)
             shown = self.around.watch.begun(
-                report.run, translation.dag, plan, self.around.containers
+                report.run, translation.dag, plan, self.around.containers, report.foreseen
             )
         with report.phase("wait"):
             ending.submitted = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 import numpy as np
@@ -15,6 +15,10 @@ from planners.graph.arrays import Flags, Ids, Offsets, offsets_from_counts
 from planners.graph.dag import Dag
 from planners.plans.plan import Plan
 
+if TYPE_CHECKING:
+    from planners.cost.outlook import Outlook
+
+MOST_FORESEEN = 1000  # bundles: to work out more takes longer than a picture of them is worth
 VERSION = 1  # of the form in which it is stored
 LEVEL = 1  # of zlib: labels are repetitive, and the client has other things to do
 
@@ -36,7 +40,6 @@ class Structure:
     planner: str = ""
     containers: int = 0  # how many may work on it at once
     host: str = ""
-    prediction: Mapping[str, Any] | None = None
     timeline: Mapping[str, Any] = field(default_factory=dict)  # of ``planned_times``, if known
 
     @property
@@ -85,8 +88,18 @@ def structure_of(
         planner=plan.planner,
         containers=containers,
         host=host,
-        prediction=vars(plan.prediction) if plan.prediction else None,
     )
+
+
+def planned_times(outlook: Outlook) -> dict[str, Any]:
+    """When each bundle was expected to begin and to end, and where; empty if nothing is known."""
+    if not outlook.known or len(outlook.plan.slots) > MOST_FORESEEN:
+        return {}
+    timeline = outlook.timeline
+    return {
+        "begun": timeline.begun, "finished": timeline.finished, "container": timeline.container,
+        "path": timeline.critical_path, "makespan": outlook.prediction.makespan_seconds,
+    }  # fmt: skip
 
 
 def _told(value: Any) -> Any:

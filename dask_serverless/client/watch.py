@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgpack
 
@@ -14,13 +15,16 @@ from dask_serverless.blobs.base import Command
 from dask_serverless.client.audience import Reporting
 from dask_serverless.client.failed import Failed
 from dask_serverless.client.report import RunReport
-from dask_serverless.client.structure import Structure, structure_of
+from dask_serverless.client.structure import Structure, planned_times, structure_of
 from dask_serverless.coordination import watched
 from dask_serverless.errors import StoreError
 from dask_serverless.store.link import Link
 from dask_serverless.worker.rhythm import Rhythm
 from planners.graph.dag import Dag
 from planners.plans.plan import Plan
+
+if TYPE_CHECKING:
+    from planners.cost.outlook import Outlook
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +44,10 @@ class Watch(Protocol):
     def rhythm(self) -> Rhythm | None:
         """How often containers tell of it; None: not at all."""
 
-    def begun(self, run: str, dag: Dag, plan: Plan, containers: int) -> list[Command]:
-        """What goes to the store before the run."""
+    def begun(
+        self, run: str, dag: Dag, plan: Plan, containers: int, foreseen: Callable[[], Outlook]
+    ) -> list[Command]:
+        """What goes to the store before the run; ``foreseen`` tells how it is expected to go."""
 
     def submitted(self) -> None:
         """Containers are at work, and there is time for what is large."""
@@ -58,7 +64,9 @@ class Nobody:
 
     rhythm = None
 
-    def begun(self, run: str, dag: Dag, plan: Plan, containers: int) -> list[Command]:
+    def begun(
+        self, run: str, dag: Dag, plan: Plan, containers: int, foreseen: Callable[[], Outlook]
+    ) -> list[Command]:
         return []
 
     def submitted(self) -> None: ...
@@ -83,15 +91,19 @@ class StoreWatch:
         self.reports = reports
         self.listed = listed  # among the runs that dashboards show
         self.begun_at = 0.0
+        self.foreseen: Callable[[], Outlook] | None = None
         self.structure: Structure | None = None  # until it is stored
         self.losses: list[tuple[int, int, str]] = []  # bundle, how many, why the last one
 
-    def begun(self, run: str, dag: Dag, plan: Plan, containers: int) -> list[Command]:
+    def begun(
+        self, run: str, dag: Dag, plan: Plan, containers: int, foreseen: Callable[[], Outlook]
+    ) -> list[Command]:
         self.begun_at = time.time()
         for report in self.reports:
             report.note(self.store, run)
         host = socket.gethostname()
         self.structure = structure_of(run, self.begun_at, dag, plan, containers, host)
+        self.foreseen = foreseen if plan.prediction is not None else None  # made by numbers
         if dag.tasks > MANY_TASKS:
             return watched.begun(run, KEEP_SECONDS)
         return [*watched.begun(run, KEEP_SECONDS), *self.shape()]
@@ -104,6 +116,8 @@ class StoreWatch:
         """What the run looks like, and where dashboards hear of it."""
         structure, self.structure = self.structure, None
         assert structure is not None
+        if self.foreseen is not None:
+            structure = replace(structure, timeline=planned_times(self.foreseen()))
         told = {
             "run": structure.run, "submitted": structure.submitted, "tasks": structure.tasks,
             "bundles": structure.bundle_count, "host": structure.host,

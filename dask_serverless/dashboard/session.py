@@ -59,6 +59,8 @@ class Session:
             self.doc.add_next_tick_callback(self.update)
 
     def update(self) -> None:
+        if self.ended:  # asked for before, and the document is gone
+            return
         begun = time.perf_counter()
         self.scheduled = True
         self.drawn = self.state()

@@ -82,6 +82,26 @@ def test_a_failed_task_turns_red_and_its_traceback_can_be_read(
     assert "in fragile" in told and "raise ValueError" in told
 
 
+def test_a_plan_made_from_numbers_is_shown_beside_what_came_of_it(
+    tab: Any, watched: Serverless, tmp_path: Any
+) -> None:
+    learned = watched.options(planner="uniform", history=str(tmp_path / "history"))
+    for _ in range(3):
+        delayed(sum)([square(n) for n in range(8)]).compute(scheduler=learned)
+    run = learned.last_run
+    show(tab, watched.dashboard_link + f"plan?run={run.run}")
+    await_column(tab, "planned", "bars", "what", f"c.length == {run.bundles}")
+    await_column(tab, "actual", "bars", "what", f"c.length == {run.bundles}")
+    assert in_seconds(run.makespan_seconds) in await_text(tab, "plan", "makespan")
+
+
+def test_a_plan_without_numbers_says_how_to_get_them(
+    tab: Any, watched: Serverless, good: Any
+) -> None:
+    show(tab, f"{watched.dashboard_link}plan?run={good.run}")
+    await_text(tab, "plan", "history=True")
+
+
 @pytest.mark.parametrize("path", ["graph", "progress", "data", "errors", "stream"])
 def test_a_name_is_text_whatever_it_contains(
     tab: Any, watched: Serverless, bad: Any, path: str

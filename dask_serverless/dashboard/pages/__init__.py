@@ -7,8 +7,11 @@ from dask_serverless.dashboard.pages.data import DataPlane
 from dask_serverless.dashboard.pages.errors import Errors
 from dask_serverless.dashboard.pages.graph import Graph
 from dask_serverless.dashboard.pages.page import Page
+from dask_serverless.dashboard.pages.plan import PlanPage
 from dask_serverless.dashboard.pages.progress import Progress
 from dask_serverless.dashboard.pages.runs import Runs
 from dask_serverless.dashboard.pages.stream import Stream
 
-PAGES: list[type[Page]] = [Graph, Stream, Progress, Containers, DataPlane, Errors, Runs]
+PAGES: list[type[Page]] = [
+    Graph, Stream, PlanPage, Progress, Containers, DataPlane, Errors, Runs,
+]  # fmt: skip

@@ -1,0 +1,133 @@
+"""Plan against actual: both timelines in one scale, and where the difference arose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from bokeh.layouts import column
+from bokeh.models import ColumnDataSource, HoverTool, Range1d
+
+from dask_serverless.dashboard.lanes import GAP, MOST_BARS
+from dask_serverless.dashboard.numbers import in_seconds
+from dask_serverless.dashboard.pages.page import Page
+from dask_serverless.dashboard.reader import Reader
+from dask_serverless.dashboard.series import NEVER, Series
+from dask_serverless.dashboard.style import plain, swatches
+from dask_serverless.dashboard.tables import block, table
+from dask_serverless.dashboard.view import Moment, View
+
+PLANNED, ACTUAL, CRITICAL = "#a9b4c4", "#009e73", "#d55e00"
+HEIGHT = 230
+LARGEST = 15
+COLUMNS = ("left", "right", "top", "bottom", "colour", "what", "took")
+
+
+class PlanPage(Page):
+    path = "plan"
+    title = "Plan"
+
+    def __init__(self, view: View | None, reader: Reader | None) -> None:
+        assert view is not None
+        self.view = view
+        self.planned: Mapping[str, Any] = view.structure.timeline
+        self.told = block("plan")
+        self.root = column(self.told, sizing_mode="stretch_width")
+        self.source = ColumnDataSource({name: [] for name in COLUMNS})
+        if self.planned:
+            x_range = Range1d(0, 1)
+            predicted = figure("As planned", x_range, "planned")
+            quads(predicted, ColumnDataSource(planned_bars(self.planned)))
+            self.actual = figure("As it went", x_range, "actual")
+            quads(self.actual, self.source)
+            colours = [(PLANNED, "planned"), (CRITICAL, "on the critical path"), (ACTUAL, "actual")]
+            self.root.children = [swatches(colours), predicted, self.actual, self.told]
+
+    def update(self, moment: Moment | None) -> None:
+        if not self.planned:
+            self.told.text = NOTHING
+            return
+        with self.view.lock:
+            series = self.view.series
+            self.source.data = actual_bars(series, set(self.planned["path"]))
+            self.told.text = differences(series, self.planned)
+            latest = max(series.end, float(self.planned["makespan"]), 1e-3)
+        lanes = int(max(self.source.data["bottom"], default=0) + GAP)
+        self.actual.y_range.update(start=max(lanes, 1))
+        self.actual.x_range.update(start=0, end=1.02 * latest)
+
+
+NOTHING = (
+    '<div class="nothing"><h2>Nothing was predicted</h2><p>This plan was made from the graph alone, '
+    "or is too large to be drawn. With history=True, runs teach what the next ones will take.</p></div>"
+)
+
+
+def figure(title: str, x_range: Range1d, name: str) -> Any:
+    made = plain(height=HEIGHT, x_range=x_range, title=title, name=name, tools="xpan,xwheel_zoom,reset",
+        x_axis_label="seconds since the submission", y_range=Range1d(1, 0))  # fmt: skip
+    made.yaxis.visible = made.ygrid.visible = False
+    return made
+
+
+def quads(made: Any, source: ColumnDataSource) -> None:
+    lanes = max(source.data["bottom"], default=1)
+    made.y_range.start = max(lanes, 1)
+    made.quad("left", "right", "top", "bottom", source=source, fill_color="colour", name="bars",
+        line_color="#ffffff", line_width=0.5)  # fmt: skip
+    tip = '<div style="font:12px sans-serif"><b>@what</b><br>@took</div>'
+    made.add_tools(HoverTool(tooltips=tip))
+
+
+def bars(
+    lane: Any, begun: Any, ended: Any, bundles: Any, path: set[int], colour: str
+) -> dict[str, Any]:
+    numbers = bundles.tolist()
+    return {
+        "left": begun, "right": ended, "top": lane + GAP, "bottom": lane + 1 - GAP,
+        "colour": [CRITICAL if bundle in path else colour for bundle in numbers],
+        "what": [f"bundle {bundle}" for bundle in numbers],
+        "took": [in_seconds(seconds) for seconds in (ended - begun).tolist()],
+    }  # fmt: skip
+
+
+def planned_bars(planned: Mapping[str, Any]) -> dict[str, Any]:
+    begun, finished = planned["begun"], planned["finished"]
+    bundles, path = np.arange(len(begun)), set(planned["path"])
+    return bars(planned["container"], begun, finished, bundles, path, PLANNED)
+
+
+def actual_bars(series: Series, path: set[int]) -> dict[str, Any]:
+    done = np.flatnonzero(series.finished < NEVER)[:MOST_BARS]
+    lane = series.container[done]
+    return bars(lane, series.claimed[done], series.finished[done], done, path, ACTUAL)
+
+
+def differences(series: Series, planned: Mapping[str, Any]) -> str:
+    """Bundle by bundle, those first that took most more, or less, than foreseen."""
+    done = np.flatnonzero(series.finished < NEVER)
+    foreseen = (planned["finished"] - planned["begun"])[done]
+    took = series.finished[done] - series.claimed[done]
+    order = np.argsort(-np.abs(took - foreseen), kind="stable")[:LARGEST]
+    rows = [
+        (int(done[i]), in_seconds(float(foreseen[i])), in_seconds(float(took[i])),
+            signed(float(took[i] - foreseen[i])))
+        for i in order.tolist()
+    ]  # fmt: skip
+    makespan = float((series.over or {}).get("makespan_seconds") or series.latest)
+    expected = float(planned["makespan"])
+    whole = [
+        ("makespan", in_seconds(expected), in_seconds(makespan), signed(makespan - expected)),
+        ("bundles, added up", in_seconds(float(foreseen.sum())), in_seconds(float(took.sum())),
+            signed(float(took.sum() - foreseen.sum()))),
+    ]  # fmt: skip
+    return (
+        table(("", "planned ", "actual ", "difference "), whole)
+        + "<h3>Where the difference arose</h3>"
+        + table(("bundle ", "planned ", "actual ", "difference "), rows)
+    )
+
+
+def signed(seconds: float) -> str:
+    return ("+" if seconds >= 0 else "−") + in_seconds(abs(seconds))
