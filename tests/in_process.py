@@ -98,6 +98,7 @@ def get(
             blobs=encoded.blobs,
             ready=encoded.ready,
             slotted=encoded.slotted,
+            spread=encoded.spread,
         )
     )
     invited = deque([Invitation("run", "epoch", "memory")] * containers)

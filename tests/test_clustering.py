@@ -85,7 +85,9 @@ def test_without_clustering_it_is_stored(client):
 
 def test_a_fan_in_is_looked_at_before_storing(client):
     value = delayed(corner)(delayed(sum)([delayed(make)(1), delayed(make)(2)]))
-    found, run = compute(client, value, CheckFanIn(0.1, 0, 2), CheckFanIn(0.1, 1, 2), containers=1)
+    notes = CheckFanIn(0.1, 0, 2), CheckFanIn(0.1, 1, 2)
+    names = ["clustering", "local_outputs"]
+    found, run = compute(client, value, *notes, containers=1, optimizations=names)
     assert found == 3.0
     assert BYTES < run.bytes_moved < 1.1 * BYTES  # the first one's: the other was the last to come
 
@@ -98,6 +100,17 @@ def test_an_output_is_held_back_while_there_is_other_work(client):
     assert found == 3.0
     assert run.bytes_moved < 1000
     assert run.bytes_kept == 3 * BYTES
+
+
+def test_while_it_holds_an_output_back_a_container_does_what_meets_it(client):
+    """Of eight pairs, the second block of each is made right after the first, and none is stored."""
+    pairs = [[delayed(make)(2 * n), delayed(make)(2 * n + 1)] for n in range(8)]
+    value = delayed(sum)([delayed(corner)(delayed(sum)(pair)) for pair in pairs])
+    blocks = [(4 * n + side, 4 * n + 2) for n in range(8) for side in (0, 1)]  # and what adds them
+    notes = [HoldOutput(1.0, block, both, 30.0) for block, both in blocks]
+    found, run = compute(client, value, *notes, containers=1)
+    assert found == sum(range(16))
+    assert run.bytes_moved < 10_000
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="kills containers")

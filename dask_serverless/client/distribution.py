@@ -144,6 +144,7 @@ class Distribution:
             observe=self.observers.times,
             progress=self.observers.times and not self.observers.values,
             local_outputs="local_outputs" in self.planning.optimizations,
+            delayed_io="delayed_io" in self.planning.optimizations,
             measure=self.gathering is not None,
             rhythm=around.watch.rhythm,
             folder=working_folder() if around.backend.same_host else "",
@@ -161,6 +162,7 @@ class Distribution:
             blobs=encoded.blobs,
             ready=encoded.ready,
             slotted=encoded.slotted,
+            spread=encoded.spread,
         )
 
     def wait_if_any_can(

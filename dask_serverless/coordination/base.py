@@ -37,6 +37,7 @@ class Submission:
     blobs: Sequence[bytes]  # references that go with the run: functions, large constants
     ready: Sequence[tuple[int, int]]  # bundles without inputs, with their slots
     slotted: bool = False  # whether any bundle has a slot
+    spread: bool = False  # whether containers begin far from each other, since neighbours meet
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ class Report:
     near: bytes = b""  # children for which outputs stay in memory, packed: only if this very call
     # hands one of them to the container, its edges count
     patient: bool = False  # whether the others may wait while the container does something else
+    beside: Sequence[int] = ()  # bundles that it had rather do then: theirs are the other inputs
+    after: int = -1  # else the next one after this
 
 
 @dataclass(frozen=True)

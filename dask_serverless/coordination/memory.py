@@ -121,7 +121,10 @@ class MemoryCoordination:
                 del record.lending.held[held]
                 record.leases[held] = 0.0
             sent = record.submission.header if header else b""
-            bundle = self.take(record, container, claim, slot)
+            if (bundle := record.pop_anywhere(container)) is not None:
+                self.give(record, bundle, -1, container, claim)
+            else:
+                bundle = self.take(record, container, claim, slot)
             if bundle is None:
                 return Answer(OK, header=sent)
             found = self.describe(record, bundle)
@@ -177,6 +180,10 @@ class MemoryCoordination:
             record.over = "done"
             record.working.pop(container, None)
             return Answer(OK, released=released)
+        if chosen is None and goes_on and held:
+            chosen = record.pop_beside(reports[0].beside, reports[0].after)
+            if chosen is not None:
+                self.give(record, chosen, -1, container, following)
         if chosen is None and goes_on:
             chosen = self.take(record, container, following)
         if chosen is None and held:

@@ -38,6 +38,10 @@ class Ordered(Generic[T]):
         heappop(self.heap)
         return entry
 
+    def after(self, entry: T) -> T | None:
+        """The smallest one that is larger."""
+        return min((each for each in self.entries if each > entry), default=None)
+
     def __contains__(self, entry: T) -> bool:
         return entry in self.entries
 

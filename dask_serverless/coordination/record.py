@@ -7,7 +7,9 @@ invited), or neither: its container is at work on this very slot and comes for t
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import sha1
 from heapq import heappop, heappush
 
 from dask_serverless.coordination.base import ANYONE, Event, Submission, Whom
@@ -180,6 +182,30 @@ class Record:
                 self.invites.discard(owner, slot)
                 self.kept[owner].discard(slot)
         return found
+
+    def pick(self, bundle: int) -> int | None:
+        """A flexible bundle out of its turn, unless somebody runs it or has run it."""
+        self.ready[-1].discard(bundle)
+        return bundle if bundle not in self.state else None
+
+    def pop_beside(self, beside: Sequence[int], after: int) -> int | None:
+        """One of these, or at least a neighbour."""
+        if self.submission.slotted:
+            return None
+        for bundle in beside:
+            if bundle in self.ready[-1] and self.pick(bundle) is not None:
+                return bundle
+        neighbour = self.ready[-1].after(after)
+        return None if neighbour is None else self.pick(neighbour)
+
+    def pop_anywhere(self, container: str) -> int | None:
+        """The first bundle of a container: each begins somewhere else."""
+        spread = self.submission.spread and not self.submission.slotted
+        if not spread or not self.ready[-1] or container in self.working:
+            return None
+        share = int(sha1(container.encode()).hexdigest()[:8], 16) / 2**32
+        ready = sorted(self.ready[-1])
+        return self.pick(ready[int(share * len(ready))])
 
     def serve(self, container: str, slot: int) -> None:
         """A container begins to serve a slot (-1: none): what else waits for it is anyone's."""

@@ -114,7 +114,7 @@ class RedisCoordination:
         return self.command(
             "begin", submission.live_seconds, int(shared), int(submission.slotted),
             "total", submission.bundles, "lease", submission.lease_ms, "cap", submission.containers,
-            "attempts", submission.attempts,
+            "attempts", submission.attempts, *(("spread", "1") if submission.spread else ()),
         )  # fmt: skip
 
     def content(self, submission: Submission) -> Iterator[Command]:
@@ -310,7 +310,7 @@ class RedisCoordination:
 
 def in_memory(report: Report, held: Sequence[Report]) -> list[list[Any]]:
     """What the script is told where outputs stay in the container's memory."""
-    first = ["1" if report.patient else "", report.near]
+    first = ["1" if report.patient else "", report.near, list(report.beside), report.after]
     others = (
         [each.bundle, each.claim, for_scripts(each.outputs), each.children, each.releases,
          each.event, "1" if each.patient else "", each.near]

@@ -52,6 +52,7 @@ SCALARS = {
     int, float, complex, bool, type(None), slice, type(Ellipsis), np.dtype,
     np.float64, np.float32, np.int64, np.int32, np.bool_, np.uint8, np.str_,
 }  # fmt: skip
+MOST_BESIDE = 16  # edges of a bundle's children
 LOCK = type(threading.Lock())
 CONTAINERS = {tuple, list, set, frozenset, dict}
 LEVELS = 16  # of containers within containers: deeper ones are pickled, by themselves
@@ -69,6 +70,7 @@ class Encoded:
     commands: list[Command]  # blobs that are still to be sent
     blobs: list[bytes]  # references that go with the run
     starts: tuple[tuple[int, float], ...]  # containers to be warm, in how many seconds
+    spread: bool  # whether containers begin far from each other
 
 
 def encode_run(
@@ -84,7 +86,9 @@ def encode_run(
     blobs_of_run = [r for r in references if r[:1] != INLINE]
     slotted = bool((plan.slots >= 0).any())
     starts = starts_of(plan).get(SUBMISSION, ())
-    return Encoded(specs, ready, slotted, functions, constants.commands, blobs_of_run, starts)
+    return Encoded(
+        specs, ready, slotted, functions, constants.commands, blobs_of_run, starts, holds_back(plan)
+    )
 
 
 def bundle_specs(
@@ -97,6 +101,7 @@ def bundle_specs(
     stored, wanted = bundles.stored.tolist(), translation.dag.wanted.tolist()
     slots, copies = plan.slots.tolist(), bundles.copies
     starts, ahead, near = starts_of(plan), ahead_of(plan), near_of(plan)
+    holds = holds_back(plan)
     for bundle, slot in enumerate(slots):
         mine = tasks[offsets[bundle] : offsets[bundle + 1]]
         run = sorted([*mine, *copies[bundle]]) if bundle in copies else mine
@@ -118,6 +123,7 @@ def bundle_specs(
             ahead=ahead.get(bundle, ()),
             given=edges.given(bundle),
             near=near.get(bundle),
+            beside=edges.beside(bundle) if holds else None,
         )
 
 
@@ -141,6 +147,11 @@ def starts_of(plan: Plan) -> dict[int, tuple[tuple[int, float], ...]]:
             more = (note.containers, note.delay_seconds)
             starts[note.trigger] = (*starts.get(note.trigger, ()), more)
     return starts
+
+
+def holds_back(plan: Plan) -> bool:
+    """Whether containers hold outputs back for bundles that others make ready, too."""
+    return any(isinstance(note, HoldOutput | CheckFanIn) for note in plan.annotations)
 
 
 def near_of(plan: Plan) -> dict[int, tuple[Near, ...]]:
@@ -174,6 +185,7 @@ class Edges:
         self.input_offsets = bundles.input_offsets.tolist()
         self.output_offsets = bundles.output_offsets.tolist()
         self.consumers = bundles.edge_consumers.tolist()
+        self.producers = bundles.edge_producers.tolist()
         self.output_edges = bundles.output_edges.tolist()
         widths = -(-np.diff(bundles.input_offsets) // 8)  # whole bytes
         self.first_bytes = np.concatenate(([0], np.cumsum(widths))).tolist()
@@ -191,6 +203,16 @@ class Edges:
         mine = self.output_edges[self.output_offsets[bundle] : self.output_offsets[bundle + 1]]
         tasks = tuple([self.tasks[edge] for edge in mine])
         return tasks if len(set(tasks)) > 1 else ()
+
+    def beside(self, bundle: int) -> tuple[int, ...]:
+        """Others that its children wait for, where these are few."""
+        mine = self.output_edges[self.output_offsets[bundle] : self.output_offsets[bundle + 1]]
+        children = {self.consumers[edge] for edge in mine}
+        first, last = self.input_offsets[:-1], self.input_offsets[1:]
+        edges = [edge for child in children for edge in range(first[child], last[child])]
+        if len(edges) > MOST_BESIDE:
+            return ()
+        return tuple(sorted({self.producers[edge] for edge in edges} - {bundle}))
 
     def children(self, bundle: int) -> list[Child]:
         if not self.tasks:

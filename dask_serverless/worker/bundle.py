@@ -57,6 +57,8 @@ class BundleSpec:
     ahead: tuple[int, ...] = ()  # tasks whose outputs a later bundle of this container needs
     given: tuple[int, ...] = ()  # the outputs of the children's bits; empty if there is only one
     near: tuple[Near, ...] | None = None  # as the plan has it; None: the container decides by size
+    beside: tuple[int, ...] | None = None  # bundles whose outputs children take, too; where they
+    # are told, outputs may be held back for those
 
     @property
     def has_children(self) -> bool:
@@ -68,7 +70,7 @@ def encode(spec: BundleSpec) -> bytes:
         spec.program, spec.constants, spec.pickled, spec.hoisted,
         spec.stored, spec.wanted, spec.children, spec.releases, spec.starts, spec.ahead,
         spec.given,
-        spec.near if spec.near is None else tuple(map(tuple, spec.near)),
+        spec.near if spec.near is None else tuple(map(tuple, spec.near)), spec.beside,
     )  # fmt: skip
     return front(spec.slot, spec.inputs) + pickle.dumps(rest, protocol=5)
 

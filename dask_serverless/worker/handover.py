@@ -66,15 +66,26 @@ class Handover:
     """Made when the bundle has run; what is ``left`` has not been announced yet."""
 
     def __init__(
-        self, spec: BundleSpec, large: Mapping[int, int], now: float, room: float = inf
+        self,
+        spec: BundleSpec,
+        large: Mapping[int, int],
+        now: float,
+        room: float = inf,
+        storing_seconds: float = AT_ONCE,
     ) -> None:
-        """``room`` is for bytes that wait while other bundles run; if negative, all is stored."""
+        """``room`` is for bytes that wait while other bundles run; if negative, all is stored.
+
+        ``storing_seconds`` are what it is worth to wait at least, where bundles beside are told.
+        """
+        self.beside = spec.beside or ()
+        self.storing_seconds = AT_ONCE if spec.beside is None else storing_seconds
         self.left = {taker.child: taker for taker in takers_of(spec)}
         self.large = large
         near = list(self.decided(spec)) if room >= 0 else []
         if sum(large.values()) > room:
             near = [Near(each.child, AT_ONCE) for each in near[:1]]
-        self.until = {each.child: now + each.wait_seconds for each in near}
+        least = self.storing_seconds if sum(large.values()) <= room else AT_ONCE
+        self.until = {each.child: now + max(each.wait_seconds, least) for each in near}
         self.near: dict[int, Taker] = {}  # children for which outputs are left here by this call
         self.patient = False  # whether all of them may wait
         self.remembered: dict[int, Any] = {}  # outputs that are stored, and still here
@@ -131,7 +142,9 @@ class Handover:
         ]
         near = bytes(msgpack.packb(rows)) if rows else b""
         children = bytes(msgpack.packb(others))
-        return replace(report, children=children, near=near, patient=self.patient)
+        return replace(
+            report, children=children, near=near, patient=self.patient, beside=self.beside
+        )
 
     def announced(self, given: int) -> None:
         """The call was answered: one of those children may run here now, the others wait."""

@@ -28,6 +28,7 @@ class Header:
     observe: bool = False  # whether each task is timed, for Dask's callbacks
     progress: bool = False  # and told while its bundle still runs
     local_outputs: bool = True  # whether containers see for themselves what may stay in memory
+    delayed_io: bool = True  # whether they hold outputs back for as long as storing them takes
     measure: bool = False  # whether tasks and transfers are measured, for the history
     rhythm: Sequence[float] | None = None  # how often whoever watches is told; None: nobody does
     folder: str = ""  # the client's working folder, where it means something

@@ -21,6 +21,8 @@ from dask_serverless.worker.rhythm import Rhythm
 from dask_serverless.worker.table import Functions, unpickle_table
 from dask_serverless.worker.witness import UNSEEN, Unseen, Witness
 
+TELLING_BYTES = 256 << 10  # less takes no longer than the call itself
+
 
 @dataclass(frozen=True)
 class Settled:
@@ -45,6 +47,7 @@ class KnownRun:
     settled: Settled | None = None
     preloading: Preloading | None = None
     witness: Witness | Unseen = UNSEEN
+    seconds_per_byte: float = 1e-9  # to store; as it was the last time, once that is known
 
     def introduced(self, header: bytes) -> None:
         if header and self.header is None:
@@ -96,6 +99,10 @@ class KnownRun:
         shelf = self.preloading.shelf
         saved, shelf.saved_seconds = shelf.saved_seconds, 0.0
         return saved
+
+    def has_stored(self, nbytes: int, seconds: float) -> None:
+        if nbytes > TELLING_BYTES:
+            self.seconds_per_byte = seconds / nbytes
 
     def calls_to_tell(self) -> int:
         """Round trips to the store since it was asked before; one that is about to go included."""

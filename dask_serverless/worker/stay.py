@@ -57,6 +57,7 @@ class Stay:
         self.shelf = Shelf()
         self.unannounced: list[bytes] = []  # what the call under way is to announce
         self.deleted: list[bytes] = []  # not reported yet
+        self.after = -1  # the last bundle that it took because it was the next one
         self.too_early = False  # whether it left a run that is still being planned, for another
         self.came = time.time()
         run.meter.arrived(invitation.asked, self.came)
@@ -121,6 +122,7 @@ class Stay:
         if instruction.invited:
             asked = self.invitation.asked
             self.run.witness.came(self.means.container, self.cold, asked, self.came)
+        self.turned_to(answer)
         self.hold(answer, instruction.claim)
         return m.Answered(answer)
 
@@ -274,37 +276,48 @@ class Stay:
         works = [self.shelf.held.get(instruction.bundle) or self.under_way]
         works += [self.shelf.held[bundle] for bundle, _ in instruction.held]
         now, stored = time.monotonic(), []
+        room, seconds_per_byte = HELD_BYTES - self.shelf.held_bytes, self.run.seconds_per_byte
         self.unannounced = []
         for work in works:
             try:
-                room = HELD_BYTES - self.shelf.held_bytes
-                stored.append(work.store(None if instruction.store else now, room))
+                until = None if instruction.store else now
+                stored.append(work.store(until, room, seconds_per_byte))
             except Unstorable as failed:
                 return self.unstorable(work, failed.__cause__ or failed, failed.task)
             self.unannounced += stored[-1].written
-        return self.announce(works, stored, instruction.following)
+        answered = self.announce(works, stored, instruction.following)
+        nbytes = sum([outputs.nbytes for outputs in stored])
+        self.run.has_stored(nbytes, time.monotonic() - now)
+        return answered
 
     def announce(self, works: Sequence[Work], stored: Sequence[Outputs], following: str) -> m.Event:
         run, begun = self.run, time.perf_counter()
         first, *held = [self.report(*each) for each in zip(works, stored, strict=True)]
         commands = [command for outputs in stored for command in outputs.commands]
+        deleted, self.deleted = self.deleted, []
+        near = beside(works)
+        if deleted or near:
+            first = replace(first, deleted=deleted, beside=near, after=self.after)
         try:
             answer = run.coordination.publish(
-                self.means.container,
-                replace(first, deleted=self.deleted),
-                following,
-                commands,
-                held,
+                self.means.container, first, following, commands, held
             )
         except (StoreFull, StoreValueTooLarge) as error:
             tasks = works[0].spec.stored
             return self.unstorable(works[0], error, tasks[-1] if tasks else -1)
+        self.turned_to(answer, works)
         self.shelf.put(works, answer)
         self.hold(answer, following)
-        self.deleted = []
         if works[0].settled.header.measure:
             run.meter.published(commands, time.perf_counter() - begun)
         return m.Answered(answer)
+
+    def turned_to(self, answer: Answer, works: Sequence[Work] = ()) -> None:
+        """Where the container is among bundles that wait for nothing it has."""
+        if answer.assignment is not None:
+            bundle = answer.assignment.bundle
+            if not any(bundle in work.handover.near for work in works if work.handover):
+                self.after = bundle
 
     def report(self, work: Work, outputs: Outputs) -> Report:
         spec, attempt, handover = work.spec, work.attempt, work.handover
@@ -361,3 +374,9 @@ class Stay:
             with suppress(StoreError, OSError):
                 self.run.settled.blobs.delete(references)
                 self.deleted += references
+
+
+def beside(works: Sequence[Work]) -> list[int]:
+    """Bundles whose outputs meet those that these hold back."""
+    holding = [work.handover for work in works if work.handover and work.handover.near]
+    return [bundle for handover in holding for bundle in handover.beside]

@@ -40,7 +40,7 @@ class Work:
         self.running = perf_counter() - begun
         self.at_risk += self.running
 
-    def store(self, now: float | None, room: float = 0.0) -> Outputs:
+    def store(self, now: float | None, room: float = 0.0, seconds_per_byte: float = 0.0) -> Outputs:
         """What others need of it, stored or on its way into the call that announces it.
 
         Without a time, all of it. With one, what may stay here for the next bundle is left; what
@@ -49,7 +49,7 @@ class Work:
         begun = perf_counter()
         tasks: Sequence[int] = self.spec.stored
         if now is not None and self.told is None:
-            self.handover = self.to_hand_over(now, room)
+            self.handover = self.to_hand_over(now, room, seconds_per_byte)
         if self.handover is not None:
             self.handover.look(now)
             tasks = [
@@ -67,14 +67,20 @@ class Work:
         self.storing += perf_counter() - begun
         return outputs
 
-    def to_hand_over(self, now: float, room: float) -> Handover | None:
+    def to_hand_over(self, now: float, room: float, seconds_per_byte: float) -> Handover | None:
         settled, spec = self.settled, self.spec
         if spec.near is None and not settled.header.local_outputs:
             return None
         large = large_outputs(spec, self.values, settled.blobs.inline_bytes)
         if not large:
             return None
-        return Handover(spec, large, now, room if self.at_risk < MOST_SECONDS_AT_RISK else -1.0)
+        if self.at_risk > MOST_SECONDS_AT_RISK:
+            room = -1.0
+        storing = seconds_per_byte * sum(large.values())
+        # The next bundle takes as long as this one, as far as anybody knows.
+        pays = settled.header.delayed_io and self.running < storing
+        wait = storing if pays else 0.0
+        return Handover(spec, large, now, room, wait)
 
     def told_more(self, outputs: Outputs) -> Finished:
         """Of a bundle that was held back, what has been stored since."""

@@ -85,6 +85,7 @@ class Graph:
         lease_ms: int = 60_000,
         attempts: int = 3,
         blobs: Sequence[bytes] = (),
+        spread: bool = False,
     ) -> Submission:
         roots = [(b, self.slot(b)) for b, inputs in enumerate(self.inputs) if not inputs]
         return Submission(
@@ -99,6 +100,7 @@ class Graph:
             blobs=list(blobs),
             ready=roots,
             slotted=any(slot >= 0 for slot in self.slots),
+            spread=spread,
         )
 
     def report(
@@ -119,6 +121,8 @@ class Graph:
         reference: bytes = b"",
         before: Sequence[int] = (),
         patient: bool = False,
+        beside: Sequence[int] = (),
+        after: int = -1,
         deleted: Sequence[bytes] = (),
     ) -> Report:
         """What a container says that keeps the output in memory for these children; without a
@@ -142,6 +146,8 @@ class Graph:
             list(deleted),
             near=msgpack.packb(rows) if rows else b"",
             patient=patient,
+            beside=beside,
+            after=after,
         )
 
 

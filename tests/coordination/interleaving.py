@@ -77,7 +77,9 @@ class World:
     def live(self) -> str:
         """Until the run is over and all containers are idle; why it ended."""
         graph = self.graph
-        self.client.submit(graph.submission(containers=3, attempts=10_000))
+        self.client.submit(
+            graph.submission(containers=3, attempts=10_000, spread=self.random.random() < 0.3)
+        )
         self.invitations += [ANYONE] * 3
         why = ""
         for _ in range(MOST_STEPS):
@@ -260,7 +262,7 @@ class Party:
             world.blobs.add(self.written[bundle])
         return world.graph.near(
             bundle, claim, near,
-            reference=self.written.get(bundle, b""), before=before, patient=world.happens("waits"),
+            reference=self.written.get(bundle, b""), before=before, after=bundle, patient=world.happens("waits"),
             deleted=self.deleted,
         )  # fmt: skip
 

@@ -102,7 +102,10 @@ def differential(seed, twin, real, bundles=14, slots=3, containers=4):
     graph = random_graph(random, bundles, slots)
     sides = [twin.open(), real.open()]
     submission = graph.submission(
-        containers=random.randint(1, containers), attempts=4, blobs=[b"fx"]
+        containers=random.randint(1, containers),
+        attempts=4,
+        blobs=[b"fx"],
+        spread=random.random() < 0.5,
     )
     for side in sides:
         side.submit(submission)
@@ -171,7 +174,16 @@ def kept(random, graph, bundle, claim, reference, deleted):
     if users and near == users and random.random() < 0.7:
         reference = b""
     patient = random.random() < 0.5
-    return graph.near(bundle, claim, near, reference=reference, patient=patient, deleted=deleted)
+    return graph.near(
+        bundle,
+        claim,
+        near,
+        reference=reference,
+        patient=patient,
+        deleted=deleted,
+        beside=random.sample(range(len(graph.inputs)), random.randrange(3) % len(graph.inputs)),
+        after=random.randint(-1, len(graph.inputs)),
+    )
 
 
 def comparable(answer):

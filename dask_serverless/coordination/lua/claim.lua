@@ -12,7 +12,8 @@ if near then -- whoever asks anew has nothing in hand: what it held is put back 
     redis.call('ZADD', key('leases'), 0, held)
   end
 end
-local bundle = take(ARGV[2], ARGV[3], slot)
+local bundle = not slotted and redis.call('HGET', KEYS[1], 'spread') == '1' and take_anywhere(ARGV[2], ARGV[3])
+  or take(ARGV[2], ARGV[3], slot)
 local header = ''
 if ARGV[6] == '1' then header = redis.call('GET', key('header')) or '' end
 if not bundle then return {'ok', {}, {}, header} end

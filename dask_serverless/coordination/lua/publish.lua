@@ -3,10 +3,11 @@
 --       outputs {task, reference, …}, children {{child, slot, first byte, edges, bit, …}, …},
 --       releases {task, uses, …} (cmsgpack each), the event, references that were deleted,
 --       store keys of blobs sent just before this call (cmsgpack, or '');
---       where outputs stay in memory, also (cmsgpack) {{patient, near}, {bundle, claim, outputs,
+--       where outputs stay in memory, also (cmsgpack) {{patient, near, beside, after}, {bundle, claim, outputs,
 --       children, releases, event, patient, near}, …}: of this bundle, and all of those held back
 --       before. near: children {{child, slot, first byte, edges, {task, …}, bit, …}, …} whose edges
---       count only if this call hands one to the caller; patient: '1' if the others may wait
+--       count only if this call hands one to the caller; patient: '1' if the others may wait; beside:
+--       bundles that the caller had rather go on with meanwhile, or else the next one after that
 -- Reply: {'lost'} | {'over', why} | {'fenced'} | {'unstored', key}
 --        | {'ok', {bundle, spec, inputs, makers} or {}, invitations, references released, bundles held}
 local container, bundle, token, following = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -71,11 +72,13 @@ end
 announce(ARGV[6], ARGV[7])
 local chosen, at_hand
 local held, patient = {}, true
+local beside, after
 if not memory then
   redis.call('HSET', key('finished'), container, token)
   complete(bundle, ARGV[8], ARGV[9])
 else
   local reports = memory.reports_of(ARGV[12], {bundle, token, '', '', ARGV[8], ARGV[9]})
+  beside, after = reports[1][9], reports[1][10]
   for i = 2, #reports do announce(reports[i][3], reports[i][4]) end
   chosen = following ~= '' and memory.nearest(reports, container) or nil
   if chosen then chosen = memory.lend(reports, chosen, container, following) end
@@ -104,7 +107,9 @@ if makespan then
   finish('done', 'e', last_event, 't', makespan)
   return {'ok', {}, {}, released, held}
 end
-if not chosen and following ~= '' and patient then chosen = take(container, following) end
+if not chosen and following ~= '' and patient then
+  chosen = #held > 0 and memory.take_beside(container, following, beside, after) or take(container, following)
+end
 if not chosen then
   if #held == 0 then leave(container) else memory.stay(container, held[1]) end
 end

@@ -49,6 +49,18 @@ local function take(container, token, invited_for)
   return bundle
 end
 
+-- The first bundle of a container whose neighbours had better be its own, too: each begins somewhere
+-- else.
+local function take_anywhere(container, token)
+  local count = redis.call('ZCARD', key('ready')) - 1
+  if count <= 0 or work_of(container) then return nil end
+  local rank = math.floor(tonumber(string.sub(redis.sha1hex(container), 1, 8), 16) / 2 ^ 32 * count)
+  local name = redis.call('ZRANGE', key('ready'), rank, rank)[1]
+  redis.call('ZREM', key('ready'), name)
+  if redis.call('HEXISTS', key('state'), name) == 1 then return nil end
+  return give(name, -1, container, token)
+end
+
 local function inputs_of(spec)
   local count = struct.unpack('<I4', spec, 5)
   local inputs = {}

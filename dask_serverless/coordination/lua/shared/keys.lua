@@ -4,7 +4,7 @@
 -- ARGV[1]  the run's epoch
 --
 -- Keys below ds:{run}:
---   meta      hash    epoch, total, done, over (why the run ended), error, lease (ms), cap, attempts, live (seconds), slotted ('1' if bundles have slots), near ('1' once outputs have stayed in a container's memory), submitted (when, in microseconds)
+--   meta      hash    epoch, total, done, over (why the run ended), error, lease (ms), cap, attempts, live (seconds), slotted ('1' if bundles have slots), spread ('1' if containers begin far from each other), near ('1' once outputs have stayed in a container's memory), submitted (when, in microseconds)
 --   begun     stream  one entry, when all of the run is here: containers invited early wait for it
 --   header    string  what every container of the run needs once (functions, folders, versions)
 --   spec      hash    bundle -> '<i4 slot><I4 count><I4 input>*count' .. what the container runs

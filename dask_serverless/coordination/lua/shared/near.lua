@@ -6,7 +6,7 @@ local function near_functions()
     local reports = {}
     for i, report in ipairs(cmsgpack.unpack(packed)) do
       if i == 1 then
-        first[7], first[8] = report[1], report[2]
+        first[7], first[8], first[9], first[10] = unpack(report)
         report = first
       end
       if i == 1 or redis.call('HGET', key('state'), report[1]) == report[2] then
@@ -97,6 +97,23 @@ local function near_functions()
     redis.call('HSET', key('working'), container, bundle .. ' ' .. (slot or -1))
   end
 
+  -- A ready bundle whose output meets what is in this container's memory: one of these, or at least
+  -- a neighbour.
+  local function take_beside(container, token, beside, after)
+    if slotted then return nil end
+    for _, name in ipairs(beside) do
+      local ready = redis.call('ZREM', key('ready'), name) == 1
+      if ready and redis.call('HEXISTS', key('state'), name) == 0 then
+        return give(tostring(name), -1, container, token)
+      end
+    end
+    local name = redis.call('ZRANGEBYSCORE', key('ready'), '(' .. after, '(+inf', 'LIMIT', 0, 1)[1]
+    if not name then return nil end
+    redis.call('ZREM', key('ready'), name)
+    if redis.call('HEXISTS', key('state'), name) == 1 then return nil end
+    return give(name, -1, container, token)
+  end
+
   -- Bundles of a call that are still held: the answer to it was lost.
   local function still_held(packed, first)
     local held = {}
@@ -115,6 +132,6 @@ local function near_functions()
 
   return {
     reports_of = reports_of, nearest = nearest, lend = lend, hold = hold,
-    all_set = all_set, stay = stay, still_held = still_held, given = given,
+    all_set = all_set, stay = stay, take_beside = take_beside, still_held = still_held, given = given,
   }
 end
