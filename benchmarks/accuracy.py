@@ -79,9 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
             learning(arguments.containers, False) as plain,
         ):
             rows = [judged(graph, learner, plain, effort) for graph in chosen]
-            ratios = measuring(
-                [g for g in chosen if g.family in ("fine", "one")], learner, plain, effort
-            )
+            ratios = measuring([g for g in chosen if g.family == "fine"], learner, plain, effort)
     print("\n" + table([shown(row) for row in rows]))
     print(
         "\n" + table([{"measuring on by off": f"{r:.3f}", "graph": g} for g, r in ratios.items()])

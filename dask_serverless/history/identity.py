@@ -70,8 +70,11 @@ def with_hash(name: str, digest: str) -> str:
 
 def chain_identity(parts: Sequence[str]) -> str:
     """The identity of a fused task: those of its steps, in order."""
-    if len(parts) == 1:
-        return parts[0]
+    return parts[0] if len(parts) == 1 else _chain_identity(tuple(parts))
+
+
+@lru_cache(maxsize=4096)  # graphs of one kind have the same chains again and again
+def _chain_identity(parts: tuple[str, ...]) -> str:
     told = []
     for part, same in groupby(part.partition("#")[0] for part in parts):
         count = len(list(same))

@@ -12,7 +12,7 @@ from dask_serverless.worker.bundle import Step
 from dask_serverless.worker.told import Kind, Measured, Moved, Sample, Taken
 
 ROWS_A_KIND = 8  # samples in one event
-ALLOWANCE_SECONDS = 0.0002  # for measuring, of each run that it knows
+ALLOWANCE_SECONDS = 0.00005  # for measuring, of each run that it knows
 SHARE = 0.01  # of the time that tasks run, beside that
 STEP_SECONDS = 2e-6  # what measuring one step takes, until it is known better
 MOST_SIZED = 64  # of a bundle's inputs and constants: small ones may be thousands

@@ -49,7 +49,10 @@ def test_fused_tasks_and_many_small_ones_are_counted_within_bounds(path):
         assert client({("x", 0): 0, **graph}, ("x", 4999)) == 4999
         x = da.ones((40, 40), chunks=10)
         assert ((x + 1).T + x).sum().compute(scheduler=client) == 4800
-    assert sum(row.calls for row in known(path).values()) > 20
+    rows = known(path)
+    assert rows["_operator.add"].calls >= 1, "the first of 4,999 in one bundle, at the least"
+    assert len(rows) >= 3
+    assert sum(row.calls for row in rows.values()) < 5050
 
 
 @pytest.mark.parametrize("planner", ["auto", "uniform", "list_schedule", "non_uniform"])

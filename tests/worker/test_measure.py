@@ -17,6 +17,7 @@ FUNCTIONS = [operator.add, time.sleep, np.ones]
 
 def measured(program, values, keep=()):
     meter = Meter()
+    assert meter.wants(program)
     meter.begin(values)
     run(program, FUNCTIONS, values, keep, meter.task)
     return dict(meter.report().kinds)
