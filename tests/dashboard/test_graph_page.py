@@ -12,6 +12,8 @@ from dask import delayed
 from dask_serverless import Serverless
 from dask_serverless.dashboard.states import COLOURS, State
 
+MOST_NODES = 3000  # that are shown one by one
+
 
 @delayed
 def begin(n: int) -> int:
@@ -52,3 +54,28 @@ def test_nodes_change_colour_while_a_run_goes_on(
     keys = column(tab, "tasks", "nodes", "key")
     assert sum(key.startswith("gate-") for key in keys) == 4
     assert set(column(tab, "overview", "boxes", "name")) == {"begin", "gate", "sum"}
+
+
+def test_zooming_into_many_tasks_shows_single_ones(tab: Any, watched: Serverless) -> None:
+    tasks = 2 * MOST_NODES
+    graph = {f"x-{n}": (abs, n) for n in range(tasks)} | {
+        "all": (len, [f"x-{n}" for n in range(tasks)])
+    }
+    assert watched(graph, "all") == tasks
+    show(tab, f"{watched.dashboard_link}graph?run={watched.last_run.run}")
+    await_column(tab, "tasks", "raster", "image", "c.length == 1")
+    assert column(tab, "tasks", "nodes", "state") == []
+    box = tab.evaluate(BOX)
+    tab.mouse.move(box["x"] + 0.26 * box["width"], box["y"] + 0.5 * box["height"])
+    for _ in range(2):
+        tab.mouse.wheel(0, -400)
+    await_column(tab, "tasks", "nodes", "state", f"0 < c.length && c.length <= {MOST_NODES}")
+    await_column(tab, "tasks", "raster", "image", "c.length == 0")
+    assert column(tab, "tasks", "nodes", "key")[0].startswith("x-")
+
+
+BOX = """() => {
+  const find = (view) => view.model.name == 'tasks' ? view
+    : [...(view.child_views ?? [])].map(find).find(found => found)
+  return find(Object.values(Bokeh.index)[0] ?? Bokeh.index.roots[0]).el.getBoundingClientRect().toJSON()
+}"""
