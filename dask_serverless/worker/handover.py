@@ -46,8 +46,13 @@ class Taker:
         return int(self.row[0])
 
     @property
+    def odds(self) -> float:
+        """How often somebody has to ask until the answer is yes: the last of its inputs decides."""
+        return float(self.row[3] / len(self.tasks))
+
+    @property
     def waits_for_us_alone(self) -> bool:
-        return bool(self.row[3] == len(self.tasks))
+        return self.odds == 1.0
 
 
 def takers_of(spec: BundleSpec) -> list[Taker]:
@@ -108,7 +113,7 @@ class Handover:
         best, most = -1, 0
         for taker in takers:
             size = sum(self.large.get(task, 0) for task in taker.tasks if users[task] == 1)
-            if size > most and (size >= ASK_BYTES or taker.waits_for_us_alone):
+            if size > most and (taker.waits_for_us_alone or size >= ASK_BYTES * taker.odds):
                 best, most = taker.child, size
         if most:
             yield Near(best, AT_ONCE)

@@ -15,7 +15,7 @@ from dask_serverless.worker.handover import (
     large_outputs,
 )
 
-LARGE, HUGE = 1 << 16, ASK_BYTES
+LARGE, HUGE = 1 << 16, 2 * ASK_BYTES
 
 
 def spec(children, stored=(0,), given=(), wanted=(), slot=-1, near=None):
@@ -57,6 +57,7 @@ def test_the_last_bundle_has_nothing_to_hand_over():
         pytest.param(LARGE, 1, [5], id="it waits for nothing else: no need to ask"),
         pytest.param(LARGE, 2, [], id="to ask costs more than to store"),
         pytest.param(HUGE, 2, [5], id="worth asking"),
+        pytest.param(HUGE, 9, [], id="not if it is likely to wait for others, too"),
     ],
 )
 def test_an_only_child_gets_a_large_output_from_memory(size, edges, expected):
