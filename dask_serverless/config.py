@@ -34,7 +34,7 @@ from dask_serverless.store.address import masked, parse
 COMPRESSIONS = ("lz4",)
 OPTIMIZATIONS = ("clustering", "delayed_io", "local_outputs", "preload", "prewarm", "task_dup")
 # Other values of these need other containers.
-OF_CONTAINERS = {"store", "memory", "backend", "idle_seconds", "docker"}
+OF_CONTAINERS = {"store", "memory", "backend", "idle_seconds", "docker", "http"}
 
 Check = Callable[[Any], Any]
 
@@ -77,6 +77,7 @@ class Settings:
     dashboard: Any
     events: Any
     docker: Any  # of DockerSettings
+    http: Any  # of HttpSettings
 
     @classmethod
     def gather(cls, **keywords: Any) -> Settings:
@@ -146,6 +147,10 @@ def shown(name: str, value: Any) -> str:
     """A setting's value for people: without a password."""
     if isinstance(value, bytes):
         value = value.decode(errors="replace")
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key!r}: {shown(str(key), value[key])}" for key in value) + "}"
+    if name == "token" and value:
+        return "'***'"
     if not isinstance(value, str):
         return repr(value)
     if name == "store":
@@ -404,6 +409,7 @@ CHECKS: dict[str, Check] = {
     "dashboard": _dashboard,
     "events": _events,
     "docker": _optional(partial(settings_of, "docker")),
+    "http": _optional(partial(settings_of, "http")),
 }
 
 DEFAULTS, DESCRIPTIONS = read_defaults()

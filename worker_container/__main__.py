@@ -6,7 +6,12 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 
+from dask_serverless.backends.http.asking import Asking
+from dask_serverless.backends.http.endpoint import Endpoint
+from dask_serverless.backends.http.settings import HttpSettings
+from dask_serverless.backends.messages import Invite, Message
 from dask_serverless.errors import SettingsError
 from worker_container.news import News
 from worker_container.occupant import Occupant
@@ -14,6 +19,7 @@ from worker_container.peers import Peers
 from worker_container.server import EntryPoint
 from worker_container.settings import PREFIX, ContainerSettings
 
+MOST_ASKED = 16  # requests for other containers, under way at once
 OWNED = PREFIX + "OWNED"  # "1": the settings come over standard input, whose end is ours
 
 
@@ -38,8 +44,8 @@ def serve(settings: ContainerSettings, owned: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: end.set())
     news = News()
-    peers = Peers(settings.name, settings.port, settings.token, news.tell)
-    occupant = Occupant(settings, news.tell, peers)
+    peers = Peers(settings.name, settings.port, settings.token, inviting(settings, news))
+    occupant = Occupant(settings, news.tell, peers, owned)
     occupant.start()
     entry = EntryPoint((settings.host, settings.port), settings.token, occupant, news)
     threading.Thread(target=entry.serve_forever, name="http", daemon=True).start()
@@ -48,6 +54,20 @@ def serve(settings: ContainerSettings, owned: bool) -> None:
     end.wait()
     occupant.leave()
     entry.server_close()
+
+
+def inviting(settings: ContainerSettings, news: News) -> Callable[[Message], object]:
+    """Who is asked for a container that no peer is: the platform, or the owner."""
+    if not settings.invite_url:
+        return news.tell
+    told = HttpSettings(settings.invite_url, settings.token)
+    asking = Asking(Endpoint(told), MOST_ASKED, lambda *_: None)  # the client's sweep asks again
+
+    def ask(message: Message) -> None:
+        if isinstance(message, Invite):
+            asking.ask(message.invitation)
+
+    return ask
 
 
 def await_owner(occupant: Occupant, end: threading.Event) -> None:

@@ -19,6 +19,7 @@ from dask_serverless.backends.messages import (
     Message,
     Opening,
     Others,
+    Over,
     Own,
     Resting,
     Trouble,
@@ -56,6 +57,7 @@ class Occupant(LocalBackend):
         settings: ContainerSettings,
         tell: Callable[[Message], object],
         peers: Peers,
+        owned: bool = False,
     ) -> None:
         super().__init__(
             1,
@@ -64,6 +66,7 @@ class Occupant(LocalBackend):
             attempts=settings.attempts,
         )
         self.settings = settings
+        self.owned = owned  # by a client: its end is that of its runs
         self.tell = tell
         self.peers = peers
         self.taking = threading.Lock()  # not the one that is held while the nursery is spoken to
@@ -84,7 +87,12 @@ class Occupant(LocalBackend):
         self.own = ""
         modules = [*self.settings.modules, *heavy_modules()]
         return replace(
-            super().opening(), name=self.settings.name, modules=modules, own={}, pooled=True
+            super().opening(),
+            name=self.settings.name,
+            modules=modules,
+            own={},
+            pooled=True,
+            owned=self.owned,
         )
 
     def take(self, invitation: Invitation) -> Visit | None:
@@ -108,6 +116,16 @@ class Occupant(LocalBackend):
             told = Trouble if cut_off else Unable
             self.heed(told(invitation.run, str(error)))
             self.heed(Resting())
+
+    def await_end(self, visit: Visit) -> None:
+        """Until it has left the run: in time before the platform ends the request, others go on."""
+        settings = self.settings
+        limit = settings.request_seconds - settings.grace_seconds
+        if settings.request_seconds and not visit.over.wait(max(0.1, limit)):
+            self._send(Others(True))
+            visit.over.wait()
+            self._send(Others(False))
+        visit.over.wait()
 
     def tell_own_modules(self) -> None:
         """This process has none: they come with invitations."""
@@ -156,6 +174,8 @@ class Occupant(LocalBackend):
         with self.taking:
             visit, self.visit = self.visit, None
         if visit is not None:
+            if not self.owned:  # nobody else says so, and runs would add up
+                self._send(Over([visit.invitation.run]))
             visit.over.set()
 
     def bereaved(self, loss: Loss) -> None:

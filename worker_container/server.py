@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import socket
+from dataclasses import replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -92,16 +93,26 @@ class Handler(BaseHTTPRequestHandler):
         body = self.body()
         if over := body.get("over"):
             self.server.occupant.pass_on(Over([str(run) for run in over]))
-        visit = self.server.occupant.take(invitation_of(body.get("invitation")))
+        invitation = self.with_store(invitation_of(body.get("invitation")))
+        visit = self.server.occupant.take(invitation)
         if visit is None:
             self.answer(HTTPStatus.CONFLICT, {"error": f"it is {self.server.occupant.state}"})
         elif body.get("wait", False):
             self.server.occupant.begin(visit)
-            visit.over.wait()
+            self.server.occupant.await_end(visit)
             self.answer(HTTPStatus.OK, b"".join(map(line_of, visit.told)))
         else:
             self.answer(HTTPStatus.ACCEPTED, {})
             self.server.occupant.begin(visit)
+
+    def with_store(self, invitation: Invitation) -> Invitation:
+        """Over a connection that others may read, its URL with its password is not sent."""
+        if invitation.store:
+            return invitation
+        if not (store := self.server.occupant.settings.store):
+            problem = "neither the invitation nor this container names a store: set WORKER_STORE"
+            raise Refusal(HTTPStatus.BAD_REQUEST, problem)
+        return replace(invitation, store=store)
 
     def tell(self) -> None:
         try:

@@ -27,6 +27,9 @@ class ContainerSettings:
     attempts: int = 3
     grace_seconds: float = 8.0  # for the bundle under way, when the platform ends the container
     modules: tuple[str, ...] = ()  # to be imported before the first invitation
+    invite_url: str = ""  # where the platform takes requests, for others to be invited
+    store: str = field(default="", repr=False)  # its URL, for invitations that do not name one
+    request_seconds: float = 0.0  # the platform's limit for a request; 0: none
 
     def __post_init__(self) -> None:
         if len(self.token) < LEAST_TOKEN:

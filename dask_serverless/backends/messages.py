@@ -27,6 +27,7 @@ class Opening:
     path: Sequence[str]  # the client's sys.path
     modules: Sequence[str]  # to be imported before containers are born
     own: Mapping[str, list[Any]]  # those that the user may edit, and what they are made from
+    owned: bool = True  # by the client: the end of the connection is its end, and that of its runs
     pooled: bool = False  # one of several nurseries: whoever has them all hands out invitations
 
 

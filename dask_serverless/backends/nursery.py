@@ -437,7 +437,7 @@ def main(make: Callable[[Lines, Opening], Nursery] = Nursery) -> None:
     show_errors(shown)
     try:
         nursery.live(early)
-        gone = not nursery.leaving
+        gone = opening.owned and not nursery.leaving
     except BaseException:  # the client lives, and starts another one: its runs go on
         gone = False
         raise

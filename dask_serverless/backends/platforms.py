@@ -12,7 +12,10 @@ from dask_serverless.errors import SettingsError
 
 LOCAL = "local"
 # Where each one's settings are; imported where they are used: most users have none of these.
-SETTINGS = {"docker": ("dask_serverless.backends.docker.settings", "DockerSettings")}
+SETTINGS = {
+    "docker": ("dask_serverless.backends.docker.settings", "DockerSettings"),
+    "http": ("dask_serverless.backends.http.settings", "HttpSettings"),
+}
 NAMES = (LOCAL, *SETTINGS)
 WITH_SIZES = ("docker",)  # containers of several memory sizes at once
 

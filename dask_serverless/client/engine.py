@@ -6,6 +6,7 @@ import _thread
 import atexit
 import os
 import threading
+import warnings
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -160,6 +161,11 @@ def make_backend(settings: Settings, folders: list[str]) -> Backend:
     if isinstance(settings.memory, tuple) and settings.backend not in WITH_SIZES:
         problem = f"names several sizes, which the backend {settings.backend!r} does not have."
         raise SettingsError("memory", f"{problem} Name one, or use the backend docker.")
+    if settings.memory is not None and settings.backend not in (LOCAL, *WITH_SIZES):
+        warnings.warn(
+            "The setting memory is not enforced here: what the backend runs on has limits of its own.",
+            stacklevel=2,
+        )
     if not isinstance(settings.backend, str):
         return ExecutorBackend(
             settings.backend,
@@ -171,8 +177,12 @@ def make_backend(settings: Settings, folders: list[str]) -> Backend:
         from dask_serverless.backends.docker.making import docker_backend
 
         return docker_backend(settings)
+    if settings.backend == "http":
+        from dask_serverless.backends.http.making import http_backend
+
+        return http_backend(settings)
     if settings.backend != LOCAL:
-        there = " and ".join(map(repr, NAMES))
+        there = ", ".join(map(repr, NAMES))
         raise SettingsError("backend", f"is {settings.backend!r}, but there are only {there}.")
     return LocalBackend(
         settings.containers or cores(),

@@ -135,6 +135,20 @@ def plan(
         command.plan(script, arguments, planner, compared, run)
 
 
+@serverless.command
+@click.option("--requirements", metavar="FILE", help="What tasks import: a requirements.txt.")
+@click.option("--base", metavar="IMAGE", help="To build on; else python:X.Y-slim, this Python.")
+def image(requirements: str | None, base: str | None) -> None:
+    """Make the image for container platforms from what is installed here, and print its tag.
+
+    It needs a Docker daemon. What has not changed is not built again.
+    """
+    with one_line_errors():
+        from dask_serverless.command import image as command
+
+        command.make(requirements, base)
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """What the user can put right is told in one line, without a traceback."""

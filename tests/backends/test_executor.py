@@ -102,6 +102,11 @@ def test_an_executor_that_does_not_say_how_many_calls_it_runs_needs_containers()
     assert Serverless(backend=Anything(), containers=3)._engine.backend.containers == 3
 
 
+def test_a_limit_for_memory_that_nobody_enforces_is_told():
+    with ThreadPoolExecutor(1) as pool, pytest.warns(UserWarning, match="memory is not enforced"):
+        Serverless(backend=pool, memory="1 GiB").close()
+
+
 def test_an_executor_that_was_shut_down_says_so():
     pool = ThreadPoolExecutor(1)
     pool.shutdown()

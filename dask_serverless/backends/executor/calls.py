@@ -239,12 +239,18 @@ class Calls:
         self.news.put(None)
         for call in calls:
             if call.name not in came:
-                call.future.cancel()
+                cancel(call.future)
         deadline = time.monotonic() + CLOSE_SECONDS
         for call in calls:
             if not call.over.wait(max(0.0, deadline - time.monotonic())):
-                call.future.cancel()
+                cancel(call.future)
         homes.pop(self.name, None)
+
+
+def cancel(future: Any) -> None:
+    """If that is possible there (it is not with Parsl): else the call leaves when it begins."""
+    with suppress(Exception):
+        future.cancel()
 
 
 def outcome(future: Any) -> Ended:

@@ -1,0 +1,1 @@
+"""Containers of any platform that routes HTTP requests to the image."""

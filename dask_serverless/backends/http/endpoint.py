@@ -1,0 +1,125 @@
+"""Where a platform takes requests: one invitation is asked for, and what came of that."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+
+from dask_serverless.backends.http.settings import HttpSettings
+from dask_serverless.backends.messages import Message, message_of
+from dask_serverless.errors import PlatformUnavailable, ServerlessError, SettingsError
+from dask_serverless.worker.invitation import Invitation
+
+ANSWER_SECONDS = 30.0
+BUSY = {409, 429}  # who was asked has other work, or the platform has no more to give
+AGAIN = {408, 425, 500, 502, 503, 504}  # what gateways say of a moment
+DENIED = {401, 403}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of asking."""
+
+    came: bool = False
+    told: Sequence[Message] = ()  # by the container, until it left the run
+    why: str = ""  # nobody came: for people
+    reached: bool = True  # whether a container, or the platform's gate, has answered
+    refusal: ServerlessError | None = None  # no repetition changes that
+
+
+class Endpoint:
+    """Any thread may use it; connections are kept for those who come later."""
+
+    def __init__(self, settings: HttpSettings) -> None:
+        self.settings = settings
+        self.idle: deque[HTTPConnection] = deque()
+        self.closed = threading.Event()
+        self.path = settings.parts.path.rstrip("/") + "/invoke"
+        self.headers = {
+            "Authorization": f"Bearer {settings.token}",
+            "Content-Type": "application/json",
+        }
+
+    def invoke(self, invitation: Invitation) -> Answer:
+        if not self.settings.private:  # containers have to know the store by themselves
+            invitation = replace(invitation, store="")
+        body = {"invitation": invitation.to_json(), "wait": self.settings.wait}
+        try:
+            status, content = self.ask(json.dumps(body).encode())
+        except (OSError, HTTPException) as error:
+            why = f"{self.settings.url} does not answer: {error or type(error).__name__}"
+            return Answer(why=why, reached=False)
+        return self.answer(status, content)
+
+    def answer(self, status: int, content: bytes) -> Answer:
+        if status in (200, 202):
+            return Answer(came=True, told=messages(content) if status == 200 else ())
+        why = f"{self.settings.url} answered {status} ({shown(content)})"
+        if status in BUSY:
+            return Answer(why=why)
+        if status in AGAIN:
+            return Answer(why=why, reached=False)
+        if status in DENIED:
+            problem = f"is not that of the containers: {why}. It must be their WORKER_TOKEN."
+            return Answer(why=why, refusal=SettingsError("http.token", problem))
+        remedy = "Does that URL lead to `python -m worker_container`? docs/http.md has the set-up."
+        return Answer(why=why, refusal=PlatformUnavailable("http", why, remedy))
+
+    def ask(self, body: bytes) -> tuple[int, bytes]:
+        """Over a kept connection, if there is one; the other side may have closed it meanwhile."""
+        while True:
+            try:
+                connection, kept = self.idle.pop(), True
+            except IndexError:
+                connection, kept = self.connection(), False
+            try:
+                connection.request("POST", self.path, body, self.headers)
+                response = connection.getresponse()
+                status, content = response.status, response.read()
+            except (OSError, HTTPException) as error:
+                connection.close()
+                if not kept or isinstance(error, TimeoutError):
+                    raise
+                continue
+            if response.will_close or self.closed.is_set():
+                connection.close()
+            else:
+                self.idle.append(connection)
+            return status, content
+
+    def connection(self) -> HTTPConnection:
+        parts, settings = self.settings.parts, self.settings
+        seconds = ANSWER_SECONDS + (settings.request_seconds if settings.wait else 0.0)
+        host = str(parts.hostname)
+        if parts.scheme == "https":
+            return HTTPSConnection(host, parts.port, timeout=seconds, context=self.tls)
+        return HTTPConnection(host, parts.port, timeout=seconds)
+
+    @cached_property
+    def tls(self) -> ssl.SSLContext:
+        return ssl.create_default_context()
+
+    def close(self) -> None:
+        self.closed.set()
+        with suppress(IndexError):
+            while True:
+                self.idle.pop().close()
+
+
+def messages(content: bytes) -> list[Message]:
+    found = []
+    for line in content.splitlines():
+        with suppress(ValueError, TypeError, KeyError):  # a gateway's own words
+            found.append(message_of(line))
+    return found
+
+
+def shown(content: bytes) -> str:
+    return content[:200].decode(errors="replace").strip() or "without a word"

@@ -1,0 +1,59 @@
+"""What an HTTP backend is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, urlsplit
+
+from dask_serverless.errors import SettingsError
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+LEAST_TOKEN = 16  # letters
+
+
+@dataclass(frozen=True)
+class HttpSettings:
+    """serverless.http in YAML, DASK_SERVERLESS__HTTP__… in the environment."""
+
+    url: str = ""  # where the platform takes requests: https://worker-….run.app
+    token: str = field(default="", repr=False)  # the containers' WORKER_TOKEN
+    wait: bool = (
+        True  # a request lasts as long as its container works; False: it is answered at once
+    )
+    request_seconds: float = 900.0  # the platform's limit for a request, which wait=True must keep
+
+    def __post_init__(self) -> None:
+        parts = self.parts
+        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+            self.refuse("url", "must be like https://host/path, without a user or password")
+        if not isinstance(self.token, str) or len(self.token) < LEAST_TOKEN:
+            raise SettingsError(
+                "http.token",
+                f"must be the containers' WORKER_TOKEN, of {LEAST_TOKEN} letters or more.",
+            )
+        if not isinstance(self.wait, bool):
+            self.refuse("wait", "must be true or false")
+        seconds = self.request_seconds
+        if (
+            isinstance(seconds, bool)
+            or not isinstance(seconds, int | float)
+            or not 0 < seconds < 1e6
+        ):
+            self.refuse("request_seconds", "must be a number of seconds above 0")
+
+    def refuse(self, name: str, problem: str) -> None:
+        raise SettingsError(f"http.{name}", f"is {getattr(self, name)!r}, but {problem}.")
+
+    @property
+    def parts(self) -> SplitResult:
+        try:
+            parts = urlsplit(str(self.url))
+            parts.port  # noqa: B018 - raises where it is none
+        except ValueError:
+            return urlsplit("")
+        return parts
+
+    @property
+    def private(self) -> bool:
+        """Whether nobody on the way can read what is sent: the store's password, say."""
+        return self.parts.scheme == "https" or self.parts.hostname in LOOPBACK
