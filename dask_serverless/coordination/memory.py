@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import struct
-import threading
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgpack
 
@@ -17,9 +14,7 @@ from dask_serverless.coordination.base import (
     OK,
     OVER,
     Answer,
-    Assignment,
     Condition,
-    Event,
     News,
     Remains,
     Report,
@@ -29,46 +24,19 @@ from dask_serverless.coordination.base import (
     maker,
 )
 from dask_serverless.coordination.near import (
-    Row,
     announce,
-    inputs_of,
-    lend,
-    makers_of,
     missing,
     near_of,
     nearest,
-    release,
     still,
 )
-from dask_serverless.coordination.ordered import Ordered
 from dask_serverless.coordination.record import Record
+from dask_serverless.coordination.steps import DONE, MemorySteps, MemoryStore, late
 
-STORY = 8  # as in the scripts
-DONE = "d"
-
-
-class MemoryStore:
-    """What the parties of a test share: runs, one lock (calls are atomic) and one clock."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.runs: dict[str, Record] = {}
-        self.changed = threading.Condition()
-        self.clock = clock
+__all__ = ["MemoryCoordination", "MemoryStore"]
 
 
-class MemoryCoordination:
-    def __init__(self, store: MemoryStore, run: str, epoch: str) -> None:
-        self.store = store
-        self.run = run
-        self.epoch = epoch
-
-    def record(self) -> Record | None:
-        record = self.store.runs.get(self.run)
-        return record if record and record.submission.epoch == self.epoch else None
-
-    def now(self) -> float:
-        return self.store.clock() * 1000
-
+class MemoryCoordination(MemorySteps):
     @property
     def calls(self) -> int:
         return 0
@@ -319,162 +287,3 @@ class MemoryCoordination:
             ]
             running = {claim for claim in record.state.values() if claim != DONE}
             return Remains(references, sorted(record.suspects | running))
-
-    # what the scripts' shared functions do
-
-    def current(self, bundle: int, claim: str) -> tuple[Record | None, Answer | None]:
-        record = self.record()
-        if record is None:
-            return None, Answer(LOST)
-        if record.over:
-            return record, Answer(OVER, why=record.over)
-        expired = record.leases.get(bundle, 0) < self.now()
-        if record.state.get(bundle) != claim or expired:
-            return record, Answer(FENCED)
-        return record, None
-
-    def happened(self, record: Record, what: What, payload: bytes) -> None:
-        at, last = self.store.clock(), record.done == record.submission.bundles
-        record.events.append(Event(what, payload, at, at - record.submitted if last else 0.0))
-
-    def lease(self, record: Record, bundle: int) -> float:
-        return float(record.submission.lease_ms * 2 ** record.tries.get(bundle, 0))
-
-    def give(self, record: Record, bundle: int, slot: int, container: str, claim: str) -> int:
-        record.serve(container, slot)
-        record.state[bundle] = claim
-        record.working[container] = (bundle, slot)
-        record.leases[bundle] = self.now() + self.lease(record, bundle)
-        return bundle
-
-    def take_slot(self, record: Record, slot: int, container: str, claim: str) -> int | None:
-        bundle = record.pop(slot)
-        if bundle is None:
-            return None
-        record.adopt(container, slot)
-        return self.give(record, bundle, slot, container, claim)
-
-    def take(
-        self,
-        record: Record,
-        container: str,
-        claim: str,
-        invited_for: int | None = None,
-    ) -> int | None:
-        mine = record.working.get(container)
-        if mine and record.state.get(mine[0]) == claim:
-            return mine[0]
-        bundle = self.take_first(record, record.kept[container], container, claim)
-        if bundle is not None:
-            return bundle
-        if (bundle := record.pop(-1)) is not None:
-            return self.give(record, bundle, -1, container, claim)
-        if invited_for is not None and record.may_adopt(invited_for):
-            bundle = self.take_slot(record, invited_for, container, claim)
-        return self.take_first(record, record.free, container, claim) if bundle is None else bundle
-
-    def take_first(
-        self, record: Record, slots: Ordered[int], container: str, claim: str
-    ) -> int | None:
-        """Of the first of these slots that has a bundle; one without is none of them any more."""
-        while (slot := slots.smallest()) is not None:
-            if (bundle := self.take_slot(record, slot, container, claim)) is not None:
-                return bundle
-        return None
-
-    def describe(self, record: Record, bundle: int, at_hand: bool = False) -> Assignment:
-        """``at_hand``: the container has itself what others have not."""
-        spec = record.specs[bundle]
-        inputs = inputs_of(record, spec)
-        return Assignment(bundle, spec, inputs, [] if at_hand else makers_of(record, inputs))
-
-    def lend(
-        self, record: Record, reports: Sequence[Report], child: Row, container: str, claim: str
-    ) -> int:
-        """Give that child to the container, with outputs that nobody else has."""
-        name, slot = child[0], child[1]
-        lend(record, reports, name)
-        if slot >= 0:
-            record.adopt(container, slot)
-        return self.give(record, name, slot, container, claim)
-
-    def hold(self, record: Record, bundle: int, container: str) -> None:
-        record.lending.held[bundle] = container
-        record.leases[bundle] = self.now() + self.lease(record, bundle)
-
-    def finish(self, record: Record, report: Report) -> list[bytes]:
-        record.state[report.bundle] = DONE
-        record.leases.pop(report.bundle, None)
-        record.done += 1
-        self.happened(record, What.FINISHED, report.event)
-        released: list[bytes] = []
-        for bundle, releases in record.lending.settle(report.bundle, report.releases):
-            record.specs.pop(bundle, None)
-            released += release(record, msgpack.unpackb(releases))
-        return released
-
-    def make_ready(
-        self,
-        record: Record,
-        ready: Sequence[Row],
-        container: str,
-        following: str,
-        chosen: int | None,
-    ) -> int | None:
-        for name, slot, *_ in ready:
-            if slot < 0 and following and chosen is None:
-                chosen = self.give(record, name, slot, container, following)
-            else:
-                record.make_ready(name, slot)
-        return chosen
-
-    def bereave(self, record: Record, gone: str, why: str) -> None:
-        for slot in [s for s, owner in record.slots.items() if gone in ("*", owner)]:
-            record.disown(slot)
-            if record.waits(slot):
-                record.place(slot)
-        for container in sorted(record.working) if gone == "*" else [gone]:
-            self.put_back_all(record, container, why)
-        if gone == "*":
-            record.invites.clear()
-
-    def put_back_all(self, record: Record, container: str, why: str) -> None:
-        """All that a lost container ran or held."""
-        if container in record.working:
-            bundle, _ = record.working[container]
-            record.leave(container)
-            self.put_back(record, bundle, container, why)
-        for bundle in record.lending.held_by(container):
-            self.put_back(record, bundle, container, why)
-
-    def put_back_late(self, record: Record, bundle: int) -> None:
-        owner = next((c for c, (b, _) in record.working.items() if b == bundle), None)
-        if owner := owner or record.lending.held.get(bundle):
-            self.put_back_all(record, owner, "no sign of life")
-        if bundle in record.leases:
-            self.put_back(record, bundle, None, "no sign of life")
-
-    def put_back(self, record: Record, bundle: int, container: str | None, why: str) -> None:
-        record.leases.pop(bundle, None)
-        record.lending.held.pop(bundle, None)
-        if record.state.get(bundle, DONE) == DONE:
-            return
-        record.suspects.add(record.state.pop(bundle))
-        record.tries[bundle] = tries = record.tries.get(bundle, 0) + 1
-        story = [*record.story.get(bundle, ()), (container or "", why)][-STORY:]
-        record.story[bundle] = story
-        if tries >= record.submission.attempts:
-            self.end(record, msgpack.packb(["lost", bundle, tries, story]))
-        else:
-            (slot,) = struct.unpack_from("<i", record.specs[bundle])
-            record.make_ready(bundle, slot)
-
-    def end(self, record: Record, error: bytes) -> None:
-        record.over, record.error = "failed", error
-        self.happened(record, What.FAILED, error)
-        self.store.changed.notify_all()
-
-
-def late(record: Record, now: float) -> list[int]:
-    ended = [bundle for bundle, ends in record.leases.items() if ends <= now]
-    return sorted(ended, key=lambda bundle: (record.leases[bundle], str(bundle)))
