@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from awaiting import eventually
+from docker_engine import BASE, left
 
 from dask_serverless import Serverless
-from dask_serverless.backends.docker.daemon import LABEL, Daemon
+from dask_serverless.backends.docker.daemon import Daemon
 from dask_serverless.errors import ServerlessError
 
-BASE = os.environ.get("TEST_BASE_IMAGE", "dask-serverless-base:bookworm")
 MADE = ".ci/engines makes it"
 
 
@@ -33,13 +32,6 @@ def daemon() -> Daemon:
             pytest.fail(why)
         pytest.skip(why)
     return Daemon()
-
-
-def left(daemon: Daemon) -> list[Any]:
-    """What pools have made and not removed."""
-    wanted = {"label": LABEL}
-    found = [*daemon.api.containers(all=True, filters=wanted), *daemon.api.networks(filters=wanted)]
-    return [each.get("Names") or each["Name"] for each in found]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -20,8 +20,8 @@ import pandas as pd
 import pytest
 from awaiting import eventually
 from clients import Client, processes
-from conftest import BASE, left
 from dask import delayed
+from docker_engine import BASE, left
 from docker_tasks import confinement, crash, fill, sleep_once
 
 from dask_serverless import Serverless

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from histories import Again
 
 from dask_serverless.history.archive import MOST_BYTES, Archive, MemoryArchive
 from dask_serverless.history.file import FileArchive
 from dask_serverless.history.redis import RedisArchive
 from dask_serverless.store.link import Link
-
-Again = Callable[..., Archive]
 
 
 @pytest.fixture(params=["memory", "file", "redis"])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dask_serverless.history.archive import Archive
 from dask_serverless.history.entry import Entries
 from dask_serverless.history.file import FileArchive
 from dask_serverless.history.folding import fold
 from dask_serverless.history.observations import Calls, Observations, Sample
 from dask_serverless.history.redis import RedisArchive
+
+Again = Callable[..., Archive]
 
 
 def observed(*names: str, seconds: float = 0.5, samples: int = 1) -> Observations:

@@ -6,8 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import Again
-from histories import archive_at, entries_of
+from histories import Again, archive_at, entries_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
