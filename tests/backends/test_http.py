@@ -62,7 +62,9 @@ def test_a_graph_runs_on_all_containers_that_the_platform_has(client, cloud):
     x = da.random.default_rng(1).random((400, 400), chunks=(100, 100))
     expected = (x + x.T).sum().compute(scheduler="sync")
     assert np.isclose(compute((x + x.T).sum(), client=client)[0], expected)
-    slow = [delayed(time.sleep)(0.2 + n / 1e6) for n in range(9)]
+    slow = [
+        delayed(time.sleep)(0.2 + n / 1e6) for n in range(36)
+    ]  # longer than pauses between asking
     with dask.config.set({"optimization.fuse.active": False}):
         compute(*slow, client=client)
     assert len(client.last_run.containers) == 3
