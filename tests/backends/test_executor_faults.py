@@ -169,3 +169,39 @@ def test_threads_of_the_client_do_not_change_its_folder(tmp_path):
     tell(os.path.basename(os.getcwd()))
     """
     assert run_script(tmp_path, source) == "other\n"
+
+
+def test_threads_that_were_interrupted_leave_others_free_to_be_traced(tmp_path):
+    """An exception taken back made every traced thread of the process hang (Python 3.11)."""
+    source = """
+    from dask_serverless.backends.executor.threads import ThreadInterruption
+    from dask_serverless.worker.interruption import Interrupt
+
+    def container():
+        interruption = ThreadInterruption()
+        interruption.claim = "claim"
+        told.append(interruption)
+        try:
+            while True:
+                time.sleep(0.001)
+        except Interrupt:
+            interruption.claim = ""
+        over.wait()
+
+    told, over = [], threading.Event()
+    thread = threading.Thread(target=container)
+    thread.start()
+    while not told:
+        time.sleep(0.001)
+    told[0].ask("claim")
+    while told[0].claim:
+        time.sleep(0.001)
+    traced = []
+    sys.settrace(lambda frame, event, argument: traced.append(event))
+    (lambda: 1)()
+    sys.settrace(None)
+    over.set()
+    tell(traced[0])
+    """
+    with Client(tmp_path, source) as script:
+        assert script.process.communicate(timeout=20)[0] == "call\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from contextlib import suppress
 from dataclasses import replace
 
 from dask_serverless.worker.interruption import Interrupt, Interruption
@@ -34,7 +35,7 @@ class ThreadInterruption(Interruption):
             self.running = claim
             if not claim and self.stopped:  # perhaps too late: nothing but user code may meet it
                 self.stopped = False
-                set_exception(self.thread, None)
+                meet_exception(self.thread)
 
     def ask(self, claim: str) -> None:
         """Once for each attempt: a second exception could come where the first one is handled."""
@@ -44,10 +45,22 @@ class ThreadInterruption(Interruption):
                 set_exception(self.thread, Interrupt)
 
 
-def set_exception(thread: int, kind: type[BaseException] | None) -> None:
-    """Raise it in that thread at its next step; None takes back what was not raised yet."""
-    raised = ctypes.py_object(kind) if kind is not None else None
+def set_exception(thread: int, kind: type[BaseException]) -> None:
+    """Raise it in that thread at its next step."""
+    raised = ctypes.py_object(kind)
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
+
+
+def meet_exception(thread: int) -> None:
+    """In that thread itself: whether or not it has been raised already, it will not be any more.
+
+    To take it back instead would leave all threads of the process looking for it for ever (before
+    Python 3.13): they get slower, and those that are traced hang.
+    """
+    with suppress(Interrupt):
+        set_exception(thread, Interrupt)
+        while True:
+            pass
 
 
 class ShellAtHome(Shell):
