@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from dask_serverless.backends.base import Backend
 from dask_serverless.backends.cores import cores
-from dask_serverless.backends.executor.backend import ExecutorBackend
 from dask_serverless.backends.local import LocalBackend
 from dask_serverless.backends.platforms import LOCAL, NAMES, WITH_SIZES
 from dask_serverless.blobs.folder import Folders
@@ -167,6 +166,8 @@ def make_backend(settings: Settings, folders: list[str]) -> Backend:
             stacklevel=2,
         )
     if not isinstance(settings.backend, str):
+        from dask_serverless.backends.executor.backend import ExecutorBackend
+
         return ExecutorBackend(
             settings.backend,
             settings.containers,

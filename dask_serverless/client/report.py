@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from dask_serverless.client import forks
 from dask_serverless.client.course import Course
-from dask_serverless.client.optimizations import optimization_of
 from dask_serverless.coordination.base import Event
 from dask_serverless.errors import NothingToCompare
 from dask_serverless.worker.told import Finished
@@ -102,6 +101,8 @@ class RunReport:
     @property
     def optimizations(self) -> dict[str, Asked]:
         """By name, those that were carried out."""
+        from dask_serverless.client.optimizations import optimization_of
+
         asked: dict[str, Asked] = {}
         for note in self.plan.annotations if self.plan else ():
             if name := optimization_of(note):
