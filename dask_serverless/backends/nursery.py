@@ -179,7 +179,10 @@ class Nursery:
                 self.client.send(Proven())
         ward.rest()
         if too_early and invitation is not None and invitation.run in self.runs:
-            self.waiting.add(invitation)
+            if self.opening.pooled:  # the turn is another run's, which only the pool can give it
+                self.client.send(Invite(invitation))
+            else:
+                self.waiting.add(invitation)
 
     def take_in(self, modules: Sequence[str]) -> None:
         preload(modules)

@@ -282,3 +282,14 @@ def test_local_users_import_none_of_it():
         "'worker_container'))]; sys.exit(str(bad) if bad else 0)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_runs_in_quick_succession_do_not_wait_for_containers_of_those_before(requirements):
+    """A container called away from a run that was over tried that run again and again, for ever."""
+    numbers = db.from_sequence(range(15), npartitions=3)
+    with Serverless(
+        backend="docker", containers=2, docker={"base": BASE, "requirements": requirements}
+    ) as client:
+        for _ in range(20):
+            assert numbers.sum().compute(scheduler=client) == 105
+            assert numbers.map(abs).max().compute(scheduler=client) == 14

@@ -315,7 +315,8 @@ class DockerBackend:
                 self.came(site, cell)
                 self.left(run, cell.name)
             case Invite():
-                self.invoke(message.invitation)
+                if message.invitation.run in self.watched:  # else it is over
+                    self.invoke(message.invitation)
             case Stopped():
                 self.left(message.run, cell.name)
             case ProcessGone():
