@@ -53,9 +53,9 @@ def test_lanes_with_a_shared_wire_wait_for_one_another():
 
 
 def test_a_round_trip_takes_what_was_asked_for(store):
-    with Proxy(store, rtt_seconds=0.001) as far, open_link(far.url) as link:
-        trips = [took(link, ("PING",)) for _ in range(300)]
-    assert 0.001 <= min(trips) <= 0.0012
+    with Proxy(store, rtt_seconds=0.02) as far, open_link(far.url) as link:
+        trips = [took(link, ("PING",)) for _ in range(30)]
+    assert 0.02 <= min(trips) <= 0.023  # waking three processes comes on top
 
 
 def test_each_connection_has_its_rate_both_ways(store):
@@ -66,8 +66,8 @@ def test_each_connection_has_its_rate_both_ways(store):
         up = min(took(link, ("SET", "data", data)) for _ in range(3))
         down = min(took(link, ("GET", "data")) for _ in range(3))
         assert link.call(("GET", "data")) == [data]
-    assert 0.95 * least <= up <= 1.1 * least
-    assert 0.95 * least <= down <= 1.1 * least
+    assert 0.95 * least <= up <= 1.25 * least
+    assert 0.95 * least <= down <= 1.25 * least
 
 
 def test_all_connections_share_what_is_allowed_in_total(store):

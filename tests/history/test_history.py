@@ -98,7 +98,7 @@ def test_recording_takes_well_under_a_millisecond(place: str) -> None:
     begun = time.perf_counter()
     for run in runs[1:]:
         history.record(run)
-    assert (time.perf_counter() - begun) / len(runs) < 0.0002
+    assert (time.perf_counter() - begun) / len(runs) < 0.0005
 
 
 def test_nothing_is_read_or_written_by_whoever_records_nothing(tmp_path: Path) -> None:
