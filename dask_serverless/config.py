@@ -36,6 +36,8 @@ OPTIMIZATIONS = ("clustering", "delayed_io", "local_outputs", "preload", "prewar
 # Other values of these need other containers.
 OF_CONTAINERS = {"store", "memory", "backend", "idle_seconds", "docker", "http"}
 
+RETRIES = "retries"  # the setting, and what Dask calls the annotation and the keyword
+
 Check = Callable[[Any], Any]
 
 
@@ -68,6 +70,7 @@ class Settings:
     idle_seconds: float
     lease_seconds: float
     attempts: int
+    retries: int
     result_limit: int | None
     sla: str | int | None
     deadline: float | None
@@ -117,6 +120,15 @@ class Settings:
             return wishes
         checked = {n: _checked(f"compute({n}=...)", n, keywords[n]) for n in told}
         return wishes._replace(**checked)
+
+    def retries_of(self, keywords: Mapping[str, Any]) -> int | Mapping[Any, int]:
+        """For one call: how often any task may be tried again, or each key and collection."""
+        asked, setting = keywords.get(RETRIES), f"compute({RETRIES}=...)"
+        if asked is None:
+            return self.retries
+        if isinstance(asked, Mapping):
+            return {each: checked_times(setting, times) for each, times in asked.items()}
+        return checked_times(setting, asked)
 
     def __repr__(self) -> str:
         return f"Settings({shown_all(vars(self))})"
@@ -234,6 +246,12 @@ def _checked(setting: str, name: str, value: Any) -> Any:
         raise SettingsError(setting, f"is {shown(name, value)}, but {error}.") from None
 
 
+def checked_times(setting: str, value: Any) -> int:
+    """How often a task may be tried again, wherever that was said."""
+    times: int = _checked(setting, RETRIES, value)
+    return times
+
+
 def _optional(check: Check) -> Check:
     return lambda value: None if value is None else check(value)
 
@@ -241,6 +259,12 @@ def _optional(check: Check) -> Check:
 def _count(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError("must be a whole number from 1 on")
+    return value
+
+
+def _times(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError("must be a whole number from 0 on")
     return value
 
 
@@ -400,6 +424,7 @@ CHECKS: dict[str, Check] = {
     "idle_seconds": _seconds,
     "lease_seconds": _seconds,
     "attempts": _count,
+    "retries": _times,
     "result_limit": _optional(_size),
     "sla": _optional(_sla),
     "deadline": _optional(_duration),

@@ -6,6 +6,7 @@ import html
 import os
 import threading
 import weakref
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from dask.local import get_sync
 from dask_serverless.client import forks
 from dask_serverless.client.callbacks import Observers, active
 from dask_serverless.client.engine import Engine, end, end_dropped
-from dask_serverless.client.ignored import check_annotations, check_options
+from dask_serverless.client.ignored import annotated, check_annotations, check_options
 from dask_serverless.client.report import RunReport
 from dask_serverless.config import Settings, shown_all
 from dask_serverless.description import described, with_settings
@@ -26,6 +27,8 @@ from dask_serverless.store.link import Link
 from dask_serverless.worker import inside
 
 if TYPE_CHECKING:
+    from dask.highlevelgraph import Layer
+
     from dask_serverless.client.planning import Planning
     from dask_serverless.client.surroundings import Surroundings
     from dask_serverless.dashboard.process import DashboardProcess
@@ -74,10 +77,11 @@ class Serverless:
         if inside.is_container():
             return get_sync(graph, keys)
         check_options(options)
-        check_annotations(graph)
+        layers = list(annotated(graph))
+        check_annotations(layers)
         engine = self._ready()
         with active(options.get("callbacks")) as known, engine.link() as (url, link):
-            run = Run(self._surroundings(engine, url, link, options), Observers(known))
+            run = Run(self._surroundings(engine, url, link, layers, options), Observers(known))
             try:
                 return run.compute(graph, keys)
             except Failed as failed:
@@ -163,9 +167,15 @@ class Serverless:
         return reported(Path(path).absolute(), self._ready().audience)
 
     def _surroundings(
-        self, engine: Engine, url: str, link: Link, options: dict[str, Any]
+        self,
+        engine: Engine,
+        url: str,
+        link: Link,
+        layers: Sequence[Layer],  # that bear annotations
+        options: dict[str, Any],
     ) -> Surroundings:
         with forks.importing:
+            from dask_serverless.client.retries import Retries
             from dask_serverless.client.surroundings import Surroundings
 
         settings = self.settings
@@ -180,6 +190,7 @@ class Serverless:
             lease_seconds=settings.lease_seconds,
             attempts=settings.attempts,
             result_limit=settings.result_limit,
+            retries=Retries.asked_for(layers, settings.retries_of(options)),
             watch=engine.audience.watch(url, link, settings.events),
         )
 

@@ -93,6 +93,7 @@ class Occupant(LocalBackend):
             own={},
             pooled=True,
             owned=self.owned,
+            larger=self.settings.larger,
         )
 
     def take(self, invitation: Invitation) -> Visit | None:

@@ -29,6 +29,7 @@ class ContainerSettings:
     modules: tuple[str, ...] = ()  # to be imported before the first invitation
     invite_url: str = ""  # where the platform takes requests, for others to be invited
     store: str = field(default="", repr=False)  # its URL, for invitations that do not name one
+    larger: bool = False  # whether its owner has larger ones, for what runs out of memory here
     request_seconds: float = 0.0  # the platform's limit for a request; 0: none
 
     def __post_init__(self) -> None:
@@ -63,7 +64,7 @@ class ContainerSettings:
         return ContainerSettings(**{"token": "", **told})
 
 
-NAMES = [each.name for each in fields(ContainerSettings)]
+NAMES = [each.name for each in fields(ContainerSettings) if each.name != "larger"]
 SECONDS = [name for name in NAMES if name.endswith("_seconds")]
 
 

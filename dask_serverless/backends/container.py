@@ -7,11 +7,12 @@ import faulthandler
 import random
 import signal
 import sys
+import time
 from contextlib import suppress
 from types import FrameType
 
 from dask_serverless.backends.lines import Lines
-from dask_serverless.backends.messages import Idle, Invite, Leave, Trouble, Work
+from dask_serverless.backends.messages import Idle, Invite, Leave, Outgrown, Trouble, Work
 from dask_serverless.backends.pages import Page, Place
 from dask_serverless.backends.processes import die_with
 from dask_serverless.blobs.lock import Locks, StoreLock
@@ -26,10 +27,10 @@ QUIET_SECONDS = 1.0  # without work, until memory is given back
 STOP = signal.SIGUSR1  # look at the page: something is to be stopped
 
 
-def serve(name: str, nursery: Lines, parent: int, page: Page) -> None:
+def serve(name: str, nursery: Lines, parent: int, page: Page, larger: bool) -> None:
     """Live until the nursery closes the connection or asks to leave."""
     settle(parent)
-    container = Container(name, nursery, page)
+    container = Container(name, nursery, page, larger)
     for message in nursery.until_quiet(QUIET_SECONDS, container.rest):
         if isinstance(message, Leave):
             break
@@ -39,7 +40,7 @@ def serve(name: str, nursery: Lines, parent: int, page: Page) -> None:
 
 
 class Container:
-    def __init__(self, name: str, nursery: Lines, page: Page) -> None:
+    def __init__(self, name: str, nursery: Lines, page: Page, larger: bool) -> None:
         self.nursery = nursery
         self.page = page
         means = Means(
@@ -48,6 +49,7 @@ class Container:
             invite=self.invite,
             complain=self.complain,
             holding=Kept(name, page),
+            outgrow=self.outgrow if larger else None,
         )
         self.interruption = means.interruption
         self.shell = Shell(means)
@@ -61,6 +63,12 @@ class Container:
 
     def complain(self, invitation: Invitation, why: str) -> None:
         self.nursery.send(Trouble(invitation.run, why))
+
+    def outgrow(self, why: str) -> None:
+        """Whoever has larger containers hears of this one's end as if the kernel had taken it."""
+        self.nursery.send(Outgrown(why))
+        while True:
+            time.sleep(1.0)
 
     def rest(self) -> None:
         """There is no work: let go of what made the last run fast."""

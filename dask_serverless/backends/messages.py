@@ -28,6 +28,7 @@ class Opening:
     modules: Sequence[str]  # to be imported before containers are born
     own: Mapping[str, list[Any]]  # those that the user may edit, and what they are made from
     owned: bool = True  # by the client: the end of the connection is its end, and that of its runs
+    larger: bool = False  # whether a larger container can have what needs more memory than this one
     pooled: bool = False  # one of several nurseries: whoever has them all hands out invitations
 
 
@@ -118,6 +119,13 @@ class Trouble:
     why: str
 
 
+@dataclass(frozen=True)
+class Outgrown:
+    """A task ran out of memory, and its container waits to be ended: a larger one is to have it."""
+
+    why: str
+
+
 # From the nursery to the client
 
 
@@ -202,7 +210,7 @@ class Lost:
 
 
 Message = (
-    Opening | Import | Own | Stop | Over | Others | Peers | Invite | Work | Leave | Idle | Trouble
+    Opening | Import | Own | Stop | Over | Others | Peers | Invite | Work | Leave | Idle | Trouble | Outgrown
     | Proven | Working | Resting | Gone | Unable | Refused | Stopped | Keeping | Free | Lost
 )  # fmt: skip
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from dask_serverless.backends.cgroup_memory import group_memory
 from dask_serverless.backends.container import STOP
 from dask_serverless.backends.editions import Editions
 from dask_serverless.backends.lines import Lines
@@ -29,6 +30,7 @@ from dask_serverless.backends.messages import (
     Message,
     Opening,
     Others,
+    Outgrown,
     Over,
     Own,
     Proven,
@@ -138,6 +140,8 @@ class Nursery:
                     self.editions.begin(message.invitation.run)
                 case Idle() if ward is not None:
                     self.retired(ward, message.too_early)
+                case Outgrown() if ward is not None:
+                    self.end_outgrown(ward, message.why)
                 case Over():
                     for run in message.runs:
                         self.runs.pop(run, None)
@@ -272,6 +276,13 @@ class Nursery:
                     kill(ward.pid, signal.SIGKILL)
                 elif not ward.kill_at:
                     ward.stop(message.why, GRACE_SECONDS, message.claim)
+
+    def end_outgrown(self, ward: Ward, why: str) -> None:
+        """It waits for that: what it had is put back before another container can ask for it."""
+        limit = group_memory().limit >> 20
+        ward.why = f"it ran out of memory{f' at the limit of {limit} MiB' if limit else ''}: {why}"
+        ward.outgrown = True
+        kill(ward.pid, signal.SIGKILL)
 
     # a pooled one
 

@@ -34,6 +34,7 @@ class Ward:
     kill_at: float = 0.0
     lost: str | None = None  # to be killed only if it still works under this claim
     why: str = ""  # the nursery's own reason to kill it
+    outgrown: bool = False  # whether that was want of memory
     deaf: bool = False  # its end of the connection is closed
     leaving: bool = False
 
@@ -92,4 +93,5 @@ class Ward:
 
     def gone(self, why: str, out_of_memory: bool) -> Gone:
         words = self.words.last_lines()
-        return Gone(self.run, self.name, self.why or why, self.claimed, words, out_of_memory)
+        larger = out_of_memory or self.outgrown
+        return Gone(self.run, self.name, self.why or why, self.claimed, words, larger)

@@ -22,6 +22,7 @@ from dask_serverless.backends.pages import new_pages
 from dask_serverless.backends.processes import die_first, ended, kill, standing_still
 from dask_serverless.backends.ward import Ward
 from dask_serverless.backends.words import Passage, Words
+from dask_serverless.worker.witness import PEAK_UNIT_BYTES
 
 GRACE_SECONDS = 2.0  # between asking somebody to stop and killing the process
 
@@ -95,7 +96,7 @@ class Wards:
             os.close(errors)
             if self.opening.pooled:
                 die_first()
-            serve(name, Lines(stream), parent, self.pages[number])
+            serve(name, Lines(stream), parent, self.pages[number], self.opening.larger)
             code = 0
         except BaseException:
             traceback.print_exc()
@@ -114,18 +115,18 @@ class Wards:
     def reap(self, buried: Callable[[Ward, Gone], None]) -> None:
         """Notice the dead by their own: what a task has forked may hold a connection open."""
         for ward in self:
-            pid, status = os.waitpid(ward.pid, os.WNOHANG)
+            pid, status, used = os.wait4(ward.pid, os.WNOHANG)
             if pid:
-                buried(ward, self.bury(ward, status))
+                buried(ward, self.bury(ward, status, used.ru_maxrss * PEAK_UNIT_BYTES))
         if self.keeper.reap():
             self.lose_keeper()
 
-    def bury(self, ward: Ward, status: int) -> Gone:
+    def bury(self, ward: Ward, status: int, peak_bytes: int) -> Gone:
         self.passage.finish(ward.words)
         held, locks = ward.page.held(), ward.page.locks()
         if held.place is not None and locks:
             self.keeper.send(Free(held.place.store, locks))
-        gone = ward.gone(*self.end_of(status))
+        gone = ward.gone(*self.end_of(status, peak_bytes))
         if not ward.deaf:
             self.poll.unregister(ward.lines)
         del self.by_number[ward.lines.fileno()]
@@ -134,12 +135,12 @@ class Wards:
         self.blank.append(ward.number)
         return gone
 
-    def end_of(self, status: int) -> tuple[str, bool]:
+    def end_of(self, status: int, peak_bytes: int) -> tuple[str, bool]:
         """How it ended, in words, and whether the kernel took it for want of memory."""
         before, self.memory = self.memory, group_memory()
         if os.WIFSIGNALED(status) and self.memory.kills > before.kills:
             return self.memory.told, True
-        return ended(status), False
+        return f"{ended(status)} (at most {peak_bytes >> 20} MiB of memory were in use)", False
 
     def dismiss(self, ward: Ward) -> None:
         ward.leaving = True

@@ -5,19 +5,19 @@ from __future__ import annotations
 import difflib
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from dask.highlevelgraph import HighLevelGraph
+from dask.highlevelgraph import HighLevelGraph, Layer
 
-from dask_serverless.config import Wishes, suggestion
+from dask_serverless.config import RETRIES, Wishes, suggestion
 
 # What Dask's own schedulers take, and what Dask's own functions and xarray's pass to whichever
 # scheduler there is, some of it meant for their graph optimizations.
 UNDERSTOOD = {
     "num_workers", "callbacks", "pool", "chunksize", "cache", "rerun_exceptions_locally",
     "raise_exception", "optimize_graph", "traverse", "initializer", "func_loads", "func_dumps",
-    "max_workers", "get", *Wishes._fields,
+    "max_workers", "get", RETRIES, *Wishes._fields,
 }  # fmt: skip
 PASSED_ON = {
     "flush",  # xarray's to_zarr and to_netcdf
@@ -26,6 +26,7 @@ PASSED_ON = {
     "fast_functions", "rename_keys", "concatenate",
 }  # fmt: skip
 OF_DASK = {"shuffle"}  # annotations that Dask's own layers bear
+HEEDED = {RETRIES}
 SEQUENCES = {"_ExprSequence", "_HLGExprSequence"}  # what dask.compute makes of its arguments
 
 _told: set[tuple[str, str]] = set()
@@ -53,11 +54,11 @@ def check_options(options: Mapping[str, Any]) -> None:
         )
 
 
-def check_annotations(graph: Any) -> None:
-    """Warn of ``dask.annotate(...)``: what it asks for is not done here."""
-    for found in annotations_of(graph):
-        for name in found:
-            if name not in OF_DASK:
+def check_annotations(layers: Iterable[Layer]) -> None:
+    """Warn of ``dask.annotate(...)``: most of what it can ask for is not done here."""
+    for layer in layers:
+        for name in layer.annotations or ():
+            if name not in OF_DASK and name not in HEEDED:
                 tell(
                     "annotation",
                     name,
@@ -66,22 +67,22 @@ def check_annotations(graph: Any) -> None:
                 )
 
 
-def annotations_of(graph: Any) -> Iterator[Mapping[str, Any]]:
-    """Those of each layer, as the user made it: Dask's optimizations merge layers and lose some.
+def annotated(graph: Any) -> Iterator[Layer]:
+    """Layers as the user made them: Dask's optimizations merge some, and lose what they bear.
 
     Only classes are asked what they have: an expression takes 100 us to say that of itself.
     """
     kind = type(graph)
     if kind.__name__ in SEQUENCES:
         for part in graph.operands:
-            yield from annotations_of(part)
+            yield from annotated(part)
         return
     if hasattr(kind, "hlg"):
         graph = graph.hlg
     if isinstance(graph, HighLevelGraph):
         for layer in graph.layers.values():
             if layer.annotations:
-                yield layer.annotations
+                yield layer
 
 
 def tell(kind: str, name: str, words: str) -> None:

@@ -61,6 +61,7 @@ class RunReport:
     container_calls: int = 0
     bytes_moved: int = 0
     bytes_kept: int = 0  # not stored, since the next bundle took them from memory
+    retries: int = 0  # attempts at tasks that raised, and were made again
     preloaded_seconds: float = 0.0  # of downloads that no bundle had to wait for
     phases: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
     containers: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -92,6 +93,7 @@ class RunReport:
         self.bytes_moved += told.stored_bytes
         self.bytes_kept += told.kept_bytes
         self.preloaded_seconds += told.saved_seconds
+        self.retries += told.retries
 
     def gb_seconds(self, memory_mb: int) -> float:
         """What is paid for, in containers of this size: from the first bundle of each to its last."""
@@ -149,6 +151,8 @@ class RunReport:
             if asked.saved_seconds is not None:
                 saved += f", {asked.saved_seconds:.3f} s by what came"
             lines.append(f"  {name}: {asked.times} times, {saved}")
+        if self.retries:
+            lines.append(f"  retries of tasks that raised: {self.retries}")
         if self.bytes_kept:
             lines.append(f"  kept in memory: {self.bytes_kept} bytes")
         for name, c in sorted(self.containers.items()):

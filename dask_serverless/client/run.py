@@ -46,6 +46,8 @@ class Run:
             graph = self.observers.start(materialise(graph))
         with report.phase("translate"):
             translation, home = divided(translate(graph, keys))
+            if self.around.retries is not None:
+                translation.retries = self.around.retries.of(translation)
         self.observers.start_state(translation)
         if home is None:
             values = self.distributed(translation, None)

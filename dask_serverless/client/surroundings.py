@@ -9,6 +9,7 @@ from typing import Any
 from dask_serverless.backends.base import Backend
 from dask_serverless.blobs.storage import Storage
 from dask_serverless.client.planning import Planning
+from dask_serverless.client.retries import Retries
 from dask_serverless.client.watch import NOBODY, Watch
 from dask_serverless.coordination.base import Coordination
 from dask_serverless.coordination.redis import RedisCoordination
@@ -30,6 +31,7 @@ class Surroundings:
     lease_seconds: float
     attempts: int
     result_limit: int | None
+    retries: Retries | None = None  # how often which tasks may be tried again
     watch: Watch = NOBODY  # what is told to whoever looks at the run
     coordinate: Callable[[Link, str, str], Coordination] = RedisCoordination
 

@@ -29,7 +29,7 @@ from dask_serverless.coordination.near import (
 from dask_serverless.coordination.ordered import Ordered
 from dask_serverless.coordination.record import Record
 
-STORY = 8  # as in the scripts
+STORY = 32  # as in the scripts
 DONE = "d"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from math import inf
@@ -30,6 +30,7 @@ from dask_serverless.worker.bundle import (
 )
 from dask_serverless.worker.execute import owner
 from dask_serverless.worker.names import function_name
+from dask_serverless.worker.retrying import ALL_OTHERS
 from dask_serverless.worker.table import FunctionFailed, pickle_table
 from planners.graph.dag import Dag
 from planners.plans.annotations import (
@@ -101,7 +102,7 @@ def bundle_specs(
     stored, wanted = bundles.stored.tolist(), translation.dag.wanted.tolist()
     slots, copies = plan.slots.tolist(), bundles.copies
     starts, ahead, near = starts_of(plan), ahead_of(plan), near_of(plan)
-    holds = holds_back(plan)
+    holds, retries = holds_back(plan), translation.retries
     for bundle, slot in enumerate(slots):
         mine = tasks[offsets[bundle] : offsets[bundle + 1]]
         run = sorted([*mine, *copies[bundle]]) if bundle in copies else mine
@@ -124,7 +125,14 @@ def bundle_specs(
             given=edges.given(bundle),
             near=near.get(bundle),
             beside=edges.beside(bundle) if holds else None,
+            retries=among(run, retries) if retries else None,
         )
+
+
+def among(tasks: list[int], retries: Mapping[int, int]) -> dict[int, int] | None:
+    """Those of a bundle's tasks, and of all others, that may be tried again; None: none may."""
+    found = {task: retries[task] for task in (*tasks, ALL_OTHERS) if task in retries}
+    return found if any(found.values()) else None
 
 
 def ahead_of(plan: Plan) -> dict[int, tuple[int, ...]]:

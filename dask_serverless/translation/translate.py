@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dask._task_spec import Alias, GraphNode
@@ -34,6 +34,8 @@ class Translation:
     functions: list[Callable[..., Any]]
     keys: Any  # as asked for: a key, or lists of keys nested at any depth
     recipes: dict[Any, Recipe]  # key → how the client comes by its value
+    retries: Mapping[int, int] = field(default_factory=dict)  # how often each task may be tried
+    # again; under -1: all others
 
 
 def translate(graph: Mapping[Any, Any], keys: Any) -> Translation:

@@ -38,6 +38,7 @@ def with_makers(
         constants={k: v for part in parts for k, v in part.constants.items()},
         pickled={k: v for part in parts for k, v in part.pickled.items()},
         hoisted={k: v for part in parts for k, v in part.hoisted.items()},
+        retries={k: v for part in parts for k, v in (part.retries or {}).items()} or None,
     )
     return whole, inputs
 

@@ -18,6 +18,7 @@ class Blame:
     task: int = -1
     function: int = -1  # an index into the table
     source: int = -1  # the task whose output it was about
+    tries: Sequence[str] = ()  # how each attempt at the task ended, where there were several
 
 
 def of_input(

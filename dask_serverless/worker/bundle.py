@@ -59,6 +59,8 @@ class BundleSpec:
     near: tuple[Near, ...] | None = None  # as the plan has it; None: the container decides by size
     beside: tuple[int, ...] | None = None  # bundles whose outputs children take, too; where they
     # are told, outputs may be held back for those
+    retries: Mapping[int, int] | None = None  # how often each task may be tried again; under -1:
+    # all others
 
     @property
     def has_children(self) -> bool:
@@ -71,6 +73,7 @@ def encode(spec: BundleSpec) -> bytes:
         spec.stored, spec.wanted, spec.children, spec.releases, spec.starts, spec.ahead,
         spec.given,
         spec.near if spec.near is None else tuple(map(tuple, spec.near)), spec.beside,
+        spec.retries,
     )  # fmt: skip
     return front(spec.slot, spec.inputs) + pickle.dumps(rest, protocol=5)
 

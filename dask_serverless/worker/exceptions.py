@@ -22,6 +22,7 @@ from dask_serverless.worker.tracebacks import Frame, frames_of
 MOST_EXCEPTIONS = 1000  # in chains and groups together
 MOST_BYTES = 32 << 20  # of pickles in one failure: it travels through the store, in one value
 MOST_CHARACTERS = 20_000  # of a text that stands for what does not travel
+LINE_CHARACTERS = 300
 HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made by a class statement, or by an extension module
 OWN_PICKLING = {"__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__getnewargs__",
     "__getnewargs_ex__"}  # fmt: skip
@@ -195,6 +196,12 @@ class Pool:
             self.alive.append(value)
             self.values.append(self.apart.value(value))
         return place
+
+
+def in_words(error: BaseException) -> str:
+    """One line for people, whatever its class does when it is asked."""
+    text = Apart().text(str, error).partition("\n")[0]
+    return f"{type(error).__name__}: {text[:LINE_CHARACTERS]}".removesuffix(": ")
 
 
 def group_of(error: BaseException) -> tuple[Any, ...]:

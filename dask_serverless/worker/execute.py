@@ -23,6 +23,7 @@ class StepFailed(Exception):
         super().__init__(task, function)
         self.task = task
         self.function = function
+        self.tries: Sequence[str] = ()  # how each attempt ended, where there were several
 
 
 def last_uses(program: Sequence[Step], keep: Collection[int]) -> list[tuple[int, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -86,7 +86,15 @@ def explained(error: BaseException, blame: Blame, dag: Dag, place: str = "") -> 
     told = where(blame, dag)
     if told:
         note(error, f"while {told}{place}")
+    if blame.tries:
+        note(error, in_turn(blame.tries))
     return error
+
+
+def in_turn(tries: Sequence[str]) -> str:
+    """What came of each attempt, the last one's error being the one that is raised."""
+    listed = "".join(f"\n  {number}. {told}" for number, told in enumerate(tries, 1))
+    return f"tried {len(tries)} times:{listed}"
 
 
 def where(blame: Blame, dag: Dag) -> str:

@@ -21,3 +21,10 @@ class Means:
     complain: Callable[[Invitation, str], None]  # the store cannot be used from here
     holding: Holding
     interruption: Interruption = field(default_factory=Interruption)
+    outgrow: Callable[[str], None] | None = None  # ends this container, where a larger one can have
+    # what needs more memory
+
+    @property
+    def final(self) -> tuple[type[Exception], ...]:
+        """What a task may raise that it would only raise again here."""
+        return (MemoryError,) if self.outgrow is not None else ()

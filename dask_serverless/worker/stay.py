@@ -21,6 +21,7 @@ from dask_serverless.worker.again import References, nowhere, references, with_m
 from dask_serverless.worker.attempt import Attempt
 from dask_serverless.worker.blame import Blame, of_input
 from dask_serverless.worker.bundle import BundleSpec, decode
+from dask_serverless.worker.exceptions import in_words
 from dask_serverless.worker.execute import StepFailed, Watch, together
 from dask_serverless.worker.inputs import fetched, unpickled
 from dask_serverless.worker.interruption import Interrupt
@@ -234,12 +235,13 @@ class Stay:
         watch = self.watch(work, measured)
         try:
             interruption.claim = work.attempt.claim
-            work.run(watch)
+            work.run(watch, self.means.final)
             interruption.claim = ""
         except StepFailed as failed:
             interruption.claim = ""
             assert failed.__cause__ is not None
-            return self.raised(failed.__cause__, Blame("running", failed.task, failed.function))
+            blame = Blame("running", failed.task, failed.function, tries=failed.tries)
+            return self.raised(failed.__cause__, blame)
         self.means.holding.end_locks()
         if header.measure:
             meter.ended(work.running)
@@ -343,6 +345,7 @@ class Stay:
             outputs=outputs.wanted_within(work.settled.blobs.inline_bytes),
             measured=self.run.meter.report() if work.settled.header.measure else None,
             saved_seconds=self.run.saved_to_tell(),
+            retries=work.retries,
         )  # fmt: skip
         return work.told
 
@@ -358,6 +361,8 @@ class Stay:
         try:
             if isinstance(error, Interrupt):
                 return m.Interrupted()
+            if isinstance(error, MemoryError) and self.means.outgrow is not None:
+                self.means.outgrow(in_words(error))
             return m.Raised(self.attempt.failure(error, blame, self.run.settled))
         finally:
             self.rest()  # not before: a class may take longer to pickle than a lease lasts

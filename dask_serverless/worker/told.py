@@ -77,6 +77,7 @@ class Finished(NamedTuple):
     times: Times  # of tasks that were not told before
     measured: Measured | None  # where the client keeps a history
     saved_seconds: float = 0.0  # of downloads that were over, or well under way, when it began
+    retries: int = 0  # attempts at its tasks that raised
 
     def pack(self) -> bytes:
         return bytes(msgpack.packb(self))

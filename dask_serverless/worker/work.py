@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -13,6 +13,7 @@ from dask_serverless.worker.execute import Watch, run
 from dask_serverless.worker.handover import Handover, large_outputs
 from dask_serverless.worker.known_run import Settled
 from dask_serverless.worker.outputs import Outputs, Unstorable, put_outputs
+from dask_serverless.worker.retrying import Final, Retrying, nap
 from dask_serverless.worker.timing import Timer
 from dask_serverless.worker.told import Finished
 
@@ -30,15 +31,27 @@ class Work:
     running: float = 0.0
     at_risk: float = 0.0  # seconds of what runs again if this container is lost
     storing: float = 0.0
+    retries: int = 0  # attempts at its tasks that raised
     timer: Timer = field(default_factory=Timer)
     handover: Handover | None = None  # where large outputs go, if they may stay in memory
     told: Finished | None = None
 
-    def run(self, watch: Watch | None) -> None:
+    def run(self, watch: Watch | None, final: Final = ()) -> None:
         begun = perf_counter()
-        run(self.spec.program, self.settled.functions, self.values, self.spec.stored, watch)
-        self.running = perf_counter() - begun
+        if self.spec.retries is not None:
+            wasted = self.run_again(self.spec.retries, watch, final)
+        else:
+            wasted = 0.0
+            run(self.spec.program, self.settled.functions, self.values, self.spec.stored, watch)
+        self.running = perf_counter() - begun - wasted
         self.at_risk += self.running
+
+    def run_again(self, times: Mapping[int, int], watch: Watch | None, final: Final) -> float:
+        """With tasks that may be tried more than once; the seconds that came to nothing."""
+        spec, retrying = self.spec, Retrying(times, nap, final)
+        retrying.run(spec.program, self.settled.functions, self.values, spec.stored, watch)
+        self.retries = retrying.retries
+        return retrying.wasted
 
     def store(self, now: float | None, room: float = 0.0, seconds_per_byte: float = 0.0) -> Outputs:
         """What others need of it, stored or on its way into the call that announces it.

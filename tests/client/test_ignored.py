@@ -55,10 +55,10 @@ def test_xarrays_to_zarr_is_silent(serverless, tmp_path, make):
 
 def test_a_keyword_of_other_schedulers_is_named_once(serverless):
     def compute():
-        dask.compute(delayed(sum)([1]), scheduler=serverless, retries=3)
+        dask.compute(delayed(sum)([1]), scheduler=serverless, priority=3)
 
     (words,) = warned(lambda: [compute(), compute()])
-    assert "'retries'" in words
+    assert "'priority'" in words
 
 
 def test_a_mistyped_keyword_is_refused(serverless):

@@ -38,5 +38,14 @@ def sleep_once(seconds, number):
     return number
 
 
+def needs(mebibytes):
+    from dask_serverless.backends.cgroup_memory import group_memory
+
+    limit = group_memory().limit >> 20
+    if limit < mebibytes:
+        raise MemoryError(f"{mebibytes} MiB of {limit}")
+    return limit
+
+
 def fill(mebibytes):
     return len(bytearray(b"x") * (mebibytes << 20))

@@ -22,7 +22,7 @@ from awaiting import eventually
 from clients import Client, processes
 from dask import delayed
 from docker_engine import BASE, left
-from docker_tasks import confinement, crash, fill, sleep_once
+from docker_tasks import confinement, crash, fill, needs, sleep_once
 
 from dask_serverless import Serverless
 from dask_serverless.backends.docker.daemon import LABEL
@@ -142,6 +142,16 @@ def test_what_did_not_fit_is_tried_again_on_the_next_larger_size(daemon):
         (*found, large) = dask.compute(*tasks, scheduler=client)
         assert found == [(1 + n) << 20 for n in range(6)]
         assert large == 500 << 20
+
+
+def test_a_memory_error_takes_the_task_to_the_next_larger_size(daemon):
+    with Serverless(
+        backend="docker", containers=1, memory=["256 MiB", "384 MiB"], cpus=1.0, base=BASE
+    ) as client:
+        assert dask.compute(delayed(needs)(300), scheduler=client, retries=3) == (384,)
+        assert client.last_run.retries == 0  # to try that again in place would be in vain
+        with pytest.raises(MemoryError, match="500 MiB of 384"):
+            dask.compute(delayed(needs)(500), scheduler=client)
 
 
 def test_what_fits_into_no_size_lists_every_attempt(daemon):

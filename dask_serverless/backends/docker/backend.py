@@ -256,7 +256,7 @@ class DockerBackend:
         why = ""
         try:
             limits = self.limits(site, self.sizes[cell.size])
-            container.start(site.image, limits, site.token, self.told())
+            container.start(site.image, limits, site.token, self.told(cell))
             threading.Thread(target=container.pass_on, name=cell.name, daemon=True).start()
             if lines := container.listen():
                 self.came(site, cell)
@@ -271,13 +271,14 @@ class DockerBackend:
             container.remove()
             self.bury(site, cell, container, why)
 
-    def told(self) -> dict[str, object]:
+    def told(self, cell: Cell) -> dict[str, object]:
         """What a container is told as it starts."""
         return {
             "idle_seconds": self.idle_seconds,
             "lease_seconds": self.lease_seconds,
             "attempts": self.attempts,
             "modules": heavy_modules(),
+            "larger": cell.size + 1 < len(self.sizes),
         }
 
     def limits(self, site: Site, memory_bytes: int) -> Limits:

@@ -7,7 +7,7 @@ local function slot_of(spec)
   return struct.unpack('<i4', spec)
 end
 
-local STORY = 8 -- lost containers that the client is told of
+local STORY = 32 -- lost containers that the client is told of
 
 -- Notes that a container was lost with a bundle; how many were so far, and the last of them.
 local function lost(bundle, container, why)
