@@ -19,7 +19,7 @@ import dask.config
 import yaml
 from dask.utils import parse_bytes, parse_timedelta
 
-from dask_serverless.backends.platforms import own_names, settings_of
+from dask_serverless.backends.platforms import own_names, platform_named, settings_of
 from dask_serverless.errors import ServerlessError, SettingsError
 from dask_serverless.origins import (
     PREFIX,
@@ -34,7 +34,7 @@ from dask_serverless.store.address import masked, parse
 COMPRESSIONS = ("lz4",)
 OPTIMIZATIONS = ("clustering", "delayed_io", "local_outputs", "preload", "prewarm", "task_dup")
 # Other values of these need other containers.
-OF_CONTAINERS = {"store", "memory", "backend", "idle_seconds", "docker", "http"}
+OF_CONTAINERS = {"store", "memory", "backend", "idle_seconds", "docker", "http", "aws_lambda"}
 
 RETRIES = "retries"  # the setting, and what Dask calls the annotation and the keyword
 
@@ -81,6 +81,7 @@ class Settings:
     events: Any
     docker: Any  # of DockerSettings
     http: Any  # of HttpSettings
+    aws_lambda: Any  # of LambdaSettings
 
     @classmethod
     def gather(cls, **keywords: Any) -> Settings:
@@ -223,9 +224,9 @@ def _with_backends_own(
             raise TypeError(f"Serverless() has no keyword {name!r}{suggestion(name, known)}")
     given = {name: value for name, value in keywords.items() if name not in names}
     others = {name: value for name, value in keywords.items() if name in names}
-    if given:
-        section = others.get(backend, configured[backend])
-        others[backend] = {**(section if isinstance(section, Mapping) else {}), **given}
+    if given and (platform := platform_named(backend)):
+        section = others.get(platform.section, configured[platform.section])
+        others[platform.section] = {**(section if isinstance(section, Mapping) else {}), **given}
     return others
 
 
@@ -435,6 +436,7 @@ CHECKS: dict[str, Check] = {
     "events": _events,
     "docker": _optional(partial(settings_of, "docker")),
     "http": _optional(partial(settings_of, "http")),
+    "aws_lambda": _optional(partial(settings_of, "aws_lambda")),
 }
 
 DEFAULTS, DESCRIPTIONS = read_defaults()

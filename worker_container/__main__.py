@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from dask_serverless.backends.http.asking import Asking
+from dask_serverless.backends.asking import Asking
 from dask_serverless.backends.http.endpoint import Endpoint
 from dask_serverless.backends.http.settings import HttpSettings
 from dask_serverless.backends.messages import Invite, Message

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from dask_serverless.backends.base import Loss
 from dask_serverless.backends.local import LocalBackend, heavy_modules
@@ -34,7 +35,6 @@ from dask_serverless.errors import ServerlessError, StoreError
 from dask_serverless.store.connect import open_link
 from dask_serverless.worker.connections import StoreConnections
 from dask_serverless.worker.invitation import Invitation
-from worker_container.peers import Peers
 from worker_container.settings import ContainerSettings
 
 CLEAN_UP_SECONDS = 2.0
@@ -49,6 +49,16 @@ class Visit:
     over: threading.Event = field(default_factory=threading.Event)
 
 
+class Inviting(Protocol):
+    """Who asks for other containers of the pool."""
+
+    def know(self, told: Places) -> None:
+        """Where they are."""
+
+    def invite(self, invitation: Invitation) -> None:
+        """One of them is to work on a run."""
+
+
 class Occupant(LocalBackend):
     """Takes one invitation at a time; ``tell`` hears of all that goes on."""
 
@@ -56,7 +66,7 @@ class Occupant(LocalBackend):
         self,
         settings: ContainerSettings,
         tell: Callable[[Message], object],
-        peers: Peers,
+        peers: Inviting,
         owned: bool = False,
     ) -> None:
         super().__init__(
@@ -123,10 +133,22 @@ class Occupant(LocalBackend):
         settings = self.settings
         limit = settings.request_seconds - settings.grace_seconds
         if settings.request_seconds and not visit.over.wait(max(0.1, limit)):
-            self._send(Others(True))
-            visit.over.wait()
-            self._send(Others(False))
+            self.hand_over(visit, None)
         visit.over.wait()
+
+    def hand_over(self, visit: Visit, seconds: float | None) -> bool:
+        """It finishes its bundle, and others go on with the run; whether it has left in time."""
+        self._send(Others(True))
+        left = visit.over.wait(seconds)
+        self._send(Others(False))
+        return left
+
+    def end(self, visit: Visit, why: str) -> None:
+        """By force: what it holds goes to others, and the next invitation starts anew."""
+        self._send(Leave(why))
+        visit.over.wait(CLEAN_UP_SECONDS)
+        super().close()
+        self.rest()
 
     def tell_own_modules(self) -> None:
         """This process has none: they come with invitations."""
@@ -206,8 +228,7 @@ class Occupant(LocalBackend):
             self.leaving = True
             visit = self.visit
         if visit is not None:
-            self._send(Others(True))
-            if not visit.over.wait(self.settings.grace_seconds):
+            if not self.hand_over(visit, self.settings.grace_seconds):
                 self._send(Leave())
                 visit.over.wait(CLEAN_UP_SECONDS)
         self._send(Leave())

@@ -100,6 +100,8 @@ class Work:
 class Leave:
     """There was no work for a long time, or the platform wants its room back."""
 
+    why: str = "its platform has ended it"  # for those who hear of a process at work
+
 
 # From a container to the nursery, and on to the client
 

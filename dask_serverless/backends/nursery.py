@@ -156,7 +156,7 @@ class Nursery:
                 case Others():
                     self.others_wait = message.wait
                 case Leave():
-                    self.leave()
+                    self.leave(message.why)
                 case Lost():
                     self.lost(message)
                 case _:
@@ -293,14 +293,14 @@ class Nursery:
             self.busy = False
             self.client.send(Resting())
 
-    def leave(self) -> None:
+    def leave(self, why: str) -> None:
         """Others go on with its runs, at once."""
         self.leaving = True
         self.runs.clear()
         self.waiting = Waiting(self.opening.containers)
         for ward in self.wards:
             if ward.invitation is not None:
-                ward.why = "its platform has ended it"
+                ward.why = why
                 kill(ward.pid, signal.SIGKILL)
 
     # the dead

@@ -6,47 +6,63 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import fields
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 from dask_serverless.errors import SettingsError
 
 LOCAL = "local"
-# Where each one's settings are; imported where they are used: most users have none of these.
-SETTINGS = {
-    "docker": ("dask_serverless.backends.docker.settings", "DockerSettings"),
-    "http": ("dask_serverless.backends.http.settings", "HttpSettings"),
+
+
+class Platform(NamedTuple):
+    """A backend; it is imported where it is used, since most users have none of these."""
+
+    section: str  # of the settings that only it has; its folder bears the same name
+    settings: str  # their class
+    makes: str  # the function that makes it from a client's settings
+    has_sizes: bool = False  # containers of several memory sizes at once
+
+    def found(self, module: str, name: str) -> Any:
+        return getattr(import_module(f"dask_serverless.backends.{self.section}.{module}"), name)
+
+
+PLATFORMS = {
+    "docker": Platform("docker", "DockerSettings", "docker_backend", has_sizes=True),
+    "http": Platform("http", "HttpSettings", "http_backend"),
+    "lambda": Platform("aws_lambda", "LambdaSettings", "lambda_backend", has_sizes=True),
 }
-NAMES = (LOCAL, *SETTINGS)
-WITH_SIZES = ("docker",)  # containers of several memory sizes at once
+NAMES = (LOCAL, *PLATFORMS)
+SECTIONS = {platform.section: platform for platform in PLATFORMS.values()}
+WITH_SIZES = tuple(name for name, platform in PLATFORMS.items() if platform.has_sizes)
 
 
-def settings_class(backend: Any) -> Any:
-    """None for a backend that has no settings of its own."""
-    if not isinstance(backend, str) or backend not in SETTINGS:
-        return None
-    module, name = SETTINGS[backend]
-    return getattr(import_module(module), name)
+def platform_named(backend: Any) -> Platform | None:
+    """None for what runs here, or on an object that the user has."""
+    return PLATFORMS.get(backend) if isinstance(backend, str) else None
+
+
+def settings_class(platform: Platform) -> Any:
+    return platform.found("settings", platform.settings)
 
 
 def own_names(backend: Any) -> list[str]:
     """The settings that only this backend has."""
-    found = settings_class(backend)
-    return [each.name for each in fields(found)] if found else []
+    platform = platform_named(backend)
+    return [each.name for each in fields(settings_class(platform))] if platform else []
 
 
-def settings_of(backend: str, told: Any) -> Any:
+def settings_of(section: str, told: Any) -> Any:
     """The backend's own settings, from a mapping of YAML, of the environment or of keywords."""
-    made = settings_class(backend)
+    made = settings_class(SECTIONS[section])
     if isinstance(told, made):
         return told
     if not isinstance(told, Mapping):
-        raise SettingsError(backend, f"is {told!r}, but must hold named settings, like base: ….")
-    names = own_names(backend)
+        raise SettingsError(section, f"is {told!r}, but must hold named settings, like base: ….")
+    names = [each.name for each in fields(made)]
     given = {str(name).replace("-", "_"): value for name, value in told.items()}
     for name in given:
         if name not in names:
             close = difflib.get_close_matches(name, names, 1)
             guess = f"; did you mean {close[0]!r}?" if close else "."
             problem = f"does not exist{guess} There are {', '.join(sorted(names))}."
-            raise SettingsError(f"{backend}.{name}", problem)
+            raise SettingsError(f"{section}.{name}", problem)
     return made(**given)

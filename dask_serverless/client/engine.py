@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from dask_serverless.backends.base import Backend
 from dask_serverless.backends.cores import cores
 from dask_serverless.backends.local import LocalBackend
-from dask_serverless.backends.platforms import LOCAL, NAMES, WITH_SIZES
+from dask_serverless.backends.platforms import LOCAL, NAMES, WITH_SIZES, platform_named
 from dask_serverless.blobs.folder import Folders
 from dask_serverless.client.audience import Audience
 from dask_serverless.client.ending import Endings
@@ -159,7 +159,7 @@ def make_backend(settings: Settings, folders: list[str]) -> Backend:
         return backend
     if isinstance(settings.memory, tuple) and settings.backend not in WITH_SIZES:
         problem = f"names several sizes, which the backend {settings.backend!r} does not have."
-        raise SettingsError("memory", f"{problem} Name one, or use the backend docker.")
+        raise SettingsError("memory", f"{problem} Name one, or use {' or '.join(WITH_SIZES)}.")
     if settings.memory is not None and settings.backend not in (LOCAL, *WITH_SIZES):
         warnings.warn(
             "The setting memory is not enforced here: what the backend runs on has limits of its own.",
@@ -174,14 +174,9 @@ def make_backend(settings: Settings, folders: list[str]) -> Backend:
             idle_seconds=settings.idle_seconds,
             lease_seconds=settings.lease_seconds,
         )
-    if settings.backend == "docker":
-        from dask_serverless.backends.docker.making import docker_backend
-
-        return docker_backend(settings)
-    if settings.backend == "http":
-        from dask_serverless.backends.http.making import http_backend
-
-        return http_backend(settings)
+    if (platform := platform_named(settings.backend)) is not None:
+        made: Backend = platform.found("making", platform.makes)(settings)
+        return made
     if settings.backend != LOCAL:
         there = ", ".join(map(repr, NAMES))
         raise SettingsError("backend", f"is {settings.backend!r}, but there are only {there}.")

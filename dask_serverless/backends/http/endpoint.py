@@ -6,32 +6,21 @@ import json
 import ssl
 import threading
 from collections import deque
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
+from dask_serverless.backends.asking import Answer
 from dask_serverless.backends.http.settings import HttpSettings
 from dask_serverless.backends.messages import Message, message_of
-from dask_serverless.errors import PlatformUnavailable, ServerlessError, SettingsError
+from dask_serverless.errors import PlatformUnavailable, SettingsError
 from dask_serverless.worker.invitation import Invitation
 
 ANSWER_SECONDS = 30.0
 BUSY = {409, 429}  # who was asked has other work, or the platform has no more to give
 AGAIN = {408, 425, 500, 502, 503, 504}  # what gateways say of a moment
 DENIED = {401, 403}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came of asking."""
-
-    came: bool = False
-    told: Sequence[Message] = ()  # by the container, until it left the run
-    why: str = ""  # nobody came: for people
-    reached: bool = True  # whether a container, or the platform's gate, has answered
-    refusal: ServerlessError | None = None  # no repetition changes that
 
 
 class Endpoint:

@@ -6,14 +6,41 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-from dask_serverless.backends.http.endpoint import Answer, Endpoint
+from dask_serverless.backends.messages import Message
 from dask_serverless.backends.waiting import Waiting
+from dask_serverless.errors import ServerlessError
 from dask_serverless.worker.invitation import Invitation
 
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.02, 1.0
 PATIENCE_SECONDS = 20.0  # then the sweep has asked again, if it is still needed
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of asking."""
+
+    came: bool = False
+    told: Sequence[Message] = ()  # by the container, until it left the run
+    why: str = ""  # nobody came: for people
+    reached: bool = True  # whether a container, or the platform's gate, has answered
+    refusal: ServerlessError | None = None  # no repetition changes that
+
+
+class Platform(Protocol):
+    """Where containers are asked for; any thread may."""
+
+    closed: threading.Event
+
+    def invoke(self, invitation: Invitation) -> Answer:
+        """Ask once."""
+
+    def close(self) -> None:
+        """Nobody asks any more."""
+
 
 Heard = Callable[[Invitation, Answer], None]
 
@@ -21,44 +48,50 @@ Heard = Callable[[Invitation, Answer], None]
 class Asking:
     """Runs take turns, as they do in a nursery. ``heard`` is told how each invitation went."""
 
-    def __init__(self, endpoint: Endpoint, most: int, heard: Heard) -> None:
-        self.endpoint = endpoint
-        self.most = most
+    def __init__(self, platform: Platform, most: int, heard: Heard, at_once: int = 0) -> None:
+        self.platform = platform
+        self.at_once = at_once or most  # requests under way
         self.heard = heard
-        self.lock = threading.Lock()
+        self.changed = threading.Condition()
         self.waiting = Waiting(most)
         self.threads = 0
         self.under_way: Counter[str] = Counter()  # requests for a run
         self.dropped: set[str] = set()  # runs with requests under way that nobody wants any more
 
     def ask(self, invitation: Invitation, count: int = 1) -> None:
-        with self.lock:
+        with self.changed:
             for _ in range(count):
                 self.waiting.add(invitation)
-            wanted = min(len(self.waiting), self.most - self.threads)
+            wanted = min(len(self.waiting), self.at_once - self.threads)
             self.threads += max(0, wanted)
         for _ in range(wanted):
-            threading.Thread(target=self.work, name="dask-serverless-http", daemon=True).start()
+            threading.Thread(target=self.work, name="dask-serverless-asking", daemon=True).start()
 
     def drop(self, run: str) -> bool:
         """Ask no more for this run; whether nobody does."""
-        with self.lock:
+        with self.changed:
             self.waiting.drop(run)
             if self.under_way[run]:
                 self.dropped.add(run)
             return not self.under_way[run]
 
+    def settled(self, seconds: float) -> bool:
+        """Whether every request is answered or given up, within this time."""
+        with self.changed:
+            return self.changed.wait_for(lambda: not self.threads, seconds)
+
     def work(self) -> None:
         """In a thread, until nothing waits."""
         while True:
-            with self.lock:
+            with self.changed:
                 if not self.waiting:
                     self.threads -= 1
+                    self.changed.notify_all()
                     return
                 invitation = self.waiting.next()
                 self.under_way[invitation.run] += 1
             answer = self.carry_out(invitation)
-            with self.lock:
+            with self.changed:
                 self.under_way -= Counter([invitation.run])
                 if not self.under_way[invitation.run]:
                     self.dropped.discard(invitation.run)
@@ -69,9 +102,9 @@ class Asking:
         pause = SHORTEST_PAUSE_SECONDS
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
-            answer = self.endpoint.invoke(invitation)
-            over = self.endpoint.closed.is_set() or invitation.run in self.dropped
+            answer = self.platform.invoke(invitation)
+            over = self.platform.closed.is_set() or invitation.run in self.dropped
             if answer.came or answer.refusal or over or time.monotonic() > deadline:
                 return answer
-            self.endpoint.closed.wait(random.uniform(0.5, 1.0) * pause)
+            self.platform.closed.wait(random.uniform(0.5, 1.0) * pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)

@@ -1,0 +1,1 @@
+"""Containers of AWS Lambda: functions made from the image, one for each memory size."""

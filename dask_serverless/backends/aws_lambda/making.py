@@ -1,0 +1,47 @@
+"""A Lambda backend from a client's settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dask_serverless.backends.aws_lambda.backend import LambdaBackend
+from dask_serverless.backends.aws_lambda.settings import LambdaSettings, sizes_of
+from dask_serverless.errors import SettingsError
+from dask_serverless.store.address import parse
+
+if TYPE_CHECKING:
+    from dask_serverless.config import Settings
+
+
+def lambda_backend(settings: Settings) -> LambdaBackend:
+    own = settings.aws_lambda or LambdaSettings()
+    if settings.containers is None:
+        raise SettingsError(
+            "containers",
+            "must be given with backend='lambda': as many as the account may run at once, or fewer.",
+        )
+    return LambdaBackend(
+        own,
+        sizes_of(settings.memory),
+        settings.containers,
+        store=reachable(settings.store, own),
+        lease_seconds=settings.lease_seconds,
+    )
+
+
+def reachable(store: str | None, own: LambdaSettings) -> str:
+    """The store's URL, if functions may reach it: those of an emulator run anywhere."""
+    if store is None:
+        raise SettingsError(
+            "store",
+            "must be given with backend='lambda': a private server cannot be reached from there.",
+        )
+    address = parse(store)
+    local = address.host == "localhost" or address.host.startswith("127.") or address.host == "::1"
+    if own.endpoint_url is None and (address.scheme == "unix" or local):
+        raise SettingsError(
+            "store",
+            f"is {address.shown!r}, which only this machine can reach. Name one that functions of "
+            "AWS Lambda reach, too.",
+        )
+    return store

@@ -1,0 +1,109 @@
+"""A container of AWS Lambda: one invocation is one visit to a run.
+
+A container stands still between invocations, so whatever has to be done is done before an answer.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Mapping, MutableMapping
+from functools import partial
+from typing import Any, Protocol
+
+from dask_serverless.backends.asking import Answer, Asking
+from dask_serverless.backends.aws_lambda.checking import findings
+from dask_serverless.backends.aws_lambda.functions import Function, lambda_client
+from dask_serverless.backends.aws_lambda.payload import check_in, unpacked
+from dask_serverless.backends.messages import Invite, Message, Refused, Trouble, Unable
+from dask_serverless.backends.messages import Peers as Places
+from dask_serverless.worker.invitation import Invitation
+from worker_container.occupant import Occupant, Visit
+from worker_container.settings import PREFIX, ContainerSettings
+
+MOST_ASKED = 16  # requests for other containers, under way at once
+ASKING_SECONDS = 5.0  # for those at the end of a visit; then the client's sweep asks
+CLEAN_UP_SECONDS = 3.0  # before the time limit: to give back what is held
+LEAST_SECONDS = 0.1
+
+
+class Context(Protocol):
+    """What awslambdaric says of an invocation."""
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+class LambdaContainer:
+    """Lives as long as the platform lets it; tells its log what no client hears."""
+
+    def __init__(self, settings: ContainerSettings, function: Function) -> None:
+        self.settings = settings
+        self.function = function
+        self.asking = Asking(function, MOST_ASKED, self.heard)
+        self.occupant = Occupant(settings, self.tell, self)
+        self.occupant.start()
+        log(f"{settings.name} is a container of {function.name}")  # errors name it, logs are found
+
+    @staticmethod
+    def made(environment: MutableMapping[str, str]) -> LambdaContainer:
+        """As the function's environment says, which tasks are not to find the store's password in."""
+        connect = partial(lambda_client, environment.get("AWS_REGION"), None)
+        function = Function(environment["AWS_LAMBDA_FUNCTION_NAME"], connect)
+        settings = container_settings(environment)
+        for name in [name for name in environment if name.startswith(PREFIX)]:
+            del environment[name]
+        return LambdaContainer(settings, function)
+
+    def answer(self, event: Any, context: Context) -> dict[str, Any]:
+        if key := check_in(event):
+            return findings(self.settings.store, key, self.function.may_be_invoked())
+        visit = self.occupant.take(unpacked(event, self.settings.store))
+        if visit is None:
+            raise RuntimeError(f"{self.settings.name} has not left the run before")
+        self.occupant.begin(visit)
+        self.await_end(visit, context)
+        self.asking.settled(ASKING_SECONDS)
+        return {"container": self.settings.name}
+
+    def await_end(self, visit: Visit, context: Context) -> None:
+        """In time before the limit others go on with the run, at the latest with what it held."""
+        left = context.get_remaining_time_in_millis() / 1000 - CLEAN_UP_SECONDS
+        grace = min(self.settings.grace_seconds, left / 2)
+        if visit.over.wait(max(LEAST_SECONDS, left - grace)):
+            return
+        if not self.occupant.hand_over(visit, max(LEAST_SECONDS, grace)):
+            self.occupant.end(visit, "the time limit of its function was over")
+
+    def invite(self, invitation: Invitation) -> None:
+        self.asking.ask(invitation)
+
+    def know(self, told: Places) -> None:
+        """Containers of Lambda do not see one another."""
+
+    def tell(self, message: Message) -> bool:
+        """Nobody else hears of it: so the container itself puts back what a dead process held."""
+        match message:
+            case Invite():
+                self.asking.ask(message.invitation)
+            case Trouble() | Unable():
+                log(f"{self.settings.name}, run {message.run}: {message.why}")
+            case Refused():
+                log(f"{self.settings.name}: {message.setting} {message.problem}")
+        return False
+
+    def heard(self, invitation: Invitation, answer: Answer) -> None:
+        if not answer.came:
+            log(
+                f"{self.settings.name}, run {invitation.run}: no other container came: {answer.why}"
+            )
+
+
+def container_settings(environment: Mapping[str, str]) -> ContainerSettings:
+    """Who may invoke a function is AWS's business: nobody knows this token."""
+    name = f"lambda-{secrets.token_hex(4)}"
+    told = {PREFIX + "NAME": name, **environment, PREFIX + "TOKEN": secrets.token_hex(16)}
+    return ContainerSettings.from_environment(told)
+
+
+def log(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
