@@ -16,6 +16,7 @@ from planners.plans.annotations import (
     Chosen,
     DuplicateTask,
     HoldOutput,
+    JoinBundles,
     KeepChildren,
     PreloadInputs,
     StartContainers,
@@ -25,7 +26,7 @@ from planners.plans.plan import Plan, Planner
 
 #: What each optimization that the setting ``optimizations`` may name asks of containers.
 CARRIED_OUT: dict[str, tuple[type, ...]] = {
-    "clustering": (KeepChildren, CheckFanIn),
+    "clustering": (JoinBundles, KeepChildren, CheckFanIn),
     "delayed_io": (HoldOutput,),
     "local_outputs": (),  # containers see for themselves
     "preload": (PreloadInputs,),

@@ -7,11 +7,12 @@ from typing import ClassVar
 
 from planners.cost.timeline import Timeline
 from planners.numbers.predictions import Line
+from planners.optimizations.annotating import Annotating
 from planners.plans.annotations import Annotation, CheckFanIn, KeepChildren
 
 
 @dataclass(frozen=True)
-class Clustering:
+class Clustering(Annotating):
     """For flexible bundles: who has a slot has been told where to run."""
 
     name: ClassVar[str] = "clustering"

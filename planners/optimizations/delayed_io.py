@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from planners.cost.timeline import Timeline
+from planners.optimizations.annotating import Annotating
 from planners.plans.annotations import Annotation, HoldOutput
 
 
 @dataclass(frozen=True)
-class DelayedIo:
+class DelayedIo(Annotating):
     """For the biggest input of a fan-in, if the other inputs come while it would be stored."""
 
     least_seconds: float = 0.01  # do not bother for less

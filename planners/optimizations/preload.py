@@ -8,11 +8,12 @@ from typing import ClassVar
 import numpy as np
 
 from planners.cost.timeline import Timeline
+from planners.optimizations.annotating import Annotating
 from planners.plans.annotations import Annotation, PreloadInputs
 
 
 @dataclass(frozen=True)
-class Preload:
+class Preload(Annotating):
     """For bundles whose container is there before them: all but the first of its slot."""
 
     lead_seconds: float = 0.05  # how long before the last input an input has to be stored

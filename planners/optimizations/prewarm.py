@@ -9,11 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from planners.cost.timeline import Timeline
+from planners.optimizations.annotating import Annotating
 from planners.plans.annotations import SUBMISSION, Annotation, StartContainers
 
 
 @dataclass(frozen=True)
-class Prewarm:
+class Prewarm(Annotating):
     """For cold starts that can be seen coming: something begins a cold start's time before them."""
 
     margin_seconds: float = 0.1  # how much sooner than expected the container should be there

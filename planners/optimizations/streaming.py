@@ -9,11 +9,12 @@ import numpy as np
 
 from planners.cost.timeline import Timeline
 from planners.numbers.predictions import left_to_store
+from planners.optimizations.annotating import Annotating
 from planners.plans.annotations import Annotation, StreamOutputs
 
 
 @dataclass(frozen=True)
-class Streaming:
+class Streaming(Annotating):
     """For bundles where early uploads are done before the last task is, and worth their latency."""
 
     least_seconds: float = 0.01  # do not bother for less

@@ -9,11 +9,12 @@ import numpy as np
 
 from planners.cost.timeline import Timeline
 from planners.numbers.predictions import transfer_seconds
+from planners.optimizations.annotating import Annotating
 from planners.plans.annotations import Annotation, DuplicateTask
 
 
 @dataclass(frozen=True)
-class TaskDup:
+class TaskDup(Annotating):
     """For outputs that cross between containers and take longer to fetch than to make again."""
 
     least_seconds: float = 0.01  # do not bother for less

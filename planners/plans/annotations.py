@@ -77,6 +77,14 @@ class KeepChildren(Annotation):
 
 
 @dataclass(frozen=True)
+class JoinBundles(Annotation):
+    """So many bundles fewer than the planner had made: nothing is left to be done about it."""
+
+    kind: ClassVar[str] = "join"
+    fewer: int
+
+
+@dataclass(frozen=True)
 class CheckFanIn(Annotation):
     """Once ``bundle`` has run, if only it is missing at ``child``, it goes on without storing."""
 

@@ -112,5 +112,6 @@ RULES: dict[str, tuple[Fits, str]] = {
     "upload": AMOUNT,
     "download": AMOUNT,
     "containers": (_is_count, "it must be a whole number of at least one"),
+    "fewer": (_is_count, "it must be a whole number of at least one"),
     "memory_mb": (_is_count, "it must be a whole number of at least one"),
 }
