@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import dask
 import numpy as np
@@ -50,6 +52,10 @@ def make(value):
 
 def corner(array, add=0):
     return float(array[0, 0]) + add
+
+
+def add_corner(array, more):
+    return corner(array) + more
 
 
 def fan_out(children=3, task=corner):
@@ -111,6 +117,27 @@ def test_while_it_holds_an_output_back_a_container_does_what_meets_it(client):
     found, run = compute(client, value, *notes, containers=1)
     assert found == sum(range(16))
     assert run.bytes_moved < 10_000
+
+
+def appears(first, folders):
+    """Whether somebody stores an array meanwhile."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        found = [file for folder in folders for file in Path(folder).rglob("*") if file.is_file()]
+        if any(file.stat().st_size > BYTES for file in found):
+            return first
+        time.sleep(0.01)
+    return None
+
+
+def test_what_is_held_back_is_stored_in_time_though_another_bundle_still_runs(client):
+    """The other one ends only when it is: there is one container, and nobody else to do it."""
+    first = delayed(int)(1)
+    folders = [str(path) for path in client._engine.folders.paths]
+    value = delayed(add_corner)(delayed(make)(first), delayed(appears)(first, folders))
+    found, run = compute(client, value, HoldOutput(1.0, 1, 3, 0.2), containers=1)
+    assert found == 2.0
+    assert run.optimizations["delayed_io"].times == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="kills containers")

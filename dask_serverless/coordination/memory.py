@@ -156,7 +156,7 @@ class MemoryCoordination(MemorySteps):
             chosen = self.take(record, container, following)
         if chosen is None and held:
             record.working[container] = (held[0], record.working.get(container, (-1, -1))[1])
-        elif chosen is None:
+        elif chosen is None and not self.at_work(record, container):
             record.leave(container)
         asked = record.invite(reports[0].claim, self.now())
         found = None if chosen is None else self.describe(record, chosen, at_hand=near is not None)

@@ -82,6 +82,11 @@ class MemorySteps:
         record.leases[bundle] = self.now() + self.lease(record, bundle)
         return bundle
 
+    def at_work(self, record: Record, container: str) -> bool:
+        """Whether it has a bundle that is not done, while it gives what it held back."""
+        bundle, _ = record.working.get(container, (-1, -1))
+        return bundle >= 0 and record.state.get(bundle) != DONE
+
     def take_slot(self, record: Record, slot: int, container: str, claim: str) -> int | None:
         bundle = record.pop(slot)
         if bundle is None:

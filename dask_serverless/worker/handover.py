@@ -124,6 +124,11 @@ class Handover:
         self.near = {child: taker for child, taker in self.left.items() if child in waits}
         self.patient = now is not None and all(waits[child] > now for child in self.near)
 
+    @property
+    def due(self) -> float:
+        """When what is held back has to be given."""
+        return min([self.until.get(child, AT_ONCE) for child in self.left], default=inf)
+
     def keeps(self, task: int) -> bool:
         """Whether an output is large, and nobody needs it but who finds it here."""
         others = (taker for child, taker in self.left.items() if child not in self.near)

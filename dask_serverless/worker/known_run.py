@@ -104,6 +104,10 @@ class KnownRun:
         if nbytes > TELLING_BYTES:
             self.seconds_per_byte = seconds / nbytes
 
+    def also_called(self, calls: int) -> None:
+        """Round trips over another connection than the run's own."""
+        self.told_calls -= calls
+
     def calls_to_tell(self) -> int:
         """Round trips to the store since it was asked before; one that is about to go included."""
         aside = self.preloading.calls if self.preloading is not None else 0

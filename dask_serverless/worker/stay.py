@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 
-from dask_serverless.coordination.base import LOST, Answer, Assignment, Report
+from dask_serverless.coordination.base import LOST, OK, Answer, Assignment, Report
 from dask_serverless.errors import (
     ResultNotPicklable,
     StoreError,
@@ -29,6 +29,7 @@ from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.known_run import KnownRun
 from dask_serverless.worker.means import Means
 from dask_serverless.worker.outputs import Outputs, Unstorable
+from dask_serverless.worker.overdue import Overdue
 from dask_serverless.worker.preloading import Side
 from dask_serverless.worker.shelf import Shelf
 from dask_serverless.worker.table import FunctionFailed
@@ -234,9 +235,10 @@ class Stay:
         measured = header.measure and not header.observe and meter.wants(work.spec.program)
         watch = self.watch(work, measured)
         try:
-            interruption.claim = work.attempt.claim
-            work.run(watch, self.means.final)
-            interruption.claim = ""
+            with self.overdue():
+                interruption.claim = work.attempt.claim
+                work.run(watch, self.means.final)
+                interruption.claim = ""
         except StepFailed as failed:
             interruption.claim = ""
             assert failed.__cause__ is not None
@@ -247,6 +249,25 @@ class Stay:
             meter.ended(work.running)
         turn_over = time.perf_counter() - self.arrived > TURN_SECONDS
         return m.Ran(self.means.holding.others_wait and turn_over)
+
+    def overdue(self) -> AbstractContextManager[None]:
+        """What is held back may have to be given before this bundle is through."""
+        held = self.shelf.held.values()
+        return Overdue(held, self.give) if held else nullcontext()
+
+    def give(self, work: Work) -> None:
+        """In another thread, while a bundle runs. What goes wrong here, the next call meets, too."""
+        with suppress(StoreError, Unstorable), closing(self.side()) as side:
+            outputs = work.store(None)
+            report = self.report(work, outputs)
+            answer = side.coordination.publish(self.means.container, report, "", outputs.commands)
+            self.run.also_called(side.coordination.calls)
+            self.shelf.held.pop(work.attempt.bundle, None)
+            doomed = answer.released if answer.status == OK else outputs.written
+            for whom in answer.invitations:
+                self.means.invite(self.invitation.to(whom, time.time()))
+            side.blobs.delete(doomed)
+            self.deleted += answer.released
 
     @property
     def under_way(self) -> Work:
@@ -276,7 +297,8 @@ class Stay:
     def publish(self, instruction: m.Publish) -> m.Event:
         """Give others what this bundle has for them, and what bundles held back before have."""
         works = [self.shelf.held.get(instruction.bundle) or self.under_way]
-        works += [self.shelf.held[bundle] for bundle, _ in instruction.held]
+        held = self.shelf.held  # what was overdue has been given meanwhile
+        works += [held[bundle] for bundle, _ in instruction.held if bundle in held]
         now, stored = time.monotonic(), []
         room, seconds_per_byte = HELD_BYTES - self.shelf.held_bytes, self.run.seconds_per_byte
         self.unannounced = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from time import perf_counter
 from typing import Any
 
@@ -109,6 +110,11 @@ class Work:
     def kept_bytes(self) -> int:
         """Of outputs that nobody else has."""
         return sum(self.handover.large[task] for task in self.unstored) if self.handover else 0
+
+    @property
+    def due(self) -> float:
+        """Until when what it holds back may wait."""
+        return self.handover.due if self.handover else inf
 
     def in_memory(self) -> dict[int, Any]:
         """Large outputs that are still here, by task."""

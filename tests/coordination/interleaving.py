@@ -48,6 +48,7 @@ class Moods:
     raises: float = 0.0
     keeps: float = 0.5  # an output in memory for a child
     waits: float = 0.5  # with what it keeps, while there is other work
+    overdue: float = 0.3  # what it keeps is given while another bundle runs
 
 
 class World:
@@ -145,6 +146,7 @@ class Party:
     given: dict[int, list[int]] = field(default_factory=dict)  # children that have their input
     deleted: list[bytes] = field(default_factory=list)
     said: tuple[m.Publish, list[Report]] | None = None  # what is said again if no answer comes
+    gone: set[int] = field(default_factory=set)  # bundles held back, and given since
 
     def __post_init__(self) -> None:
         self.run = self.world.open_run()
@@ -179,8 +181,7 @@ class Party:
                 world.blobs -= set(instruction.references)
                 self.deleted += instruction.references
             case m.Discard():
-                told = set().union(*world.announced.values())
-                world.blobs -= set(self.written.values()) - told
+                self.discard(set(self.written.values()))
                 self.drop()
             case m.Leave():
                 self.drop()
@@ -205,7 +206,7 @@ class Party:
         )
 
     def drop(self) -> None:
-        self.memory, self.written, self.given = set(), {}, {}
+        self.memory, self.written, self.given, self.gone = set(), {}, {}, set()
 
     def fetch(self, instruction: m.Fetch) -> None:
         assignment = instruction.assignment
@@ -237,12 +238,35 @@ class Party:
             answer = self.run.renew(self.name, self.machine.bundle, self.machine.claim_held)
             if answer.status != OK:
                 return self.handle(m.Interrupted())
+        if self.machine.held and self.world.happens("overdue"):
+            self.give(*self.world.random.choice(list(self.machine.held.items())))
         raises = self.world.happens("raises")
         return self.handle(m.Raised(b"task raised") if raises else m.Ran())
 
+    def discard(self, references: set[bytes]) -> None:
+        """What was written, but for what an earlier call announced."""
+        self.world.blobs -= references - set().union(*self.world.announced.values())
+
+    def give(self, bundle: int, claim: str) -> None:
+        """What is held back is stored and announced, while another bundle runs."""
+        if bundle in self.gone:
+            return
+        self.gone.add(bundle)
+        report = self.report(bundle, claim, store=True)
+        for _ in range(1 + self.world.happens("lost_reply")):
+            answer = self.run.publish(self.name, report, "")
+        if answer.status == OK:
+            self.announce([report], answer)
+            self.world.invitations.extend(answer.invitations)
+            self.world.blobs -= set(answer.released)
+            self.deleted += answer.released
+        else:
+            self.discard({self.written.pop(bundle)})
+
     def publish(self, instruction: m.Publish) -> Answer:
         if self.said is None or self.said[0] is not instruction:
-            pairs = [(instruction.bundle, instruction.claim), *instruction.held]
+            held = [pair for pair in instruction.held if pair[0] not in self.gone]
+            pairs = [(instruction.bundle, instruction.claim), *held]
             store = instruction.store or not instruction.following
             self.said = instruction, [self.report(*pair, store=store) for pair in pairs]
         reports = self.said[1]
@@ -267,7 +291,10 @@ class Party:
         )  # fmt: skip
 
     def accepted(self, reports: Sequence[Report], answer: Answer) -> None:
-        self.memory = {report.bundle for report in reports}
+        self.memory, self.gone = {report.bundle for report in reports}, set()
+        self.announce(reports, answer)
+
+    def announce(self, reports: Sequence[Report], answer: Answer) -> None:
         mine = answer.assignment.bundle if answer.assignment is not None else -1
         for report in reports:
             if report.outputs:

@@ -95,6 +95,31 @@ def test_the_last_of_several_inputs_makes_a_bundle_ready(coordination):
     assert answer.assignment.inputs == [b"i0", b"i1", b"i2"]
 
 
+def test_what_was_held_back_is_given_while_its_container_runs_another_bundle(coordination):
+    pair = Graph([[], [], [0, 1]])
+    run = begun(coordination, pair)
+    run.claim("c1", "k0")
+    held = run.publish("c1", pair.near(0, "k0", [2], patient=True), "k1")
+    assert (list(held.held), names(held.assignment)) == ([0], 1)
+    for _ in range(2):  # the answer may be lost
+        given = run.publish("c1", pair.report(0, "k0"), "")
+        assert (given.status, given.assignment, list(given.held)) == (OK, None, [])
+    assert run.renew("c1", 1, "k1").status == OK
+    answer = run.publish("c1", pair.report(1, "k1"), "k2")
+    assert names(answer.assignment) == 2
+    assert answer.assignment.inputs == [b"i0", b"i1"]
+
+
+def test_a_container_that_gave_what_it_held_back_is_still_at_work(coordination):
+    pair = Graph([[], [], [0, 1]])
+    run = begun(coordination, pair)
+    run.claim("c1", "k0")
+    run.publish("c1", pair.near(0, "k0", [2], patient=True), "k1")
+    run.publish("c1", pair.report(0, "k0"), "")
+    run.sweep([("c1", "gone")], 60)
+    assert names(run.claim("c2", "k2").assignment) == 1  # and not 0, which is done
+
+
 def test_a_repeated_publish_counts_once(coordination):
     run = begun(coordination, JOIN, containers=3)
     for number in range(3):

@@ -111,7 +111,12 @@ if not chosen and following ~= '' and patient then
   chosen = #held > 0 and memory.take_beside(container, following, beside, after) or take(container, following)
 end
 if not chosen then
-  if #held == 0 then leave(container) else memory.stay(container, held[1]) end
+  local mine = work_of(container)
+  if #held > 0 then
+    memory.stay(container, held[1])
+  elseif not mine or redis.call('HGET', key('state'), mine) == 'd' then
+    leave(container) -- else this was held back, and is given while another bundle runs
+  end
 end
 local found = {}
 if chosen then found = describe(chosen, at_hand) end
