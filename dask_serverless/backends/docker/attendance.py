@@ -1,0 +1,275 @@
+"""Looks after a site's containers: performs what its pool decides, hears what they tell."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from dask_serverless.backends.base import Loss
+from dask_serverless.backends.docker.container import Container
+from dask_serverless.backends.docker.daemon import Limits
+from dask_serverless.backends.docker.pool import Call, Cell, End, Order, Start, State, Yield
+from dask_serverless.backends.docker.site import Site
+from dask_serverless.backends.entry_point import EntryPointError
+from dask_serverless.backends.messages import Gone as ProcessGone
+from dask_serverless.backends.messages import (
+    Invite,
+    Message,
+    Others,
+    Peers,
+    Refused,
+    Resting,
+    Stopped,
+    Trouble,
+    Unable,
+    Working,
+)
+from dask_serverless.errors import ContainersNotStarting, ServerlessError, SettingsError
+from dask_serverless.worker.invitation import Invitation
+
+LOOK_SECONDS = 0.5  # how often idle containers are looked for
+
+
+class Client(Protocol):
+    """Whom the containers work for."""
+
+    def wanted(self, invitation: Invitation) -> None:
+        """A container asks for another one."""
+
+    def left(self, run: str, name: str) -> None:
+        """A container does not work on this run any more."""
+
+    def tell(self, loss: Loss, run: str = "") -> None:
+        """Something was lost: of this run, or of all of them."""
+
+    def refuse(self, error: ServerlessError) -> None:
+        """No container can be had."""
+
+
+class Attendance:
+    """``told`` says what a container hears as it starts, beside the site's token."""
+
+    def __init__(
+        self,
+        site: Site,
+        sizes: Sequence[int],
+        idle_seconds: float,
+        told: Callable[[], Mapping[str, Any]],
+        client: Client,
+    ) -> None:
+        self.site = site
+        self.sizes = sizes  # bytes of memory, the smallest first
+        self.idle_seconds = idle_seconds
+        self.told = told
+        self.client = client
+        self.lock = threading.RLock()  # of the site's pool
+
+    def begin(self) -> None:
+        threading.Thread(target=self._live, name="dask-serverless-docker", daemon=True).start()
+
+    def invite(self, invitation: Invitation, count: int) -> None:
+        with self.lock:
+            for _ in range(count):
+                self.site.pool.waiting.add(invitation)
+        self.place()
+
+    def warm(self, count: int) -> None:
+        """There are to be so many without work."""
+        with self.lock:
+            ready = bool(self.site.image)
+            orders = self.site.pool.warm(count, time.monotonic()) if ready else []
+        self.perform(orders)
+
+    def drop(self, run: str) -> list[str]:
+        """Send nobody else to this run; the names of those who work on it."""
+        with self.lock:
+            self.site.pool.waiting.drop(run)
+            return [cell.name for cell in self.site.pool.working_on(run)]
+
+    def forget(self, run: str) -> None:
+        with self.lock:
+            self.site.own_of.pop(run, None)
+            self.site.pool.forget(run)
+            for container in self.site.containers.values():
+                container.over.append(run)
+
+    def place(self) -> None:
+        """Perform what the pool decides."""
+        site = self.site
+        with self.lock:
+            orders = site.pool.place(time.monotonic()) if site.image and not site.closed else []
+        self.perform(orders)
+
+    def perform(self, orders: Sequence[Order]) -> None:
+        for order in orders:
+            match order:
+                case Start():
+                    self.bear(order.cell)
+                case Call():
+                    self.call(order)
+                case Yield():
+                    self.call_away(order.cell)
+                case End():
+                    self.site.containers[order.cell.name].remove()
+
+    def call_away(self, cell: Cell) -> None:
+        container = self.site.containers.get(cell.name)
+        if container is not None:
+            container.tell([Others(True)])
+
+    def bear(self, cell: Cell) -> None:
+        container = Container(self.site.daemon, self.site.name, cell.name)
+        with self.lock:
+            self.site.containers[cell.name] = container
+        threading.Thread(
+            target=self._attend, args=(cell, container), name=cell.name, daemon=True
+        ).start()
+
+    def call(self, call: Call) -> None:
+        container = self.site.containers.get(call.cell.name)
+        over: list[str] = []
+        if container is not None:
+            over, container.over = container.over, []
+        try:
+            came = (
+                container is not None
+                and container.point is not None
+                and container.point.invoke(call.invitation, over)
+            )
+        except EntryPointError as error:  # its end is told by whoever listens to it
+            if container is not None:
+                container.tail += f"\n{error}".encode()
+                container.remove()
+            came = False
+        if not came:
+            with self.lock:
+                self.site.pool.refused(call, time.monotonic())
+            self.place()
+
+    def _live(self) -> None:
+        """Build what is missing, then end containers that have been idle for long."""
+        site = self.site
+        try:
+            site.image = site.make_image()
+        except ServerlessError as error:
+            self.client.refuse(error)
+            return
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+            self.client.refuse(ContainersNotStarting("", why))
+            return
+        with self.lock:
+            for _ in range(min(site.settings.warm, site.pool.most)):
+                self.bear(site.pool.bear(time.monotonic()))
+        self.place()
+        while not site.over.wait(LOOK_SECONDS):
+            with self.lock:
+                before = time.monotonic() - self.idle_seconds
+                idle = site.pool.idle_since(before, site.settings.warm)
+                for cell in idle:
+                    site.pool.gone(cell)
+            for cell in idle:
+                site.containers[cell.name].remove()
+
+    def _attend(self, cell: Cell, container: Container) -> None:
+        """From a container's start to its end."""
+        site, why = self.site, ""
+        try:
+            limits = self.limits(self.sizes[cell.size])
+            told = {**self.told(), "larger": cell.size + 1 < len(self.sizes)}
+            container.start(site.image, limits, site.token, told)
+            threading.Thread(target=container.pass_on, name=cell.name, daemon=True).start()
+            if lines := container.listen():
+                self.came(cell)
+                self.introduce()
+                for message in lines:
+                    self.heed(cell, message)
+        except ServerlessError as error:
+            why = str(error)
+            if not site.closed:
+                self.client.refuse(error)
+        finally:
+            container.remove()
+            self.bury(cell, container, why)
+
+    def limits(self, memory_bytes: int) -> Limits:
+        settings = self.site.settings
+        cpus = settings.cpus_for(memory_bytes, self.site.cpus)
+        return Limits(memory_bytes, cpus, settings.pids, settings.tmp)
+
+    def introduce(self) -> None:
+        """Each container to all others: they invite one another."""
+        with self.lock:
+            there = [
+                (cell, container, container.point)
+                for cell in self.site.pool.cells.values()
+                if cell.state is not State.STARTING
+                and (container := self.site.containers.get(cell.name)) is not None
+                and container.point is not None
+            ]
+        places = {cell.name: (point.address.host, cell.size) for cell, _, point in there}
+        for cell, container, _ in there:
+            container.tell([Peers(places, cell.size)])
+
+    def came(self, cell: Cell) -> None:
+        with self.lock:
+            self.site.pool.rested(cell, time.monotonic())
+        self.place()
+
+    def heed(self, cell: Cell, message: Message) -> None:
+        tell = self.client.tell
+        match message:
+            case Working():
+                with self.lock:
+                    cell.state, cell.run, cell.process = (
+                        State.WORKING, message.run, message.container,
+                    )  # fmt: skip
+            case Resting():
+                run = cell.run
+                self.came(cell)
+                self.client.left(run, cell.name)
+            case Invite():
+                self.client.wanted(message.invitation)
+            case Stopped():
+                self.client.left(message.run, cell.name)
+            case ProcessGone():
+                if message.out_of_memory:
+                    self.enlarge(cell, message.run)
+                loss = Loss(message.container, message.why, message.claimed, message.words)
+                tell(loss, message.run)
+            case Trouble():
+                tell(Loss("", message.why, cut_off=True), message.run)
+            case Unable():
+                tell(Loss("", message.why, claimed=False), message.run)
+            case Refused():
+                error = SettingsError(message.setting, message.problem)
+                tell(Loss("", message.problem, error=error))
+
+    def enlarge(self, cell: Cell, run: str) -> None:
+        """Before the bundle is anybody's: no container of this size is to have it again."""
+        with self.lock:
+            small = self.site.pool.enlarge(run, cell.size)
+        for each in small:
+            self.call_away(each)
+
+    def bury(self, cell: Cell, container: Container, why: str) -> None:
+        """A container is gone, whoever ended it."""
+        site = self.site
+        with self.lock:
+            expected = cell.name not in site.pool.cells or site.closed
+            site.pool.gone(cell)
+            site.containers.pop(cell.name, None)
+        self.client.left(cell.run, cell.name)
+        if not expected and not why:
+            told = f"the container {cell.name} {site.end_of(container.id)}"
+            claimed = cell.state is State.WORKING and bool(cell.process)
+            process = cell.process if claimed else ""
+            self.client.tell(Loss(process, told, claimed, container.words))
+        self.place()
+
+    def abandon(self) -> None:
+        """In a fork of the client: another thread of the parent's may hold the lock."""
+        self.lock = threading.RLock()
+        self.site.abandon()

@@ -1,0 +1,124 @@
+"""What one start of the backend has made, up to its close: network, containers, and who removes them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+
+from dask_serverless import private
+from dask_serverless.backends.docker.container import Container
+from dask_serverless.backends.docker.daemon import Daemon
+from dask_serverless.backends.docker.image import Image
+from dask_serverless.backends.docker.pool import Pool
+from dask_serverless.backends.docker.settings import DockerSettings
+from dask_serverless.backends.own_in_store import OwnInStore
+from dask_serverless.errors import StoreError
+from dask_serverless.store.connect import open_link
+from dask_serverless.store.link import Link
+
+PREFIX = "dask-serverless-pool-"
+GUARD = str(Path(__file__).with_name("guard.py"))
+CLOSE_SECONDS = 5.0
+
+
+class Site:
+    """Made by a client, and left to a fork's parent."""
+
+    def __init__(self, settings: DockerSettings, containers: int, sizes: int) -> None:
+        self.settings = settings
+        self.daemon = Daemon()
+        self.folder, self.held = private.make(PREFIX, tempfile.gettempdir())
+        self.name = self.folder.name
+        self.token = secrets.token_hex(24)
+        self.pool = Pool(self.name, containers, sizes)
+        self.containers: dict[str, Container] = {}
+        self.own = OwnInStore(self.name)
+        self.own_of: dict[str, str] = {}  # run → under which key
+        self.links: dict[str, Link] = {}
+        self.storing = threading.Lock()  # of whoever uses them
+        self.image = ""  # once there is one
+        self.ends: dict[str, str] = {}  # container → how it ended
+        self.ended = threading.Condition()
+        self.over = threading.Event()
+        private.sweep(PREFIX, self.folder.parent, lambda folder: self.daemon.clear(folder.name))
+        self.guard = subprocess.Popen(
+            [sys.executable, "-P", GUARD, self.name],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            self.gateway = self.daemon.make_network(self.name)
+        except BaseException:
+            self.close()
+            raise
+        threading.Thread(target=self._hear_ends, name="dask-serverless-ends", daemon=True).start()
+
+    @cached_property
+    def cpus(self) -> int:
+        return self.daemon.cpus()
+
+    @property
+    def closed(self) -> bool:
+        return self.over.is_set()
+
+    def make_image(self) -> str:
+        settings = self.settings
+        return Image(settings.base_image, settings.requirements_file).ready(self.daemon)
+
+    def put_own(self, store: str) -> str:
+        """See to it that containers find the client's own modules: the key."""
+        with self.storing:
+            if store not in self.links:
+                self.links[store] = open_link(store)
+            return self.own.put(self.links[store])
+
+    def _hear_ends(self) -> None:
+        with suppress(Exception):  # the daemon is gone, and so are its containers
+            for container, what, details in self.daemon.ends(self.name):
+                with self.ended:
+                    if what == "oom":
+                        self.ends[container] = "ran out of memory"
+                    elif container not in self.ends:
+                        self.ends[container] = f"exited with status {details.get('exitCode', '?')}"
+                    self.ended.notify_all()
+
+    def end_of(self, container: str) -> str:
+        """How it ended, in words."""
+        with self.ended:
+            self.ended.wait_for(lambda: container in self.ends, 1.0)
+            return self.ends.get(container, "ended, and nobody knows how")
+
+    def close(self) -> None:
+        """Nothing is left."""
+        self.over.set()
+        threads = [
+            threading.Thread(target=container.remove)
+            for container in list(self.containers.values())
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(CLOSE_SECONDS)
+        for link in self.links.values():
+            with suppress(StoreError), link:
+                self.own.remove(link)
+        self.daemon.clear(self.name)
+        with suppress(OSError):
+            self.guard.communicate(b"over\n", CLOSE_SECONDS)
+        self.daemon.close()
+        self.folder.rmdir()
+        os.close(self.held)
+
+    def abandon(self) -> None:
+        for container in self.containers.values():
+            container.abandon()
+        if self.guard.stdin is not None:
+            self.guard.stdin.close()
+        os.close(self.held)
