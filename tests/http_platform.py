@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from awaiting import eventually
 
-from dask_serverless.backends.entry_point import Address, EntryPoint
+from dask_serverless.backends.entry_point import Address, EntryPoint, EntryPointError
 
 ROOT = Path(__file__).parents[1]
 TOKEN = secrets.token_hex(16)
@@ -61,6 +61,13 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def healthy(point):
+    try:
+        return point.ask("GET", "/health", None)[0] == 200
+    except EntryPointError:
+        return False
+
+
 @contextmanager
 def process(command, **environment):
     started = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment})
@@ -103,7 +110,7 @@ class Platform:
         stack.enter_context(process([nginx, "-c", str(file), "-e", f"{folder}/error.log"]))
         for port in self.ports:
             point = EntryPoint(Address("127.0.0.1", port, TOKEN))
-            eventually(point.healthy)
+            eventually(lambda point=point: healthy(point))
             point.close()
         eventually(lambda: socket.socket().connect_ex(("127.0.0.1", self.port)) == 0)
 

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from dask_serverless.backends.messages import Over, line_of, message_of
+from dask_serverless.worker.environment import versions
 from dask_serverless.worker.invitation import Invitation
 from worker_container.news import News
 from worker_container.occupant import Occupant
@@ -86,7 +87,12 @@ class Handler(BaseHTTPRequestHandler):
             raise Refusal(HTTPStatus.UNAUTHORIZED, "the header Authorization: Bearer … is wrong")
 
     def health(self) -> None:
-        self.answer(HTTPStatus.OK, {"state": self.server.occupant.state})
+        """For platforms, which know no token; who knows it is told more."""
+        told: dict[str, Any] = {"state": self.server.occupant.state}
+        if self.headers.get("Authorization"):
+            self.check_token()
+            told["versions"] = versions()
+        self.answer(HTTPStatus.OK, told)
 
     def invoke(self) -> None:
         """202 at once; with ``wait``, 200 when the container has left the run."""

@@ -6,7 +6,6 @@ import json
 import socket
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 
@@ -60,11 +59,6 @@ class EntryPoint:
 
     def tell(self, messages: Sequence[Message]) -> None:
         self.ask("POST", "/tell", b"".join(map(line_of, messages)))
-
-    def healthy(self) -> bool:
-        with suppress(EntryPointError):
-            return self.ask("GET", "/health", None)[0] == 200
-        return False
 
     def ask(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
         """Over a fresh connection, if the kept one has been closed meanwhile."""

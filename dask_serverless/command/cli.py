@@ -61,6 +61,25 @@ def info(store: str | None) -> None:
 
 
 @serverless.command
+@click.option(
+    "--backend", metavar="NAME", help="Where containers run, instead of the configured one."
+)
+@store_option
+def doctor(backend: str | None, store: str | None) -> None:
+    """Look at all that a run needs, with a verdict on each and what puts it right.
+
+    Packages, settings, folders and room, the store, and the backend's platform: whether it is there,
+    and whether its containers reach the store. Leaves nothing. Ends with status 1 if a run would fail.
+    """
+    with one_line_errors():
+        from dask_serverless.command.doctor import examine
+
+        works = examine(store, backend)
+    if not works:
+        raise SystemExit(1)
+
+
+@serverless.command
 @click.argument("name", required=False)
 @store_option
 @click.option(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dask_serverless.errors import StoreEvicts, StoreReadOnly, StoreTooOld
+from collections.abc import Iterator, Mapping
+
+from dask_serverless.errors import StoreError, StoreEvicts, StoreReadOnly, StoreTooOld
 from dask_serverless.store.address import Address, parse
 from dask_serverless.store.cluster import ClusterLink
 from dask_serverless.store.link import Link
@@ -43,15 +45,21 @@ def information_of(link: Link) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def check(address: Address, information: dict[str, str]) -> None:
+def check(address: Address, information: Mapping[str, str]) -> None:
     """Refuse a server that could fail a run half-way."""
+    for error in problems(address, information):
+        raise error
+
+
+def problems(address: Address, information: Mapping[str, str]) -> Iterator[StoreError]:
+    """All that a run could fail of."""
     server = "Valkey" if "valkey_version" in information else "Redis"
     version = information.get(f"{server.lower()}_version", "0")
     if not new_enough(server, version):
-        raise StoreTooOld(address.shown, server, version, needed(server))
+        yield StoreTooOld(address.shown, server, version, needed(server))
     policy = information.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
-        raise StoreEvicts(address.shown, policy)
+        yield StoreEvicts(address.shown, policy)
     if information.get("role") == "slave" and information.get("slave_read_only") != "0":
         primary = f"{information.get('master_host')}:{information.get('master_port')}"
-        raise StoreReadOnly(address.shown, primary)
+        yield StoreReadOnly(address.shown, primary)

@@ -20,6 +20,7 @@ import dask
 import pytest
 from awaiting import eventually
 from dask import delayed
+from http_platform import healthy
 
 from dask_serverless import Serverless
 from dask_serverless.backends.base import Loss
@@ -57,7 +58,7 @@ def container(**settings):
     )
     point = EntryPoint(Address(told["host"], told["port"], TOKEN))
     try:
-        eventually(point.healthy)
+        eventually(lambda: healthy(point))
         yield process, point
     finally:
         point.close()
@@ -188,7 +189,7 @@ def test_news_are_for_those_who_know_the_token(point):
 def test_a_body_that_is_no_invitation_is_refused(point, body, status):
     headers = point.address.authorization.items()
     assert asked(point.address, "POST", "/invoke", body, headers)[0] == status
-    assert point.healthy()
+    assert healthy(point)
 
 
 def test_a_body_that_is_too_large_is_refused_before_it_is_read(point):

@@ -94,9 +94,13 @@ class Daemon:
         except (self.errors.DockerException, OSError) as error:
             raise PlatformUnavailable("docker", f"{doing} failed: {said(error)}", "") from error
 
-    def cpus(self) -> int:
+    def information(self) -> Mapping[str, Any]:
         with self.refusing("to ask for its resources"):
-            return int(self.client.info().get("NCPU", 1))
+            told: Mapping[str, Any] = self.client.info()
+            return told
+
+    def cpus(self) -> int:
+        return int(self.information().get("NCPU", 1))
 
     # images
 
@@ -145,9 +149,10 @@ class Daemon:
     # containers
 
     def create(
-        self, pool: str, name: str, image: str, limits: Limits, environment: Mapping[str, str]
-    ) -> tuple[str, Attached]:
-        """A container that is not started yet, and its streams."""
+        self, pool: str, name: str, image: str, limits: Limits, environment: Mapping[str, str],
+        command: Sequence[str] | None = None,
+    ) -> tuple[str, Attached]:  # fmt: skip
+        """A container that is not started yet, and its streams; else the image says what it runs."""
         host = self.api.create_host_config(
             auto_remove=True,
             mem_limit=limits.memory_bytes,
@@ -161,6 +166,7 @@ class Daemon:
         )
         container = self.api.create_container(
             image, name=name, environment=dict(environment), labels={LABEL: pool},
+            entrypoint=command,
             stdin_open=True, detach=False, host_config=host,
             networking_config=self.api.create_networking_config(
                 {pool: self.api.create_endpoint_config()}
@@ -174,6 +180,17 @@ class Daemon:
         self.api.start(container)
         networks = self.api.inspect_container(container)["NetworkSettings"]["Networks"]
         return str(networks[pool]["IPAddress"])
+
+    def output(self, pool: str, image: str, limits: Limits, command: Sequence[str]) -> str:
+        """What a command says in a container like all others, once it is over."""
+        with self.refusing(f"to run a container of the image {image}"):
+            container, attached = self.create(pool, f"{pool}-output", image, limits, {}, command)
+            try:
+                self.api.start(container)
+                return b"".join(data for _, data in attached).decode(errors="replace").strip()
+            finally:
+                attached.close()
+                self.remove(container)
 
     def remove(self, container: str) -> None:
         with suppress(self.errors.DockerException, OSError):
@@ -207,7 +224,3 @@ def last(error: BaseException) -> str:
     """The SDK wraps the one line that says why into several that do not."""
     found = str(error).replace("Error while fetching server API version: ", "")
     return found.strip("'\"() ") or type(error).__name__
-
-
-def names(containers: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [each["Id"] for each in containers]

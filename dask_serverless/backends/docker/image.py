@@ -43,14 +43,18 @@ class Image:
 
     def ready(self, daemon: Daemon) -> str:
         """Its tag, once it is there."""
-        base = daemon.image_id(self.base)
-        packages = f"{REPOSITORY}-packages:{digest(base, *self.packages)}"
-        tag = f"{REPOSITORY}:{digest(packages, *map(content, self.sources))}"
+        packages, tag = self.tags(daemon)
         if not daemon.has_image(tag):
             if not daemon.has_image(packages):
                 self.build_packages(daemon, packages)
             self.build_ours(daemon, packages, tag)
         return tag
+
+    def tags(self, daemon: Daemon) -> tuple[str, str]:
+        """Of its packages, and of all of it; the base image is there after this."""
+        base = daemon.image_id(self.base)
+        packages = f"{REPOSITORY}-packages:{digest(base, *self.packages)}"
+        return packages, f"{REPOSITORY}:{digest(packages, *map(content, self.sources))}"
 
     @cached_property
     def packages(self) -> list[str]:

@@ -30,7 +30,7 @@ class Endpoint:
         self.settings = settings
         self.idle: deque[HTTPConnection] = deque()
         self.closed = threading.Event()
-        self.path = settings.parts.path.rstrip("/") + "/invoke"
+        self.path = settings.parts.path.rstrip("/")
         self.headers = {
             "Authorization": f"Bearer {settings.token}",
             "Content-Type": "application/json",
@@ -41,7 +41,7 @@ class Endpoint:
             invitation = replace(invitation, store="")
         body = {"invitation": invitation.to_json(), "wait": self.settings.wait}
         try:
-            status, content = self.ask(json.dumps(body).encode())
+            status, content = self.ask("POST", "/invoke", json.dumps(body).encode())
         except (OSError, HTTPException) as error:
             why = f"{self.settings.url} does not answer: {error or type(error).__name__}"
             return Answer(why=why, reached=False)
@@ -61,7 +61,7 @@ class Endpoint:
         remedy = "Does that URL lead to `python -m worker_container`? docs/http.md has the set-up."
         return Answer(why=why, refusal=PlatformUnavailable("http", why, remedy))
 
-    def ask(self, body: bytes) -> tuple[int, bytes]:
+    def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         """Over a kept connection, if there is one; the other side may have closed it meanwhile."""
         while True:
             try:
@@ -69,7 +69,7 @@ class Endpoint:
             except IndexError:
                 connection, kept = self.connection(), False
             try:
-                connection.request("POST", self.path, body, self.headers)
+                connection.request(method, self.path + path, body, self.headers)
                 response = connection.getresponse()
                 status, content = response.status, response.read()
             except (OSError, HTTPException) as error:
