@@ -34,9 +34,14 @@ from dask_serverless.store.address import masked, parse
 COMPRESSIONS = ("lz4",)
 OPTIMIZATIONS = ("clustering", "delayed_io", "local_outputs", "preload", "prewarm", "task_dup")
 # Other values of these need other containers.
-OF_CONTAINERS = {"store", "memory", "backend", "idle_seconds", "docker", "http", "aws_lambda"}
+OF_CONTAINERS = {
+    "store", "memory", "backend", "idle_seconds", "docker", "http", "aws_lambda", "secret",
+}  # fmt: skip
 
+SECRET = {"token", "secret"}  # never shown
+LEAST_SECRET = 16  # letters
 RETRIES = "retries"  # the setting, and what Dask calls the annotation and the keyword
+
 
 Check = Callable[[Any], Any]
 
@@ -82,6 +87,7 @@ class Settings:
     docker: Any  # of DockerSettings
     http: Any  # of HttpSettings
     aws_lambda: Any  # of LambdaSettings
+    secret: str | None
 
     @classmethod
     def gather(cls, **keywords: Any) -> Settings:
@@ -162,7 +168,7 @@ def shown(name: str, value: Any) -> str:
         value = value.decode(errors="replace")
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key!r}: {shown(str(key), value[key])}" for key in value) + "}"
-    if name == "token" and value:
+    if name in SECRET and value:
         return "'***'"
     if not isinstance(value, str):
         return repr(value)
@@ -173,7 +179,8 @@ def shown(name: str, value: Any) -> str:
 
 
 def shown_all(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={shown(name, value)}" for name, value in settings.items())
+    told = {n: v for n, v in settings.items() if v is not None or n not in SECRET}
+    return ", ".join(f"{name}={shown(name, value)}" for name, value in told.items())
 
 
 def read_defaults() -> tuple[dict[str, Any], list[Description]]:
@@ -352,6 +359,15 @@ def _text_url(value: Any) -> str:
     return value
 
 
+def _secret(value: Any) -> str:
+    problem = f"must be text of {LEAST_SECRET} letters or more, as `openssl rand -hex 32` makes it"
+    if not isinstance(value, str):
+        raise TypeError(problem)
+    if len(value) < LEAST_SECRET:
+        raise ValueError(problem)
+    return value
+
+
 def _choice(*choices: str) -> Check:
     def check(value: Any) -> str:
         if value not in choices:
@@ -437,6 +453,7 @@ CHECKS: dict[str, Check] = {
     "docker": _optional(partial(settings_of, "docker")),
     "http": _optional(partial(settings_of, "http")),
     "aws_lambda": _optional(partial(settings_of, "aws_lambda")),
+    "secret": _optional(_secret),
 }
 
 DEFAULTS, DESCRIPTIONS = read_defaults()

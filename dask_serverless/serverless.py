@@ -191,6 +191,7 @@ class Serverless:
             attempts=settings.attempts,
             result_limit=settings.result_limit,
             retries=Retries.asked_for(layers, settings.retries_of(options)),
+            access=engine.access,
             watch=engine.audience.watch(url, link, settings.events),
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import sys
 from collections.abc import Mapping, MutableMapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -102,7 +103,8 @@ def container_settings(environment: Mapping[str, str]) -> ContainerSettings:
     """Who may invoke a function is AWS's business: nobody knows this token."""
     name = f"lambda-{secrets.token_hex(4)}"
     told = {PREFIX + "NAME": name, **environment, PREFIX + "TOKEN": secrets.token_hex(16)}
-    return ContainerSettings.from_environment(told)
+    settings = ContainerSettings.from_environment(told)
+    return replace(settings, signed=bool(settings.secret))
 
 
 def log(line: str) -> None:

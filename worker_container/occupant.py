@@ -33,6 +33,7 @@ from dask_serverless.blobs.base import LIVE_SECONDS
 from dask_serverless.coordination.base import OK
 from dask_serverless.errors import ServerlessError, StoreError
 from dask_serverless.store.connect import open_link
+from dask_serverless.worker.access import Access
 from dask_serverless.worker.connections import StoreConnections
 from dask_serverless.worker.invitation import Invitation
 from worker_container.settings import ContainerSettings
@@ -74,6 +75,7 @@ class Occupant(LocalBackend):
             idle_seconds=settings.idle_seconds,
             lease_seconds=settings.lease_seconds,
             attempts=settings.attempts,
+            secret=settings.signing,
         )
         self.settings = settings
         self.owned = owned  # by a client: its end is that of its runs
@@ -85,7 +87,8 @@ class Occupant(LocalBackend):
         self.called_away = False  # its owner knows better whom to send to the run
         self.own = ""  # which of the clients' own modules the nursery was told of
         self.working = ""  # the name of the process that works, as the store knows it
-        self.connections = StoreConnections(open_link)  # of the thread that listens
+        access = Access(settings.signing)
+        self.connections = StoreConnections(open_link, access)  # of the thread that listens
 
     @property
     def state(self) -> str:
@@ -157,7 +160,7 @@ class Occupant(LocalBackend):
         if not invitation.own or invitation.own == self.own:
             return
         with open_link(invitation.store) as link:
-            told = own_modules_at(link, invitation.own)
+            told = own_modules_at(link, invitation.own, self.secret)
         if told is not None:  # else the client is gone, and nobody waits for the run
             self.own = invitation.own
             self._send(Own(told, ()))

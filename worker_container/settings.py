@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import IO, Any
 
 from dask_serverless.errors import SettingsError
+from dask_serverless.signing.secret import Secret
 
 PREFIX = "WORKER_"
 LEAST_TOKEN = 16  # letters
@@ -31,6 +32,8 @@ class ContainerSettings:
     store: str = field(default="", repr=False)  # its URL, for invitations that do not name one
     larger: bool = False  # whether its owner has larger ones, for what runs out of memory here
     request_seconds: float = 0.0  # the platform's limit for a request; 0: none
+    secret: str = field(default="", repr=False)  # the client's, if it has set one; "": the token
+    signed: bool = True  # False: the store is the owner's own, and nothing in it is signed
 
     def __post_init__(self) -> None:
         if len(self.token) < LEAST_TOKEN:
@@ -41,6 +44,16 @@ class ContainerSettings:
             )
         if not 0 <= self.port < 1 << 16:
             raise SettingsError(PREFIX + "PORT", f"is {self.port}, but must be a port's number.")
+
+    @property
+    def shared(self) -> Secret:
+        """With whoever invites."""
+        return Secret(self.secret or self.token)
+
+    @property
+    def signing(self) -> Secret | None:
+        """What is in the store is signed with this, if it is."""
+        return self.shared if self.signed else None
 
     @staticmethod
     def from_environment(environment: Mapping[str, str]) -> ContainerSettings:
@@ -64,7 +77,8 @@ class ContainerSettings:
         return ContainerSettings(**{"token": "", **told})
 
 
-NAMES = [each.name for each in fields(ContainerSettings) if each.name != "larger"]
+BY_OWNER = {"larger", "signed"}  # an environment cannot say that
+NAMES = [each.name for each in fields(ContainerSettings) if each.name not in BY_OWNER]
 SECONDS = [name for name in NAMES if name.endswith("_seconds")]
 
 

@@ -17,6 +17,7 @@ from dask_serverless.backends.messages import Gone as ProcessGone
 from dask_serverless.backends.messages import Invite, Message, Refused, Trouble, Unable
 from dask_serverless.backends.own_in_store import OwnInStore
 from dask_serverless.errors import ContainersClosed, SettingsError, StoreError
+from dask_serverless.signing.secret import Secret
 from dask_serverless.store.connect import open_link
 from dask_serverless.store.link import Link
 from dask_serverless.worker.invitation import Invitation
@@ -28,14 +29,20 @@ class AskedBackend:
     answered_at_the_end = False  # a request lasts as long as its container works on the run
 
     def __init__(
-        self, name: str, platform: Callable[[], Platform], containers: int, lease_seconds: float
+        self,
+        name: str,
+        platform: Callable[[], Platform],
+        containers: int,
+        lease_seconds: float,
+        secret: Secret | None = None,  # that its containers are configured with
     ) -> None:
         self.platform = platform  # for as long as the backend is open
         self.containers = containers
+        self.secret = secret
         self.lease_seconds = lease_seconds
         self.lock = threading.RLock()
         self.asking = self.new_asking()
-        self.own = OwnInStore(f"{name}-{secrets.token_hex(3)}")
+        self.own = OwnInStore(f"{name}-{secrets.token_hex(3)}", secret)
         self.modules: dict[str, str] = {}  # of runs under way: where the client's own are
         self.store = ""
         self.link: Link | None = None

@@ -17,6 +17,7 @@ from dask_serverless.backends.pages import Page, Place
 from dask_serverless.backends.processes import die_with
 from dask_serverless.blobs.lock import Locks, StoreLock
 from dask_serverless.store.connect import open_link
+from dask_serverless.worker.access import Access
 from dask_serverless.worker.connections import StoreConnections
 from dask_serverless.worker.interruption import Interrupt
 from dask_serverless.worker.invitation import Invitation
@@ -27,10 +28,10 @@ QUIET_SECONDS = 1.0  # without work, until memory is given back
 STOP = signal.SIGUSR1  # look at the page: something is to be stopped
 
 
-def serve(name: str, nursery: Lines, parent: int, page: Page, larger: bool) -> None:
+def serve(name: str, nursery: Lines, parent: int, page: Page, larger: bool, access: Access) -> None:
     """Live until the nursery closes the connection or asks to leave."""
     settle(parent)
-    container = Container(name, nursery, page, larger)
+    container = Container(name, nursery, page, larger, access)
     for message in nursery.until_quiet(QUIET_SECONDS, container.rest):
         if isinstance(message, Leave):
             break
@@ -40,12 +41,12 @@ def serve(name: str, nursery: Lines, parent: int, page: Page, larger: bool) -> N
 
 
 class Container:
-    def __init__(self, name: str, nursery: Lines, page: Page, larger: bool) -> None:
+    def __init__(self, name: str, nursery: Lines, page: Page, larger: bool, access: Access) -> None:
         self.nursery = nursery
         self.page = page
         means = Means(
             name,
-            StoreConnections(open_link),
+            StoreConnections(open_link, access),
             invite=self.invite,
             complain=self.complain,
             holding=Kept(name, page),

@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import dask_serverless
 from dask_serverless.backends.base import ALL, Gone, Loss
@@ -42,6 +42,9 @@ from dask_serverless.backends.words import REMEMBERED_BYTES, last_lines
 from dask_serverless.errors import ContainersClosed, ContainersNotStarting, SettingsError
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.paths import searched
+
+if TYPE_CHECKING:
+    from dask_serverless.signing.secret import Secret
 
 # Libraries that take long to import: the nursery imports what the client has of them.
 HEAVY = {"numpy", "pandas", "pyarrow", "scipy", "dask", "xarray", "sklearn", "zarr", "fsspec"}
@@ -89,6 +92,7 @@ class LocalBackend:
         lease_seconds: float = 15.0,
         attempts: int = 3,
         folders: Sequence[str] = (),
+        secret: Secret | None = None,
     ) -> None:
         self.containers = containers
         self.memory_bytes = memory_bytes
@@ -96,6 +100,7 @@ class LocalBackend:
         self.lease_seconds = lease_seconds
         self.attempts = attempts
         self.folders = list(folders)  # to be removed when the client is gone
+        self.secret = secret
         self.lock = threading.RLock()
         self.nursery: NurseryProcess | None = None
         self.closed = False
@@ -145,6 +150,7 @@ class LocalBackend:
             path=searched(),
             modules=heavy_modules(),
             own=in_json(own),
+            secret=self.secret.text if self.secret else "",
         )
 
     def invoke(self, invitation: Invitation, count: int = 1) -> None:

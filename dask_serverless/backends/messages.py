@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dask_serverless.blobs.lock import Lock
@@ -29,6 +29,7 @@ class Opening:
     own: Mapping[str, list[Any]]  # those that the user may edit, and what they are made from
     owned: bool = True  # by the client: the end of the connection is its end, and that of its runs
     larger: bool = False  # whether a larger container can have what needs more memory than this one
+    secret: str = field(default="", repr=False)  # what containers sign with; "": nothing is signed
     pooled: bool = False  # one of several nurseries: whoever has them all hands out invitations
 
 

@@ -322,7 +322,7 @@ class Nursery:
 
     def clear(self) -> None:
         """The client is gone: so is what its runs left."""
-        connections = StoreConnections(lambda store: open_link(store, 1.0))
+        connections = StoreConnections(lambda store: open_link(store, 1.0), self.wards.access)
         for page in self.wards.pages:
             if (place := page.held().place) is not None:
                 with suppress(Exception):

@@ -14,6 +14,8 @@ import msgpack
 
 from dask_serverless.backends.own_modules import OWN
 from dask_serverless.blobs.base import LIVE_SECONDS
+from dask_serverless.signing.secret import Secret
+from dask_serverless.signing.signatures import MODULES
 from dask_serverless.store.link import Link
 
 KEY = "ds:own:"
@@ -22,8 +24,9 @@ KEY = "ds:own:"
 class OwnInStore:
     """On the client's side: one for a backend, whose name is in the keys."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, secret: Secret | None = None) -> None:
         self.name = name
+        self.secret = secret
         self.edition = -1
         self.key = ""
         self.packed = b""
@@ -38,6 +41,8 @@ class OwnInStore:
             self.packed = bytes(msgpack.packb(told, unicode_errors="surrogateescape"))
             digest = hashlib.sha256(self.packed).hexdigest()[:32]
             self.key = f"{KEY}{self.name}:{digest}" if told else ""
+            if self.secret is not None:
+                self.packed = self.secret.signatures().signed(MODULES, self.key, self.packed)
         if self.key and not link.call(("EXPIRE", self.key, LIVE_SECONDS))[0]:
             self.keys.add(self.key)
             link.call(("SET", self.key, self.packed, "EX", LIVE_SECONDS))
@@ -50,10 +55,14 @@ class OwnInStore:
         self.keys.clear()
 
 
-def own_modules_at(link: Link, key: str) -> Mapping[str, list[Any]] | None:
+def own_modules_at(
+    link: Link, key: str, secret: Secret | None = None
+) -> Mapping[str, list[Any]] | None:
     """On a container's side; None where they are gone."""
     packed = link.call(("GET", key))[0]
     if packed is None:
         return None
+    if secret is not None:
+        packed = secret.signatures().opened(MODULES, key, packed)
     told: Mapping[str, list[Any]] = msgpack.unpackb(packed, unicode_errors="surrogateescape")
     return told

@@ -22,6 +22,7 @@ from dask_serverless.backends.pages import new_pages
 from dask_serverless.backends.processes import die_first, ended, kill, standing_still
 from dask_serverless.backends.ward import Ward
 from dask_serverless.backends.words import Passage, Words
+from dask_serverless.worker.access import access_with
 from dask_serverless.worker.witness import PEAK_UNIT_BYTES
 
 GRACE_SECONDS = 2.0  # between asking somebody to stop and killing the process
@@ -35,6 +36,7 @@ class Wards:
         self.opening = opening
         self.poll = poll
         self.editions = editions
+        self.access = access_with(opening.secret)
         self.passage = Passage(poll)
         self.by_number: dict[int, Ward] = {}  # of their connections' files
         # As many pages again for those that are on their way out.
@@ -96,7 +98,7 @@ class Wards:
             os.close(errors)
             if self.opening.pooled:
                 die_first()
-            serve(name, Lines(stream), parent, self.pages[number], self.opening.larger)
+            serve(name, Lines(stream), parent, self.pages[number], self.opening.larger, self.access)
             code = 0
         except BaseException:
             traceback.print_exc()

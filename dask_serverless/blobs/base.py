@@ -28,6 +28,7 @@ class Place(ABC):
 
     tag: ClassVar[bytes]
     knows_runs: ClassVar[bool] = False  # whether ``clear`` finds all that a run has left
+    own: ClassVar[bool] = False  # whether nobody but this user can write there
 
     @abstractmethod
     def put(self, name: str, frames: Frames) -> Stored:

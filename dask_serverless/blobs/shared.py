@@ -24,6 +24,7 @@ class SharedFiles(Place):
 
     tag = b"f"
     knows_runs = True
+    own = True
 
     def __init__(self, directories: Sequence[str]) -> None:
         self.directories = list(directories)

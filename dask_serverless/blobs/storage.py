@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +32,14 @@ class Storage:
     def heard(told: Sequence[Any]) -> Storage:
         return Storage(*told)
 
-    def open(self, link: Link) -> Blobs:
-        """The blobs, as this link reaches them."""
+    def open(self, link: Link, sign: Callable[[Place], Place] | None = None) -> Blobs:
+        """The blobs, as this link reaches them; ``sign`` goes around places that others reach, too.
+
+        Compression is outside of it: nothing of a forged blob is to be decompressed.
+        """
         large, *others = self.places(link)
+        if sign is not None:
+            large, *others = [p if p.own else sign(p) for p in (large, *others)]
         if self.compression:
             others.append(large)
             large = Compressed(large)

@@ -61,8 +61,8 @@ class Distribution:
         self.report = report
         self.pause = pause
         self.invitation = Invitation(report.run, secrets.token_hex(4), around.store)
-        self.coordination = around.coordinate(around.link, report.run, self.invitation.epoch)
-        self.blobs = around.storage.open(around.link)
+        self.coordination = around.coordination(around.link, report.run, self.invitation.epoch)
+        self.blobs = around.blobs(around.link, report.run, self.invitation.epoch)
         self.results = Results(self.coordination, self.blobs, translation.dag)
         self.losses = Losses(around, self.invitation)
         self.gathering = Gathering() if around.history is not None else None

@@ -77,8 +77,8 @@ class Ending:
         """Once more, over a connection of its own."""
         with suppress(Exception), self.around.side() as link:
             link.patience_seconds = min(link.patience_seconds, PATIENCE_SECONDS)
-            coordination = self.around.coordinate(link, self.run, self.epoch)
-            self.carry_out(coordination, self.around.storage.open(link))
+            coordination = self.around.coordination(link, self.run, self.epoch)
+            self.carry_out(coordination, self.around.blobs(link, self.run, self.epoch))
 
     def hand_over(self) -> None:
         """Ctrl-C came in the middle: what is left is done where no signal handler runs."""

@@ -23,12 +23,16 @@ from dask_serverless.client.ending import Endings
 from dask_serverless.client.warmth import Warmth
 from dask_serverless.config import Settings
 from dask_serverless.errors import SettingsError, StoreError
+from dask_serverless.signing.chosen import drawn
 from dask_serverless.store.connect import open_link
 from dask_serverless.store.embedded import EmbeddedStore
 from dask_serverless.store.link import Link
+from dask_serverless.worker.access import Access
+from dask_serverless.worker.connections import PLAIN
 
 if TYPE_CHECKING:
     from dask_serverless.blobs.storage import Storage
+    from dask_serverless.signing.secret import Secret
 
 
 @dataclass(eq=False, repr=False)
@@ -45,11 +49,13 @@ class Engine:
 
     def __post_init__(self) -> None:
         self.folders = Folders()
+        self.access = PLAIN
         self.warmth = Warmth(self.settings.idle_seconds)
         self.embedded: EmbeddedStore | None = None
         self.audience = Audience(shared=self.settings.store is not None)
         try:
             self.backend = make_backend(self.settings, self.folders.paths)
+            self.access = Access(secret_of(self.backend, self.settings))
         except BaseException:
             self.folders.close()
             raise
@@ -153,6 +159,15 @@ def private_store(backend: Backend) -> EmbeddedStore:
     return make()
 
 
+def secret_of(backend: Backend, settings: Settings) -> Secret | None:
+    """What its containers have: a backend of the user's own says what that is, if it is anything."""
+    secret: Secret | None = getattr(backend, "secret", None)
+    if settings.secret and secret is None:
+        problem = "is of no use to a backend that has no attribute `secret` for its containers."
+        raise SettingsError("secret", problem)
+    return secret
+
+
 def make_backend(settings: Settings, folders: list[str]) -> Backend:
     if hasattr(settings.backend, "invoke"):
         backend: Backend = settings.backend
@@ -173,6 +188,7 @@ def make_backend(settings: Settings, folders: list[str]) -> Backend:
             settings.containers,
             idle_seconds=settings.idle_seconds,
             lease_seconds=settings.lease_seconds,
+            secret=drawn(settings),
         )
     if (platform := platform_named(settings.backend)) is not None:
         made: Backend = platform.found("making", platform.makes)(settings)
@@ -187,6 +203,7 @@ def make_backend(settings: Settings, folders: list[str]) -> Backend:
         lease_seconds=settings.lease_seconds,
         attempts=settings.attempts,
         folders=folders,
+        secret=drawn(settings),
     )
 
 

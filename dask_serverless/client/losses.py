@@ -50,7 +50,7 @@ class Losses:
         run, epoch = self.invitation.run, self.invitation.epoch
         with self.lock, suppress(StoreError):
             self.link = self.link or self.around.side()
-            coordination = self.around.coordinate(self.link, run, epoch)
+            coordination = self.around.coordination(self.link, run, epoch)
             condition = coordination.sweep([(loss.container, loss.told)], LIVE_SECONDS)
             try:
                 if condition.status == OK:

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dask_serverless.backends.base import Backend
+from dask_serverless.blobs.blobs import Blobs
 from dask_serverless.blobs.storage import Storage
 from dask_serverless.client.planning import Planning
 from dask_serverless.client.retries import Retries
 from dask_serverless.client.watch import NOBODY, Watch
 from dask_serverless.coordination.base import Coordination
-from dask_serverless.coordination.redis import RedisCoordination
 from dask_serverless.history.history import History
 from dask_serverless.store.link import Link
+from dask_serverless.worker.access import Access
+from dask_serverless.worker.connections import PLAIN
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,13 @@ class Surroundings:
     result_limit: int | None
     retries: Retries | None = None  # how often which tasks may be tried again
     watch: Watch = NOBODY  # what is told to whoever looks at the run
-    coordinate: Callable[[Link, str, str], Coordination] = RedisCoordination
+    access: Access = PLAIN  # to the store, as containers have it
+
+    def coordination(self, link: Link, run: str, epoch: str) -> Coordination:
+        return self.access.coordination(link, run, epoch)
+
+    def blobs(self, link: Link, run: str, epoch: str) -> Blobs:
+        return self.access.blobs(link, run, epoch, self.storage)
 
     @property
     def containers(self) -> int:

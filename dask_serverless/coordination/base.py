@@ -5,12 +5,14 @@ State only moves forward: waiting → ready → running → done | failed. Every
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
 from dask_serverless.blobs.base import Command
+from dask_serverless.errors import NotAuthentic
 
 OK, LOST, OVER, FENCED = "ok", "lost", "over", "fenced"
 
@@ -20,6 +22,12 @@ LOCAL = b"l"  # in the place of a reference: "l<bundle>", an output that only me
 def maker(reference: bytes | None) -> int | None:
     """The bundle that has to run again for this output, unless somebody still has it in memory."""
     return int(reference[1:]) if reference and reference[:1] == LOCAL else None
+
+
+def inputs_named(spec: bytes) -> tuple[int, ...]:
+    """The tasks whose outputs a bundle takes: the store reads them, too."""
+    (count,) = struct.unpack_from("<I", spec, 4)
+    return struct.unpack_from(f"<{count}I", spec, 8)
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,7 @@ class Assignment:
     spec: bytes
     inputs: Sequence[bytes | None]  # references, in the order in which the spec names the tasks
     makers: Sequence[Assignment] = ()  # what makes local inputs, where another container had them
+    refused: NotAuthentic | None = None  # why nothing of it may be used
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from typing import Any
 
 import msgpack
 
-from dask_serverless.coordination.base import LOCAL, Assignment, Report, maker
+from dask_serverless.coordination.base import LOCAL, Assignment, Report, inputs_named, maker
 from dask_serverless.coordination.record import Record
 
 Row = Sequence[Any]  # a child: id, slot, first byte, edges; then its bits, or first [tasks]
@@ -85,9 +84,7 @@ def release(record: Record, uses_of: Sequence[int]) -> list[bytes]:
 
 
 def inputs_of(record: Record, spec: bytes) -> list[bytes | None]:
-    (count,) = struct.unpack_from("<I", spec, 4)
-    tasks = struct.unpack_from(f"<{count}I", spec, 8)
-    return [record.out.get(task) for task in tasks]
+    return [record.out.get(task) for task in inputs_named(spec)]
 
 
 def makers_of(record: Record, inputs: Sequence[bytes | None]) -> list[Assignment]:

@@ -35,6 +35,7 @@ from dask_serverless.errors.showing import DashboardUnavailable, RunUnreadable
 from dask_serverless.errors.store import (
     BlobLost,
     BlobsFull,
+    NotAuthentic,
     StoreCommandFailed,
     StoreDenied,
     StoreError,
@@ -71,6 +72,7 @@ __all__ = [
     "ImageNotBuilt",
     "InputNotPicklable",
     "MissingKey",
+    "NotAuthentic",
     "NothingToCompare",
     "PackageMissing",
     "PlanRefused",

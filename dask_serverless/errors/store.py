@@ -173,6 +173,25 @@ class BlobLost(ServerlessError):
         )
 
 
+class NotAuthentic(ServerlessError):
+    """Something in the store, or in an invitation, is not from this client or its containers."""
+
+    def __init__(self, what: str, run: str, problem: str) -> None:
+        super().__init__(what, run, problem)
+        self.what = what
+        self.run = run
+        self.problem = problem
+
+    def __str__(self) -> str:
+        of_run = f" of the run {self.run}" if self.run else ""
+        return (
+            f"Refused: {self.what}{of_run} {self.problem}. Nothing of it was used. Somebody else "
+            "writes to the store or to the place of blobs: change its passwords (docs/security.md "
+            "has the rights that suffice). Containers that are deployed apart must have the "
+            "client's setting secret as WORKER_SECRET."
+        )
+
+
 class BlobsFull(ServerlessError, OSError):
     """No folder for blobs has room left."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 
 from dask_serverless.blobs.blobs import all_of
 from dask_serverless.blobs.storage import Storage
+from dask_serverless.errors import NotAuthentic
 from dask_serverless.worker.connections import Connections
 from dask_serverless.worker.header import Header
 from dask_serverless.worker.invitation import Invitation
@@ -14,8 +16,10 @@ from dask_serverless.worker.invitation import Invitation
 def clean_after(invitation: Invitation, connections: Connections) -> None:
     """Whoever cleans up knows of the run only what its invitations said."""
     coordination = connections.coordination(invitation)
-    packed = coordination.header()
-    storage = Header.unpack(packed).storage if packed else Storage()
+    storage = Storage()
+    with suppress(NotAuthentic):  # then at least what the store has goes
+        if packed := coordination.header():
+            storage = Header.unpack(packed).storage
     remains = coordination.close()
     blobs = connections.blobs(invitation, storage)
     all_of(

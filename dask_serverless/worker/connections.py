@@ -8,9 +8,11 @@ from typing import Protocol
 from dask_serverless.blobs.blobs import Blobs
 from dask_serverless.blobs.storage import Storage
 from dask_serverless.coordination.base import Coordination
-from dask_serverless.coordination.redis import RedisCoordination
 from dask_serverless.store.link import Link
+from dask_serverless.worker.access import Access
 from dask_serverless.worker.invitation import Invitation
+
+PLAIN = Access()
 
 
 class Connections(Protocol):
@@ -32,15 +34,18 @@ class Connections(Protocol):
 class StoreConnections:
     """To real stores."""
 
-    def __init__(self, open_link: Callable[[str], Link]) -> None:
+    def __init__(self, open_link: Callable[[str], Link], access: Access = PLAIN) -> None:
         self.open_link = open_link
+        self.access = access
         self.links: dict[str, Link] = {}
 
     def coordination(self, invitation: Invitation) -> Coordination:
-        return RedisCoordination(self.link(invitation.store), invitation.run, invitation.epoch)
+        link = self.link(invitation.store)
+        return self.access.coordination(link, invitation.run, invitation.epoch)
 
     def blobs(self, invitation: Invitation, storage: Storage) -> Blobs:
-        return storage.open(self.link(invitation.store))
+        link = self.link(invitation.store)
+        return self.access.blobs(link, invitation.run, invitation.epoch, storage)
 
     def link(self, store: str) -> Link:
         if store not in self.links:
@@ -48,7 +53,7 @@ class StoreConnections:
         return self.links[store]
 
     def aside(self) -> StoreConnections:
-        return StoreConnections(self.open_link)
+        return StoreConnections(self.open_link, self.access)
 
     def close(self) -> None:
         while self.links:

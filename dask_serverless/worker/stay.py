@@ -155,9 +155,10 @@ class Stay:
 
     def hold(self, answer: Answer, claim: str) -> None:
         """From now on, and not only when functions are here: imports may outlast a lease."""
-        if answer.assignment is not None:
-            bundle = answer.assignment.bundle
-        elif answer.held:
+        assignment = answer.assignment
+        if assignment is not None and assignment.refused is None:
+            bundle = assignment.bundle
+        elif answer.held and assignment is None:
             bundle = answer.held[0]
             claim = self.shelf.held[bundle].attempt.claim
         else:
@@ -177,6 +178,8 @@ class Stay:
         self.run.witness.begin(bundle, self.attempt.started, begun)
         interruption.claim = claim
         try:
+            if assignment.refused is not None:
+                raise assignment.refused
             settled = self.run.settle(lambda storage: connections.blobs(self.invitation, storage))
             blobs = settled.blobs
             decoded = partial(decode, fetch=lambda reference: blobs.get([reference])[0])

@@ -22,9 +22,13 @@ from dask_serverless.blobs.memory import Memory
 from dask_serverless.blobs.metered import metered
 from dask_serverless.blobs.redis import RedisBlobs, keys
 from dask_serverless.blobs.shared import SharedFiles
+from dask_serverless.blobs.signed import Signed, bare
 from dask_serverless.blobs.url import UrlBlobs
-from dask_serverless.errors import BlobLost, BlobsFull
+from dask_serverless.errors import BlobLost, BlobsFull, NotAuthentic
 from dask_serverless.private import sweep
+from dask_serverless.signing.secret import Secret
+
+SIGNATURES = Secret("of client and containers").signatures("run", "epoch")
 
 
 class Placed:
@@ -45,7 +49,9 @@ class Placed:
         return reference
 
 
-@pytest.fixture(params=["memory", "shared", "redis", "memory url", "file url"])
+@pytest.fixture(
+    params=["memory", "shared", "redis", "memory url", "file url", "signed", "signed redis"]
+)
 def placed(request, tmp_path):
     match request.param:
         case "memory":
@@ -55,6 +61,11 @@ def placed(request, tmp_path):
         case "redis":
             link = request.getfixturevalue("link")
             return Placed(RedisBlobs(link), link)
+        case "signed":
+            return Placed(Signed(Memory(), SIGNATURES))
+        case "signed redis":
+            link = request.getfixturevalue("link")
+            return Placed(Signed(RedisBlobs(link), SIGNATURES), link)
         case "memory url":
             return Placed(UrlBlobs(f"memory://{tmp_path}"))
         case _:
@@ -186,6 +197,8 @@ def test_compressed_values_come_back(placed):
 def rewrite(placed, reference, data):
     """Overwrite a blob where it lies."""
     place = placed.place
+    if isinstance(place, Signed):
+        place, reference = place.inner, bare([reference])[0]
     if isinstance(place, Memory):
         place.blobs[reference] = data
     elif isinstance(place, RedisBlobs):
@@ -204,12 +217,13 @@ def test_a_blob_that_has_lost_its_end_is_a_lost_blob(placed, value, wrapped):
     placed.send(stored.commands)
     reference = stored.reference.removeprefix(Compressed.tag)
     whole = bytes(placed.place.get([reference])[0])
+    error = (BlobLost, NotAuthentic) if isinstance(placed.place, Signed) else BlobLost
     for length in (len(whole) - 1, len(whole) // 2, 9, 3, 0):
         rewrite(placed, reference, whole[:length])
-        with pytest.raises(BlobLost, match="name-0"):
+        with pytest.raises(error, match="name-0"):
             blobs.get([stored.reference])
     rewrite(placed, reference, bytes(len(whole)))
-    with pytest.raises(BlobLost, match="name-0"):
+    with pytest.raises(error, match="name-0"):
         blobs.get([stored.reference])
 
 

@@ -1,4 +1,4 @@
-"""Both implementations of the coordination, behind one fixture."""
+"""Both implementations of the coordination, bare and signed, behind one fixture."""
 
 from __future__ import annotations
 
@@ -10,15 +10,32 @@ import pytest
 from dask_serverless.coordination.base import Coordination
 from dask_serverless.coordination.memory import MemoryCoordination, MemoryStore
 from dask_serverless.coordination.redis import RedisCoordination
+from dask_serverless.coordination.signed import SignedCoordination
+from dask_serverless.signing.secret import Secret
 from dask_serverless.store.connect import open_link
 
 Open = Callable[..., Coordination]
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "signed memory", "signed redis"])
 def coordination(request: pytest.FixtureRequest) -> Iterator[Open]:
     """Opens a run for one party: ``coordination(run="run", epoch="epoch")``."""
-    if request.param == "memory":
+    signed, _, kind = request.param.rpartition(" ")
+    for opened in opening(kind, request):
+        yield signing(opened) if signed else opened
+
+
+def signing(opened: Open) -> Open:
+    secret = Secret("of client and containers")
+
+    def open_signed(run: str = "run", epoch: str = "epoch") -> Any:
+        return SignedCoordination(opened(run, epoch), secret.signatures(run, epoch))
+
+    return open_signed
+
+
+def opening(kind: str, request: pytest.FixtureRequest) -> Iterator[Open]:
+    if kind == "memory":
         store = MemoryStore()
 
         def open_memory(run: str = "run", epoch: str = "epoch") -> Any:

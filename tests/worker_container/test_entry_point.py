@@ -36,6 +36,7 @@ from dask_serverless.backends.messages import (
     Working,
 )
 from dask_serverless.backends.own_in_store import OwnInStore
+from dask_serverless.signing.secret import Secret
 from dask_serverless.store.connect import open_link
 from dask_serverless.worker.invitation import Invitation
 
@@ -71,11 +72,12 @@ class OneContainer:
 
     containers = 1
     same_host = False
+    secret = Secret(TOKEN)  # as the container makes it
 
     def __init__(self, point, store_url):
         self.point = point
         self.link = open_link(store_url)
-        self.own = OwnInStore("test")
+        self.own = OwnInStore("test", self.secret)
         self.invited, self.heard, self.watched = [], [], {}
         self.events = events_of(point.address)
         threading.Thread(target=self.listen, daemon=True).start()

@@ -17,6 +17,7 @@ from dask_serverless.backends.aws_lambda.functions import AT_ONCE, Function, lam
 from dask_serverless.backends.aws_lambda.settings import LambdaSettings
 from dask_serverless.backends.base import Loss
 from dask_serverless.errors import ServerlessError, StoreError
+from dask_serverless.signing.secret import Secret
 from dask_serverless.store.connect import open_link
 from dask_serverless.worker.invitation import Invitation
 
@@ -32,6 +33,7 @@ class LambdaBackend(AskedBackend):
         *,
         store: str,
         lease_seconds: float,
+        secret: Secret | None = None,
     ) -> None:
         self.settings = settings
         self.sizes = sizes
@@ -39,7 +41,7 @@ class LambdaBackend(AskedBackend):
         self.refusal: ServerlessError | None = None
         self.checked: threading.Thread | None = None
         self.connect = partial(lambda_client, settings.region, settings.endpoint_url)
-        super().__init__("lambda", self.function, containers, lease_seconds)
+        super().__init__("lambda", self.function, containers, lease_seconds, secret)
 
     def function(self) -> Function:
         found = Function(self.settings.function_of(self.sizes[0]), self.connect)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dask_serverless.backends.aws_lambda.backend import LambdaBackend
 from dask_serverless.backends.aws_lambda.settings import LambdaSettings, sizes_of
 from dask_serverless.errors import SettingsError
+from dask_serverless.signing.chosen import given
 from dask_serverless.store.address import parse
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def lambda_backend(settings: Settings) -> LambdaBackend:
         settings.containers,
         store=reachable(settings.store, own),
         lease_seconds=settings.lease_seconds,
+        secret=given(settings),
     )
 
 

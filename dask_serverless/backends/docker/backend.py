@@ -15,6 +15,7 @@ from dask_serverless.backends.docker.site import Site
 from dask_serverless.backends.local import heavy_modules
 from dask_serverless.backends.messages import Stop
 from dask_serverless.errors import ContainersClosed, ServerlessError, SettingsError
+from dask_serverless.signing.secret import Secret
 from dask_serverless.store.address import parse
 from dask_serverless.store.bridged import BridgedStore
 from dask_serverless.worker.invitation import Invitation
@@ -35,8 +36,11 @@ class DockerBackend:
         lease_seconds: float = 15.0,
         attempts: int = 3,
         store: str | None = None,
+        secret: Secret | None = None,
     ) -> None:
         self.settings = settings
+        self.secret = secret  # of what is in the store; a private one needs none
+        self.sealing = secret or Secret.drawn()  # of invitations, whatever store it is
         self.containers = containers
         self.sizes = sorted(set(memory_bytes)) or [USUAL_MEMORY]
         self.idle_seconds = idle_seconds
@@ -63,13 +67,15 @@ class DockerBackend:
         with self.lock:
             if self.attendance is None:
                 self.refusal = None
-                site = Site(self.settings, self.containers, len(self.sizes))
+                site = Site(self.settings, self.containers, len(self.sizes), self.secret)
                 self.attendance = Attendance(site, self.sizes, self.idle_seconds, self.told, self)
                 self.attendance.begin()
 
     def told(self) -> dict[str, object]:
-        """What a container is told as it starts."""
+        """What a container is told as it starts, over its standard input."""
         return {
+            "secret": self.sealing.text,
+            "signed": self.secret is not None,
             "idle_seconds": self.idle_seconds,
             "lease_seconds": self.lease_seconds,
             "attempts": self.attempts,

@@ -8,6 +8,7 @@ from dask_serverless.backends.cores import cores
 from dask_serverless.backends.docker.backend import DockerBackend
 from dask_serverless.backends.docker.settings import LEAST_MEMORY, DockerSettings
 from dask_serverless.errors import SettingsError
+from dask_serverless.signing.chosen import drawn
 
 if TYPE_CHECKING:
     from dask_serverless.config import Settings
@@ -27,4 +28,5 @@ def docker_backend(settings: Settings) -> DockerBackend:
         lease_seconds=settings.lease_seconds,
         attempts=settings.attempts,
         store=settings.store,
+        secret=drawn(settings),
     )

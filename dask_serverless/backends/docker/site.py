@@ -20,6 +20,7 @@ from dask_serverless.backends.docker.pool import Pool
 from dask_serverless.backends.docker.settings import DockerSettings
 from dask_serverless.backends.own_in_store import OwnInStore
 from dask_serverless.errors import StoreError
+from dask_serverless.signing.secret import Secret
 from dask_serverless.store.connect import open_link
 from dask_serverless.store.link import Link
 
@@ -31,7 +32,9 @@ CLOSE_SECONDS = 5.0
 class Site:
     """Made by a client, and left to a fork's parent."""
 
-    def __init__(self, settings: DockerSettings, containers: int, sizes: int) -> None:
+    def __init__(
+        self, settings: DockerSettings, containers: int, sizes: int, secret: Secret | None = None
+    ) -> None:
         self.settings = settings
         self.daemon = Daemon()
         self.folder, self.held = private.make(PREFIX, tempfile.gettempdir())
@@ -39,7 +42,7 @@ class Site:
         self.token = secrets.token_hex(24)
         self.pool = Pool(self.name, containers, sizes)
         self.containers: dict[str, Container] = {}
-        self.own = OwnInStore(self.name)
+        self.own = OwnInStore(self.name, secret)
         self.own_of: dict[str, str] = {}  # run → under which key
         self.links: dict[str, Link] = {}
         self.storing = threading.Lock()  # of whoever uses them

@@ -21,6 +21,7 @@ from dask_serverless.backends.executor.engines import (
     underlying,
 )
 from dask_serverless.errors import ContainersClosed, SettingsError, StoreError
+from dask_serverless.signing.secret import Secret
 from dask_serverless.worker.invitation import Invitation
 
 
@@ -32,12 +33,14 @@ class ExecutorBackend:
         *,
         idle_seconds: float = 60.0,
         lease_seconds: float = 15.0,
+        secret: Secret | None = None,
     ) -> None:
         self.executor = executor_of(given)
         self.containers = how_many(self.executor, containers)
         self.same_host = on_this_host(self.executor)
         self.idle_seconds = idle_seconds
         self.lease_seconds = lease_seconds
+        self.secret = secret
         self.lock = threading.RLock()
         self.calls: Calls | None = None  # none before the first invitation
         self.closed = False
@@ -73,6 +76,7 @@ class ExecutorBackend:
                     stopping=lambda: list(self.stopping),
                     left=self.settle,
                     make_way=self.make_way,
+                    secret=self.secret,
                 )
             )
         return self.calls

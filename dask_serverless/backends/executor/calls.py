@@ -20,6 +20,7 @@ from dask_serverless.backends.executor.pool import Look, Pool, PoolOver
 from dask_serverless.backends.executor.ticket import Ended, Ticket
 from dask_serverless.backends.own_in_store import OwnInStore
 from dask_serverless.errors import ExecutorUnusable, StoreError
+from dask_serverless.signing.secret import Secret
 from dask_serverless.store.connect import open_link
 from dask_serverless.worker.invitation import Invitation
 
@@ -65,6 +66,7 @@ class Surroundings:
     make_way: Callable[
         [int], None
     ]  # others of this process on the same executor, with what is idle
+    secret: Secret | None = None
 
     @property
     def pulse_seconds(self) -> float:
@@ -74,6 +76,7 @@ class Surroundings:
         return Ticket(
             self.store, pool, call, self.containers,
             self.idle_seconds, self.lease_seconds, self.pulse_seconds,
+            self.secret.text if self.secret else "",
         )  # fmt: skip
 
 
@@ -85,7 +88,7 @@ class Calls:
         self.lock = threading.RLock()  # the link's, and that of what is under way
         self.pool = Pool(open_link(around.store), self.name)
         self.under_way: dict[str, Call] = {}
-        self.own = OwnInStore(self.name)
+        self.own = OwnInStore(self.name, around.secret)
         self.modules: dict[str, str] = {}  # of runs under way: where the client's own are
         self.submitted = 0
         self.pause_seconds = 0.0

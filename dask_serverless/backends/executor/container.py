@@ -20,6 +20,7 @@ from dask_serverless.blobs.lock import Locks, StoreLock
 from dask_serverless.errors import StoreError
 from dask_serverless.store.connect import open_link
 from dask_serverless.worker import inside
+from dask_serverless.worker.access import access_with
 from dask_serverless.worker.connections import StoreConnections
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.means import Means
@@ -47,7 +48,7 @@ class Container:
     def __init__(self, ticket: Ticket, page: Page, interruption: ThreadInterruption) -> None:
         self.ticket = ticket
         self.page = page
-        self.connections = StoreConnections(open_link)
+        self.connections = StoreConnections(open_link, access_with(ticket.secret))
         self.pool = Pool(self.connections.link(ticket.store), ticket.pool)
         self.name = self.pool.join(ticket.call, secrets.token_hex(4))
         self.trouble = ""
@@ -87,7 +88,7 @@ class Container:
 
     def work(self, invitation: Invitation) -> None:
         if invitation.own and not self.at_home:
-            ADOPTED.adopt(self.pool.link, invitation.own)
+            ADOPTED.adopt(self.pool.link, invitation.own, self.connections.access.secret)
         self.run = invitation.run
         self.page.own(os.getpid(), True)
         try:

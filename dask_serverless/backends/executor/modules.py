@@ -7,6 +7,7 @@ import threading
 
 from dask_serverless.backends.own_in_store import own_modules_at
 from dask_serverless.backends.own_modules import OWN, source_of
+from dask_serverless.signing.secret import Secret
 from dask_serverless.store.link import Link
 from dask_serverless.worker.imports import ClientModules, Source, SourceLoader
 
@@ -19,14 +20,14 @@ class AdoptedModules:
         self.imports = ClientModules()
         self.key = ""
 
-    def adopt(self, link: Link, key: str) -> None:
+    def adopt(self, link: Link, key: str, secret: Secret | None) -> None:
         """Import from here on what lies under this key in the store.
 
         Where a module is loaded that was made from anything else, all of the client's go: those
         that are the same may have taken something from it.
         """
         with self.lock:
-            if key == self.key or (told := own_modules_at(link, key)) is None:
+            if key == self.key or (told := own_modules_at(link, key, secret)) is None:
                 return
             sources = {name: Source.from_json(fields) for name, fields in told.items()}
             loaded = [name for name in sources if name in sys.modules]

@@ -14,6 +14,7 @@ class Ticket:
     idle_seconds: float
     lease_seconds: float
     pulse_seconds: float
+    secret: str = field(default="", repr=False)  # what containers sign with; "": nothing is signed
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,18 @@ from __future__ import annotations
 from dask_serverless.backends.asked import AskedBackend
 from dask_serverless.backends.http.endpoint import Endpoint
 from dask_serverless.backends.http.settings import HttpSettings
+from dask_serverless.signing.secret import Secret
 
 
 class HttpBackend(AskedBackend):
-    def __init__(self, settings: HttpSettings, containers: int, *, lease_seconds: float) -> None:
+    def __init__(
+        self,
+        settings: HttpSettings,
+        containers: int,
+        *,
+        lease_seconds: float,
+        secret: Secret | None = None,
+    ) -> None:
+        secret = secret or Secret(settings.token)  # as its containers make it
         self.answered_at_the_end = settings.wait
-        super().__init__("http", lambda: Endpoint(settings), containers, lease_seconds)
+        super().__init__("http", lambda: Endpoint(settings), containers, lease_seconds, secret)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dask_serverless.backends.http.backend import HttpBackend
 from dask_serverless.backends.http.settings import LOOPBACK, HttpSettings
 from dask_serverless.errors import SettingsError
+from dask_serverless.signing.chosen import given
 
 if TYPE_CHECKING:
     from dask_serverless.config import Settings
@@ -24,4 +25,9 @@ def http_backend(settings: Settings) -> HttpBackend:
             "store",
             "must be given with backend='http': a private server cannot be reached from there.",
         )
-    return HttpBackend(http, settings.containers, lease_seconds=settings.lease_seconds)
+    return HttpBackend(
+        http,
+        settings.containers,
+        lease_seconds=settings.lease_seconds,
+        secret=given(settings),
+    )
