@@ -192,7 +192,7 @@ class Serverless:
             result_limit=settings.result_limit,
             retries=Retries.asked_for(layers, settings.retries_of(options)),
             access=engine.access,
-            watch=engine.audience.watch(url, link, settings.events),
+            watch=engine.audience.watch(url, link, settings.events, settings.history),
         )
 
     def _planning(self, engine: Engine, options: dict[str, Any]) -> Planning:

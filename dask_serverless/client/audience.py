@@ -23,8 +23,8 @@ class Dashboard(Protocol):
     @property
     def link(self) -> str: ...
 
-    def follow(self, store: str) -> None:
-        """Runs are in this store from now on."""
+    def follow(self, store: str, history: bool | str, shared: bool) -> None:
+        """Runs are in this store from now on; what they teach, where these settings say."""
 
     def close(self) -> None: ...
 
@@ -43,13 +43,13 @@ class Audience:
     looked: float = -AGAIN_SECONDS  # for others, by the monotonic clock
     others: bool = False
 
-    def watch(self, store: str, link: Link, events: Any) -> Watch:
+    def watch(self, store: str, link: Link, events: Any, history: bool | str) -> Watch:
         """What one run tells: nothing, where nobody looks."""
         from dask_serverless.client.watch import NOBODY, StoreWatch
         from dask_serverless.worker.rhythm import rhythm_of
 
         if self.dashboard is not None:
-            self.dashboard.follow(store)
+            self.dashboard.follow(store, history, self.shared)
         listed = self.dashboard is not None or self.others_look(link)
         if not (listed or self.reports):
             return NOBODY

@@ -15,7 +15,12 @@ from dask_serverless.blobs.base import Command
 from dask_serverless.client.audience import Reporting
 from dask_serverless.client.failed import Failed
 from dask_serverless.client.report import RunReport
-from dask_serverless.client.structure import Structure, planned_times, structure_of
+from dask_serverless.client.structure import (
+    Structure,
+    planned_times,
+    predicted_times,
+    structure_of,
+)
 from dask_serverless.coordination import watched
 from dask_serverless.errors import StoreError
 from dask_serverless.store.link import Link
@@ -117,7 +122,10 @@ class StoreWatch:
         structure, self.structure = self.structure, None
         assert structure is not None
         if self.foreseen is not None:
-            structure = replace(structure, timeline=planned_times(self.foreseen()))
+            outlook = self.foreseen()
+            structure = replace(
+                structure, timeline=planned_times(outlook), predicted=predicted_times(outlook)
+            )
         told = {
             "run": structure.run, "submitted": structure.submitted, "tasks": structure.tasks,
             "bundles": structure.bundle_count, "host": structure.host,

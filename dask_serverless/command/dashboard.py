@@ -15,7 +15,8 @@ from dask_serverless.store.connect import open_link
 def show(store: str | None, address: str, token: str, origins: tuple[str, ...]) -> None:
     """Until Ctrl-C."""
     require("the dashboard")
-    url = Settings.gather(**({"store": store} if store else {})).store
+    settings = Settings.gather(**({"store": store} if store else {}))
+    url = settings.store
     if url is None:
         raise SettingsError("store", "is not set, and a private store ends with its process: use "
             "--store URL, or Serverless(dashboard=True) where you compute.")  # fmt: skip
@@ -32,4 +33,6 @@ def show(store: str | None, address: str, token: str, origins: tuple[str, ...]) 
 
         from dask_serverless.dashboard.server import serve
 
-        serve(listening, access, Reader(url))
+        reader = Reader(url)
+        reader.measurements.follow(settings.history, url)
+        serve(listening, access, reader)

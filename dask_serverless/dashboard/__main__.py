@@ -16,8 +16,11 @@ import threading
 from dask_serverless.dashboard.access import Access
 from dask_serverless.dashboard.reader import Reader
 
+NICE = 10  # containers come first, where there are fewer cores than processes that want one
+
 
 def main(descriptor: int) -> None:
+    os.nice(NICE)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     told = json.loads(sys.stdin.readline())
@@ -33,7 +36,9 @@ def main(descriptor: int) -> None:
 def heed(reader: Reader) -> None:
     """What the parent says, until it says no more."""
     for line in sys.stdin:
-        reader.follow(json.loads(line)["store"])
+        told = json.loads(line)
+        reader.measurements.follow(told["history"], told["store"] if told["shared"] else None)
+        reader.follow(told["store"])
     os._exit(0)
 
 

@@ -31,7 +31,7 @@ class DashboardProcess:
     def __init__(self, address: Address) -> None:
         require("the dashboard")
         self.pid = os.getpid()
-        self.followed = ""
+        self.followed: tuple[str, bool | str] | None = None
         with address.listen() as listening:
             self.access = Access.to(address, listening.getsockname()[1])
             self.process = subprocess.Popen(
@@ -52,11 +52,11 @@ class DashboardProcess:
     def alive(self) -> bool:
         return self.pid == os.getpid() and self.process.poll() is None
 
-    def follow(self, store: str) -> None:
-        """Read from this store from now on."""
-        if store != self.followed:
-            self.followed = store
-            self.tell(store=store)
+    def follow(self, store: str, history: bool | str, shared: bool) -> None:
+        """Read from this store from now on; ``shared`` says whether it has the history, too."""
+        if (store, history) != self.followed:
+            self.followed = store, history
+            self.tell(store=store, history=history, shared=shared)
 
     def tell(self, **words: object) -> None:
         assert self.process.stdin is not None

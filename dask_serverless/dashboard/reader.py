@@ -8,25 +8,24 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgpack
 
 from dask_serverless.client.audience import CHANNEL
 from dask_serverless.client.structure import Structure
 from dask_serverless.coordination import watched
+from dask_serverless.dashboard.following import ENTRIES_AT_ONCE, Following, heed
+from dask_serverless.dashboard.measurements import Measurements
 from dask_serverless.dashboard.view import View
 from dask_serverless.errors import RunUnreadable, ServerlessError, StoreError
 from dask_serverless.store.connect import open_link
 from dask_serverless.store.link import Link
-from dask_serverless.worker.witness import Batch
 
 WAIT_SECONDS = 0.5  # for something to happen, before a look at who works on what
 REST_SECONDS = 0.05  # between two reads: what happens meanwhile comes in one go
 AGAIN_SECONDS = 1.0  # until the next try with a store that did not answer
 AFTERWARDS_SECONDS = 3.0  # containers may still tell something when the run is over
 PATIENCE_SECONDS = 1.0
-ENTRIES_AT_ONCE = 500
 MOST_VIEWS = 8  # runs that are held in memory; whoever opens another one lets go of the oldest
 MOST_RUNS = watched.MOST_RUNS
 
@@ -70,6 +69,7 @@ class Reader:
         self.known = threading.Event()  # the list was read once
         self.lock = threading.Lock()
         self.closed = threading.Event()
+        self.measurements = Measurements(self.changed)
         self.thread: threading.Thread | None = None
         if url:
             self.follow(url)
@@ -176,66 +176,39 @@ LISTED = ("run", "submitted", "tasks", "bundles", "host")
 
 
 class RunReading:
-    """Where the reading of one run stands; a new connection goes on where the last one ended."""
+    """A run that somebody looks at, until it is over; whatever connections that takes."""
 
     def __init__(self, opened: Opened, reader: Reader) -> None:
         self.opened = opened
         self.reader = reader
-        self.last = "0-0"
+        self.following: Following | None = None
         self.complete = False
         self.until = 0.0  # by the monotonic clock, once the run is over
 
     def go_on(self, link: Link) -> None:
         self.reader.told("")
-        if self.opened.view is None:
-            self.begin(link)
+        following = self.following = self.following or self.begin(link)
         while not (self.opened.closed.is_set() or self.reader.closed.is_set() or self.complete):
-            if self.step(link):
+            if self.step(link, following):
                 self.opened.changed()
                 time.sleep(REST_SECONDS)
 
-    def begin(self, link: Link) -> None:
+    def begin(self, link: Link) -> Following:
         view = view_of(link, self.opened.run)
         view.groups, view.layout  # noqa: B018 - worked out here, and not while a page waits
-        self.last = "0-0"
-        while self.add(view, self.read(link, self.last, 0.0)):
+        following = Following(self.opened.run, view)
+        while following.read(link):
             pass  # page by page
         self.opened.view = view
         self.opened.changed()
+        return following
 
-    def read(self, link: Link, last: str, wait_seconds: float) -> list[Any]:
-        block = ("BLOCK", int(1000 * wait_seconds)) if wait_seconds else ()
-        run = self.opened.run
-        replies = link.call(
-            ("XREAD", "COUNT", ENTRIES_AT_ONCE, *block, "STREAMS", watched.watched_key(run), last),
-            ("HGETALL", watched.working_key(run)),
-            ("HGETALL", watched.losses_key(run)),
-            wait_seconds=wait_seconds,
-        )
-        return list(replies)
-
-    def step(self, link: Link) -> bool:
-        view = self.opened.view
-        assert view is not None
-        changed = self.add(view, self.read(link, self.last, WAIT_SECONDS))
-        if view.series.over is not None:
+    def step(self, link: Link, following: Following) -> bool:
+        changed = following.read(link, WAIT_SECONDS)
+        if following.view.series.over is not None:
             self.until = self.until or time.monotonic() + AFTERWARDS_SECONDS
             self.complete = time.monotonic() > self.until
         return changed
-
-    def add(self, view: View, replies: list[Any]) -> bool:
-        """Whether anything is new."""
-        stream, working, losses = replies
-        entries = stream[0][1] if stream else []
-        with view.lock:
-            before = view.series.version
-            for name, fields in entries:
-                self.last = name.decode()
-                heed(view, fields)
-            now = time.time() - view.structure.submitted
-            view.series.heed_working(working_of(working), now)
-            view.series.heed_losses(watched.losses(losses), now)
-            return view.series.version > before
 
 
 def view_of(link: Link, run: str) -> View:
@@ -256,19 +229,3 @@ def read_whole(link: Link, run: str) -> View:
             heed(view, fields)
         last = b"(" + page[-1][0]
     return view
-
-
-def heed(view: View, fields: list[bytes]) -> None:
-    """One entry of a run's stream; what another version wrote is passed over."""
-    what, told = fields[0].decode(), fields[1]
-    with suppress(ValueError, TypeError, KeyError):
-        if what == watched.BATCH:
-            view.series.heed(Batch.unpack(told))
-        elif what == watched.OVER:
-            view.series.heed_end(msgpack.unpackb(told, strict_map_key=False))
-
-
-def working_of(reply: list[bytes]) -> dict[int, str]:
-    """Bundle → container."""
-    pairs = zip(reply[::2], reply[1::2], strict=True)
-    return {int(work.split()[0]): name.decode() for name, work in pairs if name and work}

@@ -29,6 +29,7 @@ from dask_serverless.dashboard.states import LOOKS
 
 # What Bokeh would rather go by: other origins, and scripts from elsewhere.
 OVERRIDING = ("BOKEH_ALLOW_WS_ORIGIN", "BOKEH_RESOURCES", "BOKEH_CDN_VERSION")
+COMPONENTS = ["bokeh", "bokeh-gl", "bokeh-widgets"]
 SESSION_SECONDS = 15  # that an unused one is kept
 KEEP_ALIVE_MS = 20_000
 MOST_MESSAGE_BYTES = 1 << 20  # of what a browser sends: ranges and clicks
@@ -49,10 +50,19 @@ def serve(listening: socket.socket, access: Access, reader: Reader) -> None:
         reader.close()
 
 
+class Pages(BokehTornado):
+    """Bokeh's own would have browsers read its tables and MathJax, too: half of all scripts, before
+    anything can be drawn.
+    """
+
+    def resources(self, absolute_url: str | bool | None = None) -> Any:
+        return super().resources(absolute_url).clone(components=COMPONENTS)
+
+
 def make_server(
     listening: socket.socket, access: Access, reader: Reader, loop: IOLoop
 ) -> BaseServer:
-    tornado = BokehTornado(
+    tornado = Pages(
         applications(reader),
         extra_websocket_origins=[o for o in access.origins if "[" not in o],
         extra_patterns=handlers(access, reader),

@@ -81,8 +81,16 @@ class Session:
         view = self.opened.view if self.opened is not None else None
         version = view.series.version if view is not None else -1
         trouble = self.opened.trouble if self.opened is not None else ""
-        runs = len(self.reader.runs)
-        return (self.wanted or self.reader.latest, version, trouble, self.reader.trouble, runs)
+        reader = self.reader
+        latest = self.wanted or reader.latest
+        return (
+            latest,
+            version,
+            trouble,
+            reader.trouble,
+            len(reader.runs),
+            reader.measurements.version,
+        )
 
     def choose(self) -> None:
         """The run to look at; the latest one changes."""

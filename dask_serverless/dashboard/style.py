@@ -14,6 +14,7 @@ TEXT = "#6b7280"  # in figures: on white and on near black alike
 LINE = "#9aa3af"
 FAINT = "rgba(128, 136, 148, 0.18)"
 BAR = "#0072b2"
+CRITICAL = "#d55e00"  # on the critical path
 
 CSS = """
 :host { font-family: system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif; font-size: 13px;

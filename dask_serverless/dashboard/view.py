@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dask_serverless.client.structure import Structure
+from dask_serverless.dashboard.critical import critical_path
 from dask_serverless.dashboard.groups import Groups, groups_of
 from dask_serverless.dashboard.layout import TaskLayout, task_layout
 from dask_serverless.dashboard.series import NEVER, Series, States, counted
+from planners.graph.arrays import Ids
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,7 @@ class View:
         self.lock = threading.RLock()
         self.listeners: set[Callable[[], None]] = set()
         self.latest: Moment | None = None
+        self.path: tuple[int, Ids] = (-1, np.empty(0, dtype=np.int32))  # and its version
 
     @cached_property
     def groups(self) -> Groups:
@@ -60,6 +63,13 @@ class View:
             if at == NEVER:
                 self.latest = moment
             return moment
+
+    def critical_path(self) -> Ids:
+        """The tasks that the end had to wait for, as far as is known."""
+        with self.lock:
+            if self.path[0] != self.series.version:
+                self.path = self.series.version, critical_path(self.series, self.layout.levels)
+            return self.path[1]
 
     def changed(self) -> None:
         for listener in list(self.listeners):

@@ -37,10 +37,15 @@ def open_history(settings: Settings) -> History:
 
 def archive_of(settings: Settings) -> Archive:
     """Where these settings keep the history; raises HistoryUnusable where that is nowhere."""
-    if isinstance(settings.history, str):
-        return FileArchive(settings.history)
-    if settings.store is not None:
-        return RedisArchive(settings.store)
+    return archive_at(settings.history, settings.store)
+
+
+def archive_at(history: bool | str, store: str | None) -> Archive:
+    """A file that was named, else the store that was, else the user's own file."""
+    if isinstance(history, str):
+        return FileArchive(history)
+    if store is not None:
+        return RedisArchive(store)
     return FileArchive(default_path(), named=False)
 
 

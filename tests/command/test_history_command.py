@@ -11,7 +11,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dask_serverless.command.cli import serverless
-from dask_serverless.command.history import ago, duration, shortened
 from dask_serverless.config import Settings
 from dask_serverless.history.observations import (
     UPLOAD,
@@ -22,6 +21,7 @@ from dask_serverless.history.observations import (
     Transfer,
 )
 from dask_serverless.history.opening import archive_of, history_at
+from dask_serverless.history.tables import ago, duration, shortened
 from dask_serverless.store.link import Link
 
 WIDTH = 80

@@ -74,6 +74,46 @@ def test_zooming_into_many_tasks_shows_single_ones(tab: Any, watched: Serverless
     assert column(tab, "tasks", "nodes", "key")[0].startswith("x-")
 
 
+def test_the_critical_path_is_drawn_and_can_be_shown_alone(tab: Any, watched: Serverless) -> None:
+    total = delayed(sum)([begin(begin(n)) for n in range(5)])
+    assert total.compute(scheduler=watched, optimize_graph=False) == 10
+    show(tab, f"{watched.dashboard_link}graph?run={watched.last_run.run}")
+    await_column(tab, "tasks", "path", "x", "c.join() == '0,1,2'")
+    tab.get_by_role("button", name="critical path").click()
+    await_column(tab, "tasks", "nodes", "key", "c.length == 3")
+    tab.get_by_role("button", name="in view").click()
+    await_column(tab, "tasks", "nodes", "key", f"c.length == {watched.last_run.tasks}")
+
+
+def test_a_task_that_is_clicked_at_or_found_is_told_of(tab: Any, watched: Serverless) -> None:
+    total = delayed(sum)([begin(n, dask_key_name=f"begin-{n}") for n in range(5)])
+    assert total.compute(scheduler=watched, optimize_graph=False) == 10
+    show(tab, f"{watched.dashboard_link}graph?run={watched.last_run.run}")
+    await_column(tab, "tasks", "nodes", "key", f"c.length == {watched.last_run.tasks}")
+    field = tab.get_by_placeholder("find keys")
+    field.fill("begin-3")
+    field.press("Enter")
+    await_column(tab, "tasks", "nodes", "key", "c.length == 2")  # and what takes from it
+    tab.wait_for_function(f"() => ({TEXT})('selected').includes('1 selected')")
+    field.fill("")
+    field.press("Enter")
+    await_column(tab, "tasks", "nodes", "key", f"c.length == {watched.last_run.tasks}")
+    x, y, keys = (column(tab, "tasks", "nodes", name) for name in ("x", "y", "key"))
+    place = keys.index("begin-2")
+    where = tab.evaluate(PLACE, [x[place], y[place]])
+    tab.mouse.click(*where)
+    tab.wait_for_function(f"() => ({TEXT})('selected').includes('begin-2')")
+    assert "begin-3" not in tab.evaluate(f"({TEXT})('selected')")
+
+
+TEXT = "(name) => Bokeh.documents[0].get_model_by_name(name)?.text ?? ''"
+PLACE = """([x, y]) => {
+  const find = (view) => view.model.name == 'tasks' ? view
+    : [...(view.child_views ?? [])].map(find).find(found => found)
+  const view = find(Object.values(Bokeh.index)[0] ?? Bokeh.index.roots[0])
+  const box = view.el.getBoundingClientRect()
+  return [box.x + view.frame.x_scale.compute(x), box.y + view.frame.y_scale.compute(y)]
+}"""
 BOX = """() => {
   const find = (view) => view.model.name == 'tasks' ? view
     : [...(view.child_views ?? [])].map(find).find(found => found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import urllib.request
 from typing import Any
 
@@ -17,7 +18,10 @@ from dask.delayed import Delayed
 from dask_serverless import Serverless
 from dask_serverless.dashboard.numbers import in_bytes, in_seconds
 from dask_serverless.dashboard.states import State
+from dask_serverless.history.opening import open_history
+from dask_serverless.history.tables import duration
 
+MATH = "$$x^2$$"  # Bokeh would like to draw it with scripts that are not there
 EVIL = "<script>window.evil=1</script><img src=x onerror=window.evil=2>"
 
 
@@ -27,8 +31,15 @@ def square(n: int) -> int:
 
 
 @delayed
+def pause(n: int) -> int:
+    """Long enough to be timed by itself."""
+    time.sleep(0.01)
+    return n
+
+
+@delayed
 def fragile(n: int) -> int:
-    raise ValueError(f"{EVIL} {n}")
+    raise ValueError(f"{EVIL} {MATH} {n}")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +51,7 @@ def good(watched: Serverless) -> Any:
 
 @pytest.fixture(scope="module")
 def bad(watched: Serverless, good: Any) -> Any:
-    evil: Delayed = fragile(1, dask_key_name=EVIL)
+    evil: Delayed = fragile(square(1, dask_key_name=MATH), dask_key_name=EVIL)
     with pytest.raises(ValueError, match="script"):
         delayed(sum)([evil, square(2)]).compute(scheduler=watched)
     return watched.last_run
@@ -54,7 +65,17 @@ def await_text(tab: Any, name: str, part: str) -> str:
 
 @pytest.mark.parametrize(
     "path",
-    ["graph", "stream", "progress", "containers", "data", "errors", "runs", "individual-graph"],
+    [
+        "graph",
+        "stream",
+        "progress",
+        "containers",
+        "data",
+        "errors",
+        "history",
+        "runs",
+        "individual-graph",
+    ],
 )
 def test_every_page_opens(tab: Any, watched: Serverless, good: Any, path: str) -> None:
     show(tab, f"{watched.dashboard_link}{path}?run={good.run}")
@@ -93,6 +114,23 @@ def test_a_plan_made_from_numbers_is_shown_beside_what_came_of_it(
     await_column(tab, "planned", "bars", "what", f"c.length == {run.bundles}")
     await_column(tab, "actual", "bars", "what", f"c.length == {run.bundles}")
     assert in_seconds(run.makespan_seconds) in await_text(tab, "plan", "makespan")
+
+
+def test_the_history_page_shows_what_the_command_tells_and_what_was_predicted(
+    tab: Any, watched: Serverless, tmp_path: Any
+) -> None:
+    path = str(tmp_path / "history")
+    learned = watched.options(planner="uniform", history=path)
+    for _ in range(3):
+        delayed(sum)([pause(n) for n in range(4)]).compute(scheduler=learned)
+    open_history(learned.settings).save()
+    show(tab, f"{watched.dashboard_link}history?run={learned.last_run.run}")
+    told = await_text(tab, "known", "pause")
+    assert path in told
+    (row,) = [row for row in open_history(learned.settings).describe() if "pause" in row.name]
+    assert f">{row.calls}<" in told and f">{duration(row.mean_seconds)}<" in told
+    predicted = await_text(tab, "functions", "pause")
+    assert "measured" in predicted and "%" in predicted
 
 
 def test_a_plan_without_numbers_says_how_to_get_them(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from bokeh.layouts import column
 from bokeh.models import Div
 
+from dask_serverless.dashboard.focus import Focus
 from dask_serverless.dashboard.pages.overview import Overview
 from dask_serverless.dashboard.pages.page import Page
+from dask_serverless.dashboard.pages.selection import Selection
 from dask_serverless.dashboard.pages.tasks import TaskGraph
 from dask_serverless.dashboard.reader import Reader
 from dask_serverless.dashboard.states import LOOKS
-from dask_serverless.dashboard.style import swatches
+from dask_serverless.dashboard.style import CRITICAL, swatches
 from dask_serverless.dashboard.view import Moment, View
 
 
@@ -21,17 +23,23 @@ class Graph(Page):
 
     def __init__(self, view: View | None, reader: Reader | None) -> None:
         assert view is not None
+        focus = Focus(view)
         self.overview = Overview(view)
-        self.tasks = TaskGraph(view, live=reader is not None)
-        self.root = column(
-            legend(), self.overview.root, self.tasks.root, sizing_mode="stretch_width"
-        )
+        self.tasks = TaskGraph(view, focus, live=reader is not None)
+        parts = [legend((CRITICAL, "critical path")), self.overview.root, self.tasks.root]
+        self.selection: Selection | None = None
+        if reader is not None:  # somebody answers
+            self.selection = Selection(view, focus, self.overview, self.tasks)
+            parts[2:] = [self.selection.root, self.tasks.root, self.selection.table]
+        self.root = column(*parts, sizing_mode="stretch_width")
 
     def update(self, moment: Moment | None) -> None:
         assert moment is not None
         self.overview.update(moment)
         self.tasks.update(moment)
+        if self.selection is not None:
+            self.selection.update()
 
 
-def legend() -> Div:
-    return swatches((look.colour, look.name) for look in LOOKS.values())
+def legend(*more: tuple[str, str]) -> Div:
+    return swatches([*((look.colour, look.name) for look in LOOKS.values()), *more])

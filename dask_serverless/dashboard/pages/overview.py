@@ -30,9 +30,8 @@ class Overview:
         self.x, self.y = places(groups)
         self.boxes = ColumnDataSource(self.fixed())
         self.bars = ColumnDataSource(self.bars_of(np.zeros((groups.count, len(State)), int)))
-        self.root = column(
-            self.figure(), sizing_mode="stretch_width", styles={"overflow-x": "auto"}
-        )
+        self.made = self.figure()
+        self.root = column(self.made, sizing_mode="stretch_width", styles={"overflow-x": "auto"})
 
     def fixed(self) -> dict[str, Any]:
         groups = self.groups

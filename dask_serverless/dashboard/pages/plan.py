@@ -9,16 +9,17 @@ import numpy as np
 from bokeh.layouts import column
 from bokeh.models import ColumnDataSource, HoverTool, Range1d
 
+from dask_serverless.dashboard.functions import functions_table
 from dask_serverless.dashboard.lanes import GAP, MOST_BARS
 from dask_serverless.dashboard.numbers import in_seconds
 from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.reader import Reader
 from dask_serverless.dashboard.series import NEVER, Series
-from dask_serverless.dashboard.style import plain, swatches
+from dask_serverless.dashboard.style import CRITICAL, plain, swatches
 from dask_serverless.dashboard.tables import block, table
 from dask_serverless.dashboard.view import Moment, View
 
-PLANNED, ACTUAL, CRITICAL = "#a9b4c4", "#009e73", "#d55e00"
+PLANNED, ACTUAL = "#a9b4c4", "#009e73"
 HEIGHT = 230
 LARGEST = 15
 COLUMNS = ("left", "right", "top", "bottom", "colour", "what", "took")
@@ -51,7 +52,7 @@ class PlanPage(Page):
         with self.view.lock:
             series = self.view.series
             self.source.data = actual_bars(series, set(self.planned["path"]))
-            self.told.text = differences(series, self.planned)
+            self.told.text = differences(series, self.planned) + by_function(series)
             latest = max(series.end, float(self.planned["makespan"]), 1e-3)
         lanes = int(max(self.source.data["bottom"], default=0) + GAP)
         self.actual.y_range.update(start=max(lanes, 1))
@@ -127,6 +128,10 @@ def differences(series: Series, planned: Mapping[str, Any]) -> str:
         + "<h3>Where the difference arose</h3>"
         + table(("bundle ", "planned ", "actual ", "difference "), rows)
     )
+
+
+def by_function(series: Series) -> str:
+    return f"<h3>By function</h3>{functions_table(series)}" if series.structure.predicted else ""
 
 
 def signed(seconds: float) -> str:

@@ -9,8 +9,10 @@ from bokeh.events import RangesUpdate
 from bokeh.models import ColumnDataSource, HoverTool, LinearColorMapper, Range1d
 
 from dask_serverless.dashboard.details import DETAILS, details
+from dask_serverless.dashboard.focus import IN_VIEW, SELECTED, Focus, failed
 from dask_serverless.dashboard.raster import EMPTY, raster_of, whole
 from dask_serverless.dashboard.states import COLOURS, State
+from dask_serverless.dashboard.style import CRITICAL as ON_PATH
 from dask_serverless.dashboard.style import LINE, plain
 from dask_serverless.dashboard.view import Moment, View
 from planners.graph.arrays import Ids, gather_rows
@@ -23,10 +25,11 @@ CLEAR = "rgba(0,0,0,0)"
 
 
 class TaskGraph:
-    """x is the task's depth in the graph; what is in view decides how it is drawn."""
+    """x is the task's depth in the graph; what is in view, or in focus, decides how it is drawn."""
 
-    def __init__(self, view: View, live: bool) -> None:
+    def __init__(self, view: View, focus: Focus, live: bool) -> None:
         self.view = view
+        self.focus = focus
         self.live = live  # whether somebody answers when one zooms
         x0, x1, y0, y1 = whole(view.layout)
         self.window = (x0, x1, y0, y1)
@@ -36,6 +39,7 @@ class TaskGraph:
         self.nodes = ColumnDataSource({n: [] for n in ("x", "y", "state", "size", *DETAILS)})
         self.edges = ColumnDataSource({n: [] for n in ("x0", "y0", "x1", "y1")})
         self.marks = ColumnDataSource({n: [] for n in ("x", "y", *DETAILS)})
+        self.path = ColumnDataSource({"x": [], "y": []})
         self.root = self.figure()
         self.look()
 
@@ -43,7 +47,7 @@ class TaskGraph:
         x0, x1, y0, y1 = self.window
         made = plain(
             height=HEIGHT, x_range=Range1d(x0 - 0.02 * (x1 - x0), x1 + 0.02 * (x1 - x0)),
-            y_range=Range1d(y0 - 0.03, y1 + 0.03), tools="pan,wheel_zoom,box_zoom,reset",
+            y_range=Range1d(y0 - 0.03, y1 + 0.03), tools="pan,wheel_zoom,box_zoom,box_select,tap,reset",
             active_scroll="wheel_zoom", output_backend="webgl", x_axis_label="depth in the graph", name="tasks",
         )  # fmt: skip
         made.yaxis.visible = False
@@ -52,6 +56,8 @@ class TaskGraph:
         made.image("image", "x", "y", "dw", "dh", source=self.image, color_mapper=states,
             name="raster")  # fmt: skip
         made.segment("x0", "y0", "x1", "y1", source=self.edges, line_color=LINE, line_alpha=0.45)
+        made.line("x", "y", source=self.path, line_color=ON_PATH, line_width=3, line_alpha=0.8,
+            line_join="round", name="path")  # fmt: skip
         made.scatter("x", "y", size="size", source=self.nodes, marker="circle", line_width=0.5,
             fill_color={"field": "state", "transform": states}, line_color="#ffffff",
             line_alpha=0.6, name="nodes")  # fmt: skip
@@ -73,9 +79,10 @@ class TaskGraph:
             self.update(self.moment)
 
     def look(self) -> None:
-        """Nodes if what is in view fits, else a raster of it."""
+        """Nodes if what is in focus, or else in view, fits; else a raster of it."""
         layout = self.view.layout
-        tasks = layout.within(*self.window)
+        focused = self.focus.tasks(self.moment)
+        tasks = layout.within(*self.window) if focused is None else focused[:MOST_NODES]
         if len(tasks) <= MOST_NODES:
             self.tasks = tasks
             self.show_nodes(tasks)
@@ -86,7 +93,7 @@ class TaskGraph:
             self.edges.data = {name: [] for name in self.edges.data}
         of, shown = self.view.structure.tasks, len(tasks)
         kind = "tasks one by one" if self.tasks is not None else "in cells of many tasks each"
-        hint = ": zoom and hover to see more" if self.live else ""
+        hint = ": zoom and hover to see more" if self.live and focused is None else ""
         self.root.title.text = f"{shown:,} of {of:,} {kind}{hint}"
 
     def within_whole(self) -> tuple[float, float, float, float]:
@@ -105,13 +112,17 @@ class TaskGraph:
             "state": np.zeros(len(tasks), dtype=np.uint8), "size": np.full(len(tasks), size),
             **fixed,
         }  # fmt: skip
+        self.nodes.selected.indices = np.flatnonzero(np.isin(tasks, self.focus.selected)).tolist()
         self.edges.data = self.edges_of(tasks)
 
     def edges_of(self, tasks: Ids) -> dict[str, Any]:
-        """Those that end in view."""
+        """Those that end in view; of tasks in focus, those between them."""
         structure, layout = self.view.structure, self.view.layout
         offsets, sources = gather_rows(structure.input_offsets, structure.inputs, tasks)
         targets = np.repeat(tasks, np.diff(offsets))
+        if self.focus.mode != IN_VIEW:
+            within = np.isin(sources, tasks)
+            sources, targets = sources[within], targets[within]
         sources, targets = sources[:MOST_EDGES], targets[:MOST_EDGES]
         return {
             "x0": layout.levels[sources], "y0": layout.y[sources],
@@ -120,14 +131,23 @@ class TaskGraph:
 
     def update(self, moment: Moment) -> None:
         self.moment = moment
+        if self.focus.mode not in (IN_VIEW, SELECTED):  # other tasks than before
+            self.look()
         if self.tasks is None:
             self.update_raster(moment)
         else:
             self.update_nodes(self.tasks, moment)
-        failed = np.flatnonzero(moment.states == State.FAILED)[:MOST_MARKS].astype(np.int32)
-        layout = self.view.layout
-        self.marks.data = {"x": layout.levels[failed], "y": layout.y[failed],
-            **details(self.view, failed)}  # fmt: skip
+        raised, layout = failed(moment)[:MOST_MARKS], self.view.layout
+        self.marks.data = {"x": layout.levels[raised], "y": layout.y[raised],
+            **details(self.view, raised)}  # fmt: skip
+        path = self.view.critical_path()
+        self.path.data = {"x": layout.levels[path], "y": layout.y[path]}
+
+    def refocus(self) -> None:
+        """Somebody wants to see other tasks."""
+        self.look()
+        if self.moment is not None:
+            self.update(self.moment)
 
     def update_raster(self, moment: Moment) -> None:
         x0, x1, y0, y1 = self.raster.window

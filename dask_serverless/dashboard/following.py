@@ -1,0 +1,65 @@
+"""Following: reads what containers tell of one run, as it goes on."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+
+import msgpack
+
+from dask_serverless.coordination import watched
+from dask_serverless.dashboard.view import View
+from dask_serverless.store.link import Link
+from dask_serverless.worker.witness import Batch
+
+ENTRIES_AT_ONCE = 500
+
+
+class Following:
+    """Where the reading stands; over a new connection it goes on where the last one ended."""
+
+    def __init__(self, run: str, view: View) -> None:
+        self.run = run
+        self.view = view
+        self.last = "0-0"
+        self.working: dict[int, str] = {}  # bundle → container, just now
+        self.behind = False  # whether there is more to read already
+
+    def read(self, link: Link, wait_seconds: float = 0.0) -> bool:
+        """Whether anything is new; ``wait_seconds`` for something to happen."""
+        block = ("BLOCK", int(1000 * wait_seconds)) if wait_seconds else ()
+        stream, working, losses = link.call(
+            ("XREAD", "COUNT", ENTRIES_AT_ONCE, *block, "STREAMS", watched.watched_key(self.run), self.last),
+            ("HGETALL", watched.working_key(self.run)),
+            ("HGETALL", watched.losses_key(self.run)),
+            wait_seconds=wait_seconds,
+        )  # fmt: skip
+        entries = stream[0][1] if stream else []
+        self.behind = len(entries) == ENTRIES_AT_ONCE
+        self.working = working_of(working)
+        with self.view.lock:
+            series = self.view.series
+            before = series.version
+            for name, fields in entries:
+                self.last = name.decode()
+                heed(self.view, fields)
+            now = time.time() - self.view.structure.submitted
+            series.heed_working(self.working, now)
+            series.heed_losses(watched.losses(losses), now)
+            return series.version > before
+
+
+def heed(view: View, fields: list[bytes]) -> None:
+    """One entry of a run's stream; what another version wrote is passed over."""
+    what, told = fields[0].decode(), fields[1]
+    with suppress(ValueError, TypeError, KeyError):
+        if what == watched.BATCH:
+            view.series.heed(Batch.unpack(told))
+        elif what == watched.OVER:
+            view.series.heed_end(msgpack.unpackb(told, strict_map_key=False))
+
+
+def working_of(reply: list[bytes]) -> dict[int, str]:
+    """Bundle → container."""
+    pairs = zip(reply[::2], reply[1::2], strict=True)
+    return {int(work.split()[0]): name.decode() for name, work in pairs if name and work}

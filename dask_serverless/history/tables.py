@@ -1,0 +1,68 @@
+"""What was measured, as tables for people: the same on the command line and on the dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from dask.utils import format_bytes
+
+from dask_serverless.history.description import Row
+from dask_serverless.history.entry import FUNCTION, PUBLISH, START, TRANSFER
+
+NAME_WIDTH = 28  # characters of a name: its end tells more than its beginning
+TITLES = {  # kind → what stands above its names, and above its sizes
+    FUNCTION: ("function", "output"),
+    TRANSFER: ("transfer", "size"),
+    START: ("start", ""),
+    PUBLISH: ("publish", ""),
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """All entries of one kind; the first column is the name, which may be long."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def tables(rows: Sequence[Row], now: float) -> Iterator[Table]:
+    """Those that are not empty."""
+    for kind, (name, size) in TITLES.items():
+        if those := [row for row in rows if row.kind == kind]:
+            columns = (name, "calls", "samples", "mean", "p90", size, "last seen")
+            yield Table(columns, [cells(row, bool(size), now) for row in those])
+
+
+def cells(row: Row, sized: bool, now: float) -> tuple[str, ...]:
+    return (
+        row.name,
+        str(row.calls),
+        str(row.samples),
+        duration(row.mean_seconds),
+        duration(row.p90_seconds),
+        format_bytes(int(row.output_bytes)) if sized else "",
+        ago(now - row.seen),
+    )
+
+
+def shortened(name: str) -> str:
+    room = NAME_WIDTH - 1
+    return name if len(name) <= room else ".." + name[-(room - 2) :]
+
+
+def duration(seconds: float) -> str:
+    if seconds >= 100:
+        return f"{seconds:.0f} s"
+    for unit, factor in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= factor:
+            return f"{seconds / factor:.3g} {unit}"
+    return f"{seconds * 1e6:.3g} us"
+
+
+def ago(seconds: float) -> str:
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit}"
+    return "now" if seconds < 1 else f"{int(seconds)} s"
