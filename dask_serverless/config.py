@@ -32,6 +32,7 @@ from dask_serverless.origins import (
 from dask_serverless.store.address import masked, parse
 
 COMPRESSIONS = ("lz4",)
+ALWAYS = "always"  # of ``progress``: also where nobody may be looking
 OPTIMIZATIONS = ("clustering", "delayed_io", "local_outputs", "preload", "prewarm", "task_dup")
 # Other values of these need other containers.
 OF_CONTAINERS = {
@@ -84,6 +85,7 @@ class Settings:
     optimizations: tuple[str, ...]
     dashboard: Any
     events: Any
+    progress: bool | str
     docker: Any  # of DockerSettings
     http: Any  # of HttpSettings
     aws_lambda: Any  # of LambdaSettings
@@ -419,6 +421,12 @@ def _events(value: Any) -> Any:
     return value
 
 
+def _progress(value: Any) -> Any:
+    if isinstance(value, bool) or value == ALWAYS:
+        return value
+    raise ValueError(f'must be true, false or "{ALWAYS}"')
+
+
 def _named_or(*methods: str) -> Check:
     def check(value: Any) -> Any:
         if not (isinstance(value, str) and value) and not any(hasattr(value, m) for m in methods):
@@ -450,6 +458,7 @@ CHECKS: dict[str, Check] = {
     "optimizations": _optimizations,
     "dashboard": _dashboard,
     "events": _events,
+    "progress": _progress,
     "docker": _optional(partial(settings_of, "docker")),
     "http": _optional(partial(settings_of, "http")),
     "aws_lambda": _optional(partial(settings_of, "aws_lambda")),

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from dask_serverless.client.planning import Planning
     from dask_serverless.client.surroundings import Surroundings
+    from dask_serverless.client.watch import Watch
     from dask_serverless.dashboard.process import DashboardProcess
     from dask_serverless.simulation.simulation import Simulation
     from planners.cost.outlook import Outlook
@@ -192,8 +193,19 @@ class Serverless:
             result_limit=settings.result_limit,
             retries=Retries.asked_for(layers, settings.retries_of(options)),
             access=engine.access,
-            watch=engine.audience.watch(url, link, settings.events, settings.history),
+            watch=self._watch(engine, url, link),
         )
+
+    def _watch(self, engine: Engine, url: str, link: Link) -> Watch:
+        """Who looks at the run: nobody, as a rule."""
+        settings = self.settings
+        watch = engine.audience.watch(url, link, settings.events, settings.history)
+        if not settings.progress:
+            return watch
+        with forks.importing:
+            from dask_serverless.progress.display import displayed
+
+        return displayed(watch, settings.progress, lambda: open_link(url))
 
     def _planning(self, engine: Engine, options: dict[str, Any]) -> Planning:
         with forks.importing:

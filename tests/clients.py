@@ -29,7 +29,9 @@ ROOT = Path(__file__).parent.parent
 class Client:
     """A script started by a test; it and all its descendants bear a mark in their environment."""
 
-    def __init__(self, folder: Path, source: str, **environment: str) -> None:
+    def __init__(
+        self, folder: Path, source: str, errors: int = subprocess.PIPE, **environment: str
+    ) -> None:
         self.mark = secrets.token_hex(8)
         self.temporary = Path(tempfile.mkdtemp(prefix="client-"))
         script = folder / f"script_{self.mark}.py"
@@ -47,7 +49,7 @@ class Client:
             },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=errors,
             text=True,
         )
 

@@ -1,0 +1,1 @@
+"""How far a run is, in a terminal or a notebook, while it goes on."""
