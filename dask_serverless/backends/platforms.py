@@ -19,19 +19,23 @@ class Platform(NamedTuple):
     section: str  # of the settings that only it has; its folder bears the same name
     settings: str  # their class
     makes: str  # the function that makes it from a client's settings
-    has_sizes: bool = False  # containers of several memory sizes at once
+    has_limits: bool = False  # containers have the memory that is asked for, and no more
+    has_sizes: bool = False  # of several sizes at once
 
     def found(self, module: str, name: str) -> Any:
         return getattr(import_module(f"dask_serverless.backends.{self.section}.{module}"), name)
 
 
 PLATFORMS = {
-    "docker": Platform("docker", "DockerSettings", "docker_backend", has_sizes=True),
+    "docker": Platform(
+        "docker", "DockerSettings", "docker_backend", has_limits=True, has_sizes=True
+    ),
     "http": Platform("http", "HttpSettings", "http_backend"),
-    "lambda": Platform("aws_lambda", "LambdaSettings", "lambda_backend", has_sizes=True),
+    "lambda": Platform("aws_lambda", "LambdaSettings", "lambda_backend", has_limits=True),
 }
 NAMES = (LOCAL, *PLATFORMS)
 SECTIONS = {platform.section: platform for platform in PLATFORMS.values()}
+WITH_LIMITS = (LOCAL, *(name for name, platform in PLATFORMS.items() if platform.has_limits))
 WITH_SIZES = tuple(name for name, platform in PLATFORMS.items() if platform.has_sizes)
 
 

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING
 from dask_serverless.backends.base import Backend
 from dask_serverless.backends.cores import cores
 from dask_serverless.backends.local import LocalBackend
-from dask_serverless.backends.platforms import LOCAL, NAMES, WITH_SIZES, platform_named
+from dask_serverless.backends.platforms import (
+    LOCAL,
+    NAMES,
+    WITH_LIMITS,
+    WITH_SIZES,
+    platform_named,
+)
 from dask_serverless.blobs.folder import Folders
 from dask_serverless.client.audience import Audience
 from dask_serverless.client.ending import Endings
@@ -175,7 +181,7 @@ def make_backend(settings: Settings, folders: list[str]) -> Backend:
     if isinstance(settings.memory, tuple) and settings.backend not in WITH_SIZES:
         problem = f"names several sizes, which the backend {settings.backend!r} does not have."
         raise SettingsError("memory", f"{problem} Name one, or use {' or '.join(WITH_SIZES)}.")
-    if settings.memory is not None and settings.backend not in (LOCAL, *WITH_SIZES):
+    if settings.memory is not None and settings.backend not in WITH_LIMITS:
         warnings.warn(
             "The setting memory is not enforced here: what the backend runs on has limits of its own.",
             stacklevel=2,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -166,6 +167,38 @@ def image(requirements: str | None, base: str | None) -> None:
         from dask_serverless.command import image as command
 
         command.make(requirements, base)
+
+
+@serverless.group
+def deploy() -> None:
+    """Make what a platform needs: its image, and what runs it there."""
+
+
+@deploy.command("lambda")
+@store_option
+@click.option("--blobs", metavar="URL", help="Large outputs: s3://bucket/prefix.")
+@click.option(
+    "--memory", multiple=True, metavar="SIZE", help="Of a function; several: a function for each."
+)
+@click.option("--function", metavar="NAME", help="The functions' common name.")
+@click.option("--region", metavar="NAME", help="Else as AWS's configuration says.")
+@click.option("--requirements", metavar="FILE", help="What tasks import: a requirements.txt.")
+@click.option("--base", metavar="IMAGE", help="To build on; else python:X.Y-slim, this Python.")
+@click.option("--seconds", type=int, help="The functions' time limit; 900 by default.")
+@click.option("--provisioned", type=int, help="Containers of each size that AWS keeps warm.")
+@click.option("--subnets", multiple=True, metavar="ID", help="Of the VPC that the store is in.")
+@click.option("--security-groups", multiple=True, metavar="ID", help="Likewise.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--remove", is_flag=True, help="Remove all that deployments have made.")
+def deploy_lambda(dry_run: bool, remove: bool, **settings: Any) -> None:
+    """Make the functions of AWS Lambda that backend="lambda" invokes, as the settings say.
+
+    What is as it should be is left alone. Making the image needs a Docker daemon.
+    """
+    with one_line_errors():
+        from dask_serverless.command.deploy import deploy_lambda as carry_out
+
+        carry_out(settings, dry_run, remove)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from lambda_emulators import REGION, region
+from lambda_emulators import CLIENT, REGION, region
 from lambda_router import Router
 
 from dask_serverless import Serverless
@@ -15,7 +15,7 @@ from dask_serverless import Serverless
 def credentials() -> Iterator[None]:
     """Whatever goes wrong, no test reaches anybody's account."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_ACCESS_KEY_ID", CLIENT)
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         patch.setenv("AWS_REGION", REGION)
         patch.delenv("AWS_PROFILE", raising=False)

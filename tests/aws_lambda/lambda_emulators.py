@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 HANDLER = "worker_container.lambda_handler.handler"
 FUNCTION = "dask-serverless-1769"
 REGION = "eu-central-1"
+CLIENT, CONTAINERS = "client", "containers"  # access keys
 
 
 def missing() -> str:
@@ -67,7 +68,7 @@ class Emulator:
                 "AWS_LAMBDA_FUNCTION_TIMEOUT": seconds,
                 "AWS_ENDPOINT_URL_LAMBDA": router.url,
                 "AWS_REGION": REGION,
-                "AWS_ACCESS_KEY_ID": "test",
+                "AWS_ACCESS_KEY_ID": CONTAINERS,
                 "AWS_SECRET_ACCESS_KEY": "test",
             },
         )  # fmt: skip

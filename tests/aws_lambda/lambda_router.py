@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import queue
 import threading
 from concurrent.futures import Future
@@ -10,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 ATTEMPTS = 3  # of an event whose function fails: AWS's default is to repeat it twice
@@ -20,8 +20,18 @@ EMULATOR_SECONDS = 100.0
 @dataclass
 class Event:
     payload: bytes
+    repeated: bool = True  # if it fails
     done: Future[bytes] = field(default_factory=Future)
     attempts: int = 0
+
+
+class Asked(NamedTuple):
+    """One request."""
+
+    who: str  # the access key's name
+    function: str
+    how: str  # the invocation type
+    payload: bytes
 
 
 class Router(ThreadingHTTPServer):
@@ -37,7 +47,8 @@ class Router(ThreadingHTTPServer):
         self.throttled = 0  # how many of the next requests are refused
         self.copies = 1  # of each event: "at least once" is all that AWS promises
         self.denied = ""  # what every request is refused for
-        self.asked: list[tuple[str, str, bytes]] = []  # function, invocation type, payload
+        self.asked: list[Asked] = []
+        self.emulators: list[Any] = []
         self.failures: list[bytes] = []
         threading.Thread(target=self.serve_forever, name="router", daemon=True).start()
 
@@ -57,16 +68,20 @@ class Router(ThreadingHTTPServer):
                 return
             if b"errorType" in answer or b"Task timed out" in answer:
                 self.failures.append(answer)
-                if event.attempts < ATTEMPTS:
+                if event.repeated and event.attempts < ATTEMPTS:
                     events.put(event)
                     continue
             event.done.set_result(answer)
 
-    def accept(self, function: str, payload: bytes, copies: int) -> Event:
-        events = [Event(payload) for _ in range(copies)]
-        for event in events:
-            self.queues[function].put(event)
-        return events[0]
+    def events(self, who: str = "") -> list[Asked]:
+        """Asynchronous invocations, all or one party's."""
+        return [each for each in self.asked if each.how == "Event" and who in ("", each.who)]
+
+    def run(self, function: str, payload: bytes) -> bytes:
+        """To its end; what fails is not repeated."""
+        event = Event(payload, repeated=False)
+        self.queues[function].put(event)
+        return event.done.result()
 
 
 def invoked(port: int, payload: bytes) -> bytes:
@@ -88,7 +103,8 @@ class Handler(BaseHTTPRequestHandler):
         function = urlsplit(self.path).path.split("/")[3]
         how = self.headers["X-Amz-Invocation-Type"]
         router = self.server
-        router.asked.append((function, how, payload))
+        who = self.headers["Authorization"].partition("Credential=")[2].partition("/")[0]
+        router.asked.append(Asked(who, function, how, payload))
         if router.denied:
             self.answer(403, b'{"Message": "not authorized"}', error=router.denied)
         elif router.throttled > 0:
@@ -99,10 +115,11 @@ class Handler(BaseHTTPRequestHandler):
         elif how == "DryRun":
             self.answer(204, b"")
         elif how == "Event":
-            router.accept(function, payload, router.copies)
+            for _ in range(router.copies):
+                router.queues[function].put(Event(payload))
             self.answer(202, b"")
         else:
-            told = router.accept(function, payload, 1).done.result()
+            told = router.run(function, payload)
             self.answer(200, told, failed=b"errorType" in told)
 
     def answer(self, status: int, body: bytes, error: str = "", failed: bool = False) -> None:
@@ -117,7 +134,3 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None: ...
-
-
-def told_in(payload: bytes) -> dict[str, object]:
-    return dict(json.loads(payload))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import threading
 import time
+from contextlib import contextmanager
 
 import dask
 import dask.array as da
@@ -11,7 +15,22 @@ import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
+from awaiting import eventually
 from dask import delayed
+from lambda_emulators import CONTAINERS, region
+from lambda_router import invoked
+from lambda_tasks import add_slowly, crash, fail, note, sleep_once, wait_to_be_killed
+
+from dask_serverless import Serverless
+from dask_serverless.errors import BundleLost, ContainersCutOff, PlatformUnavailable, SettingsError
+from dask_serverless.store.server import Server
+
+
+@contextmanager
+def client_of(router, store, containers=2, **settings):
+    told = {"store": store, "containers": containers, "endpoint_url": router.url, **settings}
+    with Serverless(backend="lambda", **told) as client:
+        yield client
 
 
 def compute(*values, client):
@@ -25,6 +44,7 @@ def tree(count):
     return values[0]
 
 
+@pytest.mark.filterwarnings("ignore:Computing mixed collections")
 def test_arrays_dataframes_and_bags(client):
     x = da.random.default_rng(1).random((400, 400), chunks=100)
     frame = pd.DataFrame({"a": np.arange(1000) % 7, "b": np.arange(1000.0)})
@@ -43,11 +63,162 @@ def test_all_containers_that_the_platform_has_take_part(client):
     assert len(client.last_run.containers) == 3
 
 
-def fail():
-    raise ValueError("enough")
-
-
 def test_an_exception_arrives_as_it_was_raised(client):
     with pytest.raises(ValueError, match="enough"):
         compute(delayed(fail)(), client=client)
     assert compute(tree(8), client=client) == (28,)
+
+
+def test_a_task_that_crashes_is_lost_with_its_signal_and_the_container_stays(client):
+    with pytest.raises(BundleLost, match="SIGSEGV"):
+        compute(delayed(crash)(), client=client)
+    assert compute(tree(8), client=client) == (28,)
+
+
+def test_containers_invite_one_another(client, cloud):
+    before = len(cloud.events(CONTAINERS))
+    root = delayed(add_slowly)(1, 1)
+    after = [delayed(add_slowly)(root, n) for n in range(6)]
+    assert compute(*after, client=client) == tuple(range(2, 8))
+    assert len(cloud.events(CONTAINERS)) > before
+
+
+def test_an_invocation_has_ids_only(client, cloud, store_url):
+    value = "a value that a task is given"
+    assert compute(delayed(str.upper)(value), client=client) == (value.upper(),)
+    payloads = [each.payload for each in cloud.events()]
+    assert max(map(len, payloads)) < 1000
+    assert not [each for each in payloads if store_url.encode() in each or b"a value" in each]
+
+
+def test_events_that_aws_delivers_several_times_do_no_harm(client, cloud, tmp_path):
+    path = str(tmp_path / "notes")
+    cloud.copies = 3
+    try:
+        tasks = [delayed(note)(path, n) for n in range(40)]
+        assert compute(delayed(sum)(tasks), client=client) == (780,)
+    finally:
+        cloud.copies = 1
+    numbers = [int(line) for line in open(path).read().splitlines()]
+    assert sorted(numbers) == list(range(40)), "each ran once"
+
+
+def test_what_is_throttled_is_asked_again(client, cloud):
+    eventually(lambda: not client._engine.backend.checked.is_alive())
+    cloud.throttled = 10
+    assert compute(tree(16), client=client) == (120,)
+    assert cloud.throttled == 0
+
+
+def test_what_is_no_invitation_is_refused_and_the_container_stays(client, cloud):
+    answer = invoked(cloud.emulators[0].port, b'{"invitation": {"run": "r", "evil": 1}}')
+    assert b"ValueError" in answer
+    answer = invoked(cloud.emulators[0].port, b'["x"]')
+    assert b"no invitation" in answer
+    assert compute(tree(8), client=client) == (28,)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+def test_a_container_whose_host_is_gone(store_url, tmp_path):
+    path = tmp_path / "note"
+    with region(store_url, 2) as cloud:
+
+        def kill():
+            eventually(path.exists)
+            pid = int(path.read_text())
+            next(each for each in cloud.emulators if each.process.pid == pid).kill()
+
+        thread = threading.Thread(target=kill)
+        thread.start()
+        with client_of(cloud, store_url, lease_seconds=2.0) as client:
+            assert compute(delayed(wait_to_be_killed)(str(path)), client=client) == ("survived",)
+        thread.join()
+
+
+def test_before_the_time_limit_others_go_on(store_url):
+    """One container takes 6 s for this, and stays 2 s; the next one comes while the client waits."""
+    with region(store_url, 1, seconds=12, grace_seconds=7) as cloud:
+        with client_of(cloud, store_url, containers=1) as client:
+            compute(tree(2), client=client)  # to be warm takes a part of the time
+            slow = [delayed(time.sleep)(0.25 + n / 1e6) for n in range(24)]
+            before = len(cloud.events(CONTAINERS))
+            with client.options(planner="simple") as other:
+                compute(*slow, client=other)
+            assert len(cloud.events(CONTAINERS)) > before, "it invited who goes on"
+        assert cloud.failures == []
+
+
+def test_what_outlasts_the_time_limit_is_put_back_at_once(store_url, tmp_path):
+    with region(store_url, 2, seconds=10, grace_seconds=1, lease_seconds=90) as cloud:
+        with client_of(cloud, store_url, lease_seconds=90) as client:
+            path = str(tmp_path / "note")
+            assert compute(delayed(sleep_once)(path), client=client) == ("done",)
+            with client.options(attempts=1) as other:
+                with pytest.raises(BundleLost, match="time limit of its function"):
+                    compute(delayed(time.sleep)(100), client=other)
+            assert compute(tree(8), client=client) == (28,)
+        assert cloud.failures == [], "AWS had nothing to end"
+
+
+@contextmanager
+def checked_client_of(router, store):
+    """Once a container has been asked what it reaches."""
+    with client_of(router, store) as client:
+        eventually(lambda: not client._engine.backend.checked.is_alive(), 90)
+        yield client
+
+
+def test_a_function_that_was_deployed_with_another_store(store_url):
+    other = Server()
+    try:
+        assert not other.wait_ready(30)
+        with region(other.url, 1) as cloud, checked_client_of(cloud, store_url) as client:
+            with pytest.raises(SettingsError, match="store is not the one that the function"):
+                compute(tree(8), client=client)
+    finally:
+        other.stop()
+
+
+def test_a_function_that_cannot_reach_the_store(store_url):
+    with region("unix:///nowhere", 1) as cloud, checked_client_of(cloud, store_url) as client:
+        with pytest.raises(ContainersCutOff, match="nowhere"):
+            compute(tree(8), client=client)
+
+
+def test_a_function_that_does_not_start(store_url):
+    with region(store_url, 1, lease_seconds="a while") as cloud:
+        with checked_client_of(cloud, store_url) as client:
+            with pytest.raises(PlatformUnavailable, match="aws logs tail"):
+                compute(tree(8), client=client)
+
+
+def test_a_run_that_is_under_way_hears_of_it_too(store_url):
+    with region("unix:///nowhere", 1) as cloud, client_of(cloud, store_url) as client:
+        with pytest.raises(ContainersCutOff, match="nowhere"):
+            compute(tree(8), client=client)
+
+
+def test_a_function_that_is_not_there(cloud, store_url):
+    with client_of(cloud, store_url, memory="3 GiB") as client:
+        with pytest.raises(PlatformUnavailable, match="dask serverless deploy lambda"):
+            compute(tree(8), client=client)
+
+
+def test_a_client_that_may_not_invoke_it(store_url, cloud):
+    cloud.denied = "AccessDeniedException"
+    try:
+        with client_of(cloud, store_url) as client:
+            with pytest.raises(PlatformUnavailable, match="policy that clients need"):
+                compute(tree(8), client=client)
+    finally:
+        cloud.denied = ""
+
+
+def test_nobody_else_imports_any_of_it():
+    script = (
+        "import sys, dask_serverless, dask_serverless.client.run; "
+        "bad = [n for n in sys.modules if n.startswith(('boto', 'dask_serverless.backends.aws', "
+        "'dask_serverless.backends.docker', 'worker_container'))]; "
+        "sys.exit(str(bad) if bad else 0)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

@@ -6,7 +6,6 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -28,7 +27,7 @@ class LambdaBackend(AskedBackend):
     def __init__(
         self,
         settings: LambdaSettings,
-        sizes: Sequence[int],  # MiB
+        memory_mib: int,
         containers: int,
         *,
         store: str,
@@ -36,7 +35,7 @@ class LambdaBackend(AskedBackend):
         secret: Secret | None = None,
     ) -> None:
         self.settings = settings
-        self.sizes = sizes
+        self.memory_mib = memory_mib
         self.store_url = store
         self.refusal: ServerlessError | None = None
         self.checked: threading.Thread | None = None
@@ -44,7 +43,7 @@ class LambdaBackend(AskedBackend):
         super().__init__("lambda", self.function, containers, lease_seconds, secret)
 
     def function(self) -> Function:
-        found = Function(self.settings.function_of(self.sizes[0]), self.connect)
+        found = Function(self.settings.function_of(self.memory_mib), self.connect)
         found.prepared()  # what is missing or mistyped is told before anything is computed
         return found
 

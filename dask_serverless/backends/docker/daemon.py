@@ -137,6 +137,16 @@ class Daemon:
         except (self.errors.DockerException, OSError) as error:
             raise ImageNotBuilt(said(error), "Is there room on the daemon's disk?") from error
 
+    def push(self, tag: str, place: str, user: str, password: str) -> None:
+        """An image that is here, to a registry."""
+        repository, _, name = place.rpartition(":")
+        with self.refusing(f"to push the image to {place}"):
+            self.api.tag(tag, repository, name, force=True)
+            told = {"username": user, "password": password}
+            for step in self.api.push(repository, name, stream=True, decode=True, auth_config=told):
+                if "error" in step:
+                    raise OSError(step["error"])
+
     # networks
 
     def make_network(self, pool: str) -> str:

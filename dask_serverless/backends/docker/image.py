@@ -40,6 +40,16 @@ class Image:
 
     base: str
     requirements: Path | None = None
+    extra: tuple[str, ...] = ()  # packages that a platform needs
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        return (*NEEDED, *self.extra)
+
+    @property
+    def content_tag(self) -> str:
+        """Of the same content; unlike the tag that it has here, it can be known without a daemon."""
+        return digest(self.base, *self.packages, *map(content, self.sources))
 
     def ready(self, daemon: Daemon) -> str:
         """Its tag, once it is there."""
@@ -60,7 +70,7 @@ class Image:
     def packages(self) -> list[str]:
         """What decides which packages are installed, and in which version."""
         wanted = "".join(contents(self.requirements)) if self.requirements else ""
-        return [minor(), *NEEDED, wanted, *self.constraints]
+        return [minor(), *self.needed, wanted, *self.constraints]
 
     @cached_property
     def constraints(self) -> list[str]:
@@ -87,7 +97,7 @@ class Image:
         constraints.write_text("\n".join(self.constraints))
         command = [
             sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-            "--target", str(target), "--constraint", str(constraints), *for_linux(), *NEEDED,
+            "--target", str(target), "--constraint", str(constraints), *for_linux(), *self.needed,
         ]  # fmt: skip
         if self.requirements is not None:
             command += ["--requirement", str(self.requirements)]

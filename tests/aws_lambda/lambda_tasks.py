@@ -1,0 +1,48 @@
+"""Tasks of the tests, in a module that is quick to import: containers do so in their time limit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+
+def fail():
+    raise ValueError("enough")
+
+
+def crash():
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def add_slowly(number, other):
+    time.sleep(0.5)
+    return number + other
+
+
+def note(path, number):
+    with open(path, "a") as file:
+        file.write(f"{number}\n")
+    return number
+
+
+def parent(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        return int(file.read().rpartition(")")[2].split()[1])
+
+
+def wait_to_be_killed(path):
+    if not os.path.exists(path):
+        emulator = parent(parent(os.getppid()))  # above the nursery and the runtime
+        with open(path + ".new", "w") as file:
+            file.write(str(emulator))
+        os.rename(path + ".new", path)
+        time.sleep(100)
+    return "survived"
+
+
+def sleep_once(path):
+    if not os.path.exists(path):
+        open(path, "w").close()
+        time.sleep(100)
+    return "done"
