@@ -8,7 +8,6 @@ from __future__ import annotations
 import secrets
 import sys
 from collections.abc import Mapping, MutableMapping
-from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -18,9 +17,10 @@ from dask_serverless.backends.aws_lambda.functions import Function, lambda_clien
 from dask_serverless.backends.aws_lambda.payload import check_in, unpacked
 from dask_serverless.backends.messages import Invite, Message, Refused, Trouble, Unable
 from dask_serverless.backends.messages import Peers as Places
+from dask_serverless.errors import SettingsError
 from dask_serverless.worker.invitation import Invitation
 from worker_container.occupant import Occupant, Visit
-from worker_container.settings import PREFIX, ContainerSettings
+from worker_container.settings import LEAST_TOKEN, PREFIX, ContainerSettings
 
 MOST_ASKED = 16  # requests for other containers, under way at once
 ASKING_SECONDS = 5.0  # for those at the end of a visit; then the client's sweep asks
@@ -103,8 +103,10 @@ def container_settings(environment: Mapping[str, str]) -> ContainerSettings:
     """Who may invoke a function is AWS's business: nobody knows this token."""
     name = f"lambda-{secrets.token_hex(4)}"
     told = {PREFIX + "NAME": name, **environment, PREFIX + "TOKEN": secrets.token_hex(16)}
-    settings = ContainerSettings.from_environment(told)
-    return replace(settings, signed=bool(settings.secret))
+    if len(told.get(PREFIX + "SECRET", "")) < LEAST_TOKEN:
+        problem = f"must be the client's setting secret, of {LEAST_TOKEN} letters or more."
+        raise SettingsError(PREFIX + "SECRET", problem)
+    return ContainerSettings.from_environment(told)
 
 
 def log(line: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from lambda_emulators import CLIENT, REGION, region
+from lambda_emulators import CLIENT, REGION, SECRET, region
 from lambda_router import Router
 
 from dask_serverless import Serverless
@@ -33,6 +33,6 @@ def cloud(store_url: str) -> Iterator[Router]:
 @pytest.fixture
 def client(cloud: Router, store_url: str) -> Iterator[Serverless]:
     with Serverless(
-        backend="lambda", store=store_url, containers=3, endpoint_url=cloud.url
+        backend="lambda", store=store_url, containers=3, endpoint_url=cloud.url, secret=SECRET
     ) as client:
         yield client

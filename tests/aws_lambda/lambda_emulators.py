@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 HANDLER = "worker_container.lambda_handler.handler"
 FUNCTION = "dask-serverless-1769"
 REGION = "eu-central-1"
+SECRET = "known to the client and its containers"
 CLIENT, CONTAINERS = "client", "containers"  # access keys
 
 
@@ -48,7 +49,11 @@ class Emulator:
 
     def __init__(self, router: Router, store: str, function: str = FUNCTION, **settings) -> None:
         self.port = free_port()
-        told = {"STORE": store, **{name.upper(): str(value) for name, value in settings.items()}}
+        told = {
+            "STORE": store,
+            "SECRET": SECRET,
+            **{name.upper(): str(value) for name, value in settings.items()},
+        }
         seconds = told.pop("SECONDS", "60")
         self.process = subprocess.Popen(
             [

@@ -17,8 +17,7 @@ import pandas as pd
 import pytest
 from awaiting import eventually
 from dask import delayed
-from lambda_emulators import CONTAINERS, region
-from lambda_router import invoked
+from lambda_emulators import CONTAINERS, FUNCTION, SECRET, region
 from lambda_tasks import add_slowly, crash, fail, note, sleep_once, wait_to_be_killed
 
 from dask_serverless import Serverless
@@ -28,7 +27,8 @@ from dask_serverless.store.server import Server
 
 @contextmanager
 def client_of(router, store, containers=2, **settings):
-    told = {"store": store, "containers": containers, "endpoint_url": router.url, **settings}
+    told = {"store": store, "containers": containers, "endpoint_url": router.url}
+    told = {**told, "secret": SECRET, **settings}
     with Serverless(backend="lambda", **told) as client:
         yield client
 
@@ -111,10 +111,8 @@ def test_what_is_throttled_is_asked_again(client, cloud):
 
 
 def test_what_is_no_invitation_is_refused_and_the_container_stays(client, cloud):
-    answer = invoked(cloud.emulators[0].port, b'{"invitation": {"run": "r", "evil": 1}}')
-    assert b"ValueError" in answer
-    answer = invoked(cloud.emulators[0].port, b'["x"]')
-    assert b"no invitation" in answer
+    assert b"ValueError" in cloud.run(FUNCTION, b'{"invitation": {"run": "r", "evil": 1}}')
+    assert b"no invitation" in cloud.run(FUNCTION, b'["x"]')
     assert compute(tree(8), client=client) == (28,)
 
 
@@ -148,16 +146,28 @@ def test_before_the_time_limit_others_go_on(store_url):
         assert cloud.failures == []
 
 
-def test_what_outlasts_the_time_limit_is_put_back_at_once(store_url, tmp_path):
-    with region(store_url, 2, seconds=10, grace_seconds=1, lease_seconds=90) as cloud:
-        with client_of(cloud, store_url, lease_seconds=90) as client:
-            path = str(tmp_path / "note")
-            assert compute(delayed(sleep_once)(path), client=client) == ("done",)
-            with client.options(attempts=1) as other:
-                with pytest.raises(BundleLost, match="time limit of its function"):
-                    compute(delayed(time.sleep)(100), client=other)
-            assert compute(tree(8), client=client) == (28,)
+@contextmanager
+def short_lived(store, count):
+    """Functions with a short time limit that are warm, and leases that no test waits for."""
+    with region(store, count, seconds=10, grace_seconds=1, lease_seconds=90) as cloud:
+        with client_of(cloud, store, containers=count, lease_seconds=90) as client:
+            compute(*[delayed(time.sleep)(0.5 + n / 1e6) for n in range(count)], client=client)
+            yield client
         assert cloud.failures == [], "AWS had nothing to end"
+
+
+def test_what_outlasts_the_time_limit_is_put_back_at_once(store_url, tmp_path):
+    with short_lived(store_url, 2) as client:
+        path = str(tmp_path / "note")
+        assert compute(delayed(sleep_once)(path), client=client) == ("done",)
+
+
+def test_a_task_that_no_function_has_time_for_says_so_and_the_container_stays(store_url):
+    with short_lived(store_url, 1) as client:
+        with client.options(attempts=1) as other:
+            with pytest.raises(BundleLost, match="time limit of its function"):
+                compute(delayed(time.sleep)(100), client=other)
+        assert compute(tree(8), client=client) == (28,)
 
 
 @contextmanager

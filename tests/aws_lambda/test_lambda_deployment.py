@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
+import dask
 import pytest
 from click.testing import CliRunner
 from lambda_account import account
@@ -16,6 +17,7 @@ pytest.importorskip("moto", reason="the extra test has it")
 boto3 = pytest.importorskip("boto3", reason="the extra test has it")
 
 STORE = "rediss://containers:very-secret@redis.example.com:6379"
+SECRET = "a secret that only containers share"
 SIZES = ["--memory", "512 MiB", "--memory", "2 GiB"]
 NAMES = ["dask-serverless-2048", "dask-serverless-512"]
 PLACE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/dask-serverless:"
@@ -51,7 +53,8 @@ def pushed(monkeypatch, provisioned):
 
 def run(*arguments, store=STORE):
     told = ["deploy", "lambda", "--store", store, *arguments]
-    return CliRunner().invoke(serverless, told, catch_exceptions=False)
+    with dask.config.set({"serverless.secret": SECRET}):
+        return CliRunner().invoke(serverless, told, catch_exceptions=False)
 
 
 def deploy_all(*arguments):
@@ -82,7 +85,8 @@ def test_one_function_for_each_size_as_the_settings_say(pushed):
         assert found["Code"]["ImageUri"] == pushed[0]
         assert found["Configuration"]["MemorySize"] == size
         assert found["Configuration"]["Timeout"] == 300
-        assert found["Configuration"]["Environment"]["Variables"]["WORKER_STORE"] == STORE
+        environment = found["Configuration"]["Environment"]["Variables"]
+        assert (environment["WORKER_STORE"], environment["WORKER_SECRET"]) == (STORE, SECRET)
 
 
 def test_aws_repeats_no_invocation_and_drops_old_ones():
@@ -199,9 +203,18 @@ def test_a_vpc_is_set_and_may_be_entered():
     assert deploy_all(*there) == ["All is as it should be."]
 
 
-def test_nothing_that_is_printed_has_the_stores_password():
+def test_nothing_that_is_printed_has_the_stores_password_or_the_secret():
     for arguments in (["--dry-run"], [], ["--seconds", "60"], ["--remove"]):
-        assert "very-secret" not in run(*SIZES, *arguments).output
+        output = run(*SIZES, *arguments).output
+        assert "very-secret" not in output
+        assert SECRET not in output
+
+
+def test_without_a_secret_nothing_is_made(monkeypatch):
+    told = ["deploy", "lambda", "--store", STORE]
+    done = CliRunner().invoke(serverless, told, catch_exceptions=False)
+    assert "The setting secret must be given" in done.output
+    assert functions() == []
 
 
 @pytest.mark.parametrize(

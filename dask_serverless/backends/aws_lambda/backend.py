@@ -32,7 +32,7 @@ class LambdaBackend(AskedBackend):
         *,
         store: str,
         lease_seconds: float,
-        secret: Secret | None = None,
+        secret: Secret,
     ) -> None:
         self.settings = settings
         self.memory_mib = memory_mib

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dask_serverless.backends.aws_lambda import policies
 from dask_serverless.backends.aws_lambda.account import Account
 from dask_serverless.backends.aws_lambda.deployed import DeployedFunction, Wanted
-from dask_serverless.backends.aws_lambda.making import reachable
+from dask_serverless.backends.aws_lambda.making import reachable, secret_of
 from dask_serverless.backends.aws_lambda.parts import (
     Logs,
     Part,
@@ -67,6 +67,7 @@ class Deployment:
     def made(self) -> Iterator[Step]:
         """Steps that are still to be done; each is to be performed before the next is asked for."""
         reachable(self.settings.store, self.own)
+        secret_of(self.settings)
         for part in self.parts():
             yield from part.missing()
 
@@ -98,6 +99,7 @@ def image_of(settings: Settings) -> Image:
 def environment_of(settings: Settings) -> dict[str, str]:
     told: dict[str, Any] = {
         "store": settings.store,
+        "secret": settings.secret,
         "lease_seconds": settings.lease_seconds,
         "attempts": settings.attempts,
         "idle_seconds": FOREVER_SECONDS,

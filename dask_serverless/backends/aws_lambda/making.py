@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dask_serverless.backends.aws_lambda.backend import LambdaBackend
 from dask_serverless.backends.aws_lambda.settings import LambdaSettings, sizes_of
 from dask_serverless.errors import SettingsError
-from dask_serverless.signing.chosen import given
+from dask_serverless.signing.secret import Secret
 from dask_serverless.store.address import parse
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def lambda_backend(settings: Settings) -> LambdaBackend:
         settings.containers,
         store=reachable(settings.store, own),
         lease_seconds=settings.lease_seconds,
-        secret=given(settings),
+        secret=secret_of(settings),
     )
 
 
@@ -47,3 +47,14 @@ def reachable(store: str | None, own: LambdaSettings) -> str:
             "AWS Lambda reach, too.",
         )
     return store
+
+
+def secret_of(settings: Settings) -> Secret:
+    """Functions are deployed with it: it signs what the store has, and seals invitations."""
+    if settings.secret is None:
+        raise SettingsError(
+            "secret",
+            "must be given with backend='lambda', the same for `dask serverless deploy lambda`. Make "
+            "one with `openssl rand -hex 32`.",
+        )
+    return Secret(settings.secret)
