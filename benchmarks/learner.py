@@ -29,6 +29,7 @@ class Outcome:
     seconds: float
     cost: float
     forecast: Prediction | None  # None where the planner makes none
+    at_best: float = 0.0  # seconds of its tasks, evenly on all containers
 
     @property
     def error(self) -> float:
@@ -60,7 +61,8 @@ class Learner:
         report = self.last_run = scheduler.last_run
         assert report is not None and report.plan is not None
         forecast = report.plan.prediction
-        return Outcome(wall, report.makespan_seconds, cost(report), forecast)
+        at_best = report.running / max(len(report.containers), 1)
+        return Outcome(wall, report.makespan_seconds, cost(report), forecast, at_best)
 
 
 def cost(report: RunReport) -> float:

@@ -245,7 +245,8 @@ class Search:
         once = Effort.earliest_finish(self.units, slots) + Effort.timeline(self.tasks, self.units)
         most = 0.0 if self.many else EFFORT / 1e6 / len(self.sizes)
         seconds = min(most, self._left() / 2)
-        planner = ListSchedule.of(self.auto, memory_mb=sized.memory_mb, effort=int(seconds * 1e6))
+        looks = int(max(seconds / once, 1)) * self.units * slots
+        planner = ListSchedule.of(self.auto, memory_mb=sized.memory_mb, effort=looks)
         groups = self.groups if self.many else None
         make = partial(planner.fastest, self.workload, sized, groups)
         return Try(name, max(once, seconds), make)

@@ -9,7 +9,10 @@ import pytest
 from dag_shapes import independent, random_dag
 
 from planners.auto import Auto
+from planners.cost.allowance import Effort
 from planners.errors import GoalError
+from planners.graph.chains import chain_of_tasks
+from planners.list_schedule import EFFORT, ListSchedule
 from planners.numbers.measured import Measured
 from planners.numbers.predictions import Constant, Unmeasured
 from planners.numbers.sketch import Sketch
@@ -236,6 +239,25 @@ def test_planning_takes_a_twentieth_of_the_makespan_or_two_milliseconds():
         began = thread_time()
         plan = auto.plan(dag, RESOURCES)
         assert thread_time() - began < max(seconds, 0.1 * plan.prediction.makespan_seconds)
+
+
+def test_slots_are_tried_only_as_often_as_there_is_time_for(monkeypatch):
+    """A pass over few slots takes longer than its looks at them: there is a loop around these."""
+    planners = []
+    fastest = ListSchedule.fastest
+
+    def noted(self, workload, *others):
+        planners.append(self)
+        return fastest(self, workload, *others)
+
+    monkeypatch.setattr(ListSchedule, "fastest", noted)
+    dag, slots = random_dag(3, 400), 2
+    Auto(PREDICTIONS, seconds=np.inf, clock=Clock(1e-6)).plan(dag, Resources(slots))
+    assert planners
+    units = int(chain_of_tasks(dag).max()) + 1
+    once = Effort.earliest_finish(units, slots) + Effort.timeline(dag.tasks, units)
+    passes = max(planner.effort for planner in planners) / (units * slots)
+    assert passes * once <= EFFORT / 1e6 + once
 
 
 def test_goals_are_looked_for_also_when_the_time_is_spent():
