@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import partial
+from logging import Logger
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,6 +87,7 @@ class Settings:
     dashboard: Any
     events: Any
     progress: bool | str
+    logs: Any
     docker: Any  # of DockerSettings
     http: Any  # of HttpSettings
     aws_lambda: Any  # of LambdaSettings
@@ -427,6 +429,13 @@ def _progress(value: Any) -> Any:
     raise ValueError(f'must be true, false or "{ALWAYS}"')
 
 
+def _logs(value: Any) -> Any:
+    known = isinstance(value, bool) or value is None or value == "logging" or callable(value)
+    if not known and not isinstance(value, Logger):
+        raise TypeError('must be true, false, "logging", a logger, or a function that takes a line')
+    return value
+
+
 def _named_or(*methods: str) -> Check:
     def check(value: Any) -> Any:
         if not (isinstance(value, str) and value) and not any(hasattr(value, m) for m in methods):
@@ -459,6 +468,7 @@ CHECKS: dict[str, Check] = {
     "dashboard": _dashboard,
     "events": _events,
     "progress": _progress,
+    "logs": _logs,
     "docker": _optional(partial(settings_of, "docker")),
     "http": _optional(partial(settings_of, "http")),
     "aws_lambda": _optional(partial(settings_of, "aws_lambda")),

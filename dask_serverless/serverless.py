@@ -176,6 +176,7 @@ class Serverless:
         options: dict[str, Any],
     ) -> Surroundings:
         with forks.importing:
+            from dask_serverless.client.hearing import shown_by
             from dask_serverless.client.retries import Retries
             from dask_serverless.client.surroundings import Surroundings
 
@@ -193,6 +194,7 @@ class Serverless:
             result_limit=settings.result_limit,
             retries=Retries.asked_for(layers, settings.retries_of(options)),
             access=engine.access,
+            show=shown_by(settings.logs),
             watch=self._watch(engine, url, link),
         )
 

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from types import FrameType
 
 from dask_serverless.backends.lines import Lines
@@ -23,15 +24,26 @@ from dask_serverless.worker.interruption import Interrupt
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.means import Means
 from dask_serverless.worker.shell import Shell
+from dask_serverless.worker.voice import Mouth
 
 QUIET_SECONDS = 1.0  # without work, until memory is given back
 STOP = signal.SIGUSR1  # look at the page: something is to be stopped
 
 
-def serve(name: str, nursery: Lines, parent: int, page: Page, larger: bool, access: Access) -> None:
+@dataclass(frozen=True)
+class Outfit:
+    """What a nursery gives each container at its birth."""
+
+    page: Page
+    mouth: Mouth
+    larger: bool  # whether a larger one can have what needs more memory
+    access: Access
+
+
+def serve(name: str, nursery: Lines, parent: int, outfit: Outfit) -> None:
     """Live until the nursery closes the connection or asks to leave."""
     settle(parent)
-    container = Container(name, nursery, page, larger, access)
+    container = Container(name, nursery, outfit)
     for message in nursery.until_quiet(QUIET_SECONDS, container.rest):
         if isinstance(message, Leave):
             break
@@ -41,16 +53,17 @@ def serve(name: str, nursery: Lines, parent: int, page: Page, larger: bool, acce
 
 
 class Container:
-    def __init__(self, name: str, nursery: Lines, page: Page, larger: bool, access: Access) -> None:
+    def __init__(self, name: str, nursery: Lines, outfit: Outfit) -> None:
         self.nursery = nursery
-        self.page = page
+        self.page = page = outfit.page
         means = Means(
             name,
-            StoreConnections(open_link, access),
+            StoreConnections(open_link, outfit.access),
             invite=self.invite,
             complain=self.complain,
             holding=Kept(name, page),
-            outgrow=self.outgrow if larger else None,
+            mouth=outfit.mouth,
+            outgrow=self.outgrow if outfit.larger else None,
         )
         self.interruption = means.interruption
         self.shell = Shell(means)

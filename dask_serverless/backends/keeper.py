@@ -19,6 +19,7 @@ from dask_serverless.backends.lines import Lines
 from dask_serverless.backends.messages import Free, Lost
 from dask_serverless.backends.pages import Held, Page
 from dask_serverless.backends.processes import call_itself, die_with, kill, standing_still
+from dask_serverless.backends.saying import Ear, Saying
 from dask_serverless.blobs.lock import release, renew
 from dask_serverless.coordination.base import OK
 from dask_serverless.coordination.redis import RedisCoordination
@@ -40,6 +41,7 @@ class KeeperProcess:
         self.pid = 0
         self.unburied: set[int] = set()  # this one and those before
         self.lines: Lines | None = None
+        self.saying = Saying()
 
     def start(self, let_go: Callable[[], None]) -> None:
         """Fork; ``let_go`` closes what the nursery has open and this process must not have."""
@@ -70,7 +72,7 @@ class KeeperProcess:
             signal.signal(number, signal.SIG_DFL)
         die_with(parent)
         call_itself(NAME)
-        Keeper(nursery, parent, self.pages, self.look_seconds).live()
+        Keeper(nursery, parent, self.pages, self.look_seconds, self.saying.reading).live()
 
     def send(self, message: Free) -> None:
         if self.lines is not None:
@@ -91,27 +93,40 @@ class KeeperProcess:
 
 class Keeper:
     def __init__(
-        self, nursery: Lines, parent: int, pages: Sequence[Page], look_seconds: float
+        self,
+        nursery: Lines,
+        parent: int,
+        pages: Sequence[Page],
+        look_seconds: float,
+        saying: int,  # where what tasks print can be read
     ) -> None:
         self.nursery = nursery
         self.parent = parent
         self.pages = pages
         self.look_seconds = look_seconds
         self.links: dict[str, Link] = {}
+        self.ear = Ear(saying, self.link)
         self.still: dict[int, float] = {}  # process → since when it stands still
 
     def live(self) -> None:
+        told: list[Lines | Ear] = [self.nursery, self.ear]
         while True:
             begun = time.monotonic()
             self.look()
             while (left := begun + self.look_seconds - time.monotonic()) > 0:
-                if select.select([self.nursery], [], [], left)[0]:
-                    messages = self.nursery.receive()
-                    if messages is None:
-                        return
-                    for message in messages:
-                        if isinstance(message, Free):
-                            self.free(message)
+                heard = select.select(told, [], [], left)[0]
+                if self.ear in heard:
+                    self.ear.pass_on()
+                if self.nursery in heard and not self.heed():
+                    return
+
+    def heed(self) -> bool:
+        """Whether the nursery is there."""
+        messages = self.nursery.receive()
+        for message in messages or ():
+            if isinstance(message, Free):
+                self.free(message)
+        return messages is not None
 
     def look(self) -> None:
         """At each container, and at the nursery, without which no container can begin or end."""

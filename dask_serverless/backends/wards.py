@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from dask_serverless.backends.cgroup_memory import group_memory
-from dask_serverless.backends.container import serve
+from dask_serverless.backends.container import Outfit, serve
 from dask_serverless.backends.editions import Edition, Editions
 from dask_serverless.backends.keeper import KeeperProcess
 from dask_serverless.backends.lines import Lines
 from dask_serverless.backends.messages import Free, Gone, Leave, Message, Opening
 from dask_serverless.backends.pages import new_pages
 from dask_serverless.backends.processes import die_first, ended, kill, standing_still
+from dask_serverless.backends.saying import Mouth
 from dask_serverless.backends.ward import Ward
 from dask_serverless.backends.words import Passage, Words
 from dask_serverless.worker.access import access_with
@@ -98,7 +99,9 @@ class Wards:
             os.close(errors)
             if self.opening.pooled:
                 die_first()
-            serve(name, Lines(stream), parent, self.pages[number], self.opening.larger, self.access)
+            mouth = Mouth(self.keeper.saying.writing, alone=True)
+            outfit = Outfit(self.pages[number], mouth, self.opening.larger, self.access)
+            serve(name, Lines(stream), parent, outfit)
             code = 0
         except BaseException:
             traceback.print_exc()

@@ -13,6 +13,7 @@ import numpy as np
 from dask_serverless.blobs.base import LIVE_SECONDS, Command
 from dask_serverless.client.callbacks import Observers
 from dask_serverless.client.ending import Ending
+from dask_serverless.client.hearing import DEAF, Hearing
 from dask_serverless.client.home import AtHome
 from dask_serverless.client.listener import Listener
 from dask_serverless.client.lookout import LOOK_SECONDS, Lookout
@@ -65,6 +66,7 @@ class Distribution:
         self.blobs = around.blobs(around.link, report.run, self.invitation.epoch)
         self.results = Results(self.coordination, self.blobs, translation.dag)
         self.losses = Losses(around, self.invitation)
+        self.hearing = Hearing(around.show, translation) if around.show is not None else DEAF
         self.gathering = Gathering() if around.history is not None else None
 
     def values(self) -> dict[int, Any]:
@@ -75,6 +77,8 @@ class Distribution:
                 return self.carried_out(ending)
             finally:
                 waited = self.report.phases["wait"] > self.around.lease_seconds
+                self.hearing.finish(self.coordination)
+                self.report.dropped_lines = self.hearing.dropped
                 self.around.watch.ending(self.report.run, waited or self.losses.heard)
                 ending.carry_out(self.coordination, self.blobs)
                 self.losses.close()
@@ -107,7 +111,8 @@ class Distribution:
             )
         with report.phase("wait"):
             ending.submitted = True
-            self.wait_if_any_can(submission, [*shown, *encoded.commands], bundles)
+            listening = self.hearing.begun(report.run)
+            self.wait_if_any_can(submission, [*listening, *shown, *encoded.commands], bundles)
         ending.over = True
         self.teach(planned, bundles)
         with report.phase("collect"):
@@ -147,6 +152,7 @@ class Distribution:
             delayed_io="delayed_io" in self.planning.optimizations,
             measure=self.gathering is not None,
             rhythm=around.watch.rhythm,
+            listens=self.hearing.listens,
             folder=working_folder() if around.backend.same_host else "",
             path=searched() if around.backend.same_host else (),
         )
@@ -178,12 +184,14 @@ class Distribution:
 
     def wait(self, submission: Submission, before: Sequence[Command], bundles: Bundles) -> None:
         """Until every bundle is done."""
-        lookout = Lookout(self.coordination, self.blobs, self.losses, self.translation.dag, bundles)
+        lookout = Lookout(
+            self.coordination, self.blobs, self.losses, self.hearing, self.translation.dag, bundles
+        )
         listener = Listener(
             lookout, self.results, self.home, self.observers, self.report, self.gathering,
             self.around.result_limit,
         )  # fmt: skip
-        if self.observers.times or self.home is not None:
+        if self.observers.times or self.home is not None or self.hearing.listens:
             self.coordination.submit(submission, before)
             self.pause.end()
             self.around.watch.submitted()

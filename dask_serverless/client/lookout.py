@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dask_serverless.blobs.base import LIVE_SECONDS
 from dask_serverless.blobs.blobs import Blobs
 from dask_serverless.client.failed import Failed
+from dask_serverless.client.hearing import Deaf, Hearing
 from dask_serverless.client.losses import Losses
 from dask_serverless.coordination.base import (
     LOST,
@@ -19,8 +20,8 @@ from dask_serverless.coordination.base import (
     Story,
     What,
 )
-from dask_serverless.errors import RunLost
-from dask_serverless.worker.failure import unpack_failure, whole
+from dask_serverless.errors import BundleLost, RunLost
+from dask_serverless.worker.failure import spoken_before, unpack_failure, whole
 from planners.graph.dag import Dag
 from planners.plans.bundles import Bundles
 
@@ -33,11 +34,18 @@ class Lookout:
     """Looks after a run that is in the store, and raises whatever else ends it."""
 
     def __init__(
-        self, coordination: Coordination, blobs: Blobs, losses: Losses, dag: Dag, bundles: Bundles
+        self,
+        coordination: Coordination,
+        blobs: Blobs,
+        losses: Losses,
+        hearing: Hearing | Deaf,
+        dag: Dag,
+        bundles: Bundles,
     ) -> None:
         self.coordination = coordination
         self.blobs = blobs
         self.losses = losses
+        self.hearing = hearing
         self.dag = dag
         self.bundles = bundles
         self.looked = self.kept = time.monotonic()
@@ -52,8 +60,10 @@ class Lookout:
         """The same, with an eye on each event, until all bundles are done."""
         last, done = "0-0", 0
         while done < self.bundles.count:
-            news = self.coordination.news(last, LOOK_SECONDS, REST_SECONDS)
+            hearing = self.hearing
+            news = self.coordination.news(last, LOOK_SECONDS, REST_SECONDS, hearing.last)
             last = news.last
+            hearing.heed(news)
             for event in news.events:
                 heed(event)
                 done += event.what is What.FINISHED
@@ -90,4 +100,10 @@ class Lookout:
         return condition.status == OVER
 
     def failure(self, packed: bytes) -> Failed:
-        return Failed(unpack_failure(whole(packed, self.blobs), self.dag, self.bundles.tasks_of))
+        packed = whole(packed, self.blobs)
+        self.hearing.expect(*spoken_before(packed))
+        error = unpack_failure(packed, self.dag, self.bundles.tasks_of)
+        if isinstance(error, BundleLost):
+            self.hearing.finish(self.coordination, lost=True)
+            error = self.hearing.with_last_lines(error)
+        return Failed(error)

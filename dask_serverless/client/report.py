@@ -62,6 +62,7 @@ class RunReport:
     bytes_moved: int = 0
     bytes_kept: int = 0  # not stored, since the next bundle took them from memory
     retries: int = 0  # attempts at tasks that raised, and were made again
+    dropped_lines: int = 0  # of what tasks have printed, where somebody listens
     preloaded_seconds: float = 0.0  # of downloads that no bundle had to wait for
     phases: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
     containers: dict[str, dict[str, float]] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from typing import Any
 from dask_serverless.backends.base import Backend
 from dask_serverless.blobs.blobs import Blobs
 from dask_serverless.blobs.storage import Storage
+from dask_serverless.client.hearing import Show
 from dask_serverless.client.planning import Planning
 from dask_serverless.client.retries import Retries
 from dask_serverless.client.watch import NOBODY, Watch
@@ -34,6 +35,7 @@ class Surroundings:
     attempts: int
     result_limit: int | None
     retries: Retries | None = None  # how often which tasks may be tried again
+    show: Show | None = None  # what tasks print; None: nobody wants to see it
     watch: Watch = NOBODY  # what is told to whoever looks at the run
     access: Access = PLAIN  # to the store, as containers have it
 

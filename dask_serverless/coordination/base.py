@@ -151,6 +151,8 @@ class News:
 
     last: str
     events: Sequence[Event] = field(default=())
+    last_said: str = ""
+    said: Sequence[bytes] = ()  # batches of lines that tasks have printed
 
 
 @dataclass(frozen=True)
@@ -241,8 +243,14 @@ class Coordination(Protocol):
         invitations that they did not answer.
         """
 
-    def news(self, last: str, wait_seconds: float, rest_seconds: float = 0.0) -> News:
-        """What happened after ``last``, waiting for it if need be.
+    def say(self, batch: bytes) -> None:
+        """Leave lines that tasks have printed, for the client."""
+
+    def news(
+        self, last: str, wait_seconds: float, rest_seconds: float = 0.0, last_said: str = ""
+    ) -> News:
+        """What happened after ``last``, and was said after ``last_said`` ("" where nobody listens),
+        waiting for either if need be.
 
         Before, rest for so long unless the run ends: what happens meanwhile comes in one go.
         """

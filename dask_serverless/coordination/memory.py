@@ -215,6 +215,12 @@ class MemoryCoordination(MemorySteps):
             if (record := self.record()) is not None:
                 record.shown.append(batch)
 
+    def say(self, batch: bytes) -> None:
+        with self.store.changed:
+            if (record := self.record()) is not None:
+                record.said.append(batch)
+                self.store.changed.notify_all()
+
     def sweep(
         self, gone: Sequence[tuple[str, str]], live_seconds: int, wait_seconds: float = 0.0
     ) -> Condition:
@@ -236,15 +242,23 @@ class MemoryCoordination(MemorySteps):
             now = self.now()
             return Condition(OK, record.done, record.invite(f"sweep:{now}", now))
 
-    def news(self, last: str, wait_seconds: float, rest_seconds: float = 0.0) -> News:
+    def news(
+        self, last: str, wait_seconds: float, rest_seconds: float = 0.0, last_said: str = ""
+    ) -> News:
         with self.store.changed:
             self.wait_for_end(rest_seconds)
-            seen = int(last.partition("-")[0])
+            seen, heard = int(last.partition("-")[0]), int(last_said.partition("-")[0] or 0)
             record = self.record()
-            if record and len(record.events) <= seen and wait_seconds > 0:
+            if record is None:
+                return News(last, last_said=last_said)
+            if not (record.events[seen:] or (last_said and record.said[heard:])) and wait_seconds:
                 self.store.changed.wait(wait_seconds)
-            events = record.events[seen:] if record else []
-            return News(f"{seen + len(events)}-0", events)
+            events = record.events[seen:]
+            said = record.said[heard:] if last_said else []
+            return News(
+                f"{seen + len(events)}-0", events,
+                f"{heard + len(said)}-0" if last_said else "", said,
+            )  # fmt: skip
 
     def story(self, tasks: Sequence[int]) -> Story:
         return Story(self.news("0-0", 0).events, self.outputs(tasks))

@@ -121,6 +121,7 @@ class Record:
     suspects: set[str] = field(default_factory=set)
     events: list[Event] = field(default_factory=list)
     shown: list[bytes] = field(default_factory=list)  # to whoever watches
+    said: list[bytes] = field(default_factory=list)  # to the client, of what tasks print
     finished: dict[str, str] = field(default_factory=dict)
     specs: dict[int, bytes] = field(default_factory=dict)
 

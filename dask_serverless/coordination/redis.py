@@ -11,6 +11,7 @@ from weakref import WeakSet
 import msgpack
 
 from dask_serverless.blobs.base import Command
+from dask_serverless.coordination import said
 from dask_serverless.coordination.base import (
     LOCAL,
     LOST,
@@ -241,19 +242,34 @@ class RedisCoordination:
             return Condition(OVER, why=reply[1].decode(), error=reply[2])
         return Condition(LOST)
 
-    def news(self, last: str, wait_seconds: float, rest_seconds: float = 0.0) -> News:
-        commands = [self.reading("events", last, wait_seconds)]
+    def say(self, batch: bytes) -> None:
+        self.link.call(said.added(self.run, batch))
+
+    def news(
+        self, last: str, wait_seconds: float, rest_seconds: float = 0.0, last_said: str = ""
+    ) -> News:
+        commands = [self.reading("events", last, wait_seconds, last_said)]
         if rest_seconds:
             commands.insert(0, self.reading("end", "0-0", rest_seconds))
         reply = self.link.call(*commands, wait_seconds=wait_seconds + rest_seconds)[-1]
-        if not reply:
-            return News(last)
-        entries = reply[0][1]
-        return News(entries[-1][0].decode(), happened(entries))
+        events: list[Any] = []
+        lines: list[Any] = []
+        for stream, entries in reply or ():
+            (lines if stream == said.said_key(self.run).encode() else events).extend(entries)
+        return News(
+            events[-1][0].decode() if events else last,
+            happened(events),
+            lines[-1][0].decode() if lines else last_said,
+            [fields[1] for _, fields in lines if fields[0] == said.BATCH],
+        )
 
-    def reading(self, stream: str, last: str, wait_seconds: float) -> Command:
+    def reading(self, stream: str, last: str, wait_seconds: float, last_said: str = "") -> Command:
         block = ("BLOCK", max(1, int(wait_seconds * 1000))) if wait_seconds > 0 else ()
-        return ("XREAD", "COUNT", 1000, *block, "STREAMS", self.prefix + stream, last)
+        streams, places = [self.prefix + stream], [last]
+        if last_said:
+            streams.append(said.said_key(self.run))
+            places.append(last_said)
+        return ("XREAD", "COUNT", 1000, *block, "STREAMS", *streams, *places)
 
     def story(self, tasks: Sequence[int]) -> Story:
         return self.told(self.link.call(*self.telling(tasks)))

@@ -82,9 +82,11 @@ class SignedCoordination:
             else condition
         )
 
-    def news(self, last: str, wait_seconds: float, rest_seconds: float = 0.0) -> News:
-        news = self.inner.news(last, wait_seconds, rest_seconds)
-        return News(news.last, [self.event(event) for event in news.events])
+    def news(
+        self, last: str, wait_seconds: float, rest_seconds: float = 0.0, last_said: str = ""
+    ) -> News:
+        news = self.inner.news(last, wait_seconds, rest_seconds, last_said)
+        return replace(news, events=[self.event(event) for event in news.events])
 
     def story(self, tasks: Sequence[int]) -> Story:
         return self.story_of(self.inner.story(tasks), tasks)
@@ -227,3 +229,6 @@ class SignedCoordination:
 
     def show(self, batch: bytes) -> None:
         self.inner.show(batch)
+
+    def say(self, batch: bytes) -> None:
+        self.inner.say(batch)

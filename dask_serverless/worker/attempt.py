@@ -30,13 +30,17 @@ class Attempt:
         """Of blobs: without a gap, so that those which nobody announced can be found."""
         return (f"{self.run}/{self.claim}-{n}" for n in count(len(self.written)))
 
-    def failure(self, error: BaseException, blame: Blame, settled: Settled | None) -> bytes:
-        """For the client, which raises it."""
+    def failure(
+        self, error: BaseException, blame: Blame, settled: Settled | None, lines: int = 0
+    ) -> bytes:
+        """For the client, which raises it, after it has heard so many lines."""
         function = ""
         if settled is not None and blame.task >= 0:
             function = settled.name_of(blame.function)
         error = as_exit(error, function or blame.doing)
-        packed = pack_failure(error, blame, container=self.container, bundle=self.bundle)
+        packed = pack_failure(
+            error, blame, container=self.container, bundle=self.bundle, lines=lines
+        )
         if settled is None or len(packed) <= FAILURE_BYTES:
             return packed
         return self.apart(packed, settled.blobs)

@@ -29,18 +29,22 @@ class Failure:
     chain: list[dict[str, Any]]  # of ExceptionParts: what arrived, and all that it refers to
     container: str
     bundle: int
+    lines: int = 0  # that it had printed for this run so far
 
     def pack(self) -> bytes:
         return bytes(msgpack.packb(["raised", asdict(self)], unicode_errors="surrogatepass"))
 
 
-def pack_failure(error: BaseException, blame: Blame, *, container: str, bundle: int) -> bytes:
+def pack_failure(
+    error: BaseException, blame: Blame, *, container: str, bundle: int, lines: int = 0
+) -> bytes:
     """Pack an error of a task, or of what was to be done for it."""
     return Failure(
         blame=vars(blame),
         chain=[vars(parts) for parts in Apart().of(error)],
         container=container,
         bundle=bundle,
+        lines=lines,
     ).pack()
 
 
@@ -63,6 +67,12 @@ def whole(data: bytes, blobs: Blobs) -> bytes:
         _, reference = msgpack.unpackb(data)
         data = blobs.get([reference])[0]
     return data
+
+
+def spoken_before(data: bytes) -> tuple[str, int]:
+    """Which container told of it, and how many lines its tasks had printed by then."""
+    what, *details = msgpack.unpackb(data, unicode_errors="surrogatepass", strict_map_key=False)
+    return (details[0]["container"], details[0]["lines"]) if what == "raised" else ("", 0)
 
 
 def unpack_failure(data: bytes, dag: Dag, tasks_of: Callable[[int], Ids]) -> BaseException:

@@ -31,6 +31,7 @@ class Header:
     delayed_io: bool = True  # whether they hold outputs back for as long as storing them takes
     measure: bool = False  # whether tasks and transfers are measured, for the history
     rhythm: Sequence[float] | None = None  # how often whoever watches is told; None: nobody does
+    listens: bool = False  # whether the client wants to hear what tasks print
     folder: str = ""  # the client's working folder, where it means something
     path: Sequence[str] = ()  # the client's sys.path, likewise
     python: str = platform.python_version()

@@ -19,6 +19,7 @@ from dask_serverless.worker.names import function_name
 from dask_serverless.worker.preloading import Preloading, Side
 from dask_serverless.worker.rhythm import Rhythm
 from dask_serverless.worker.table import Functions, unpickle_table
+from dask_serverless.worker.voice import UNHEARD, Unheard, Voice
 from dask_serverless.worker.witness import UNSEEN, Unseen, Witness
 
 TELLING_BYTES = 256 << 10  # less takes no longer than the call itself
@@ -41,12 +42,14 @@ class KnownRun:
     """Known better from step to step: at first by name, with the first claim by its header."""
 
     coordination: Coordination
+    new_voice: Callable[[], Voice | Unheard] = Unheard
     meter: Meter = field(default_factory=Meter)
     told_calls: int = 0  # to the store, already reported
     header: Header | None = None
     settled: Settled | None = None
     preloading: Preloading | None = None
     witness: Witness | Unseen = UNSEEN
+    voice: Voice | Unheard = UNHEARD
     seconds_per_byte: float = 1e-9  # to store; as it was the last time, once that is known
 
     def introduced(self, header: bytes) -> None:
@@ -54,6 +57,8 @@ class KnownRun:
             self.header = Header.unpack(header)
             if self.header.rhythm is not None:
                 self.witness = Witness(Rhythm(*self.header.rhythm), self.show)
+            if self.header.listens:
+                self.voice = self.new_voice()
 
     def show(self, batch: bytes) -> None:
         """To whoever watches; that it cannot be stored is no reason to stop."""

@@ -9,6 +9,7 @@ from dask_serverless.worker.connections import Connections
 from dask_serverless.worker.holding import Holding
 from dask_serverless.worker.interruption import Interruption
 from dask_serverless.worker.invitation import Invitation
+from dask_serverless.worker.voice import UNHEARD, Mouth, Unheard, Voice
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,15 @@ class Means:
     complain: Callable[[Invitation, str], None]  # the store cannot be used from here
     holding: Holding
     interruption: Interruption = field(default_factory=Interruption)
+    mouth: Mouth | None = None  # takes what tasks print, where anybody can
     outgrow: Callable[[str], None] | None = None  # ends this container, where a larger one can have
     # what needs more memory
+
+    def voice(self, invitation: Invitation) -> Voice | Unheard:
+        """Whoever takes down what tasks of a run print, where the client wants that."""
+        if self.mouth is None:
+            return UNHEARD
+        return Voice(self.mouth, invitation.store, invitation.run, self.container)
 
     @property
     def final(self) -> tuple[type[Exception], ...]:

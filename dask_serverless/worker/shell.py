@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Iterator
+from functools import partial
 
 from dask_serverless.blobs import files
 from dask_serverless.errors import StoreError
@@ -46,7 +47,8 @@ class Shell:
         return not stay.too_early
 
     def new(self, invitation: Invitation) -> KnownRun:
-        run = KnownRun(self.means.connections.coordination(invitation))
+        coordination = self.means.connections.coordination(invitation)
+        run = KnownRun(coordination, partial(self.means.voice, invitation))
         self.runs[invitation.run] = run
         if len(self.runs) > RUNS_KNOWN:
             self.runs.popitem(last=False)[1].forget()

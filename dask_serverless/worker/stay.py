@@ -66,10 +66,13 @@ class Stay:
 
     def live(self) -> None:
         todo = deque(self.machine.handle(m.Invited(self.invitation.slot)))
-        while todo:
-            event = self.perform(todo.popleft())
-            if event is not None:
-                todo.extend(self.machine.handle(event))
+        try:
+            while todo:
+                event = self.perform(todo.popleft())
+                if event is not None:
+                    todo.extend(self.machine.handle(event))
+        finally:
+            self.run.voice.end()
 
     def perform(self, instruction: m.Instruction) -> m.Event | None:
         """What came of it, if the machine has to know."""
@@ -176,6 +179,7 @@ class Stay:
         bundle, spec, inputs = assignment.bundle, None, {}
         self.attempt = Attempt(self.invitation.run, self.means.container, bundle, claim)
         self.run.witness.begin(bundle, self.attempt.started, begun)
+        self.run.voice.begin()
         interruption.claim = claim
         try:
             if assignment.refused is not None:
@@ -202,6 +206,7 @@ class Stay:
         except BaseException as error:
             return self.raised(error, self.blame(spec, inputs))
         fetching = time.perf_counter() - begun
+        spec = self.run.voice.noting(spec)
         self.work = Work(self.attempt, settled, spec, values, constants, fetching, at_risk=at_risk)
         return m.Fetched()
 
@@ -371,6 +376,7 @@ class Stay:
             measured=self.run.meter.report() if work.settled.header.measure else None,
             saved_seconds=self.run.saved_to_tell(),
             retries=work.retries,
+            lines=self.run.voice.told(),
         )  # fmt: skip
         return work.told
 
@@ -388,7 +394,8 @@ class Stay:
                 return m.Interrupted()
             if isinstance(error, MemoryError) and self.means.outgrow is not None:
                 self.means.outgrow(in_words(error))
-            return m.Raised(self.attempt.failure(error, blame, self.run.settled))
+            lines = self.run.voice.told()
+            return m.Raised(self.attempt.failure(error, blame, self.run.settled, lines))
         finally:
             self.rest()  # not before: a class may take longer to pickle than a lease lasts
 

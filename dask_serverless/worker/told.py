@@ -78,6 +78,7 @@ class Finished(NamedTuple):
     measured: Measured | None  # where the client keeps a history
     saved_seconds: float = 0.0  # of downloads that were over, or well under way, when it began
     retries: int = 0  # attempts at its tasks that raised
+    lines: int = 0  # that its container has printed for this run so far
 
     def pack(self) -> bytes:
         return bytes(msgpack.packb(self))

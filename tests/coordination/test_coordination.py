@@ -14,6 +14,7 @@ import pytest
 from awaiting import eventually
 from bundle_graphs import Graph, names
 
+from dask_serverless.coordination import said
 from dask_serverless.coordination.base import FENCED, LOST, OK, OVER, What, Whom
 from dask_serverless.coordination.redis import RedisCoordination
 from dask_serverless.errors import StoreCommandFailed
@@ -516,6 +517,39 @@ def test_news_go_on_where_the_reader_stopped(coordination):
     run.publish("c1", CHAIN.report(1, "k2"), "k3")
     assert len(run.news(news.last, 0).events) == 1
     assert len(run.news("0-0", 0).events) == 2
+
+
+def test_what_is_said_is_news_to_who_listens(coordination):
+    """Beside events, each from where its reader stopped."""
+    run = coordination()
+    run.submit(CHAIN.submission(), said.begun("run"))
+    run.claim("c1", "k1")
+    run.say(b"one")
+    run.publish("c1", CHAIN.report(0, "k1"), "k2")
+    news = run.news("0-0", 0, last_said=said.FROM_THE_START)
+    assert (list(news.said), len(news.events)) == ([b"one"], 1)
+    run.say(b"two")
+    news = run.news(news.last, 5.0, last_said=news.last_said)
+    assert (list(news.said), list(news.events)) == ([b"two"], [])
+    run.publish("c1", CHAIN.report(1, "k2"), "k3")
+    news = run.news(news.last, 5.0, last_said=news.last_said)
+    assert (list(news.said), len(news.events)) == ([], 1)
+    assert not run.news("0-0", 0).said
+
+
+def test_what_is_said_wakes_who_waits_and_leaves_nothing(coordination):
+    run = coordination()
+    run.submit(CHAIN.submission(), said.begun("run"))
+    with ThreadPoolExecutor() as pool:
+        heard = pool.submit(lambda: coordination().news("0-0", 60.0, last_said="0-0"))
+        last = "0-0"
+        while not heard.done():
+            run.say(b"one")
+            time.sleep(0.01)
+        assert set(heard.result().said) == {b"one"}
+    run.close()
+    run.say(b"two")  # by whoever has not heard of it
+    assert not run.news("0-0", 0, last_said=last).said
 
 
 def test_events_tell_when_they_were_and_the_last_how_long_the_run_took(coordination):

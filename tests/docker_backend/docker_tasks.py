@@ -33,6 +33,16 @@ def crash():
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
+def speak_and_die():
+    print("last words", flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def speak(number):
+    print("line", number)
+    return number
+
+
 def sleep_once(seconds, number):
     time.sleep(seconds)
     return number

@@ -22,7 +22,7 @@ from awaiting import eventually
 from clients import Client, processes
 from dask import delayed
 from docker_engine import BASE, left
-from docker_tasks import confinement, crash, fill, needs, sleep_once
+from docker_tasks import confinement, crash, fill, needs, sleep_once, speak, speak_and_die
 
 from dask_serverless import Serverless
 from dask_serverless.backends.docker.daemon import LABEL
@@ -118,6 +118,20 @@ def test_a_container_that_is_killed_costs_its_bundle_and_not_the_run(docker_clie
     thread.join(60)
     assert answers == [0, 1, 2, 3]
     assert time.monotonic() - begun < 14, "it waited for the lease"
+
+
+def test_what_tasks_print_arrives_also_from_processes_that_die(docker_client):
+    lines = []
+    client = docker_client.options(logs=lines.append, attempts=1)
+    tasks = [delayed(speak)(n, dask_key_name=f"say-{n}") for n in range(4)]
+    assert dask.compute(*tasks, scheduler=client) == (0, 1, 2, 3)
+    assert sorted((line.key, line.text) for line in lines) == [
+        (f"say-{n}", f"line {n}") for n in range(4)
+    ]
+    lines.clear()
+    with pytest.raises(BundleLost, match="last words"):
+        dask.compute(delayed(speak_and_die)(), scheduler=client)
+    assert [line.text for line in lines] == ["last words"]
 
 
 def test_out_of_memory_is_named_with_the_limit_and_what_was_used(daemon):

@@ -15,6 +15,7 @@ from dask_serverless.backends.executor.site import page_at
 from dask_serverless.backends.executor.threads import ShellAtHome, ThreadInterruption
 from dask_serverless.backends.executor.ticket import Ended, Ticket
 from dask_serverless.backends.pages import Page
+from dask_serverless.backends.saying import Mouth
 from dask_serverless.blobs import files
 from dask_serverless.blobs.lock import Locks, StoreLock
 from dask_serverless.errors import StoreError
@@ -35,7 +36,8 @@ def serve(ticket: Ticket) -> Ended:
         with page_at(ticket.lease_seconds) as (site, number, page):
             site.interruptions[number] = interruption = ThreadInterruption()
             with inside.a_container():
-                container = Container(ticket, page, interruption)
+                mouth = Mouth(site.saying.writing, alone=False)
+                container = Container(ticket, page, interruption, mouth)
                 with heeding(ticket, container):
                     return container.live()
     except PoolOver:
@@ -45,7 +47,9 @@ def serve(ticket: Ticket) -> Ended:
 
 
 class Container:
-    def __init__(self, ticket: Ticket, page: Page, interruption: ThreadInterruption) -> None:
+    def __init__(
+        self, ticket: Ticket, page: Page, interruption: ThreadInterruption, mouth: Mouth
+    ) -> None:
         self.ticket = ticket
         self.page = page
         self.connections = StoreConnections(open_link, access_with(ticket.secret))
@@ -61,6 +65,7 @@ class Container:
             complain=self.complain,
             holding=KeptInThread(self.name, page),
             interruption=interruption,
+            mouth=mouth,
         )
         self.at_home = homes.get(ticket.pool) == os.getpid()
         self.shell = ShellAtHome(means) if self.at_home else Shell(means)

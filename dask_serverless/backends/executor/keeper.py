@@ -36,11 +36,12 @@ class SiteKeeper(Keeper):
 
 
 def main(arguments: Sequence[str]) -> None:
-    memory, connection, parent, look_seconds = arguments
+    memory, connection, parent, look_seconds, saying = arguments
     for number in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C in a terminal is the client's business
         signal.signal(number, signal.SIG_IGN)
     call_itself(NAME)
     lines = Lines(socket.socket(fileno=int(connection)))
-    keeper = SiteKeeper(lines, int(parent), pages_in(int(memory)), float(look_seconds))
+    pages = pages_in(int(memory))
+    keeper = SiteKeeper(lines, int(parent), pages, float(look_seconds), int(saying))
     lines.send(Keeping())
     keeper.live()

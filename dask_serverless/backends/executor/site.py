@@ -18,6 +18,7 @@ from dask_serverless.backends.keeper import LOOKS_A_LEASE
 from dask_serverless.backends.lines import Lines
 from dask_serverless.backends.messages import Keeping, Lost
 from dask_serverless.backends.pages import PAGE_BYTES, Page, pages_in
+from dask_serverless.backends.saying import Saying
 from dask_serverless.worker.paths import searched
 
 MOST_PAGES = 1024  # a page takes memory when it is written
@@ -46,6 +47,7 @@ class Site:
         self.blank = list(range(MOST_PAGES))
         self.interruptions: dict[int, ThreadInterruption] = {}  # by the numbers of their pages
         self.kept = threading.Event()
+        self.saying = Saying()
         ours, theirs = socket.socketpair()
         with theirs:
             self.keeper = self.start(theirs, lease_seconds / LOOKS_A_LEASE)
@@ -54,7 +56,8 @@ class Site:
 
     def start(self, theirs: socket.socket, look_seconds: float) -> subprocess.Popen[bytes]:
         folder = str(Path(dask_serverless.__file__).parent)
-        arguments = [self.memory, theirs.fileno(), os.getpid(), look_seconds]
+        reading = self.saying.reading
+        arguments = [self.memory, theirs.fileno(), os.getpid(), look_seconds, reading]
         return subprocess.Popen(
             [
                 sys.executable,
@@ -64,7 +67,7 @@ class Site:
                 folder,
                 *map(str, arguments),
             ],
-            pass_fds=[self.memory, theirs.fileno()],
+            pass_fds=[self.memory, theirs.fileno(), reading],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
@@ -85,6 +88,7 @@ class Site:
             self.keeper.kill()
             self.keeper.wait()
         os.close(self.memory)
+        self.saying.close()
 
 
 @contextmanager
@@ -133,6 +137,7 @@ def _forget_after_fork() -> None:
     for site in _sites.values():
         site.lines.close()
         os.close(site.memory)
+        site.saying.close()
     _sites.clear()
 
 

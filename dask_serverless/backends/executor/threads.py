@@ -70,7 +70,7 @@ class ShellAtHome(Shell):
 
     def new(self, invitation: Invitation) -> KnownRun:
         known = super().new(invitation)
-        run = self.runs[invitation.run] = RunAtHome(known.coordination)
+        run = self.runs[invitation.run] = RunAtHome(known.coordination, known.new_voice)
         return run
 
 

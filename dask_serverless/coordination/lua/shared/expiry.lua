@@ -13,7 +13,7 @@ local KEPT = { -- by when they are needed
   slots = {slots = HASH, free = SCORES, queues = WORDS, kept = WORDS, called = WORDS},
   losses = {losses = HASH, suspects = SET},
 }
-local NAMES = {'meta', 'begun', 'header', 'edges', 'finished', 'events', 'end'}
+local NAMES = {'meta', 'begun', 'header', 'edges', 'finished', 'events', 'end', 'said'}
 for _, group in pairs(KEPT) do
   for name in pairs(group) do NAMES[#NAMES + 1] = name end
 end

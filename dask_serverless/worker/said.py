@@ -1,0 +1,66 @@
+"""Said: what a task has printed, line by line, on its way from its container to the client."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgpack
+
+NO_TASK = -1
+OUT, ERR = "stdout", "stderr"
+
+
+class Said(NamedTuple):
+    """One line. Numbers run on within a container's stay with a run: a gap tells what was dropped."""
+
+    container: str
+    number: int  # of this line, from 0
+    task: int
+    stream: str
+    text: str | None  # None: no line, but so many there were by now
+
+
+class Spoken(NamedTuple):
+    """What a container hands to whoever passes it on."""
+
+    store: str  # URL
+    run: str
+    said: Said
+
+    def pack(self) -> bytes:
+        packed = msgpack.packb(self, unicode_errors="surrogatepass")
+        return len(packed).to_bytes(LENGTH_BYTES, "little") + bytes(packed)
+
+    @staticmethod
+    def unpack(data: bytes) -> Spoken:
+        store, run, said = msgpack.unpackb(data, unicode_errors="surrogatepass")
+        return Spoken(store, run, Said(*said))
+
+
+LENGTH_BYTES = 2  # in front of each
+
+
+def apart(data: bytes) -> tuple[list[Spoken], bytes]:
+    """All that are whole, and the beginning of one that is not."""
+    found, at = [], 0
+    while len(data) >= at + LENGTH_BYTES:
+        begin = at + LENGTH_BYTES
+        end = begin + int.from_bytes(data[at:begin], "little")
+        if end > len(data):
+            break
+        found.append(Spoken.unpack(data[begin:end]))
+        at = end
+    return found, data[at:]
+
+
+def pack_batch(lines: Sequence[Said]) -> bytes:
+    return bytes(msgpack.packb(lines, unicode_errors="surrogatepass"))
+
+
+def unpack_batch(data: bytes) -> list[Said]:
+    lines = [Said(*each) for each in msgpack.unpackb(data, unicode_errors="surrogatepass")]
+    for line in lines:
+        if not (isinstance(line.number, int) and isinstance(line.task, int)):
+            raise TypeError(f"{line} is no line of a task")
+    return lines
