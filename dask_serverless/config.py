@@ -34,6 +34,7 @@ from dask_serverless.store.address import masked, parse
 
 COMPRESSIONS = ("lz4",)
 ALWAYS = "always"  # of ``progress``: also where nobody may be looking
+PRICES = ("gb_second", "invocation", "moved_gb")  # of planners.cost.platform.Prices
 OPTIMIZATIONS = ("clustering", "delayed_io", "local_outputs", "preload", "prewarm", "task_dup")
 # Other values of these need other containers.
 OF_CONTAINERS = {
@@ -82,6 +83,7 @@ class Settings:
     sla: str | int | None
     deadline: float | None
     budget: float | None
+    prices: Mapping[str, float] | None
     history: bool | str
     optimizations: tuple[str, ...]
     dashboard: Any
@@ -350,6 +352,20 @@ def _money(value: Any) -> float:
     return float(value)
 
 
+def _prices(value: Any) -> Mapping[str, float]:
+    problem = f"must be amounts from 0 on, named {', '.join(PRICES)}"
+    if not isinstance(value, Mapping):
+        raise TypeError(problem)
+    told = {str(name).replace("-", "_"): amount for name, amount in value.items()}
+    for name, amount in told.items():
+        if name not in PRICES:
+            raise ValueError(f"{problem}; there is no {name!r}")
+        number = isinstance(amount, Real) and not isinstance(amount, bool)
+        if not number or not 0 <= float(amount) < math.inf:
+            raise ValueError(f"{problem}; {name} is {amount!r}")
+    return {name: float(amount) for name, amount in told.items()}
+
+
 def _url(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("must be a URL, like redis://host:6379")
@@ -463,6 +479,7 @@ CHECKS: dict[str, Check] = {
     "sla": _optional(_sla),
     "deadline": _optional(_duration),
     "budget": _optional(_money),
+    "prices": _optional(_prices),
     "history": _history,
     "optimizations": _optimizations,
     "dashboard": _dashboard,

@@ -52,3 +52,25 @@ def counts(file: Path) -> Iterator[str]:
             name, _, number = line.partition(" ")
             if name == "oom_kill" and number.isdigit():
                 yield number
+
+
+class GroupPeak:
+    """The most that this container's group has used since a run began, as the kernel's limit counts."""
+
+    def __init__(self, root: Path = ROOT) -> None:
+        self.root = root
+        self.limit_mb = group_memory(root).limit >> 20
+        self.before = self.most = 0
+
+    def begin(self) -> None:
+        self.before, self.most = group_memory(self.root).peak, 0
+
+    def peak(self) -> int:
+        """The kernel's own peak, if it has risen since; else what was there when anybody looked."""
+        v1 = self.root / "memory"
+        peak = first(self.root / "memory.peak", v1 / "memory.max_usage_in_bytes")
+        if peak > self.before:
+            return peak
+        now = first(self.root / "memory.current", v1 / "memory.usage_in_bytes")
+        self.most = max(self.most, now)
+        return self.most

@@ -24,6 +24,7 @@ from dask_serverless.worker.interruption import Interrupt
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.means import Means
 from dask_serverless.worker.shell import Shell
+from dask_serverless.worker.usage import Memory, Usage
 from dask_serverless.worker.voice import Mouth
 
 QUIET_SECONDS = 1.0  # without work, until memory is given back
@@ -38,6 +39,7 @@ class Outfit:
     mouth: Mouth
     larger: bool  # whether a larger one can have what needs more memory
     access: Access
+    memory: Memory
 
 
 def serve(name: str, nursery: Lines, parent: int, outfit: Outfit) -> None:
@@ -64,6 +66,7 @@ class Container:
             holding=Kept(name, page),
             mouth=outfit.mouth,
             outgrow=self.outgrow if outfit.larger else None,
+            usage=Usage(outfit.memory),
         )
         self.interruption = means.interruption
         self.shell = Shell(means)

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from dask_serverless.backends.cgroup_memory import group_memory
+from dask_serverless.backends.cgroup_memory import GroupPeak, group_memory
 from dask_serverless.backends.container import Outfit, serve
 from dask_serverless.backends.editions import Edition, Editions
 from dask_serverless.backends.keeper import KeeperProcess
@@ -24,6 +24,7 @@ from dask_serverless.backends.saying import Mouth
 from dask_serverless.backends.ward import Ward
 from dask_serverless.backends.words import Passage, Words
 from dask_serverless.worker.access import access_with
+from dask_serverless.worker.usage import Memory, ProcessMemory
 from dask_serverless.worker.witness import PEAK_UNIT_BYTES
 
 GRACE_SECONDS = 2.0  # between asking somebody to stop and killing the process
@@ -99,8 +100,14 @@ class Wards:
             os.close(errors)
             if self.opening.pooled:
                 die_first()
-            mouth = Mouth(self.keeper.saying.writing, alone=True)
-            outfit = Outfit(self.pages[number], mouth, self.opening.larger, self.access)
+            opening = self.opening
+            outfit = Outfit(
+                self.pages[number],
+                Mouth(self.keeper.saying.writing, alone=True),
+                opening.larger,
+                self.access,
+                memory_of(opening),
+            )
             serve(name, Lines(stream), parent, outfit)
             code = 0
         except BaseException:
@@ -202,3 +209,10 @@ class Wards:
         if self.keeper.lines is not None:
             self.poll.unregister(self.keeper.lines)
             self.keeper.close()
+
+
+def memory_of(opening: Opening) -> Memory:
+    """Where a container's memory is counted: the group of processes is its own if the host is."""
+    if opening.pooled and (group := GroupPeak()).limit_mb:
+        return group
+    return ProcessMemory(opening.memory_bytes >> 20, alone=True)

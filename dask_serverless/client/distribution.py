@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dask_serverless.blobs.base import LIVE_SECONDS, Command
+from dask_serverless.client.accounting import use_of
 from dask_serverless.client.callbacks import Observers
 from dask_serverless.client.ending import Ending
 from dask_serverless.client.hearing import DEAF, Hearing
@@ -94,6 +95,7 @@ class Distribution:
         with report.phase("plan"):
             planned = self.planning.plan(translation)
             report.plan = plan = planned.plan
+            report.prices = self.planning.prices
             report.foreseen = self.planning.foreseen(planned)
             for onlooker in onlookers:
                 onlooker(report.foreseen())
@@ -224,4 +226,6 @@ class Distribution:
         gb_seconds = report.gb_seconds(Platform.default_memory_mb)
         followed = planned.came(report.makespan_seconds, gb_seconds)
         tasks = bundles.task_offsets[1:] - bundles.task_offsets[:-1]
-        planning.history.record(self.gathering.of(self.translation.functions, tasks, followed))
+        uses = [use_of(container) for container in report.containers.values()]
+        functions = self.translation.functions
+        planning.history.record(self.gathering.of(functions, tasks, followed, uses))

@@ -21,6 +21,9 @@ def picture(report: RunReport) -> str:
         "containers": f"{len(report.containers)} ({report.cold_starts} cold)",
         "makespan": f"{report.makespan_seconds:.3f} s",
         "in all": f"{report.wall_seconds:.3f} s",
+        "processor": f"{report.cpu_seconds:.3f} s",
+        "most memory": f"{report.peak_bytes / 1e6:,.0f} MB",
+        "paid for": f"{report.paid_gb_seconds:.3f} GB s, {report.cost:.7f}",
         "store": f"{report.store_calls:,} calls, {report.bytes_moved:,} bytes",
     }
     return f"<div>{table(facts.items())}{bars(report.containers)}</div>"

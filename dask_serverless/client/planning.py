@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from dask_serverless.translation.repeatable import repeatable
 from dask_serverless.translation.translate import Translation
 from planners.aimed import aimed, informed
 from planners.cost.model import CostModel
+from planners.cost.platform import Prices
 from planners.errors import PlanError
 from planners.graph.dag import Dag
 from planners.numbers.predictions import Unmeasured
@@ -65,6 +66,7 @@ class Planning:
     wishes: Wishes = Wishes()  # the planner has them, too, as far as it takes any
     warmth: Warmth = field(default_factory=lambda: Warmth(0.0))
     same_host: bool = True  # as containers, which then have all memory there is
+    price_table: Mapping[str, float] | None = None  # None: the planner's
 
     def plan(self, translation: Translation) -> Planned:
         ready = prepared(self.planner, self.optimizations)
@@ -153,11 +155,19 @@ class Planning:
     def resources(self) -> Resources:
         return Resources(self.containers)
 
+    def prices(self) -> Prices:
+        """What is paid for containers, by whoever plans them and in what is told of a run."""
+        if self.price_table is not None:
+            return Prices(**self.price_table)
+        inner = innermost(self.planner)
+        return inner.platform.prices if isinstance(inner, CostModel) else Prices()
+
     def model(self, dag: Dag) -> CostModel:
         """The numbers that the planner goes by; where it needs none, what there are."""
         inner = innermost(self.planner)
         wanted = CostModel(sla=self.wishes.sla or "average")
         own = CostModel.of(inner) if isinstance(inner, CostModel) else wanted
+        own = replace(own, platform=replace(own.platform, prices=self.prices()))
         if self.history is None or not isinstance(own.predictions, Unmeasured):
             return own
         names, warm = function_names(dag), self.warmth.count()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dask_serverless.client import forks
+from dask_serverless.client.accounting import Account, accounts_of
 from dask_serverless.client.course import Course
 from dask_serverless.coordination.base import Event
 from dask_serverless.errors import NothingToCompare
@@ -16,6 +17,7 @@ from dask_serverless.worker.told import Finished
 if TYPE_CHECKING:
     from dask_serverless.client.vs_plan import VsPlan
     from planners.cost.outlook import Outlook
+    from planners.cost.platform import Prices
     from planners.plans.plan import Plan
 
 PHASES = ("materialise", "translate", "plan", "encode", "submit", "wait", "collect")
@@ -55,8 +57,6 @@ class RunReport:
     run: str
     tasks: int = 0
     bundles: int = 0
-    cold_starts: int = 0
-    warm_starts: int = 0
     client_calls: int = 0
     container_calls: int = 0
     bytes_moved: int = 0
@@ -67,6 +67,7 @@ class RunReport:
     phases: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
     containers: dict[str, dict[str, float]] = field(default_factory=dict)
     plan: Plan | None = None
+    prices: Callable[[], Prices] = field(default=lambda: usual_prices(), repr=False)
     course: Course = field(default_factory=Course, repr=False)
     foreseen: Callable[[], Outlook] | None = field(default=None, repr=False)  # of the plan
     started: float = field(default_factory=time.perf_counter)
@@ -79,16 +80,20 @@ class RunReport:
     def bundle(self, told: Finished, event: Event) -> None:
         """Add what a container says of a bundle it finished."""
         self.makespan_seconds = event.makespan or self.makespan_seconds
-        nothing = {"bundles": 0, "fetch": 0.0, "run": 0.0, "store": 0.0, "since": told.started}
+        nothing = {
+            "bundles": 0, "fetch": 0.0, "run": 0.0, "store": 0.0, "since": told.started,
+            "cold": told.cold, "cpu": 0.0, "peak": 0, "memory_mb": 0,
+        }  # fmt: skip
         mine = self.containers.setdefault(told.container, nothing)
-        if not mine["bundles"]:
-            self.cold_starts += told.cold
-            self.warm_starts += not told.cold
         mine["bundles"] += 1
         mine["fetch"] += told.fetching
         mine["run"] += told.running
         mine["store"] += told.storing
         mine["until"] = told.started + told.fetching + told.running + told.storing  # by its clock
+        if told.used is not None:
+            mine["cpu"] += told.used.cpu_seconds
+            mine["peak"] = max(mine["peak"], told.used.peak_bytes)
+            mine["memory_mb"] = told.used.memory_mb
         self.course.bundle(told, event)
         self.container_calls += told.calls
         self.bytes_moved += told.stored_bytes
@@ -100,6 +105,40 @@ class RunReport:
         """What is paid for, in containers of this size: from the first bundle of each to its last."""
         seconds = sum(mine["until"] - mine["since"] for mine in self.containers.values())
         return seconds * memory_mb / 1024
+
+    @property
+    def accounts(self) -> list[Account]:
+        """What was taken of containers, by the size of their memory."""
+        return accounts_of(self.containers.values())
+
+    @property
+    def cold_starts(self) -> int:
+        return sum(account.cold_starts for account in self.accounts)
+
+    @property
+    def warm_starts(self) -> int:
+        return sum(account.warm_starts for account in self.accounts)
+
+    @property
+    def cpu_seconds(self) -> float:
+        return sum(account.cpu_seconds for account in self.accounts)
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most memory that a container had at once, while it worked on this run."""
+        return max((account.peak_bytes for account in self.accounts), default=0)
+
+    @property
+    def paid_gb_seconds(self) -> float:
+        """In the sizes that containers had; without a limit, in the usual one."""
+        return sum(account.gb_seconds for account in self.accounts)
+
+    @property
+    def cost(self) -> float:
+        """By the price table of the planner's platform; AWS Lambda's, if it has none."""
+        prices = self.prices()
+        moved = prices.cost(0.0, 0, self.bytes_moved)
+        return sum((account.cost(prices) for account in self.accounts), moved)
 
     @property
     def optimizations(self) -> dict[str, Asked]:
@@ -147,6 +186,9 @@ class RunReport:
             f"  client: {phases}",
             f"  store: {self.store_calls} calls, {self.bytes_moved} bytes",
         ]
+        lines += [f"  {account.shown}" for account in self.accounts]
+        if self.containers:
+            lines.append(f"  cost: {self.cost:.7f} by the price table")
         for name, asked in sorted(self.optimizations.items()):
             saved = f"{asked.planned_seconds:.3f} s saved by the plan"
             if asked.saved_seconds is not None:
@@ -160,3 +202,10 @@ class RunReport:
             times = ", ".join(f"{k} {1000 * c[k]:.1f} ms" for k in ("fetch", "run", "store"))
             lines.append(f"  {name}: {c['bundles']:.0f} bundles, {times}")
         return "\n".join(lines)
+
+
+def usual_prices() -> Prices:
+    with forks.importing:
+        from planners.cost.platform import Prices
+
+    return Prices()

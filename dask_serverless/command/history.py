@@ -10,12 +10,14 @@ from dataclasses import asdict, replace
 
 import click
 
+from dask_serverless.client.accounting import Account
 from dask_serverless.config import Settings
 from dask_serverless.history.archive import Archive
 from dask_serverless.history.description import Row, matching, names_of, rows_of
-from dask_serverless.history.entry import FUNCTION
+from dask_serverless.history.entry import FUNCTION, PAID, size_of
 from dask_serverless.history.opening import archive_of
 from dask_serverless.history.tables import NAME_WIDTH, Table, shortened, tables
+from planners.cost.platform import Prices
 
 WIDTHS = (7, 8, 9, 8, 10, 10)  # of the other columns: 80 in all
 
@@ -41,6 +43,7 @@ def show(store: str | None, pattern: str | None, as_json: bool) -> None:
         click.echo("None yet: they come with runs of Serverless(history=True).")
     for table in tables(rows, time.time()):
         print_table(table)
+    print_paid([row for row in rows if row.kind == PAID])
 
 
 def forget(store: str | None, pattern: str | None) -> None:
@@ -65,6 +68,19 @@ def found(rows: Sequence[Row], pattern: str) -> list[Row]:
     close = difflib.get_close_matches(pattern, known, 1)
     guess = f" Did you mean {close[0]!r}?" if close else " Without a name, all are shown."
     raise click.ClickException(f"No measured function is called {pattern!r}.{guess}")
+
+
+def print_paid(rows: Sequence[Row]) -> None:
+    """All starts and seconds that were paid for, by the price table in force."""
+    if not rows:
+        return
+    prices = Prices(**(Settings.gather().prices or {}))
+    accounts = [
+        Account(size_of(row.name), row.calls, seconds=row.calls * row.mean_seconds) for row in rows
+    ]
+    gb_seconds = sum(each.gb_seconds for each in accounts)
+    cost = sum(each.cost(prices) for each in accounts)
+    click.echo(f"\nPaid for {gb_seconds:.3f} GB s, {cost:.7f} by the price table")
 
 
 def print_table(table: Table) -> None:

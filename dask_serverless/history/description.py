@@ -8,9 +8,10 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
-from dask_serverless.history.entry import FUNCTION, Entries, Entry, kind_and_name
+from dask_serverless.history.entry import FUNCTION, PAID, PROCESSOR, Entries, Entry, kind_and_name
 
 P90 = 0.9
+SIZES = {FUNCTION: "output_bytes", PAID: "peak_bytes", PROCESSOR: "peak_bytes"}
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,14 @@ class Row:
     samples: int
     mean_seconds: float
     p90_seconds: float
-    output_bytes: float  # on average; of a transfer, the bytes moved
+    output_bytes: float  # on average; of a transfer, the bytes moved; of containers, their peaks
     seen: float  # seconds since 1970
 
     @staticmethod
     def of(key: str, entry: Entry) -> Row:
         kind, name = kind_and_name(key)
         sketch = entry.sketch
-        size = sketch.column("output_bytes" if kind == FUNCTION else "input_bytes")
+        size = sketch.column(SIZES.get(kind, "input_bytes"))
         seconds = sketch.column("seconds")
         return Row(
             key=key,

@@ -12,6 +12,7 @@ from planners.numbers.sketch import Sketch
 
 FUNCTION, TRANSFER, START, PUBLISH = "function", "transfer", "start", "publish"
 BUNDLE, OUTCOME = "bundle", "outcome"
+PAID, PROCESSOR = "paid", "processor"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,17 @@ Entries = dict[str, Entry]
 def key_of(kind: str, name: str) -> str:
     """The name under which an entry is kept."""
     return f"{kind}:{name}"
+
+
+def size_name(memory_mb: float) -> str:
+    """Of a container, as entries are named."""
+    return f"{memory_mb:.0f} MB" if memory_mb else "no limit"
+
+
+def size_of(name: str) -> int:
+    """The size that a name begins with; 0 for none."""
+    number = name.partition(" ")[0]
+    return int(number) if number.isdigit() else 0
 
 
 def kind_and_name(key: str) -> tuple[str, str]:

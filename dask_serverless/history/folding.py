@@ -9,12 +9,15 @@ from dask_serverless.history.entry import (
     BUNDLE,
     FUNCTION,
     OUTCOME,
+    PAID,
+    PROCESSOR,
     PUBLISH,
     START,
     TRANSFER,
     Entries,
     Entry,
     key_of,
+    size_name,
 )
 from dask_serverless.history.observations import DOWNLOAD, UPLOAD, Calls, Observations
 from planners.numbers.sketch import Sketch
@@ -46,6 +49,7 @@ def fold(runs: Iterable[Observations], now: float, source: int) -> tuple[Entries
             folding.function(name, calls)
         folding.platform(observations)
         folding.outcomes(observations)
+        folding.uses(observations)
     entries = {
         key: Entry(calls, seconds, now, Sketch().add(rows, source, now))
         for key, (calls, seconds, rows) in folding.sums.items()
@@ -99,6 +103,16 @@ class Folding:
             name = f"{graph} {way}"[:LONGEST_NAME]
             if found := self.usable([row], LIMITS):
                 self.add(OUTCOME, name, len(found), seconds, found)
+
+    def uses(self, observations: Observations) -> None:
+        """In the columns of a sample, processor time is where outputs are."""
+        for memory_mb, cold, seconds, cpu_seconds, peak_bytes in observations.uses:
+            size = size_name(memory_mb)
+            row = (memory_mb, 0.0, seconds, cpu_seconds, peak_bytes)
+            if found := self.usable([row], LIMITS):
+                self.add(PAID, f"{size} {'cold' if cold else 'warm'}", 1, seconds, found)
+                spent = [(memory_mb, 0.0, cpu_seconds, 0.0, peak_bytes)]
+                self.add(PROCESSOR, size, 1, cpu_seconds, spent)
 
     def usable(self, rows: Iterable[Row], limits: Row) -> list[Row]:
         rows = list(rows)

@@ -16,6 +16,7 @@ from dask_serverless.history.observations import (
     Sample,
     Start,
     Transfer,
+    Use,
 )
 from dask_serverless.worker.told import Finished, Kind, Measured
 from planners.graph.arrays import Ids
@@ -38,19 +39,22 @@ class Gathering:
         functions: Sequence[Callable[..., Any]],
         tasks: Sequence[int] | Ids = (),
         followed: Sequence[Followed] = (),
+        uses: Sequence[Use] = (),
     ) -> Callable[[], Observations]:
         """The observations, for ``History.record``; holds the functions' names and not them.
 
-        ``tasks`` are counted by bundle, and ``followed`` is what came of the plan, if it said what.
+        ``tasks`` are counted by bundle, ``followed`` is what came of the plan, if it said what, and
+        ``uses`` what containers took.
         """
         names = [identity(function) for function in functions]
-        return lambda: self.observations(names, tasks, followed)
+        return lambda: self.observations(names, tasks, followed, uses)
 
     def observations(
         self,
         names: Sequence[str],
         tasks: Sequence[int] | Ids = (),
         followed: Sequence[Followed] = (),
+        uses: Sequence[Use] = (),
     ) -> Observations:
         gathered = Gathered(names, self.memory_mb)
         for finished in self.told:
@@ -65,6 +69,7 @@ class Gathering:
             gathered.publishes,
             gathered.overheads,
             followed,
+            uses,
         )
 
 

@@ -51,6 +51,16 @@ class Overhead(NamedTuple):
     seconds: float
 
 
+class Use(NamedTuple):
+    """What one container took of a run's time and of its machine."""
+
+    memory_mb: float  # 0: without a limit that is known
+    cold: bool
+    seconds: float  # paid for
+    cpu_seconds: float
+    peak_bytes: float
+
+
 class Followed(NamedTuple):
     """A plan that was carried out to its end: what the cost model had said, and what came."""
 
@@ -72,10 +82,11 @@ class Observations:
     publishes: Sequence[float] = ()  # seconds of a round trip each
     overheads: Sequence[Overhead] = ()
     followed: Sequence[Followed] = ()
+    uses: Sequence[Use] = ()
 
     def __bool__(self) -> bool:
         platform = self.transfers or self.starts or self.publishes or self.overheads
-        return bool(self.functions or platform or self.followed)
+        return bool(self.functions or platform or self.followed or self.uses)
 
     def merge(self, other: Observations) -> Observations:
         functions = dict(self.functions)
@@ -88,6 +99,7 @@ class Observations:
             (*self.publishes, *other.publishes),
             (*self.overheads, *other.overheads),
             (*self.followed, *other.followed),
+            (*self.uses, *other.uses),
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dask.utils import format_bytes
 
 from dask_serverless.history.description import Row
-from dask_serverless.history.entry import FUNCTION, PUBLISH, START, TRANSFER
+from dask_serverless.history.entry import FUNCTION, PAID, PROCESSOR, PUBLISH, START, TRANSFER
 
 NAME_WIDTH = 28  # characters of a name: its end tells more than its beginning
 TITLES = {  # kind → what stands above its names, and above its sizes
@@ -16,6 +16,8 @@ TITLES = {  # kind → what stands above its names, and above its sizes
     TRANSFER: ("transfer", "size"),
     START: ("start", ""),
     PUBLISH: ("publish", ""),
+    PAID: ("container", "peak"),
+    PROCESSOR: ("processor", ""),
 }
 
 

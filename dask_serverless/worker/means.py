@@ -9,6 +9,7 @@ from dask_serverless.worker.connections import Connections
 from dask_serverless.worker.holding import Holding
 from dask_serverless.worker.interruption import Interruption
 from dask_serverless.worker.invitation import Invitation
+from dask_serverless.worker.usage import ProcessMemory, Usage
 from dask_serverless.worker.voice import UNHEARD, Mouth, Unheard, Voice
 
 
@@ -23,6 +24,7 @@ class Means:
     holding: Holding
     interruption: Interruption = field(default_factory=Interruption)
     mouth: Mouth | None = None  # takes what tasks print, where anybody can
+    usage: Usage = field(default_factory=lambda: Usage(ProcessMemory()))
     outgrow: Callable[[str], None] | None = None  # ends this container, where a larger one can have
     # what needs more memory
 

@@ -63,6 +63,7 @@ class Stay:
         self.too_early = False  # whether it left a run that is still being planned, for another
         self.came = time.time()
         run.meter.arrived(invitation.asked, self.came)
+        means.usage.begin()
 
     def live(self) -> None:
         todo = deque(self.machine.handle(m.Invited(self.invitation.slot)))
@@ -377,6 +378,7 @@ class Stay:
             saved_seconds=self.run.saved_to_tell(),
             retries=work.retries,
             lines=self.run.voice.told(),
+            used=self.means.usage.to_tell(),
         )  # fmt: skip
         return work.told
 

@@ -59,6 +59,14 @@ class Measured(NamedTuple):
         )
 
 
+class Used(NamedTuple):
+    """What a container has taken of its machine."""
+
+    cpu_seconds: float  # since it told before
+    peak_bytes: int  # of memory, since it came to the run
+    memory_mb: int  # that it may use; 0: no limit is known
+
+
 class Finished(NamedTuple):
     """A bundle is done; a named tuple, since there is one of these for each bundle."""
 
@@ -79,6 +87,7 @@ class Finished(NamedTuple):
     saved_seconds: float = 0.0  # of downloads that were over, or well under way, when it began
     retries: int = 0  # attempts at its tasks that raised
     lines: int = 0  # that its container has printed for this run so far
+    used: Used | None = None  # None: it told a moment ago
 
     def pack(self) -> bytes:
         return bytes(msgpack.packb(self))
@@ -87,6 +96,8 @@ class Finished(NamedTuple):
     def unpack(data: bytes) -> Finished:
         fields: list[Any] = msgpack.unpackb(data, strict_map_key=False)
         finished = Finished(*fields)
+        if finished.used is not None:
+            finished = finished._replace(used=Used(*finished.used))
         if finished.measured is None:
             return finished
         return finished._replace(measured=Measured.told(finished.measured))

@@ -26,6 +26,7 @@ from dask_serverless.worker.connections import StoreConnections
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.means import Means
 from dask_serverless.worker.shell import Shell
+from dask_serverless.worker.usage import ProcessMemory, Usage
 
 homes: dict[str, int] = {}  # pools whose client is this very process, by its id: forks are others
 
@@ -66,6 +67,7 @@ class Container:
             holding=KeptInThread(self.name, page),
             interruption=interruption,
             mouth=mouth,
+            usage=Usage(ProcessMemory(), time.thread_time),  # others may share the process
         )
         self.at_home = homes.get(ticket.pool) == os.getpid()
         self.shell = ShellAtHome(means) if self.at_home else Shell(means)

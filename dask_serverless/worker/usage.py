@@ -1,0 +1,70 @@
+"""What a container takes while it works on a run: processor time, and the most memory it has at once."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Callable
+from contextlib import suppress
+from time import perf_counter, process_time
+from typing import Protocol
+
+from dask_serverless.worker.told import Used
+from dask_serverless.worker.witness import PEAK_UNIT_BYTES
+
+LOOK_SECONDS = 0.001  # not more often: bundles may take less, and a look takes some microseconds
+RESET_PEAK = b"5"  # what Linux understands in /proc/self/clear_refs
+
+
+class Memory(Protocol):
+    """Where a container's memory is counted."""
+
+    limit_mb: int  # 0: none, or nobody knows
+
+    def begin(self) -> None:
+        """What was taken before is another run's."""
+
+    def peak(self) -> int:
+        """Bytes, since then."""
+
+
+class ProcessMemory:
+    """The system's count for this process; ``alone`` if it is one container's and nobody else's."""
+
+    def __init__(self, limit_mb: int = 0, alone: bool = False) -> None:
+        self.limit_mb = limit_mb
+        self.references = -1
+        if alone:
+            with suppress(OSError):  # not Linux: then it is the peak since the process began
+                self.references = os.open("/proc/self/clear_refs", os.O_WRONLY)
+
+    def begin(self) -> None:
+        if self.references >= 0:
+            with suppress(OSError):
+                os.write(self.references, RESET_PEAK)
+
+    def peak(self) -> int:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * PEAK_UNIT_BYTES
+
+
+class Usage:
+    """Looked at when something is reported anyway."""
+
+    def __init__(self, memory: Memory, clock: Callable[[], float] = process_time) -> None:
+        self.memory = memory
+        self.clock = clock
+        self.spent = 0.0  # by the clock, when it was told last
+        self.looked = 0.0
+
+    def begin(self) -> None:
+        """With another run, or once more with the same one."""
+        self.memory.begin()
+        self.spent, self.looked = self.clock(), 0.0
+
+    def to_tell(self) -> Used | None:
+        """Since it was told before; None: that was a moment ago."""
+        now = perf_counter()
+        if now - self.looked < LOOK_SECONDS:
+            return None
+        before, self.spent, self.looked = self.spent, self.clock(), now
+        return Used(self.spent - before, self.memory.peak(), self.memory.limit_mb)
