@@ -44,7 +44,9 @@ def serve(settings: ContainerSettings, owned: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: end.set())
     news = News()
-    peers = Peers(settings.name, settings.port, settings.token, inviting(settings, news))
+    peers = Peers(
+        settings.name, settings.port, settings.token, inviting(settings, news), settings.shared
+    )
     occupant = Occupant(settings, news.tell, peers, owned)
     occupant.start()
     entry = EntryPoint((settings.host, settings.port), settings.token, occupant, news)
@@ -61,7 +63,9 @@ def inviting(settings: ContainerSettings, news: News) -> Callable[[Message], obj
     if not settings.invite_url:
         return news.tell
     told = HttpSettings(settings.invite_url, settings.token)
-    asking = Asking(Endpoint(told), MOST_ASKED, lambda *_: None)  # the client's sweep asks again
+    asking = Asking(
+        Endpoint(told, settings.shared), MOST_ASKED, lambda *_: None
+    )  # the client's sweep asks again
 
     def ask(message: Message) -> None:
         if isinstance(message, Invite):

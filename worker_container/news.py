@@ -6,7 +6,7 @@ import socket
 import threading
 from contextlib import suppress
 
-from dask_serverless.backends.messages import Message, line_of
+from dask_serverless.backends.messages import Message, bare, line_of
 
 PATIENCE_SECONDS = 5.0  # with a listener that does not read
 
@@ -20,7 +20,7 @@ class News:
 
     def tell(self, message: Message) -> bool:
         """Whether anybody has heard it."""
-        line = line_of(message)
+        line = line_of(bare(message))
         with self.lock:
             self.listeners = [each for each in self.listeners if sent(each, line)]
             return bool(self.listeners)

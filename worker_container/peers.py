@@ -12,6 +12,7 @@ from contextlib import suppress
 from dask_serverless.backends.entry_point import Address, EntryPoint, EntryPointError
 from dask_serverless.backends.messages import Invite, Message
 from dask_serverless.backends.messages import Peers as Places
+from dask_serverless.signing.secret import Secret
 from dask_serverless.worker.invitation import Invitation
 
 ANSWER_SECONDS = 2.0
@@ -21,10 +22,18 @@ BUSY_SECONDS = 0.02  # for so long one that had other work is not asked again
 class Peers:
     """Asks in a thread of its own; ``tell`` is for what none of them took: the owner's part."""
 
-    def __init__(self, name: str, port: int, token: str, tell: Callable[[Message], object]) -> None:
+    def __init__(
+        self,
+        name: str,
+        port: int,
+        token: str,
+        tell: Callable[[Message], object],
+        secret: Secret | None = None,
+    ) -> None:
         self.name = name
         self.port = port
         self.token = token
+        self.secret = secret
         self.tell = tell
         self.points: dict[str, EntryPoint] = {}
         self.busy: dict[str, float] = {}  # name → until when it probably is
@@ -41,7 +50,7 @@ class Peers:
         self.points = points  # in one go: the other thread goes through them
 
     def point(self, host: str) -> EntryPoint:
-        return EntryPoint(Address(host, self.port, self.token), ANSWER_SECONDS)
+        return EntryPoint(Address(host, self.port, self.token, self.secret), ANSWER_SECONDS)
 
     def invite(self, invitation: Invitation) -> None:
         self.waiting.put(invitation)

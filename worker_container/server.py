@@ -10,7 +10,9 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from dask_serverless.backends.messages import Over, line_of, message_of
+from dask_serverless.backends.messages import Others, Over, Peers, Stop, bare, line_of, message_of
+from dask_serverless.backends.sealed import unsealed
+from dask_serverless.errors import NotAuthentic
 from dask_serverless.worker.environment import versions
 from dask_serverless.worker.invitation import Invitation
 from worker_container.news import News
@@ -19,6 +21,7 @@ from worker_container.occupant import Occupant
 MOST_BYTES = 1 << 20  # of a body: the client's own modules, at most, do not come this way
 IDLE_SECONDS = 600.0  # of a connection
 JSON = "application/json"
+FOR_CONTAINERS = (Stop, Others, Over, Peers)  # what an owner may tell
 LINES = "application/x-ndjson"
 
 
@@ -99,23 +102,28 @@ class Handler(BaseHTTPRequestHandler):
         body = self.body()
         if over := body.get("over"):
             self.server.occupant.pass_on(Over([str(run) for run in over]))
-        invitation = self.with_store(invitation_of(body.get("invitation")))
+        invitation = self.with_store(self.unsealed(body.get("invitation")))
         visit = self.server.occupant.take(invitation)
         if visit is None:
             self.answer(HTTPStatus.CONFLICT, {"error": f"it is {self.server.occupant.state}"})
         elif body.get("wait", False):
             self.server.occupant.begin(visit)
             self.server.occupant.await_end(visit)
-            self.answer(HTTPStatus.OK, b"".join(map(line_of, visit.told)))
+            self.answer(HTTPStatus.OK, b"".join(map(line_of, map(bare, visit.told))))
         else:
             self.answer(HTTPStatus.ACCEPTED, {})
             self.server.occupant.begin(visit)
 
+    def unsealed(self, told: Any) -> Invitation:
+        try:
+            return unsealed(told, self.server.occupant.settings.shared)
+        except NotAuthentic as error:
+            raise Refusal(HTTPStatus.PRECONDITION_FAILED, str(error)) from None
+
     def with_store(self, invitation: Invitation) -> Invitation:
-        """Over a connection that others may read, its URL with its password is not sent."""
-        if invitation.store:
-            return invitation
-        if not (store := self.server.occupant.settings.store):
+        """The one that the container was given comes first: there its user may have fewer rights."""
+        store = self.server.occupant.settings.store or invitation.store
+        if not store:
             problem = "neither the invitation nor this container names a store: set WORKER_STORE"
             raise Refusal(HTTPStatus.BAD_REQUEST, problem)
         return replace(invitation, store=store)
@@ -126,7 +134,8 @@ class Handler(BaseHTTPRequestHandler):
         except (ValueError, TypeError, KeyError) as error:
             raise Refusal(HTTPStatus.BAD_REQUEST, f"no messages: {error}") from None
         for message in messages:
-            self.server.occupant.pass_on(message)
+            if isinstance(message, FOR_CONTAINERS):  # not code: that comes signed, from the store
+                self.server.occupant.pass_on(message)
         self.answer(HTTPStatus.ACCEPTED, {})
 
     def events(self) -> None:
@@ -172,13 +181,3 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Standard error is for what tasks write."""
-
-
-def invitation_of(told: Any) -> Invitation:
-    try:
-        invitation = Invitation(**told)
-    except TypeError as error:
-        raise Refusal(HTTPStatus.BAD_REQUEST, f"no invitation: {error}") from None
-    if not all(isinstance(value, str) for value in (invitation.run, invitation.store)):
-        raise Refusal(HTTPStatus.BAD_REQUEST, "no invitation: run and store are text")
-    return invitation

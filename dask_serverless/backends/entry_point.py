@@ -11,6 +11,8 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 
 from dask_serverless.backends.lines import Lines
 from dask_serverless.backends.messages import Message, line_of, message_of
+from dask_serverless.backends.sealed import sealed
+from dask_serverless.signing.secret import Secret
 from dask_serverless.worker.invitation import Invitation
 
 ANSWER_SECONDS = 30.0  # an answer takes a millisecond, but a host may be overloaded
@@ -26,6 +28,11 @@ class Address:
     host: str
     port: int
     token: str = field(repr=False)
+    secret: Secret | None = None  # that the container has; None: the token's
+
+    @property
+    def sealing(self) -> Secret:
+        return self.secret or Secret(self.token)
 
     @property
     def authorization(self) -> dict[str, str]:
@@ -45,7 +52,8 @@ class EntryPoint:
 
         ``over`` are runs that it may forget.
         """
-        body = json.dumps({"invitation": invitation.to_json(), "over": list(over)}).encode()
+        told = {"invitation": sealed(invitation, self.address.sealing), "over": list(over)}
+        body = json.dumps(told).encode()
         return self.ask("POST", "/invoke", body)[0] == 202
 
     def work(self, invitation: Invitation) -> list[Message] | None:
@@ -53,7 +61,8 @@ class EntryPoint:
 
         For platforms that give a container time only while a request is under way.
         """
-        body = json.dumps({"invitation": invitation.to_json(), "wait": True}).encode()
+        told = {"invitation": sealed(invitation, self.address.sealing), "wait": True}
+        body = json.dumps(told).encode()
         status, content = self.ask("POST", "/invoke", body)
         return [message_of(line) for line in content.splitlines()] if status == 200 else None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dask_serverless.blobs.lock import Lock
@@ -218,6 +218,13 @@ Message = (
 )  # fmt: skip
 
 KINDS: dict[str, Any] = {kind.__name__: kind for kind in Message.__args__}
+
+
+def bare(message: Message) -> Message:
+    """Without the store's URL, which may have a password, for connections that others may read."""
+    if not isinstance(message, Invite):
+        return message
+    return Invite(replace(message.invitation, store=""))
 
 
 ENCODE = json.JSONEncoder(default=vars).encode  # made once: that takes longer than to use it

@@ -35,6 +35,7 @@ from dask_serverless.errors.showing import DashboardUnavailable, RunUnreadable
 from dask_serverless.errors.store import (
     BlobLost,
     BlobsFull,
+    InvitationExpired,
     NotAuthentic,
     StoreCommandFailed,
     StoreDenied,
@@ -71,6 +72,7 @@ __all__ = [
     "IllegalTransition",
     "ImageNotBuilt",
     "InputNotPicklable",
+    "InvitationExpired",
     "MissingKey",
     "NotAuthentic",
     "NothingToCompare",

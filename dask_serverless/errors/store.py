@@ -192,6 +192,10 @@ class NotAuthentic(ServerlessError):
         )
 
 
+class InvitationExpired(NotAuthentic):
+    """An invitation came long after it was made, or a clock is wrong."""
+
+
 class BlobsFull(ServerlessError, OSError):
     """No folder for blobs has room left."""
 

@@ -9,7 +9,11 @@ from dataclasses import dataclass, field
 from dask_serverless.signing.signatures import Signatures
 
 SALT = b"dask-serverless"
-STORE, INVITATIONS = "store", "invitations"  # purposes: a key for one is of no use for another
+STORE, INVITATIONS, SEALS = (
+    "store",
+    "invitations",
+    "seals",
+)  # purposes: a key for one is of no use for another
 
 
 @dataclass(frozen=True)

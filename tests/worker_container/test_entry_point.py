@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import importlib
 import json
 import os
 import secrets
@@ -23,12 +25,15 @@ from dask import delayed
 from http_platform import healthy
 
 from dask_serverless import Serverless
+from dask_serverless.backends import sealed as sealing
 from dask_serverless.backends.base import Loss
 from dask_serverless.backends.entry_point import Address, EntryPoint, EntryPointError, events_of
 from dask_serverless.backends.messages import (
     Gone,
+    Import,
     Invite,
     Others,
+    Own,
     Peers,
     Resting,
     Stop,
@@ -36,12 +41,15 @@ from dask_serverless.backends.messages import (
     Working,
 )
 from dask_serverless.backends.own_in_store import OwnInStore
+from dask_serverless.backends.sealed import sealed
+from dask_serverless.errors import SettingsError
 from dask_serverless.signing.secret import Secret
 from dask_serverless.store.connect import open_link
 from dask_serverless.worker.invitation import Invitation
 
 ROOT = Path(__file__).parents[2]
 TOKEN = secrets.token_hex(16)
+SECRET = Secret(TOKEN)  # as a container makes it that was given none
 
 
 def free_port():
@@ -72,7 +80,7 @@ class OneContainer:
 
     containers = 1
     same_host = False
-    secret = Secret(TOKEN)  # as the container makes it
+    secret = SECRET
 
     def __init__(self, point, store_url):
         self.point = point
@@ -183,9 +191,9 @@ def test_news_are_for_those_who_know_the_token(point):
     [
         (b"no json", 400),
         (b"[]", 400),
-        (b'{"invitation": {"run": "r"}}', 400),
-        (b'{"invitation": {"run": "r", "epoch": "e", "store": "s", "evil": 1}}', 400),
-        (b'{"invitation": {"run": 1, "epoch": "e", "store": "s"}}', 400),
+        (b"{}", 412),
+        (b'{"invitation": {"run": "r", "epoch": "e", "store": "s"}}', 412),
+        (b'{"invitation": "AAAA"}', 412),
     ],
 )
 def test_a_body_that_is_no_invitation_is_refused(point, body, status):
@@ -197,6 +205,43 @@ def test_a_body_that_is_no_invitation_is_refused(point, body, status):
 def test_a_body_that_is_too_large_is_refused_before_it_is_read(point):
     headers = {**point.address.authorization, "Content-Length": str((1 << 20) + 1)}
     assert asked(point.address, "POST", "/invoke", None, headers.items())[0] == 413
+
+
+def test_an_invitation_that_somebody_kept_is_refused(point, monkeypatch):
+    now = time.time()
+    monkeypatch.setattr(sealing.time, "time", lambda: now - 2 * sealing.LIFE_SECONDS)
+    body = json.dumps({"invitation": sealed(Invitation("run", "epoch", "redis://x"), SECRET)})
+    monkeypatch.undo()
+    headers = point.address.authorization.items()
+    status, answer = asked(point.address, "POST", "/invoke", body.encode(), headers)
+    assert (status, answer["error"].startswith("Refused: an invitation is 1200 s old")) == (
+        412,
+        True,
+    )
+    assert asked(point.address, "GET", "/health")[1]["state"] == "resting"
+
+
+def test_a_client_with_another_secret_is_told_at_once(point, store_url):
+    url = f"http://{point.address.host}:{point.address.port}"
+    settings = {"url": url, "token": TOKEN, "secret": "another secret of the client's"}
+    with Serverless(backend="http", containers=1, store=store_url, **settings) as client:
+        with pytest.raises(SettingsError, match="secret is not that of the containers") as caught:
+            dask.compute(delayed(sum)([1]), scheduler=client)
+    assert "another secret of" not in str(caught.value)
+
+
+def test_code_is_not_told_but_comes_signed(point, client):
+    """Whoever has read the token on its way does not have the secret."""
+    source = ["/tmp/evil.py", False, False, base64.b64encode(b"1 / 0").decode()]
+    point.tell([Own({"evil": source}, ["evil"]), Import(["evil"])])
+    assert dask.compute(delayed(imported)("evil"), scheduler=client) == ("ModuleNotFoundError",)
+
+
+def imported(name):
+    try:
+        importlib.import_module(name)
+    except Exception as error:
+        return type(error).__name__
 
 
 def test_an_unreachable_store_is_told_and_the_container_is_free_again(point):

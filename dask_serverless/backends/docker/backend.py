@@ -53,6 +53,7 @@ class DockerBackend:
         self.attendance: Attendance | None = None
         self.refusal: ServerlessError | None = None
         self.watched: dict[str, Gone] = {}
+        self.stores: dict[str, str] = {}  # run → where it is: containers do not say
         self.stopping: dict[str, tuple[Callable[[], None], set[str]]] = {}
         _backends.add(self)
 
@@ -103,6 +104,7 @@ class DockerBackend:
             own = site.put_own(invitation.store)
             invitation = replace(invitation, own=own)
             site.own_of[invitation.run] = own
+            self.stores[invitation.run] = invitation.store
         own = invitation.own or site.own_of.get(invitation.run, "")
         reached = replace(invitation, own=own, store=self.reached(invitation.store))
         attendance.invite(reached, count)
@@ -131,6 +133,7 @@ class DockerBackend:
 
     def forget(self, run: str) -> None:
         self.watched.pop(run, None)
+        self.stores.pop(run, None)
         if (attendance := self.attendance) is not None:
             attendance.forget(run)
 
@@ -147,7 +150,7 @@ class DockerBackend:
 
     def wanted(self, invitation: Invitation) -> None:
         if invitation.run in self.watched:  # else it is over
-            self.invoke(invitation)
+            self.invoke(replace(invitation, store=self.stores[invitation.run]))
 
     def left(self, run: str, name: str) -> None:
         """A container does not work on this run any more."""

@@ -13,6 +13,7 @@ from dask_serverless.backends.entry_point import Address, EntryPoint, EntryPoint
 from dask_serverless.backends.lines import Lines
 from dask_serverless.backends.messages import Message
 from dask_serverless.backends.words import REMEMBERED_BYTES, last_lines
+from dask_serverless.signing.secret import Secret
 
 PORT = 8080
 START_SECONDS = 60.0
@@ -42,7 +43,7 @@ class Container:
             )
             self.attached.send({"token": token, "name": self.name, "port": PORT, **told})
             host = self.daemon.start(self.id, self.pool)
-        self.point = EntryPoint(Address(host, PORT, token))
+        self.point = EntryPoint(Address(host, PORT, token, Secret(told["secret"])))
 
     def listen(self) -> Lines | None:
         """What it tells, from the moment on when it takes invitations; None: it did not come up."""

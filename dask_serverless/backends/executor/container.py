@@ -18,7 +18,7 @@ from dask_serverless.backends.pages import Page
 from dask_serverless.backends.saying import Mouth
 from dask_serverless.blobs import files
 from dask_serverless.blobs.lock import Locks, StoreLock
-from dask_serverless.errors import StoreError
+from dask_serverless.errors import NotAuthentic, StoreError
 from dask_serverless.store.connect import open_link
 from dask_serverless.worker import inside
 from dask_serverless.worker.access import access_with
@@ -45,6 +45,8 @@ def serve(ticket: Ticket) -> Ended:
         return Ended()
     except StoreError as error:
         return Ended(str(error), cut_off=True)
+    except NotAuthentic as error:  # an invitation, or the client's own modules
+        return Ended(str(error))
 
 
 class Container:
@@ -54,7 +56,8 @@ class Container:
         self.ticket = ticket
         self.page = page
         self.connections = StoreConnections(open_link, access_with(ticket.secret))
-        self.pool = Pool(self.connections.link(ticket.store), ticket.pool)
+        link = self.connections.link(ticket.store)
+        self.pool = Pool(link, ticket.pool, self.connections.access.secret)
         self.name = self.pool.join(ticket.call, secrets.token_hex(4))
         self.trouble = ""
         self.run = ""  # that it works on

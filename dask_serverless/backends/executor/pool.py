@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+from dask_serverless.backends.sealed import sealed, unsealed
+from dask_serverless.errors import InvitationExpired
+from dask_serverless.signing.secret import Secret
 from dask_serverless.store.link import Link
 from dask_serverless.store.script import Script, script_of
 from dask_serverless.worker.invitation import Invitation
@@ -50,9 +53,10 @@ class Order:
 class Pool:
     """Seen by one party, over its own link."""
 
-    def __init__(self, link: Link, name: str) -> None:
+    def __init__(self, link: Link, name: str, secret: Secret | None = None) -> None:
         self.link = link
         self.name = name
+        self.secret = secret
         self.prefix = f"ds:{{{name}}}:"
 
     # by the client
@@ -68,7 +72,7 @@ class Pool:
         self, invitation: Invitation, count: int, most: int, *, by_container: bool = False
     ) -> Look:
         """Ask for containers; ``most`` invitations of a run may wait."""
-        packed = pack(invitation)
+        packed = pack(invitation, self.secret)
         preferred = invitation.container
         reply = self.ask(
             "invite", invitation.run, packed, count, preferred, most, int(by_container)
@@ -111,7 +115,10 @@ class Pool:
             return None
         if not reply[1]:
             raise PoolOver
-        return unpack(reply[1], store)
+        try:
+            return unpack(reply[1], store, self.secret)
+        except InvitationExpired:  # the executor had no place for so long: the sweep asks again
+            return None
 
     def leave(self, container: str) -> bool:
         """Whether a container that was idle for long may go: it may have been invited just now."""
@@ -144,10 +151,15 @@ class Pool:
         return self.link.script(script(name), [self.prefix + "alive"], arguments)
 
 
-def pack(invitation: Invitation) -> bytes:
+def pack(invitation: Invitation, secret: Secret | None) -> bytes:
     """Without the store's URL, which has a password: who reads this has reached the store."""
-    return json.dumps({**invitation.to_json(), "store": ""}).encode()
+    invitation = replace(invitation, store="")
+    if secret is not None:
+        return sealed(invitation, secret).encode()
+    return json.dumps(invitation.to_json()).encode()
 
 
-def unpack(packed: bytes, store: str) -> Invitation:
+def unpack(packed: bytes, store: str, secret: Secret | None) -> Invitation:
+    if secret is not None:
+        return replace(unsealed(packed, secret), store=store)
     return Invitation(**{**json.loads(packed), "store": store})

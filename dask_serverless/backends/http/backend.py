@@ -23,4 +23,6 @@ class HttpBackend(AskedBackend):
     ) -> None:
         secret = secret or Secret(settings.token)  # as its containers make it
         self.answered_at_the_end = settings.wait
-        super().__init__("http", lambda: Endpoint(settings), containers, lease_seconds, secret)
+        super().__init__(
+            "http", lambda: Endpoint(settings, secret), containers, lease_seconds, secret
+        )

@@ -14,20 +14,24 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from dask_serverless.backends.asking import Answer
 from dask_serverless.backends.http.settings import HttpSettings
 from dask_serverless.backends.messages import Message, message_of
+from dask_serverless.backends.sealed import sealed
 from dask_serverless.errors import PlatformUnavailable, SettingsError
+from dask_serverless.signing.secret import Secret
 from dask_serverless.worker.invitation import Invitation
 
 ANSWER_SECONDS = 30.0
 BUSY = {409, 429}  # who was asked has other work, or the platform has no more to give
 AGAIN = {408, 425, 500, 502, 503, 504}  # what gateways say of a moment
 DENIED = {401, 403}
+UNSEALED = 412  # the container does not take it for an invitation from here
 
 
 class Endpoint:
     """Any thread may use it; connections are kept for those who come later."""
 
-    def __init__(self, settings: HttpSettings) -> None:
+    def __init__(self, settings: HttpSettings, secret: Secret | None = None) -> None:
         self.settings = settings
+        self.secret = secret or Secret(settings.token)
         self.idle: deque[HTTPConnection] = deque()
         self.closed = threading.Event()
         self.path = settings.parts.path.rstrip("/")
@@ -39,7 +43,7 @@ class Endpoint:
     def invoke(self, invitation: Invitation) -> Answer:
         if not self.settings.private:  # containers have to know the store by themselves
             invitation = replace(invitation, store="")
-        body = {"invitation": invitation.to_json(), "wait": self.settings.wait}
+        body = {"invitation": sealed(invitation, self.secret), "wait": self.settings.wait}
         try:
             status, content = self.ask("POST", "/invoke", json.dumps(body).encode())
         except (OSError, HTTPException) as error:
@@ -58,6 +62,9 @@ class Endpoint:
         if status in DENIED:
             problem = f"is not that of the containers: {why}. It must be their WORKER_TOKEN."
             return Answer(why=why, refusal=SettingsError("http.token", problem))
+        if status == UNSEALED:
+            problem = f"is not that of the containers, or a clock is wrong: {why}"
+            return Answer(why=why, refusal=SettingsError("secret", problem))
         remedy = "Does that URL lead to `python -m worker_container`? docs/http.md has the set-up."
         return Answer(why=why, refusal=PlatformUnavailable("http", why, remedy))
 
