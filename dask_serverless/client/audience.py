@@ -7,13 +7,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dask_serverless.coordination.watched import INDEX
 from dask_serverless.errors import StoreError
 from dask_serverless.store.link import Link
 
 if TYPE_CHECKING:
     from dask_serverless.client.watch import Watch
 
-CHANNEL = "ds:watching"  # dashboards subscribe to it: who is there is seen without a key
+# Dashboards subscribe to it: who is there is seen without a key. In a cluster each node counts only
+# its own subscribers, so that both sides turn to the one that has the list of runs.
+CHANNEL = f"ds:watching:{{{INDEX}}}"
 AGAIN_SECONDS = 5.0  # between two looks for dashboards of others
 
 
@@ -57,7 +60,7 @@ class Audience:
 
     def others_look(self, link: Link) -> bool:
         """Whether a dashboard of somebody else reads from this store; asked now and then."""
-        if not self.shared or link.cluster:
+        if not self.shared:
             return False
         if time.monotonic() - self.looked > AGAIN_SECONDS:
             self.looked = time.monotonic()

@@ -7,12 +7,14 @@ from contextlib import suppress
 
 import msgpack
 
+from dask_serverless.blobs.base import LIVE_SECONDS
 from dask_serverless.coordination import watched
 from dask_serverless.dashboard.view import View
 from dask_serverless.store.link import Link
 from dask_serverless.worker.witness import Batch
 
 ENTRIES_AT_ONCE = 500
+NO_KEY = -2  # in the place of the seconds that a key has to live
 
 
 class Following:
@@ -23,20 +25,22 @@ class Following:
         self.view = view
         self.last = "0-0"
         self.working: dict[int, str] = {}  # bundle → container, just now
+        self.gone = False  # whether the run's own keys are
         self.behind = False  # whether there is more to read already
 
     def read(self, link: Link, wait_seconds: float = 0.0) -> bool:
         """Whether anything is new; ``wait_seconds`` for something to happen."""
         block = ("BLOCK", int(1000 * wait_seconds)) if wait_seconds else ()
-        stream, working, losses = link.call(
+        stream, working, losses, lives = link.call(
             ("XREAD", "COUNT", ENTRIES_AT_ONCE, *block, "STREAMS", watched.watched_key(self.run), self.last),
             ("HGETALL", watched.working_key(self.run)),
             ("HGETALL", watched.losses_key(self.run)),
+            ("TTL", watched.working_key(self.run)),
             wait_seconds=wait_seconds,
         )  # fmt: skip
         entries = stream[0][1] if stream else []
         self.behind = len(entries) == ENTRIES_AT_ONCE
-        self.working = working_of(working)
+        self.working, self.gone = working_of(working), lives == NO_KEY
         with self.view.lock:
             series = self.view.series
             before = series.version
@@ -46,7 +50,14 @@ class Following:
             now = time.time() - self.view.structure.submitted
             series.heed_working(self.working, now)
             series.heed_losses(watched.losses(losses), now)
+            series.heed_silence(self.silence(lives, now))
             return series.version > before
+
+    def silence(self, lives: int, now: float) -> float:
+        """For how long the client has not looked after its run: each look is 600 s more to live."""
+        if not self.gone:
+            return float(LIVE_SECONDS - lives)
+        return now - self.view.series.latest
 
 
 def heed(view: View, fields: list[bytes]) -> None:

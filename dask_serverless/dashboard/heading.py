@@ -15,6 +15,8 @@ def heading(view: View) -> str:
     told = numbers(view.series)
     if told.error:
         state = f'<span class="chip failed">{escape(told.error.splitlines()[0][:120])}</span>'
+    elif told.abandoned:
+        state = '<span class="chip failed">lost: its client is gone</span>'
     else:
         word = "done" if told.over else "running"
         state = f'<span class="chip {word}">{word}</span>'

@@ -23,6 +23,7 @@ class Numbers:
     bytes_moved: int
     makespan: float
     over: bool
+    abandoned: bool
     error: str
     dropped: int
 
@@ -41,6 +42,7 @@ def numbers(series: Series, now: float = 0.0) -> Numbers:
         bytes_moved=told.get("bytes_moved", series.told_bytes),
         makespan=told.get("makespan_seconds") or max(series.latest, now),
         over=series.over_at < NEVER,
+        abandoned=series.abandoned,
         error=str(told.get("error", "")),
         dropped=series.dropped,
     )

@@ -106,8 +106,7 @@ class Reader:
                 self.runs.clear()
             try:
                 with open_link(url, PATIENCE_SECONDS) as link, open_link(url) as presence:
-                    if not link.cluster:
-                        presence.call(("SUBSCRIBE", CHANNEL))
+                    presence.call(("SUBSCRIBE", CHANNEL))
                     self.told("")
                     while not self.closed.is_set() and url == self.url:
                         last = self.read_list(link, last)
@@ -205,9 +204,12 @@ class RunReading:
 
     def step(self, link: Link, following: Following) -> bool:
         changed = following.read(link, WAIT_SECONDS)
-        if following.view.series.over is not None:
-            self.until = self.until or time.monotonic() + AFTERWARDS_SECONDS
-            self.complete = time.monotonic() > self.until
+        series = following.view.series
+        if series.over is None and not (series.abandoned and following.gone):
+            self.until = 0.0
+            return changed
+        self.until = self.until or time.monotonic() + AFTERWARDS_SECONDS
+        self.complete = time.monotonic() > self.until
         return changed
 
 

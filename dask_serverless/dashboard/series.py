@@ -21,6 +21,7 @@ from planners.graph.arrays import Bytes, Flags, Floats, Ids, unique_pairs
 
 NEVER = float("inf")
 NOBODY = -1
+SILENT_SECONDS = 15.0  # a client looks after its run every second, if it is there
 MOST_FAILURES = 1000  # that are kept with their words
 
 States = npt.NDArray[np.uint8]
@@ -74,6 +75,7 @@ class Series:
     failures: list[Failed] = field(default_factory=list)
     tries: dict[int, tuple[int, str]] = field(default_factory=dict)  # bundle → losses, the last why
     latest: float = 0.0  # of all that was told
+    abandoned: bool = False  # the client is silent, and has not said that it is over
 
     def __post_init__(self) -> None:
         bundles, tasks = self.structure.bundle_count, self.structure.tasks
@@ -186,8 +188,16 @@ class Series:
                 self.lost[bundle] = min(self.lost[bundle], now)
                 self.version += 1
 
+    def heed_silence(self, seconds: float) -> None:
+        """Of a client; one that was only stopped for a while comes back."""
+        abandoned = self.over is None and seconds > SILENT_SECONDS
+        if abandoned != self.abandoned:
+            self.abandoned = abandoned
+            self.version += 1
+
     def heed_end(self, told: Mapping[str, Any]) -> None:
         self.over = told
+        self.abandoned = False
         self.over_at = self.since(float(told["at"]))
         self.phases = told.get("phases", {})
         self.heed_losses(told["losses"], self.latest)
@@ -243,7 +253,7 @@ class Series:
         bundles = self.structure.bundles
         states = np.zeros(self.structure.tasks, dtype=np.uint8)
         states[(self.ready <= at)[bundles]] = State.READY
-        if at < self.over_at:
+        if at < self.over_at and not self.abandoned:
             states[(self.claimed <= at)[bundles]] = State.RUNNING
         again = (self.lost <= at) & (self.finished > at)
         states[again[bundles]] = State.RETRIED

@@ -15,7 +15,9 @@ def benchmarks(*arguments):
 def test_without_a_name_the_commands_are_listed():
     done = benchmarks()
     assert done.returncode == 2
-    assert all(name in done.stderr for name in ("accuracy", "compare", "planners", "simulate"))
+    assert all(
+        name in done.stderr for name in ("accuracy", "compare", "dashboard", "planners", "simulate")
+    )
 
 
 def test_a_comparison_prints_seconds_and_writes_samples(tmp_path):
@@ -27,3 +29,15 @@ def test_a_comparison_prints_seconds_and_writes_samples(tmp_path):
     written = json.loads(file.read_text())
     assert len(written["graphs"]["one-task"]["threads"]["samples"]) == 20
     assert len(written["targets"]) == 11
+
+
+def test_what_a_dashboard_costs_is_told_beside_its_targets(tmp_path):
+    file = tmp_path / "samples.json"
+    options = ["--graph", "one-task", "--repeat", "1", "--runs", "2", "--browsers", "0"]
+    done = benchmarks("dashboard", *options, "--json", str(file))
+    assert done.returncode == 0, done.stderr
+    assert "processor time of a run, a dashboard with 0 browsers over no dashboard" in done.stdout
+    written = json.loads(file.read_text())
+    assert set(written["samples"]) == {"off", "0"}
+    assert all(sample["cpu"][0] > 0 for sample in written["samples"].values())
+    assert written["samples"]["off"]["looking"][0] >= 0

@@ -92,6 +92,37 @@ def test_numbers_are_those_of_last_run(tab: Any, watched: Serverless, good: Any)
     assert in_bytes(good.bytes_moved) in told
 
 
+def test_numbers_agree_on_the_page_in_the_report_in_last_run_and_in_the_history(
+    tab: Any, watched: Serverless, tmp_path: Any
+) -> None:
+    learned = watched.options(history=str(tmp_path / "history"))
+    with learned.report(tmp_path / "run.html"):
+        delayed(sum)([pause(n) for n in range(6)]).compute(scheduler=learned)
+    run = learned.last_run
+    show(tab, f"{watched.dashboard_link}graph?run={run.run}")
+    page = facts(await_text(tab, "heading", "done"))
+    show(tab, (tmp_path / "run.html").as_uri())
+    assert facts(text(tab, "heading")) == page
+    assert page == {
+        "run": run.run,
+        "tasks": f"{run.tasks} / {run.tasks}",
+        "bundles": f"{run.bundles} / {run.bundles}",
+        "containers": f"{len(run.containers)} ({run.cold_starts} cold, {run.warm_starts} warm)",
+        "makespan": in_seconds(run.makespan_seconds),
+        "moved": in_bytes(run.bytes_moved),
+        "planner": run.plan.planner,
+    }
+    rows = open_history(learned.settings).describe()
+    assert sum(row.calls for row in rows if row.kind == "function") == run.tasks
+    starts = {row.name: row.calls for row in rows if row.kind == "start"}
+    assert starts.get("cold", 0) <= run.cold_starts
+
+
+def facts(told: str) -> dict[str, str]:
+    """What the line above a page says, by name."""
+    return dict(re.findall(r"<small>([^<]*)</small> <b>([^<]*)</b>", told))
+
+
 def test_a_failed_task_turns_red_and_its_traceback_can_be_read(
     tab: Any, watched: Serverless, bad: Any
 ) -> None:

@@ -1,0 +1,55 @@
+"""Processor time and memory of a client's processes, by what they are: counts that no noise moves."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+PROC = Path("/proc")
+DASHBOARD, STORE, CONTAINERS = "dashboard", "store", "containers"
+
+
+def descendants(pid: int) -> list[int]:
+    found = [pid]
+    for each in found:
+        for path in PROC.glob(f"{each}/task/*/children"):
+            with suppress(OSError):
+                found += map(int, path.read_text().split())
+    return found[1:]
+
+
+def kind(pid: int) -> str:
+    line = read(pid, "cmdline").replace("\0", " ")
+    if "dask_serverless.dashboard" in line:
+        return DASHBOARD
+    return STORE if "-server" in line else CONTAINERS
+
+
+def cpu_seconds(pid: int) -> float:
+    """Of all threads, in nanoseconds by the scheduler: ticks are too coarse for one run."""
+    total = 0
+    for path in PROC.glob(f"{pid}/task/*/schedstat"):
+        with suppress(OSError, ValueError, IndexError):
+            total += int(path.read_text().split()[0])
+    return total / 1e9
+
+
+def spent(pid: int) -> dict[str, float]:
+    """By kind, for this process's descendants; its own under "client"."""
+    times = {"client": cpu_seconds(pid)}
+    for each in descendants(pid):
+        times[kind(each)] = times.get(kind(each), 0.0) + cpu_seconds(each)
+    return times
+
+
+def resident_bytes(pid: int) -> int:
+    for line in read(pid, "status").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def read(pid: int, name: str) -> str:
+    with suppress(OSError):
+        return (PROC / str(pid) / name).read_text(errors="replace")
+    return ""
