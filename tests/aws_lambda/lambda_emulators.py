@@ -44,6 +44,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def reaches(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 class Emulator:
     """One execution environment."""
 
@@ -77,7 +82,7 @@ class Emulator:
                 "AWS_SECRET_ACCESS_KEY": "test",
             },
         )  # fmt: skip
-        eventually(lambda: socket.socket().connect_ex(("127.0.0.1", self.port)) == 0)
+        eventually(lambda: reaches(self.port))
         router.serve(function, self.port)
 
     def kill(self) -> None:

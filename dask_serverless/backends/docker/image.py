@@ -75,7 +75,11 @@ class Image:
     @cached_property
     def constraints(self) -> list[str]:
         """The client's versions: what it pickles, containers must be able to read."""
-        found = {each.metadata["Name"]: each.version for each in importlib.metadata.distributions()}
+        found: dict[str, str] = {}
+        for (
+            each
+        ) in importlib.metadata.distributions():  # in the order of sys.path: the first counts
+            found.setdefault(each.metadata["Name"], each.version)
         return sorted(
             f"{name}=={version}"
             for name, version in found.items()
