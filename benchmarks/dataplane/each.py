@@ -26,6 +26,7 @@ from planners.cost.platform import Platform
 from planners.graph.dag import Dag
 from planners.numbers.predictions import Constant, Line, Sla
 from planners.optimizations.clustering import Clustering
+from planners.optimizations.delayed_io import DelayedIo
 from planners.optimizations.optimization import Optimization, Optimized
 from planners.optimizations.preload import Preload
 from planners.optimizations.prewarm import Prewarm
@@ -41,6 +42,9 @@ WITHIN = 0.25  # of the forecast
 BLOCK_BYTES = 16_000_000
 LOOKS = 2  # more downloads at once than cores would measure the cores
 LOOK_SECONDS = 0.03
+PAIRS = 16
+PARTNER_SECONDS = 0.03
+TOGETHER_SECONDS = 0.12  # so that no more than two blocks are on their way at once, on average
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,19 @@ def several_looks() -> Delayed:
     return delayed(total, pure=False)(*looks)
 
 
+def blocks_with_partners() -> Delayed:
+    """Each block is looked at with a number, which somebody has to make meanwhile."""
+    looks = [
+        delayed(look, pure=False)(
+            delayed(block, pure=False)(pair, BLOCK_BYTES),
+            delayed(nap, pure=False)(PARTNER_SECONDS),
+            TOGETHER_SECONDS,
+        )
+        for pair in range(PAIRS)
+    ]
+    return delayed(total, pure=False)(*looks)
+
+
 def late_fan_out() -> Delayed:
     """One task, and then as many as there are containers."""
     top = delayed(nap, pure=False)(0.8)
@@ -181,6 +198,13 @@ CASES = (
         several_looks,
         expected=sum(range(LOOKS)),
         seconds_of={"block": 0.02, "look": LOOK_SECONDS},
+        output_bytes_of={"block": BLOCK_BYTES},
+    ),
+    Case(
+        DelayedIo(),
+        blocks_with_partners,
+        expected=sum(range(PAIRS)) + PAIRS,
+        seconds_of={"block": 0.02, "nap": PARTNER_SECONDS, "look": TOGETHER_SECONDS},
         output_bytes_of={"block": BLOCK_BYTES},
     ),
     Case(
