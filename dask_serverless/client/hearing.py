@@ -7,7 +7,7 @@ import sys
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from textwrap import indent
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from dask_serverless.coordination import said as stream
 from dask_serverless.coordination.base import Coordination, News
 from dask_serverless.errors import BundleLost, StoreError
 from dask_serverless.translation.translate import Translation
-from dask_serverless.worker.said import ERR, Said, unpack_batch
+from dask_serverless.worker.said import ERR, Said, container_of, unpack_batch
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Hearing:
         self.show = show
         self.dag = translation.dag
         self.last = stream.FROM_THE_START
-        self.heard: dict[str, int] = {}  # container → how many of its lines came or never will
+        self.heard: dict[str, int] = {}  # voice → how many of its lines came, or never will
         self.expected: dict[str, int] = {}
         self.tails: dict[str, deque[str]] = {}
         self.dropped = 0
@@ -68,17 +68,18 @@ class Hearing:
                 self.hear(said)
 
     def hear(self, said: Said) -> None:
-        missing = said.number - self.heard.get(said.container, 0)
-        self.heard[said.container] = said.number + (said.text is not None)
+        container = container_of(said.voice)
+        missing = said.number - self.heard.get(said.voice, 0)
+        self.heard[said.voice] = said.number + (said.text is not None)
         if missing > 0:
             self.dropped += missing
-            self.tell(said.container, None, "", ERR, f"… {missing} lines were dropped here")
+            self.tell(container, None, "", ERR, f"… {missing} lines were dropped here")
         if said.text is not None:
-            self.tails.setdefault(said.container, deque(maxlen=REMEMBERED_LINES)).append(said.text)
+            self.tails.setdefault(container, deque(maxlen=REMEMBERED_LINES)).append(said.text)
             known = 0 <= said.task < self.dag.tasks
             key = self.dag.labels[said.task] if known else None
             name = self.dag.function_names[self.dag.functions[said.task]] if known else ""
-            self.tell(said.container, key, name, said.stream, said.text)
+            self.tell(container, key, name, said.stream, said.text)
 
     def tell(self, container: str, key: Any, function: str, stream: str, text: str) -> None:
         """A place to show lines that fails is no reason for a run to fail: it is told once."""
@@ -89,13 +90,15 @@ class Hearing:
             problem = f"{type(error).__name__}: {error}"
             warnings.warn(f"What tasks print is not shown any more: {problem}", stacklevel=2)
 
-    def expect(self, container: str, lines: int) -> None:
-        """So many are on their way."""
-        self.expected[container] = max(lines, self.expected.get(container, 0))
+    def expect(self, spoke: Sequence[Any] | None) -> None:
+        """So many lines of a voice are on their way."""
+        if spoke is not None:
+            voice, lines = spoke
+            self.expected[voice] = lines
 
     @property
     def complete(self) -> bool:
-        return all(self.heard.get(name, 0) >= lines for name, lines in self.expected.items())
+        return all(self.heard.get(voice, 0) >= lines for voice, lines in self.expected.items())
 
     def finish(self, coordination: Coordination, lost: bool = False) -> None:
         """The run is over: what is still on its way is shown, too."""
@@ -143,7 +146,7 @@ class Deaf:
 
     def heed(self, news: News) -> None: ...
 
-    def expect(self, container: str, lines: int) -> None: ...
+    def expect(self, spoke: Sequence[Any] | None) -> None: ...
 
     def finish(self, coordination: Coordination, lost: bool = False) -> None: ...
 

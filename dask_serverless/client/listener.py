@@ -54,7 +54,7 @@ class Listener:
 
     def finished(self, told: Finished, event: Event) -> None:
         self.report.bundle(told, event)
-        self.lookout.hearing.expect(told.container, told.lines)
+        self.lookout.hearing.expect(told.spoke)
         if self.gathering is not None:
             self.gathering.bundle(told)
         self.results.told(told.outputs or {})

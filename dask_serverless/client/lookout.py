@@ -101,7 +101,7 @@ class Lookout:
 
     def failure(self, packed: bytes) -> Failed:
         packed = whole(packed, self.blobs)
-        self.hearing.expect(*spoken_before(packed))
+        self.hearing.expect(spoken_before(packed))
         error = unpack_failure(packed, self.dag, self.bundles.tasks_of)
         if isinstance(error, BundleLost):
             self.hearing.finish(self.coordination, lost=True)

@@ -12,6 +12,7 @@ from dask_serverless.blobs.blobs import Blobs
 from dask_serverless.worker.blame import Blame
 from dask_serverless.worker.failure import as_exit, pack_failure, stored_at
 from dask_serverless.worker.known_run import Settled
+from dask_serverless.worker.said import Spoke
 
 FAILURE_BYTES = 1 << 20  # a larger one is kept apart
 
@@ -31,15 +32,19 @@ class Attempt:
         return (f"{self.run}/{self.claim}-{n}" for n in count(len(self.written)))
 
     def failure(
-        self, error: BaseException, blame: Blame, settled: Settled | None, lines: int = 0
+        self,
+        error: BaseException,
+        blame: Blame,
+        settled: Settled | None,
+        spoke: Spoke | None = None,
     ) -> bytes:
-        """For the client, which raises it, after it has heard so many lines."""
+        """For the client, which raises it, after it has heard so much."""
         function = ""
         if settled is not None and blame.task >= 0:
             function = settled.name_of(blame.function)
         error = as_exit(error, function or blame.doing)
         packed = pack_failure(
-            error, blame, container=self.container, bundle=self.bundle, lines=lines
+            error, blame, container=self.container, bundle=self.bundle, spoke=spoke
         )
         if settled is None or len(packed) <= FAILURE_BYTES:
             return packed

@@ -15,6 +15,7 @@ from dask_serverless.worker.blame import Blame
 from dask_serverless.worker.exceptions import Apart, ExceptionParts
 from dask_serverless.worker.lost import bundle_lost
 from dask_serverless.worker.remade import Remade, note
+from dask_serverless.worker.said import Spoke
 from planners.graph.arrays import Ids
 from planners.graph.dag import Dag
 
@@ -29,14 +30,14 @@ class Failure:
     chain: list[dict[str, Any]]  # of ExceptionParts: what arrived, and all that it refers to
     container: str
     bundle: int
-    lines: int = 0  # that it had printed for this run so far
+    spoke: Sequence[Any] | None = None  # what is known of its voice, if anybody listens
 
     def pack(self) -> bytes:
         return bytes(msgpack.packb(["raised", asdict(self)], unicode_errors="surrogatepass"))
 
 
 def pack_failure(
-    error: BaseException, blame: Blame, *, container: str, bundle: int, lines: int = 0
+    error: BaseException, blame: Blame, *, container: str, bundle: int, spoke: Spoke | None = None
 ) -> bytes:
     """Pack an error of a task, or of what was to be done for it."""
     return Failure(
@@ -44,7 +45,7 @@ def pack_failure(
         chain=[vars(parts) for parts in Apart().of(error)],
         container=container,
         bundle=bundle,
-        lines=lines,
+        spoke=spoke,
     ).pack()
 
 
@@ -69,10 +70,10 @@ def whole(data: bytes, blobs: Blobs) -> bytes:
     return data
 
 
-def spoken_before(data: bytes) -> tuple[str, int]:
-    """Which container told of it, and how many lines its tasks had printed by then."""
+def spoken_before(data: bytes) -> Sequence[Any] | None:
+    """What was known, as it was packed, of the voice of whoever tells of it."""
     what, *details = msgpack.unpackb(data, unicode_errors="surrogatepass", strict_map_key=False)
-    return (details[0]["container"], details[0]["lines"]) if what == "raised" else ("", 0)
+    return Failure(**details[0]).spoke if what == "raised" else None
 
 
 def unpack_failure(data: bytes, dag: Dag, tasks_of: Callable[[int], Ids]) -> BaseException:

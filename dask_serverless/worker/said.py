@@ -8,13 +8,19 @@ from typing import NamedTuple
 import msgpack
 
 NO_TASK = -1
+LENGTH_BYTES = 2  # in front of what goes through a pipe
 OUT, ERR = "stdout", "stderr"
 
 
-class Said(NamedTuple):
-    """One line. Numbers run on within a container's stay with a run: a gap tells what was dropped."""
+Spoke = tuple[str, int]  # a voice, and how many lines it has had so far
 
-    container: str
+
+class Said(NamedTuple):
+    """One line. Numbers of a voice's lines run on: a gap tells what was dropped."""
+
+    voice: (
+        str  # a container's: it has another one when it comes back to a run that it had forgotten
+    )
     number: int  # of this line, from 0
     task: int
     stream: str
@@ -36,9 +42,6 @@ class Spoken(NamedTuple):
     def unpack(data: bytes) -> Spoken:
         store, run, said = msgpack.unpackb(data, unicode_errors="surrogatepass")
         return Spoken(store, run, Said(*said))
-
-
-LENGTH_BYTES = 2  # in front of each
 
 
 def apart(data: bytes) -> tuple[list[Spoken], bytes]:
@@ -64,3 +67,7 @@ def unpack_batch(data: bytes) -> list[Said]:
         if not (isinstance(line.number, int) and isinstance(line.task, int)):
             raise TypeError(f"{line} is no line of a task")
     return lines
+
+
+def container_of(voice: str) -> str:
+    return voice.rpartition("/")[0]

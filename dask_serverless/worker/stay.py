@@ -377,7 +377,7 @@ class Stay:
             measured=self.run.meter.report() if work.settled.header.measure else None,
             saved_seconds=self.run.saved_to_tell(),
             retries=work.retries,
-            lines=self.run.voice.told(),
+            spoke=self.run.voice.told(),
             used=self.means.usage.to_tell(),
         )  # fmt: skip
         return work.told
@@ -396,8 +396,8 @@ class Stay:
                 return m.Interrupted()
             if isinstance(error, MemoryError) and self.means.outgrow is not None:
                 self.means.outgrow(in_words(error))
-            lines = self.run.voice.told()
-            return m.Raised(self.attempt.failure(error, blame, self.run.settled, lines))
+            spoke = self.run.voice.told()
+            return m.Raised(self.attempt.failure(error, blame, self.run.settled, spoke))
         finally:
             self.rest()  # not before: a class may take longer to pickle than a lease lasts
 

@@ -86,7 +86,7 @@ class Finished(NamedTuple):
     measured: Measured | None  # where the client keeps a history
     saved_seconds: float = 0.0  # of downloads that were over, or well under way, when it began
     retries: int = 0  # attempts at its tasks that raised
-    lines: int = 0  # that its container has printed for this run so far
+    spoke: Sequence[Any] | None = None  # what is known of its container's voice, if anybody listens
     used: Used | None = None  # None: it told a moment ago
 
     def pack(self) -> bytes:

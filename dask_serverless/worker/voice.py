@@ -13,17 +13,21 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any, Protocol, TextIO
 
 from dask_serverless.worker.bundle import BundleSpec, Step
 from dask_serverless.worker.execute import owner
-from dask_serverless.worker.said import ERR, NO_TASK, OUT, Said, Spoken
+from dask_serverless.worker.said import ERR, NO_TASK, OUT, Said, Spoke, Spoken
 
 PIECE_CHARACTERS = 700  # of a line: with all that belongs to it below what a pipe takes whole
 LONGEST_CHARACTERS = 20_000  # of a line, before it was cut
 # How much a container may say: so much at once, and as much again in so many seconds.
 MOST_LINES, MOST_CHARACTERS, AGAIN_SECONDS = 10_000, 2 << 20, 5.0
 ENOUGH = 10  # once it is used up, so much of it has to come back: a gap, and no sieve
+
+
+_voices = count()  # that this process has had
 
 
 class Mouth(Protocol):
@@ -103,7 +107,8 @@ class Voice:
 
     def __init__(self, mouth: Mouth, store: str, run: str, container: str) -> None:
         self.mouth = mouth
-        self.store, self.run, self.container = store, run, container
+        self.store, self.run = store, run
+        self.name = f"{container}/{next(_voices)}"
         self.lock = threading.RLock()
         self.lines = 0  # so far
         self.dropped = False  # whether the last one was
@@ -146,8 +151,8 @@ class Voice:
             if rest := self.rests.pop((threading.get_ident(), stream), None):
                 self.say(rest[0], stream, rest[1])
 
-    def told(self) -> int:
-        """How many lines there were so far, with those that have not ended."""
+    def told(self) -> Spoke | None:
+        """Whose voice it is, and how many lines there were so far, with those that have not ended."""
         with self.lock:
             for (_, stream), (task, rest) in self.rests.items():
                 self.say(task, stream, rest)
@@ -155,7 +160,7 @@ class Voice:
             if self.dropped:
                 self.hand_over(NO_TASK, OUT, None)
             self.under.running = False
-            return self.lines
+            return self.name, self.lines
 
     def say(self, task: int, stream: str, line: str) -> None:
         line = shortened(line.rstrip("\r"))
@@ -166,7 +171,7 @@ class Voice:
             self.lines += 1
 
     def hand_over(self, task: int, stream: str, text: str | None) -> bool:
-        said = Said(self.container, self.lines, task, stream, text)
+        said = Said(self.name, self.lines, task, stream, text)
         return self.mouth.say(Spoken(self.store, self.run, said).pack())
 
 
@@ -180,8 +185,8 @@ class Unheard:
     def noting(self, spec: BundleSpec) -> BundleSpec:
         return spec
 
-    def told(self) -> int:
-        return 0
+    def told(self) -> Spoke | None:
+        return None
 
 
 UNHEARD = Unheard()
