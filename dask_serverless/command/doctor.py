@@ -73,6 +73,10 @@ def check_backend(settings: Settings) -> Iterator[Finding]:
         from dask_serverless.command.checks.http import check_http
 
         yield from check_http(settings)
+    if settings.backend == "lambda":
+        from dask_serverless.command.checks.aws_lambda import check_lambda
+
+        yield from check_lambda(settings)
 
 
 def show(finding: Finding, settings: Settings | None = None) -> None:

@@ -19,6 +19,7 @@ def without_secrets(text: str, settings: Settings) -> str:
 
 def secrets_of(settings: Settings) -> Iterator[str]:
     yield getattr(settings.http, "token", "")
+    yield settings.secret or ""
     for url in (settings.store, settings.blobs):
         try:
             password = urlsplit(url or "").password or ""
