@@ -17,7 +17,7 @@ from dask_serverless.backends.aws_lambda.functions import Function, lambda_clien
 from dask_serverless.backends.aws_lambda.payload import check_in, unpacked
 from dask_serverless.backends.messages import Invite, Message, Refused, Trouble, Unable
 from dask_serverless.backends.messages import Peers as Places
-from dask_serverless.errors import SettingsError
+from dask_serverless.errors import NotAuthentic, SettingsError
 from dask_serverless.worker.invitation import Invitation
 from worker_container.occupant import Occupant, Visit
 from worker_container.settings import LEAST_TOKEN, PREFIX, ContainerSettings
@@ -49,22 +49,34 @@ class LambdaContainer:
     def made(environment: MutableMapping[str, str]) -> LambdaContainer:
         """As the function's environment says, which tasks are not to find the store's password in."""
         connect = partial(lambda_client, environment.get("AWS_REGION"), None)
-        function = Function(environment["AWS_LAMBDA_FUNCTION_NAME"], connect)
         settings = container_settings(environment)
+        name = environment["AWS_LAMBDA_FUNCTION_NAME"]
+        function = Function(name, connect, settings.shared)
         for name in [name for name in environment if name.startswith(PREFIX)]:
             del environment[name]
         return LambdaContainer(settings, function)
 
     def answer(self, event: Any, context: Context) -> dict[str, Any]:
         if key := check_in(event):
-            return findings(self.settings.store, key, self.function.may_be_invoked())
-        visit = self.occupant.take(unpacked(event, self.settings.store))
+            return self.checked(event, key)
+        visit = self.occupant.take(self.invitation_in(event))
         if visit is None:
             raise RuntimeError(f"{self.settings.name} has not left the run before")
         self.occupant.begin(visit)
         self.await_end(visit, context)
         self.asking.settled(ASKING_SECONDS)
         return {"container": self.settings.name}
+
+    def invitation_in(self, event: Any) -> Invitation:
+        return unpacked(event, self.settings.shared, self.settings.store)
+
+    def checked(self, event: Any, key: str) -> dict[str, Any]:
+        """What it reaches, for those alone who know the secret."""
+        try:
+            self.invitation_in(event)
+        except NotAuthentic as error:
+            return {"secret": str(error)}
+        return findings(self.settings.store, key, self.function.may_be_invoked())
 
     def await_end(self, visit: Visit, context: Context) -> None:
         """In time before the limit others go on with the run, at the latest with what it held."""

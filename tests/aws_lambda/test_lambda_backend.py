@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -110,9 +111,22 @@ def test_what_is_throttled_is_asked_again(client, cloud):
     assert cloud.throttled == 0
 
 
-def test_what_is_no_invitation_is_refused_and_the_container_stays(client, cloud):
-    assert b"ValueError" in cloud.run(FUNCTION, b'{"invitation": {"run": "r", "evil": 1}}')
-    assert b"no invitation" in cloud.run(FUNCTION, b'["x"]')
+def replayed(payload):
+    """As somebody who has read it, and may invoke the function, would change it."""
+    told = json.loads(payload)
+    told["invitation"] = told["invitation"][:-8] + "AAAAAAA="
+    return json.dumps(told).encode()
+
+
+def test_what_is_no_invitation_of_ours_is_refused_and_the_container_stays(client, cloud):
+    assert compute(tree(8), client=client) == (28,)
+    for payload in (
+        b'["x"]',
+        b'{"invitation": {"run": "r", "epoch": "e", "store": "unix:///theirs"}}',
+        replayed(cloud.events()[-1].payload),
+    ):
+        assert b"NotAuthentic" in cloud.run(FUNCTION, payload)
+    assert b'"secret"' in cloud.run(FUNCTION, b'{"check": "ds:check:x"}'), "it tells nothing more"
     assert compute(tree(8), client=client) == (28,)
 
 
@@ -187,6 +201,13 @@ def test_a_function_that_was_deployed_with_another_store(store_url):
                 compute(tree(8), client=client)
     finally:
         other.stop()
+
+
+def test_a_function_that_was_deployed_with_another_secret(store_url):
+    with region(store_url, 1, secret="what another client knows") as cloud:
+        with checked_client_of(cloud, store_url) as client:
+            with pytest.raises(SettingsError, match="secret is not the one that the function"):
+                compute(tree(8), client=client)
 
 
 def test_a_function_that_cannot_reach_the_store(store_url):

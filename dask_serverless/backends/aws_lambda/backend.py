@@ -36,6 +36,7 @@ class LambdaBackend(AskedBackend):
     ) -> None:
         self.settings = settings
         self.memory_mib = memory_mib
+        self.shared = secret
         self.store_url = store
         self.refusal: ServerlessError | None = None
         self.checked: threading.Thread | None = None
@@ -43,7 +44,8 @@ class LambdaBackend(AskedBackend):
         super().__init__("lambda", self.function, containers, lease_seconds, secret)
 
     def function(self) -> Function:
-        found = Function(self.settings.function_of(self.memory_mib), self.connect)
+        name = self.settings.function_of(self.memory_mib)
+        found = Function(name, self.connect, self.shared)
         found.prepared()  # what is missing or mistyped is told before anything is computed
         return found
 

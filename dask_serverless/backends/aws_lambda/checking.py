@@ -36,6 +36,9 @@ def verdict(name: str, told: Mapping[str, Any]) -> ServerlessError | None:
     if "error" in told:
         problem = f"the function {name} fails ({told['error']})"
         return PlatformUnavailable("lambda", problem, LOG.format(name))
+    if "secret" in told:
+        problem = f"is not the one that the function {name} was deployed with, or a clock is wrong"
+        return SettingsError("secret", f"{problem}: {told['secret']} {AGAIN}")
     if "store" in told:
         return ContainersCutOff(f"{name} says: {told['store']}")
     if not told.get("found"):

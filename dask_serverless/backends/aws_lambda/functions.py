@@ -12,6 +12,7 @@ from typing import Any
 from dask_serverless.backends.asking import Answer
 from dask_serverless.backends.aws_lambda.payload import packed, packed_check
 from dask_serverless.errors import PackageMissing, PlatformUnavailable, SettingsError
+from dask_serverless.signing.secret import Secret
 from dask_serverless.worker.invitation import Invitation
 
 ALIAS = "live"  # which version of a function is invoked: a deployment moves it in one go
@@ -56,8 +57,9 @@ def lambda_client(region: str | None, endpoint_url: str | None, read_seconds: fl
 class Function:
     """One of them; any thread may use it."""
 
-    def __init__(self, name: str, connect: Callable[[float], Any]) -> None:
+    def __init__(self, name: str, connect: Callable[[float], Any], secret: Secret) -> None:
         self.name = name
+        self.secret = secret  # its containers'
         self.connect = connect  # with a patience in seconds
         self.target = {"FunctionName": name, "Qualifier": ALIAS}
         self.closed = threading.Event()
@@ -77,9 +79,8 @@ class Function:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            self.prepared().invoke(
-                **self.target, InvocationType="Event", Payload=packed(invitation)
-            )
+            payload = packed(invitation, self.secret)
+            self.prepared().invoke(**self.target, InvocationType="Event", Payload=payload)
         except ClientError as error:
             return self.refused(error)
         except BotoCoreError as error:
@@ -122,8 +123,9 @@ class Function:
 
     def check(self, key: str) -> dict[str, Any]:
         """What a container can reach, as it says; raises what botocore raises."""
+        payload = packed_check(key, self.secret)
         answer = self.connect(CHECK_SECONDS).invoke(
-            **self.target, InvocationType="RequestResponse", Payload=packed_check(key)
+            **self.target, InvocationType="RequestResponse", Payload=payload
         )
         told = json.loads(answer["Payload"].read() or b"null")
         if "FunctionError" in answer or not isinstance(told, dict):

@@ -1,4 +1,4 @@
-"""An invocation's payload: ids only, and no secret; all else is in the store, which functions know.
+"""An invocation's payload: a sealed invitation of ids; all else is in the store, which functions know.
 
 It could hold the first bundle, too. But whoever comes has to claim one, and the claim's answer brings
 spec and small inputs along, at no further round trip.
@@ -11,41 +11,36 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from dask_serverless.backends.sealed import sealed, unsealed
 from dask_serverless.errors import PlatformUnavailable
+from dask_serverless.signing.secret import Secret
 from dask_serverless.worker.invitation import Invitation
 
 MOST_BYTES = 256 << 10  # AWS's limit for asynchronous invocations
 INVITATION, CHECK = "invitation", "check"
 
 
-def packed(invitation: Invitation) -> bytes:
-    payload = json.dumps({INVITATION: replace(invitation, store="").to_json()}).encode()
+def packed(invitation: Invitation, secret: Secret, **more: str) -> bytes:
+    told = {INVITATION: sealed(replace(invitation, store=""), secret), **more}
+    payload = json.dumps(told).encode()
     if len(payload) > MOST_BYTES:
         problem = f"an invitation of {len(payload)} bytes is more than AWS takes ({MOST_BYTES})"
         raise PlatformUnavailable("lambda", problem)
     return payload
 
 
-def unpacked(event: Any, store: str) -> Invitation:
-    """ValueError for anything else: whoever may invoke the function can send anything."""
+def unpacked(event: Any, secret: Secret, store: str) -> Invitation:
+    """NotAuthentic for anything else: whoever may invoke the function can send anything."""
     told = event.get(INVITATION) if isinstance(event, Mapping) else None
-    if not isinstance(told, Mapping):
-        raise ValueError("the payload is no invitation of dask-serverless")
-    try:
-        invitation = Invitation(**{**told, "store": store})
-    except TypeError as error:
-        raise ValueError(f"the payload is no invitation of this release: {error}") from None
-    if not all(isinstance(each, str) for each in (invitation.run, invitation.epoch)):
-        raise ValueError("the payload is no invitation: run and epoch are text")
-    return invitation
+    return replace(unsealed(told, secret), store=store)
 
 
-def packed_check(key: str) -> bytes:
+def packed_check(key: str, secret: Secret) -> bytes:
     """Asks a container what it can reach; the client has just put this key into the store."""
-    return json.dumps({CHECK: key}).encode()
+    return packed(Invitation("", "", ""), secret, **{CHECK: key})
 
 
 def check_in(event: Any) -> str:
-    """The key that a container is to look for; "" in an invitation."""
+    """The key that a container is to look for; "" where it is to work."""
     key = event.get(CHECK, "") if isinstance(event, Mapping) else ""
     return key if isinstance(key, str) else ""
