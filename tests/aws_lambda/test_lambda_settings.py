@@ -1,0 +1,106 @@
+"""What the backend lambda is told: what cannot be is refused with its name, before anything is asked."""
+
+from __future__ import annotations
+
+import sys
+
+import dask
+import pytest
+from lambda_emulators import SECRET
+
+from dask_serverless import Serverless
+from dask_serverless.backends.aws_lambda.payload import MOST_BYTES, packed
+from dask_serverless.backends.aws_lambda.settings import LambdaSettings, sizes_of
+from dask_serverless.config import Settings
+from dask_serverless.errors import PackageMissing, PlatformUnavailable, SettingsError
+from dask_serverless.signing.secret import Secret
+from dask_serverless.worker.invitation import Invitation
+
+STORE = "rediss://containers:password@redis.example.com:6379"
+TOLD = {"backend": "lambda", "containers": 2, "store": STORE, "secret": SECRET}
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"function": "a b"}, r"aws_lambda\.function is 'a b', but must be 1 to 48 letters"),
+        ({"function": "x" * 49}, r"aws_lambda\.function"),
+        ({"region": "Frankfurt"}, r"aws_lambda\.region is 'Frankfurt', but must be like eu-"),
+        ({"endpoint_url": "localhost:4566"}, r"aws_lambda\.endpoint_url"),
+        (
+            {"seconds": 901},
+            r"aws_lambda\.seconds is 901, but must be a whole number from 10 to 900",
+        ),
+        ({"seconds": True}, r"aws_lambda\.seconds"),
+        ({"provisioned": -1}, r"aws_lambda\.provisioned is -1"),
+        ({"subnets": 3}, r"aws_lambda\.subnets is 3, but must be a list of names"),
+        ({"subnets": ["net-1"]}, r"aws_lambda\.subnets"),
+        ({"subnets": ["subnet-1"]}, r"aws_lambda\.security_groups"),
+        ({"requirements": "/none/such.txt"}, r"aws_lambda\.requirements .*no such file"),
+        ({"base": ""}, r"aws_lambda\.base"),
+    ],
+)
+def test_settings_that_mean_nothing(settings, problem):
+    with pytest.raises(SettingsError, match=problem):
+        LambdaSettings(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"containers": None}, "containers must be given"),
+        ({"store": None}, "store must be given"),
+        ({"store": "redis://localhost:6379"}, "which only this machine can reach"),
+        ({"store": "redis://127.0.0.2:6379"}, "which only this machine can reach"),
+        ({"store": "unix:///run/redis.sock"}, "which only this machine can reach"),
+        ({"secret": None}, "secret must be given"),
+        ({"memory": "64 MiB"}, "memory is 64 MiB, but AWS Lambda has 128 to 10240 MiB"),
+        ({"memory": ["1 GiB", "2 GiB"]}, "memory names several sizes"),
+        ({"functions": "x"}, "did you mean 'function'"),
+    ],
+)
+def test_what_must_be_told(settings, problem):
+    with pytest.raises((SettingsError, TypeError), match=problem):
+        Serverless(**{**TOLD, **settings})
+
+
+def test_lists_from_the_environment_have_commas():
+    told = {"subnets": "subnet-1,subnet-2", "security-groups": "sg-1"}
+    with dask.config.set({"serverless.aws_lambda": told}):
+        own = Settings.gather(**TOLD).aws_lambda
+    assert own.subnets == ("subnet-1", "subnet-2")
+    assert own.security_groups == ("sg-1",)
+
+
+def test_a_function_for_each_size():
+    own = LambdaSettings(function="mine")
+    assert [own.function_of(size) for size in sizes_of((2 << 30, 512 << 20))] == [
+        "mine-512",
+        "mine-2048",
+    ]
+    assert sizes_of(None) == [1769]
+
+
+def test_without_a_region_the_error_names_the_setting(monkeypatch):
+    pytest.importorskip("boto3", reason="the extra lambda has it")
+    monkeypatch.delenv("AWS_REGION")
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    with pytest.raises(SettingsError, match=r"aws_lambda\.region is not named"):
+        Serverless(**TOLD)
+
+
+def test_without_boto3_the_error_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(PackageMissing, match=r"dask-serverless\[lambda\]"):
+        Serverless(**TOLD)
+
+
+def test_an_invitation_that_aws_would_not_take_is_refused():
+    with pytest.raises(PlatformUnavailable, match="more than AWS takes"):
+        packed(Invitation("run", "epoch", "", own="x" * MOST_BYTES), Secret(SECRET))
+
+
+def test_nobody_is_shown_the_secret_or_the_password():
+    shown = repr(Settings.gather(**TOLD)) + repr(Settings.gather(**TOLD).aws_lambda)
+    assert SECRET not in shown
+    assert "password@" not in shown
