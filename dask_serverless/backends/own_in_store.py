@@ -40,7 +40,7 @@ class OwnInStore:
             told = {name: source.to_json() for name, source in changes.sources.items()}
             self.packed = bytes(msgpack.packb(told, unicode_errors="surrogateescape"))
             digest = hashlib.sha256(self.packed).hexdigest()[:32]
-            self.key = f"{KEY}{self.name}:{digest}" if told else ""
+            self.key = f"{KEY}{link.address.tenant}{self.name}:{digest}" if told else ""
             if self.secret is not None:
                 self.packed = self.secret.signatures().signed(MODULES, self.key, self.packed)
         if self.key and not link.call(("EXPIRE", self.key, LIVE_SECONDS))[0]:

@@ -24,7 +24,7 @@ class Run:
     def __init__(self, around: Surroundings, observers: Observers) -> None:
         self.around = around
         self.observers = observers
-        self.report = RunReport(secrets.token_hex(8))
+        self.report = RunReport(f"{around.link.address.tenant}{secrets.token_hex(8)}")
         self.pause = CollectorPaused()  # from the graph to its submission
 
     def compute(self, graph: Any, keys: Any) -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from dask_serverless.errors import StoreUrlInvalid
 
 DEFAULT_PORT = 6379
+TENANT = re.compile(r"\w+", re.ASCII)  # without a hyphen, or one could begin as another does
 SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
 UNREADABLE = (
     "cannot be read: the port must be a number up to 65535, and in user and password @ is written "
@@ -36,6 +38,11 @@ class Address:
     @property
     def cluster(self) -> bool:
         return self.scheme.endswith("+cluster")
+
+    @property
+    def tenant(self) -> str:
+        """What names of runs begin with, so that an ACL can tell users apart (docs/security.md)."""
+        return f"{self.user}-" if self.user != "default" and TENANT.fullmatch(self.user) else ""
 
     @property
     def shown(self) -> str:

@@ -193,6 +193,11 @@ def test_a_server_is_checked_once(start_server: Servers) -> None:
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for 127.0.0.1 that signs itself, and its key."""
     folder = tmp_path_factory.mktemp("certificates")
+    make_certificate(folder)
+    return folder
+
+
+def make_certificate(folder: Path) -> None:
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
         + ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
@@ -200,7 +205,6 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=True,
         capture_output=True,
     )
-    return folder
 
 
 @pytest.fixture
@@ -230,6 +234,14 @@ def test_tls_with_the_authority_named(tls_url: str, certificates: Path) -> None:
 
 def test_tls_without_a_known_authority_is_refused(tls_url: str) -> None:
     error = refused(tls_url)
+    assert isinstance(error, errors.StoreUnreachable)
+    assert "certificate verify failed" in error.cause
+
+
+def test_tls_with_the_wrong_authority_is_refused(tls_url: str, tmp_path: Path) -> None:
+    """Somebody else's server, or somebody in between: no password is sent to it."""
+    make_certificate(tmp_path)
+    error = refused(f"{tls_url}?ssl_ca_certs={tmp_path / 'certificate.pem'}")
     assert isinstance(error, errors.StoreUnreachable)
     assert "certificate verify failed" in error.cause
 

@@ -83,10 +83,11 @@ class Surroundings:
 class Calls:
     def __init__(self, around: Surroundings) -> None:
         self.around = around
-        self.name = f"{named(around.executor).lower()}-{secrets.token_hex(3)}"
+        link = open_link(around.store)
+        self.name = f"{link.address.tenant}{named(around.executor).lower()}-{secrets.token_hex(3)}"
         homes[self.name] = os.getpid()
         self.lock = threading.RLock()  # the link's, and that of what is under way
-        self.pool = Pool(open_link(around.store), self.name, around.secret)
+        self.pool = Pool(link, self.name, around.secret)
         self.under_way: dict[str, Call] = {}
         self.own = OwnInStore(self.name, around.secret)
         self.modules: dict[str, str] = {}  # of runs under way: where the client's own are

@@ -24,7 +24,7 @@ EMPTY = BundleSpec(
 
 def rehearse(link: Link) -> None:
     """Raises what the store has against it; leaves nothing."""
-    run, epoch = f"doctor-{secrets.token_hex(8)}", secrets.token_hex(8)
+    run, epoch = f"{link.address.tenant}doctor-{secrets.token_hex(8)}", secrets.token_hex(8)
     coordination, blobs = RedisCoordination(link, run, epoch), RedisBlobs(link)
     stored = blobs.put(f"{run}/probe", [PROBE])
     try:

@@ -1,0 +1,185 @@
+"""The rights that docs/security.md names suffice for a run, and for nothing else."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import dask
+import dask.array as da
+import pytest
+from awaiting import eventually
+from dask import delayed
+from dask.utils import SerializableLock
+from http_platform import free_port, healthy, process
+from store_servers import Servers
+
+from dask_serverless import Serverless
+from dask_serverless.backends.entry_point import Address, EntryPoint
+from dask_serverless.errors import StoreCommandFailed, StoreDenied
+from dask_serverless.store.address import Address as StoreAddress
+from dask_serverless.store.connect import open_link
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "security.md"
+LINES = re.findall(r"^ACL SETUSER .+$", DOCUMENT.read_text(), re.MULTILINE)
+TOKEN = secrets.token_hex(16)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """With the documented users, for two tenants."""
+    with ExitStack() as stack:
+        url = Servers(tmp_path_factory.mktemp("rights"), stack)()
+        with open_link(url) as link:
+            for line in LINES:
+                for tenant in ("alice", "bob"):
+                    words = line.replace("alice", tenant).replace("PASSWORD", "wonderland").split()
+                    link.call(tuple(words))
+        yield url
+
+
+def as_user(server, user):
+    return server.replace("redis://", f"redis://{user}:wonderland@")
+
+
+def add(total, lock):
+    with lock:
+        return total + 1
+
+
+def compute(client):
+    x = da.ones((300, 300), chunks=(100, 100))
+    assert float(dask.compute((x + x.T).sum(), scheduler=client)[0]) == 180_000
+    lock = SerializableLock()
+    total = delayed(sum)([delayed(add)(n, lock) for n in range(5)])
+    assert dask.compute(total, scheduler=client) == (15,)
+    with pytest.raises(ZeroDivisionError):
+        dask.compute(delayed(divmod)(1, 0), scheduler=client)
+
+
+def test_there_is_a_line_for_clients_and_one_for_containers():
+    assert [line.split()[2] for line in LINES] == ["alice", "alice_containers"]
+
+
+def test_runs_of_a_client_with_its_rights(server):
+    with Serverless(store=as_user(server, "alice"), containers=2, inline_bytes=0) as client:
+        compute(client)
+        assert client.last_run.run.startswith("alice-")
+    with open_link(server) as link:
+        assert link.call(("KEYS", "*")) == [[]]
+
+
+def test_runs_on_an_executor_with_the_clients_rights(server):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(2) as pool:
+        with Serverless(store=as_user(server, "alice"), backend=pool, containers=2) as client:
+            assert dask.compute(delayed(sum)([1, 2]), scheduler=client) == (3,)
+
+
+def test_runs_on_containers_with_rights_of_their_own(server):
+    port = free_port()
+    environment = {
+        "WORKER_TOKEN": TOKEN, "WORKER_HOST": "127.0.0.1", "WORKER_PORT": str(port),
+        "WORKER_STORE": as_user(server, "alice_containers"),
+    }  # fmt: skip
+    with process([sys.executable, "-m", "worker_container"], **environment):
+        point = EntryPoint(Address("127.0.0.1", port, TOKEN))
+        eventually(lambda: healthy(point))
+        point.close()
+        settings = {"url": f"http://127.0.0.1:{port}", "token": TOKEN}
+        store = as_user(server, "alice")
+        with Serverless(store=store, backend="http", containers=1, **settings) as client:
+            compute(client)
+
+
+FORBIDDEN = [
+    ("CONFIG", "GET", "*"), ("FLUSHALL",), ("FLUSHDB",), ("KEYS", "*"), ("SCAN", "0"),
+    ("RANDOMKEY",), ("DBSIZE",), ("DEBUG", "SLEEP", "0"), ("ACL", "LIST"), ("ACL", "SETUSER", "x"),
+    ("SHUTDOWN", "NOSAVE"), ("MONITOR",), ("SAVE",), ("BGSAVE",), ("SCRIPT", "FLUSH"),
+    ("REPLICAOF", "NO", "ONE"), ("CLIENT", "LIST"), ("CLIENT", "KILL", "ID", "1"), ("MIGRATE", "host", "1", "key", "0", "1"),
+    ("PUBLISH", "x", "y"), ("SUBSCRIBE", "x"), ("SWAPDB", "0", "1"), ("RENAME", "a", "b"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("user", ["alice", "alice_containers"])
+@pytest.mark.parametrize("command", FORBIDDEN, ids=" ".join)
+def test_a_command_that_is_not_needed_is_refused(server, user, command):
+    with open_link(as_user(server, user)) as link:
+        with pytest.raises(
+            (StoreDenied, StoreCommandFailed), match=r"NOPERM|permission|not allowed"
+        ):
+            link.call(command)
+
+
+TOUCHED = [
+    ("GET", "ds:blob:bob-1/claim-0:0"), ("SET", "ds:blob:bob-1/claim-0:0", "x"),
+    ("HGETALL", "ds:{bob-1}:out"), ("HSET", "ds:{bob-1}:out", "1", "x"),
+    ("SET", "ds:own:bob-http:x", "code"), ("UNLINK", "ds:{bob-1}:meta"), ("GET", "anything"),
+    ("EVAL", "return redis.call('GET', KEYS[1])", "1", "ds:{bob-1}:header"),
+    ("EVAL", "return redis.call('GET', 'ds:{bob-1}:header')", "0"),
+    ("EVAL", "return redis.call('FLUSHALL')", "0"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("user", ["alice", "alice_containers"])
+@pytest.mark.parametrize("command", TOUCHED, ids=" ".join)
+def test_the_keys_of_another_tenant_are_out_of_reach(server, user, command):
+    with open_link(as_user(server, user)) as link:
+        with pytest.raises((StoreDenied, StoreCommandFailed), match=r"NOPERM|permission|can't"):
+            link.call(command)
+
+
+def test_what_the_rights_do_not_allow_is_one_clear_error(server):
+    with open_link(server) as link:
+        link.call(("ACL", "SETUSER", "carol", "on", ">wonderland", "~*", "+@all", "-evalsha"))
+    with Serverless(store=as_user(server, "carol"), containers=1) as client:
+        with pytest.raises(StoreDenied, match="evalsha"):
+            dask.compute(delayed(sum)([1]), scheduler=client)
+
+
+def test_no_process_and_no_log_shows_a_password_or_a_secret(server, capfd, caplog):
+    """As `ps` sees them: of all processes, while containers are at work."""
+    password, secret = secrets.token_hex(16), secrets.token_hex(16)
+    with open_link(server) as link:
+        link.call(("ACL", "SETUSER", "dora", "on", f">{password}", "~ds:*", "+@all"))
+    store = server.replace("redis://", f"redis://dora:{password}@")
+    with Serverless(store=store, containers=1, secret=secret) as client:
+        seen = dask.compute(delayed(commands)(), scheduler=client)[0]
+        assert b"pytest" in seen  # it does see them
+        shown = [repr(client), repr(client.settings), repr(client._engine), str(seen)]
+    out, err = capfd.readouterr()
+    for text in (*shown, out, err, caplog.text):
+        assert password not in text
+        assert secret not in text
+
+
+def commands():
+    """The command lines of all processes."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(path.read_bytes())
+        except OSError:  # it has ended
+            continue
+    return b"".join(found)
+
+
+@pytest.mark.parametrize(
+    ("user", "tenant"),
+    [
+        ("alice", "alice-"),
+        ("a_1", "a_1-"),
+        ("default", ""),
+        ("", ""),
+        ("a-b", ""),
+        ("ä", ""),
+        ("*", ""),
+    ],
+)
+def test_runs_are_named_after_users_whose_names_are_plain(user, tenant):
+    """A hyphen in one would let alice's rights cover what is alice-bob's."""
+    assert StoreAddress("redis", "host", user=user).tenant == tenant
