@@ -109,8 +109,9 @@ class Distribution:
         with report.phase("submit"):
             submission = self.submission(encoded)
             shown = self.around.watch.begun(
-                report.run, translation.dag, plan, self.around.containers, report.foreseen
-            )
+                report.run, translation.dag, plan, self.around.containers, report.foreseen,
+                report.prices,
+            )  # fmt: skip
         with report.phase("wait"):
             ending.submitted = True
             listening = self.hearing.begun(report.run)

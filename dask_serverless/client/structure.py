@@ -44,6 +44,7 @@ class Structure:
     host: str = ""
     timeline: Mapping[str, Any] = field(default_factory=dict)  # of ``planned_times``, if known
     predicted: Mapping[str, Any] = field(default_factory=dict)  # of ``predicted_times``
+    prices: Mapping[str, float] = field(default_factory=dict)  # the price table
 
     @property
     def tasks(self) -> int:

@@ -30,12 +30,13 @@ from planners.plans.plan import Plan
 
 if TYPE_CHECKING:
     from planners.cost.outlook import Outlook
+    from planners.cost.platform import Prices
 
 logger = logging.getLogger(__name__)
 
 REPORTED = (
     "tasks", "bundles", "cold_starts", "warm_starts", "client_calls", "container_calls",
-    "bytes_moved", "makespan_seconds", "wall_seconds", "phases", "containers",
+    "bytes_moved", "cost", "paid_gb_seconds", "makespan_seconds", "wall_seconds", "phases", "containers",
 )  # fmt: skip
 MANY_TASKS = 1000  # to pack more takes longer than a round trip
 KEEP_SECONDS = 24 * 3600  # what is left of a run: from its beginning, and again from its end
@@ -50,7 +51,13 @@ class Watch(Protocol):
         """How often containers tell of it; None: not at all."""
 
     def begun(
-        self, run: str, dag: Dag, plan: Plan, containers: int, foreseen: Callable[[], Outlook]
+        self,
+        run: str,
+        dag: Dag,
+        plan: Plan,
+        containers: int,
+        foreseen: Callable[[], Outlook],
+        prices: Callable[[], Prices],
     ) -> list[Command]:
         """What goes to the store before the run; ``foreseen`` tells how it is expected to go."""
 
@@ -70,7 +77,13 @@ class Nobody:
     rhythm = None
 
     def begun(
-        self, run: str, dag: Dag, plan: Plan, containers: int, foreseen: Callable[[], Outlook]
+        self,
+        run: str,
+        dag: Dag,
+        plan: Plan,
+        containers: int,
+        foreseen: Callable[[], Outlook],
+        prices: Callable[[], Prices],
     ) -> list[Command]:
         return []
 
@@ -101,13 +114,20 @@ class StoreWatch:
         self.losses: list[tuple[int, int, str]] = []  # bundle, how many, why the last one
 
     def begun(
-        self, run: str, dag: Dag, plan: Plan, containers: int, foreseen: Callable[[], Outlook]
+        self,
+        run: str,
+        dag: Dag,
+        plan: Plan,
+        containers: int,
+        foreseen: Callable[[], Outlook],
+        prices: Callable[[], Prices],
     ) -> list[Command]:
         self.begun_at = time.time()
         for report in self.reports:
             report.note(self.store, run)
         host = socket.gethostname()
-        self.structure = structure_of(run, self.begun_at, dag, plan, containers, host)
+        structure = structure_of(run, self.begun_at, dag, plan, containers, host)
+        self.structure = replace(structure, prices=vars(prices()))
         self.foreseen = foreseen if plan.prediction is not None else None  # made by numbers
         if dag.tasks > MANY_TASKS:
             return watched.begun(run, KEEP_SECONDS)

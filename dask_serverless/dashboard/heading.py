@@ -6,6 +6,7 @@ from html import escape
 
 from bokeh.models import Div
 
+from dask_serverless.dashboard.costs import shown
 from dask_serverless.dashboard.numbers import in_bytes, in_seconds, numbers
 from dask_serverless.dashboard.style import sheet
 from dask_serverless.dashboard.view import View
@@ -27,6 +28,7 @@ def heading(view: View) -> str:
         ("containers", f"{told.containers} ({told.cold_starts} cold, {told.warm_starts} warm)"),
         ("makespan", in_seconds(told.makespan)),
         ("moved", in_bytes(told.bytes_moved)),
+        ("cost", shown(told.cost)),
         ("planner", view.structure.planner),
     ]
     if told.dropped:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dask_serverless.dashboard.costs import cost
 from dask_serverless.dashboard.series import NEVER, Series
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -22,6 +23,7 @@ class Numbers:
     warm_starts: int
     bytes_moved: int
     makespan: float
+    cost: float  # by the price table
     over: bool
     abandoned: bool
     error: str
@@ -41,6 +43,7 @@ def numbers(series: Series, now: float = 0.0) -> Numbers:
         warm_starts=told.get("warm_starts", sum(not c.cold for c in used)),
         bytes_moved=told.get("bytes_moved", series.told_bytes),
         makespan=told.get("makespan_seconds") or max(series.latest, now),
+        cost=cost(series),
         over=series.over_at < NEVER,
         abandoned=series.abandoned,
         error=str(told.get("error", "")),

@@ -36,6 +36,7 @@ class ContainerSeries:
     cold: bool = False
     asked: float = NEVER
     arrived: float = NEVER
+    since: float = NEVER  # when it turned to its first bundle
     last: float = 0.0  # when it finished something
     bundles: int = 0
     fetching: float = 0.0
@@ -130,6 +131,7 @@ class Series:
         self.see_tasks(sighting, begun)
         end = begun + sighting.fetching + sighting.running + sighting.storing
         self.latest = max(self.latest, end)
+        container.since = min(container.since, begun)
         container.last = max(container.last, end)
         if sighting.state == FINISHED:
             self.see_finished(sighting, container, end)

@@ -26,6 +26,7 @@ from planners.plans.plan import Plan
 
 if TYPE_CHECKING:
     from planners.cost.outlook import Outlook
+    from planners.cost.platform import Prices
 
 QUIET_SECONDS = 0.3  # shorter runs are over before anybody could read of them
 LOOK_SECONDS = 0.2  # between two looks
@@ -59,9 +60,15 @@ class ProgressWatch:
         return OWN if other is None else Rhythm(*map(min, other, OWN))
 
     def begun(
-        self, run: str, dag: Dag, plan: Plan, containers: int, foreseen: Callable[[], Outlook]
+        self,
+        run: str,
+        dag: Dag,
+        plan: Plan,
+        containers: int,
+        foreseen: Callable[[], Outlook],
+        prices: Callable[[], Prices],
     ) -> list[Command]:
-        commands = self.other.begun(run, dag, plan, containers, foreseen)
+        commands = self.other.begun(run, dag, plan, containers, foreseen, prices)
         structure = structure_of(run, time.time(), dag, plan, containers, "")
         self.following = Following(run, View(structure))
         self.foreseen = foreseen if plan.prediction is not None else None  # made by numbers

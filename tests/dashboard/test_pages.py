@@ -110,8 +110,13 @@ def test_numbers_agree_on_the_page_in_the_report_in_last_run_and_in_the_history(
         "containers": f"{len(run.containers)} ({run.cold_starts} cold, {run.warm_starts} warm)",
         "makespan": in_seconds(run.makespan_seconds),
         "moved": in_bytes(run.bytes_moved),
+        "cost": f"{run.cost:.7f}",
         "planner": run.plan.planner,
     }
+    show(tab, f"{watched.dashboard_link}containers?run={run.run}")
+    shown = await_text(tab, "containers", "GB s")
+    paid = sum(map(float, re.findall(r"([0-9.]+) GB s", shown)))
+    assert paid == pytest.approx(run.paid_gb_seconds, abs=0.001 * len(run.containers))
     rows = open_history(learned.settings).describe()
     assert sum(row.calls for row in rows if row.kind == "function") == run.tasks
     starts = {row.name: row.calls for row in rows if row.kind == "start"}

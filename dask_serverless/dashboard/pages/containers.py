@@ -8,11 +8,12 @@ import numpy as np
 from bokeh.layouts import column
 from bokeh.models import ColumnDataSource
 
+from dask_serverless.dashboard.costs import account, prices_of, shown
 from dask_serverless.dashboard.lanes import lanes_of
 from dask_serverless.dashboard.numbers import in_bytes, in_seconds
 from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.reader import Reader
-from dask_serverless.dashboard.series import NEVER, ContainerSeries
+from dask_serverless.dashboard.series import NEVER, ContainerSeries, Series
 from dask_serverless.dashboard.style import plain
 from dask_serverless.dashboard.tables import block, table
 from dask_serverless.dashboard.view import Moment, View
@@ -20,7 +21,7 @@ from dask_serverless.dashboard.view import Moment, View
 MOST_ROWS = 300
 COLUMNS = (
     "container", "start", "came up in ", "bundles ", "fetching ", "running ", "storing ", "idle ",
-    "cpu ", "peak memory ", "stored ", "calls ",
+    "cpu ", "peak memory ", "stored ", "calls ", "paid for ", "cost so far ",
 )  # fmt: skip
 
 
@@ -47,7 +48,7 @@ class Containers(Page):
         with self.view.lock:
             series = self.view.series
             lanes = lanes_of(series)
-            rows = [row(c, series.end) for c in list(series.containers.values())[:MOST_ROWS]]
+            rows = [row(series, c) for c in list(series.containers.values())[:MOST_ROWS]]
             more = len(series.containers) - len(rows)
         times = np.concatenate([lanes.claimed, lanes.finished])
         steps = np.repeat([1, -1], len(lanes.claimed))
@@ -57,8 +58,8 @@ class Containers(Page):
         self.table.text = table(COLUMNS, rows) + note
 
 
-def row(c: ContainerSeries, end: float) -> tuple[Any, ...]:
-    known = c.arrived < NEVER
+def row(series: Series, c: ContainerSeries) -> tuple[Any, ...]:
+    known, end, paid = c.arrived < NEVER, series.end, account(series, c)
     idle = (
         max(0.0, end - max(c.arrived, 0.0) - c.fetching - c.running - c.storing) if known else 0.0
     )
@@ -66,5 +67,6 @@ def row(c: ContainerSeries, end: float) -> tuple[Any, ...]:
         c.name, ("cold" if c.cold else "warm") if known else "",
         in_seconds(c.arrived - c.asked) if known else "", c.bundles, in_seconds(c.fetching),
         in_seconds(c.running), in_seconds(c.storing), in_seconds(idle), in_seconds(c.cpu_seconds),
-        in_bytes(c.peak_bytes), in_bytes(c.stored_bytes), c.calls,
+        in_bytes(c.peak_bytes), in_bytes(c.stored_bytes), c.calls, f"{paid.gb_seconds:.3f} GB s",
+        shown(paid.cost(prices_of(series))),
     )  # fmt: skip

@@ -1,0 +1,38 @@
+"""What containers have cost so far, by the same accounts and prices as ``last_run`` has at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dask_serverless.client.accounting import Account, account_of
+from dask_serverless.dashboard.series import ContainerSeries, Series
+from planners.cost.platform import Prices
+
+
+def prices_of(series: Series) -> Prices:
+    return Prices(**series.structure.prices)
+
+
+def account(series: Series, container: ContainerSeries) -> Account:
+    """As the client reported it, once it has."""
+    reported: Mapping[str, Any] = (series.over or {}).get("containers", {})
+    if container.name in reported:
+        return account_of(reported[container.name])
+    since = min(container.since, container.last)
+    return account_of({"cold": container.cold, "since": since, "until": container.last})
+
+
+def cost(series: Series) -> float:
+    """Of the containers that had bundles, and of what they moved."""
+    if series.over is not None and "cost" in series.over:
+        return float(series.over["cost"])
+    prices = prices_of(series)
+    used = [account(series, c) for c in series.containers.values() if c.bundles]
+    moved = prices.cost(0.0, 0, series.told_bytes)
+    return sum((each.cost(prices) for each in used), moved)
+
+
+def shown(amount: float) -> str:
+    """Cents of cents: most runs cost less than one."""
+    return f"{amount:.7f}"
