@@ -30,6 +30,7 @@ from dask_serverless.errors import RunLost, StoreError
 from dask_serverless.history.gathering import Gathering
 from dask_serverless.translation.encode import Encoded, encode_run
 from dask_serverless.translation.translate import Translation
+from dask_serverless.worker.environment import packages
 from dask_serverless.worker.header import Header
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.paths import searched, working_folder
@@ -158,6 +159,7 @@ class Distribution:
             listens=self.hearing.listens,
             folder=working_folder() if around.backend.same_host else "",
             path=searched() if around.backend.same_host else (),
+            packages={} if around.backend.same_host else packages(),
         )
         return Submission(
             epoch=self.invitation.epoch,

@@ -7,7 +7,7 @@ import platform
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import dask
@@ -34,6 +34,9 @@ class Header:
     listens: bool = False  # whether the client wants to hear what tasks print
     folder: str = ""  # the client's working folder, where it means something
     path: Sequence[str] = ()  # the client's sys.path, likewise
+    packages: Mapping[str, str] = field(
+        default_factory=dict
+    )  # the client's, where others may be here
     python: str = platform.python_version()
     dask: str = dask.__version__
     release: str = dask_serverless.__version__
@@ -65,7 +68,7 @@ class Header:
             os.chdir(self.folder)
 
 
-NAMES = {field.name for field in fields(Header)}
+NAMES = {each.name for each in fields(Header)}
 
 
 def foreign(told: Mapping[str, Any]) -> Header:

@@ -21,6 +21,7 @@ from dask_serverless.worker.again import References, nowhere, references, with_m
 from dask_serverless.worker.attempt import Attempt
 from dask_serverless.worker.blame import Blame, of_input
 from dask_serverless.worker.bundle import BundleSpec, decode
+from dask_serverless.worker.environment import differing
 from dask_serverless.worker.exceptions import in_words
 from dask_serverless.worker.execute import StepFailed, Watch, together
 from dask_serverless.worker.inputs import fetched, unpickled
@@ -31,6 +32,7 @@ from dask_serverless.worker.means import Means
 from dask_serverless.worker.outputs import Outputs, Unstorable
 from dask_serverless.worker.overdue import Overdue
 from dask_serverless.worker.preloading import Side
+from dask_serverless.worker.remade import note
 from dask_serverless.worker.shelf import Shelf
 from dask_serverless.worker.table import FunctionFailed
 from dask_serverless.worker.timing import Timer
@@ -203,9 +205,9 @@ class Stay:
             raise
         except FunctionFailed as failed:
             blame = Blame("unpickling the function", function=failed.index)
-            return self.raised(failed.__cause__ or failed, blame)
+            return self.unreadable(failed.__cause__ or failed, blame)
         except BaseException as error:
-            return self.raised(error, self.blame(spec, inputs))
+            return self.unreadable(error, self.blame(spec, inputs))
         fetching = time.perf_counter() - begun
         spec = self.run.voice.noting(spec)
         self.work = Work(self.attempt, settled, spec, values, constants, fetching, at_risk=at_risk)
@@ -388,6 +390,13 @@ class Stay:
             name = work.settled.name_of(function)
             error = ResultNotPicklable(name, f"{type(error).__name__}: {error}")
         return self.raised(error, Blame("storing the result of", task, function))
+
+    def unreadable(self, error: BaseException, blame: Blame) -> m.Event:
+        """What the client or another container has pickled may need versions that are not here."""
+        header = self.run.header
+        if header is not None and (why := differing(header.packages)):
+            note(error, why)
+        return self.raised(error, blame)
 
     def raised(self, error: BaseException, blame: Blame) -> m.Event:
         self.means.interruption.claim = ""
