@@ -213,3 +213,13 @@ def test_nobody_is_shown_the_token(cloud, store_url):
     with pytest.raises(SettingsError) as caught:
         Serverless(backend="http", http={"token": TOKEN, "url": 3}, containers=3)
     assert TOKEN not in str(caught.value)
+
+
+def test_what_tasks_print_arrives(client):
+    def speak(number):
+        print("line", number)
+
+    lines = []
+    tasks = [delayed(speak)(number) for number in range(4)]
+    dask.compute(*tasks, scheduler=client.options(logs=lines.append))
+    assert sorted(line.text for line in lines) == [f"line {number}" for number in range(4)]
