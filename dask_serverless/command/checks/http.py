@@ -14,6 +14,7 @@ from dask_serverless.backends.http.settings import HttpSettings
 from dask_serverless.backends.messages import Trouble, Unable
 from dask_serverless.command.checks.finding import Finding, failed, failed_by, ok, warning
 from dask_serverless.config import Settings
+from dask_serverless.store.address import parse
 from dask_serverless.store.embedded import EmbeddedStore
 from dask_serverless.worker.environment import versions
 from dask_serverless.worker.header import minor
@@ -84,7 +85,7 @@ def short(name: str, versions: Mapping[str, str]) -> str:
 
 def visited(endpoint: Endpoint, store: str) -> Finding:
     """A container that is sent to a run which is not there: it looks for it in the store, and leaves."""
-    run = f"doctor-{secrets.token_hex(8)}"
+    run = f"{parse(store).tenant}doctor-{secrets.token_hex(8)}"
     answer = endpoint.invoke(Invitation(run, secrets.token_hex(8), store))
     if not answer.came:
         return refused("network", answer)
