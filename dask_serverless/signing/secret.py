@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from dask_serverless.signing.signatures import Signatures
 
@@ -27,10 +28,15 @@ class Secret:
         return Secret(secrets.token_hex(32))
 
     def key(self, purpose: str) -> bytes:
-        """HKDF (RFC 5869) over SHA-256, with one block of output."""
-        extracted = hmac.digest(SALT, self.text.encode(), "sha256")
-        return hmac.digest(extracted, purpose.encode() + b"\x01", "sha256")
+        return derived(self.text, purpose)
 
     def signatures(self, run: str = "", epoch: str = "") -> Signatures:
         """For what one run has in the store; without a run, for what several may share."""
         return Signatures(self.key(STORE), run, epoch)
+
+
+@lru_cache(maxsize=64)  # each run asks for the same ones
+def derived(text: str, purpose: str) -> bytes:
+    """HKDF (RFC 5869) over SHA-256, with one block of output."""
+    extracted = hmac.digest(SALT, text.encode(), "sha256")
+    return hmac.digest(extracted, purpose.encode() + b"\x01", "sha256")
