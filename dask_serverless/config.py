@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import math
-import os
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from datetime import timedelta
-from functools import partial
-from logging import Logger
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import dask.config
 import yaml
-from dask.utils import parse_bytes, parse_timedelta
 
-from dask_serverless.backends.platforms import own_names, platform_named, settings_of
+from dask_serverless.backends.platforms import own_names, platform_named
 from dask_serverless.errors import ServerlessError, SettingsError
 from dask_serverless.origins import (
     PREFIX,
@@ -31,22 +24,15 @@ from dask_serverless.origins import (
     warn_of_underscores,
 )
 from dask_serverless.store.address import masked, parse
+from dask_serverless.values import CHECKS
 
-COMPRESSIONS = ("lz4",)
-ALWAYS = "always"  # of ``progress``: also where nobody may be looking
-PRICES = ("gb_second", "invocation", "moved_gb")  # of planners.cost.platform.Prices
-OPTIMIZATIONS = ("clustering", "delayed_io", "local_outputs", "preload", "prewarm", "task_dup")
 # Other values of these need other containers.
 OF_CONTAINERS = {
     "store", "memory", "backend", "idle_seconds", "docker", "http", "aws_lambda", "secret",
 }  # fmt: skip
 
 SECRET = {"token", "secret"}  # never shown
-LEAST_SECRET = 16  # letters
 RETRIES = "retries"  # the setting, and what Dask calls the annotation and the keyword
-
-
-Check = Callable[[Any], Any]
 
 
 class Wishes(NamedTuple):
@@ -265,232 +251,6 @@ def checked_times(setting: str, value: Any) -> int:
     times: int = _checked(setting, RETRIES, value)
     return times
 
-
-def _optional(check: Check) -> Check:
-    return lambda value: None if value is None else check(value)
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError("must be a whole number from 1 on")
-    return value
-
-
-def _times(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError("must be a whole number from 0 on")
-    return value
-
-
-def _bytes(value: Any) -> int:
-    problem = 'must be a number of bytes, like 1000000 or "2 GiB"'
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise TypeError(problem)
-    try:
-        number = parse_bytes(value)
-    except ValueError:
-        raise ValueError(problem) from None
-    if number < 0:
-        raise ValueError(problem)
-    return number
-
-
-def _size(value: Any) -> int:
-    number = _bytes(value)
-    if not number:
-        raise ValueError("must be more than 0 bytes (null or None: no limit)")
-    return number
-
-
-def _sizes(value: Any) -> int | tuple[int, ...]:
-    """One limit, or several: containers come in these sizes."""
-    if not isinstance(value, list | tuple):
-        return _size(value)
-    sizes = sorted({_size(each) for each in value})
-    if not sizes:
-        raise ValueError("must name a size (null or None: no limit)")
-    return sizes[0] if len(sizes) == 1 else tuple(sizes)
-
-
-def _seconds(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
-        raise ValueError("must be a number of seconds above 0")
-    return float(value)
-
-
-def _sla(value: Any) -> str | int:
-    problem = 'must be "average" or a whole percentile from 1 to 100'
-    if value == "average":
-        return "average"
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(problem)
-    if not 1 <= int(value) <= 100:
-        raise ValueError(problem)
-    return int(value)
-
-
-def _duration(value: Any) -> float:
-    problem = 'must be a time above 0, in seconds or with a unit ("30s", "5 minutes")'
-    if isinstance(value, bool) or not isinstance(value, Real | str | timedelta):
-        raise TypeError(problem)
-    try:
-        read = value if isinstance(value, Real) else parse_timedelta(value)
-        number = float(read)
-    except (ValueError, KeyError):
-        raise ValueError(problem) from None
-    if not 0 < number < math.inf:
-        raise ValueError(problem)
-    return number
-
-
-def _money(value: Any) -> float:
-    problem = "must be an amount above 0"
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(problem)
-    if not 0 < float(value) < math.inf:
-        raise ValueError(problem)
-    return float(value)
-
-
-def _prices(value: Any) -> Mapping[str, float]:
-    problem = f"must be amounts from 0 on, named {', '.join(PRICES)}"
-    if not isinstance(value, Mapping):
-        raise TypeError(problem)
-    told = {str(name).replace("-", "_"): amount for name, amount in value.items()}
-    for name, amount in told.items():
-        if name not in PRICES:
-            raise ValueError(f"{problem}; there is no {name!r}")
-        number = isinstance(amount, Real) and not isinstance(amount, bool)
-        if not number or not 0 <= float(amount) < math.inf:
-            raise ValueError(f"{problem}; {name} is {amount!r}")
-    return {name: float(amount) for name, amount in told.items()}
-
-
-def _url(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("must be a URL, like redis://host:6379")
-    parse(value)
-    return value
-
-
-def _text_url(value: Any) -> str:
-    if not isinstance(value, str) or "://" not in value:
-        raise ValueError("must be a URL that fsspec knows, like s3://bucket/folder")
-    return value
-
-
-def _secret(value: Any) -> str:
-    problem = f"must be text of {LEAST_SECRET} letters or more, as `openssl rand -hex 32` makes it"
-    if not isinstance(value, str):
-        raise TypeError(problem)
-    if len(value) < LEAST_SECRET:
-        raise ValueError(problem)
-    return value
-
-
-def _choice(*choices: str) -> Check:
-    def check(value: Any) -> str:
-        if value not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)} (null or None: none)")
-        return str(value)
-
-    return check
-
-
-def _history(value: Any) -> bool | str:
-    if isinstance(value, bool):
-        return value
-    problem = "must be true, false or the path of a file"
-    if not isinstance(value, str | os.PathLike) or not str(value):
-        raise TypeError(problem)
-    path = os.path.abspath(os.path.expanduser(value))
-    if os.path.isdir(path):
-        raise ValueError(f"is a folder; it {problem}")
-    return str(path)
-
-
-def _optimizations(value: Any) -> tuple[str, ...]:
-    """Names, each once, in the order in which the messages list them."""
-    named = value.replace(",", " ").split() if isinstance(value, str) else value
-    if named in (["all"], True, None):
-        return OPTIMIZATIONS
-    if named in (["none"], False):
-        return ()
-    problem = f"must be all, none or some of {', '.join(OPTIMIZATIONS)}"
-    if not isinstance(named, list | tuple | set | frozenset):
-        raise TypeError(problem)
-    if set(named) - set(OPTIMIZATIONS):
-        raise ValueError(problem)
-    return tuple(name for name in OPTIMIZATIONS if name in named)
-
-
-def _dashboard(value: Any) -> Any:
-    if value is not None and value is not False:
-        from dask_serverless.dashboard.access import Address
-
-        Address.parse(value)
-    return value
-
-
-def _events(value: Any) -> Any:
-    from dask_serverless.worker.rhythm import rhythm_of
-
-    rhythm_of(value)
-    return value
-
-
-def _progress(value: Any) -> Any:
-    if isinstance(value, bool) or value == ALWAYS:
-        return value
-    raise ValueError(f'must be true, false or "{ALWAYS}"')
-
-
-def _logs(value: Any) -> Any:
-    known = isinstance(value, bool) or value is None or value == "logging" or callable(value)
-    if not known and not isinstance(value, Logger):
-        raise TypeError('must be true, false, "logging", a logger, or a function that takes a line')
-    return value
-
-
-def _named_or(*methods: str) -> Check:
-    def check(value: Any) -> Any:
-        if not (isinstance(value, str) and value) and not any(hasattr(value, m) for m in methods):
-            told = " or ".join(map(repr, methods))
-            raise TypeError(f"must be a name, or an object with a method {told}")
-        return value
-
-    return check
-
-
-CHECKS: dict[str, Check] = {
-    "store": _optional(_url),
-    "containers": _optional(_count),
-    "memory": _optional(_sizes),
-    "planner": _named_or("plan"),
-    "backend": _named_or("invoke", "submit"),
-    "inline_bytes": _bytes,
-    "blobs": _optional(_text_url),
-    "compression": _optional(_choice(*COMPRESSIONS)),
-    "idle_seconds": _seconds,
-    "lease_seconds": _seconds,
-    "attempts": _count,
-    "retries": _times,
-    "result_limit": _optional(_size),
-    "sla": _optional(_sla),
-    "deadline": _optional(_duration),
-    "budget": _optional(_money),
-    "prices": _optional(_prices),
-    "history": _history,
-    "optimizations": _optimizations,
-    "dashboard": _dashboard,
-    "events": _events,
-    "progress": _progress,
-    "logs": _logs,
-    "docker": _optional(partial(settings_of, "docker")),
-    "http": _optional(partial(settings_of, "http")),
-    "aws_lambda": _optional(partial(settings_of, "aws_lambda")),
-    "secret": _optional(_secret),
-}
 
 DEFAULTS, DESCRIPTIONS = read_defaults()
 load_defaults()

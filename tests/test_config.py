@@ -20,8 +20,9 @@ import pytest
 
 import dask_serverless
 from dask_serverless import Serverless
-from dask_serverless.config import CHECKS, DESCRIPTIONS, Settings
+from dask_serverless.config import DESCRIPTIONS, Settings
 from dask_serverless.errors import SettingsError, StoreUrlInvalid
+from dask_serverless.values import CHECKS
 
 
 def test_the_defaults_need_nothing() -> None:
@@ -279,7 +280,8 @@ def test_a_variable_with_one_underscore_is_pointed_out_once(tmp_path: Path) -> N
 import warnings
 import dask_serverless
 from dask_serverless import Serverless
-from dask_serverless.config import CHECKS, DESCRIPTIONS, Settings
+from dask_serverless.config import DESCRIPTIONS, Settings
+from dask_serverless.values import CHECKS
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     Settings.gather()

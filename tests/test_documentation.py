@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from generated import PARTS, ROOT, renewed
 
-from dask_serverless.config import CHECKS
 from dask_serverless.coordination.base import Coordination
+from dask_serverless.values import CHECKS
 from planners.optimizations.optimization import ALL
 from planners.registry import BUILT_IN
 

@@ -21,8 +21,8 @@ from benchmarks.report import duration
 from benchmarks.units import rate, seconds
 from benchmarks.verdicts import Verdict, table, verdict_lines
 from dask_serverless import Serverless
-from dask_serverless.config import OPTIMIZATIONS
 from dask_serverless.store.embedded import EmbeddedStore
+from dask_serverless.values import OPTIMIZATIONS
 from planners.cost.model import CostModel
 from planners.cost.platform import Platform
 from planners.numbers.predictions import Constant

@@ -13,7 +13,7 @@ from dask_serverless.client.ignored import tell
 from dask_serverless.client.informing import Prepared, decisive, innermost, prepared
 from dask_serverless.client.optimizations import as_carried_out, planner_with
 from dask_serverless.client.warmth import Warmth
-from dask_serverless.config import OPTIMIZATIONS, Wishes
+from dask_serverless.config import Wishes
 from dask_serverless.errors import PlanRefused
 from dask_serverless.history.history import History
 from dask_serverless.history.observations import Followed
@@ -23,6 +23,7 @@ from dask_serverless.history.signature import signature
 from dask_serverless.history.tasks import identified
 from dask_serverless.translation.repeatable import repeatable
 from dask_serverless.translation.translate import Translation
+from dask_serverless.values import OPTIMIZATIONS
 from planners.aimed import aimed, informed
 from planners.cost.model import CostModel
 from planners.cost.platform import Prices

@@ -10,9 +10,9 @@ from contextlib import suppress
 from html import escape
 from typing import Any, Protocol, TextIO
 
-from dask_serverless.config import ALWAYS
 from dask_serverless.progress.standing import Standing
 from dask_serverless.progress.words import facts, line
+from dask_serverless.values import ALWAYS
 
 USUAL_WIDTH = 80
 LINES_SECONDS = 10.0  # between two lines of a log

@@ -15,8 +15,8 @@ from dask.delayed import delayed
 from dask_serverless import Serverless
 from dask_serverless.client import ignored
 from dask_serverless.client.optimizations import CARRIED_OUT, planner_with
-from dask_serverless.config import OPTIMIZATIONS
 from dask_serverless.errors import SettingsError
+from dask_serverless.values import OPTIMIZATIONS
 from planners.auto import Auto
 from planners.plans.annotations import StreamOutputs
 from planners.registry import planner_named
