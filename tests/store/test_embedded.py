@@ -236,9 +236,11 @@ def test_what_a_client_and_its_guard_left_is_swept_at_the_next_start(tmp_path: P
     with client() as (process, url):
         pid = server_pid(url)
         guard = guard_of(pid)
-        for child in (guard, watcher_of(guard, pid), process.pid):
+        killed = (guard, watcher_of(guard, pid), process.pid)
+        for child in killed:
             os.kill(child, signal.SIGKILL)
         process.wait()
+    until(lambda: not any(map(is_running, killed)))  # and hold no lock any more
     assert accepts(url)
     long_ago = time.time() - 2 * SWEEP_AGE_SECONDS
     os.utime(path_of(url).parent, (long_ago, long_ago))
