@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from dask_serverless.backends.lines import Lines
 from dask_serverless.backends.messages import Invite, Message, Opening
-from dask_serverless.backends.nursery import Nursery, main
+from dask_serverless.backends.nursery import Nursery
+from dask_serverless.backends.nursery_process import main
 from dask_serverless.backends.ward import Ward
 from dask_serverless.backends.wards import Wards
 

@@ -66,7 +66,7 @@ MALLOC = {
 
 LAST_WORDS_SECONDS = 0.05  # what killed containers have sent is in the store by then
 CLOSE_SECONDS = 5.0
-MODULE = "dask_serverless.backends.nursery"
+MODULE = "dask_serverless.backends.nursery_process"
 PACKAGE_FOLDER = str(Path(dask_serverless.__file__).parents[1])
 # Like ``python -m``, but whatever is in the working folder (a random.py of the user's) is not taken
 # for a module, and the package is the one that the client has.

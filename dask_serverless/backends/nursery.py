@@ -1,8 +1,4 @@
-"""The single-threaded parent of this host's containers: imports once, forks on demand.
-
-Run as ``python -m dask_serverless.backends.nursery FD STDERR``; the end of the connection FD ends
-everything.
-"""
+"""The single-threaded parent of this host's containers: imports once, forks on demand."""
 
 from __future__ import annotations
 
@@ -10,14 +6,10 @@ import os
 import select
 import shutil
 import signal
-import socket
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
-from dask_serverless.backends.cgroup_memory import group_memory
-from dask_serverless.backends.container import STOP
 from dask_serverless.backends.editions import Editions
 from dask_serverless.backends.lines import Lines
 from dask_serverless.backends.messages import (
@@ -34,19 +26,15 @@ from dask_serverless.backends.messages import (
     Over,
     Own,
     Proven,
-    Refused,
     Resting,
     Stop,
     Stopped,
     Unable,
     Working,
 )
-from dask_serverless.backends.preparing import preload, show_errors
-from dask_serverless.backends.processes import (
-    kill,
-    resident_bytes,
-    wake_with_parent,
-)
+from dask_serverless.backends.preparing import preload
+from dask_serverless.backends.processes import kill
+from dask_serverless.backends.scales import Scales, end_outgrown
 from dask_serverless.backends.waiting import Waiting
 from dask_serverless.backends.ward import Ward
 from dask_serverless.backends.wards import GRACE_SECONDS, Wards
@@ -60,7 +48,6 @@ from dask_serverless.worker.invitation import Invitation
 DEAF_SECONDS = 0.2  # between the end of a connection and the end of its process, at most
 EARLY_TURN_SECONDS = 0.05  # where several runs are being planned, and containers are few
 MANY_MODULES = 20
-LOOK_SECONDS = 0.2  # how often memory is looked at, where it is limited
 AGAIN_SECONDS = 0.3  # after a fork that failed
 
 
@@ -76,10 +63,8 @@ class Nursery:
         self.unclaimed: dict[str, int] = {}  # run → containers lost before they had a bundle
         self.bear_at = 0.0  # after a fork that failed
         self.proven = False
-        self.refused = False
-        self.busy = (
-            False  # where it is pooled: whether it was invited, and has not told of its rest
-        )
+        self.scales = Scales(opening.memory_bytes)
+        self.busy = False  # where it is pooled: it was invited, and has not told of its rest
         self.others_wait = False  # likewise: for a turn, elsewhere
         self.leaving = False
         self.poll = select.poll()
@@ -93,7 +78,7 @@ class Nursery:
         self.ended = ending_children()
         self.poll.register(self.ended, select.POLLIN)
         self.wards.listen_to_keeper()
-        self.weigh_nothing()
+        self.check_limit()
         self.hear(early)
         self.place()
         while True:
@@ -141,7 +126,7 @@ class Nursery:
                 case Idle() if ward is not None:
                     self.retired(ward, message.too_early)
                 case Outgrown() if ward is not None:
-                    self.end_outgrown(ward, message.why)
+                    end_outgrown(ward, message.why)
                 case Over():
                     for run in message.runs:
                         self.runs.pop(run, None)
@@ -190,10 +175,15 @@ class Nursery:
 
     def take_in(self, modules: Sequence[str]) -> None:
         preload(modules)
-        self.weigh_nothing()
+        self.check_limit()
         if len(modules) > MANY_MODULES:  # containers born before would each import them again
             for ward in self.wards.idle():
                 self.wards.dismiss(ward)
+
+    def check_limit(self) -> None:
+        """What is imported here is in each container."""
+        if (refusal := self.scales.refusal()) is not None:
+            self.client.send(refusal)
 
     # who works on what
 
@@ -237,7 +227,7 @@ class Nursery:
 
     def room(self) -> bool:
         """Whether one more container may be born; one of another edition makes way for it."""
-        if self.refused or not self.wards.blank or time.monotonic() < self.bear_at:
+        if self.scales.refused or not self.wards.blank or time.monotonic() < self.bear_at:
             return False
         if not self.wards.full():
             return True
@@ -276,13 +266,6 @@ class Nursery:
                     kill(ward.pid, signal.SIGKILL)
                 elif not ward.kill_at:
                     ward.stop(message.why, GRACE_SECONDS, message.claim)
-
-    def end_outgrown(self, ward: Ward, why: str) -> None:
-        """It waits for that: what it had is put back before another container can ask for it."""
-        limit = group_memory().limit >> 20
-        ward.why = f"it ran out of memory{f' at the limit of {limit} MiB' if limit else ''}: {why}"
-        ward.outgrown = True
-        kill(ward.pid, signal.SIGKILL)
 
     # a pooled one
 
@@ -346,8 +329,8 @@ class Nursery:
         due += [self.early_until(ward) for ward in wards if ward.early and ward.wanted]
         if any(ward.invitation for ward in wards):
             due.append(now + self.wards.keeper.look_seconds)
-            if self.opening.memory_bytes:
-                due.append(now + LOOK_SECONDS)
+            if (weighing := self.scales.due()) is not None:
+                due.append(weighing)
         if self.warming.due_at is not None:
             due.append(self.warming.due_at)
         if self.waiting and self.bear_at > now:
@@ -367,8 +350,8 @@ class Nursery:
                 or self.editions.outdated(ward.edition)
             ):
                 self.wards.dismiss(ward)
-            elif ward.invitation and self.opening.memory_bytes:
-                self.weigh(ward)
+            elif ward.invitation:
+                self.scales.weigh(ward)
         self.wards.look_after_keeper(needed=bool(self.waiting))
 
     def execute(self, ward: Ward) -> None:
@@ -380,26 +363,6 @@ class Nursery:
         if ward.deaf and not ward.why:
             ward.why = "it lost its connection (does a task close files that it has not opened?)"
         kill(ward.pid, signal.SIGKILL)
-
-    def weigh(self, ward: Ward) -> None:
-        used, limit = resident_bytes(ward.pid), self.opening.memory_bytes
-        if used > limit and not ward.why:
-            ward.why = (
-                f"it used {used >> 20} MiB of memory, more than its limit of "
-                f"{limit >> 20} MiB (the setting memory)"
-            )
-            kill(ward.pid, signal.SIGKILL)
-
-    def weigh_nothing(self) -> None:
-        """A limit below what a container without work has must be told, not enforced."""
-        used, limit = resident_bytes(os.getpid()), self.opening.memory_bytes
-        if limit and used >= limit and not self.refused:
-            self.refused = True
-            problem = (
-                f"is {limit >> 20} MiB, but a container without any work uses "
-                f"{(used >> 20) + 1} MiB here already. Allow it more, or import less."
-            )
-            self.client.send(Refused("memory", problem))
 
 
 def ending_children() -> int:
@@ -417,49 +380,3 @@ def unborn(error: OSError) -> str:
         f"no process can be started here: {error.strerror or error}. Is there a limit on processes "
         "or open files (ulimit -u, ulimit -n, pids.max of a cgroup)?"
     )
-
-
-def opening_of(client: Lines) -> list[Message]:
-    """The settings, and whatever the client has sent behind them by now."""
-    while not (messages := client.receive()):
-        if messages is None:
-            sys.exit()
-    return messages
-
-
-def main(make: Callable[[Lines, Opening], Nursery] = Nursery) -> None:
-    client = Lines(socket.socket(fileno=int(sys.argv[1])))
-    wake_with_parent()
-    signal.signal(STOP, signal.SIG_IGN)  # until a container sets its own handler
-    opening, *early = opening_of(client)
-    assert isinstance(opening, Opening)
-    shown = int(sys.argv[2])
-    nursery = make(client, opening)
-
-    def let_go() -> None:
-        nursery.wards.let_go()
-        os.dup2(shown, 2)
-
-    with suppress(OSError):  # told when the first container is to be born
-        nursery.wards.keeper.start(let_go)  # before anything large is imported
-    sys.path[:] = opening.path
-    nursery.editions.install()
-    preload(opening.modules)
-    import dask
-
-    dask.config.set(scheduler="synchronous")  # for what tasks compute themselves
-    show_errors(shown)
-    try:
-        nursery.live(early)
-        gone = opening.owned and not nursery.leaving
-    except BaseException:  # the client lives, and starts another one: its runs go on
-        gone = False
-        raise
-    finally:
-        nursery.wards.end()
-    if gone:
-        nursery.clear()
-
-
-if __name__ == "__main__":
-    main()

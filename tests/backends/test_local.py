@@ -104,7 +104,7 @@ def test_containers_are_children_of_the_nursery_and_the_nursery_has_one_thread()
     with Serverless(containers=2) as client:
         compute(client, [delayed(pid_and_pause)(0.05) for _ in range(4)])
         nursery = client._engine.backend.process.pid
-        assert "dask_serverless.backends.nursery" in commandline(nursery)
+        assert "dask_serverless.backends.nursery_process" in commandline(nursery)
         assert len(children(nursery)) in (2, 3)  # the keeper is one of them
         tasks = Path(f"/proc/{nursery}/task").iterdir()
         threads = [(task / "comm").read_text().strip() for task in tasks]
