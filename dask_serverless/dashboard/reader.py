@@ -8,6 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 
 import msgpack
 
@@ -28,6 +29,7 @@ AFTERWARDS_SECONDS = 3.0  # containers may still tell something when the run is 
 PATIENCE_SECONDS = 1.0
 MOST_VIEWS = 8  # runs that are held in memory; whoever opens another one lets go of the oldest
 MOST_RUNS = watched.MOST_RUNS
+SHORTLY = 16  # runs of other clients that come in between when one is told of twice
 
 
 @dataclass(frozen=True)
@@ -126,9 +128,14 @@ class Reader:
         for _, fields in entries:
             with suppress(ValueError, TypeError, KeyError):  # of another version
                 told = msgpack.unpackb(fields[1])
-                self.runs.append(Listed(**{name: told[name] for name in LISTED}))
+                self.add(Listed(**{name: told[name] for name in LISTED}))
         self.changed()
         return str(entries[-1][0].decode())
+
+    def add(self, run: Listed) -> None:
+        """Once: a client whose connection broke as it told of a run has told of it again."""
+        if all(run.run != other.run for other in islice(reversed(self.runs), SHORTLY)):
+            self.runs.append(run)
 
     def told(self, trouble: str) -> None:
         if trouble != self.trouble:

@@ -58,6 +58,17 @@ def test_what_is_held_of_runs_is_bounded(link: Link, store_url: str) -> None:
     reader.close()
 
 
+def test_a_run_told_of_twice_by_a_client_whose_connection_broke_is_listed_once(
+    link: Link, store_url: str
+) -> None:
+    for run in ("abc", "abc", "def"):
+        leave(link, run)
+    reader = Reader(store_url)
+    eventually(lambda: reader.latest == "def")
+    assert [run.run for run in reader.runs] == ["abc", "def"]
+    reader.close()
+
+
 def test_what_another_version_wrote_is_passed_over(link: Link, store_url: str) -> None:
     leave(link, "abc")
     link.call(
