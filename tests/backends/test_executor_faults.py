@@ -102,7 +102,7 @@ def test_a_worker_of_distributed_that_is_killed():
     with (
         tempfile.TemporaryDirectory() as folder,
         cluster(threads_per_worker=1) as workers,
-        Serverless(backend=workers) as client,
+        Serverless(backend=workers, lease_seconds=60) as client,
     ):
         others = [delayed(abs)(-i) for i in range(20)]
         begun = time.monotonic()
