@@ -33,8 +33,7 @@ from dask_serverless.signing.chosen import drawn
 from dask_serverless.store.connect import open_link
 from dask_serverless.store.embedded import EmbeddedStore
 from dask_serverless.store.link import Link
-from dask_serverless.worker.access import Access
-from dask_serverless.worker.connections import PLAIN
+from dask_serverless.worker.access import PLAIN, Access
 
 if TYPE_CHECKING:
     from dask_serverless.blobs.storage import Storage

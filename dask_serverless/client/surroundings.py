@@ -16,8 +16,7 @@ from dask_serverless.client.watch import NOBODY, Watch
 from dask_serverless.coordination.base import Coordination
 from dask_serverless.history.history import History
 from dask_serverless.store.link import Link
-from dask_serverless.worker.access import Access
-from dask_serverless.worker.connections import PLAIN
+from dask_serverless.worker.access import PLAIN, Access
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,8 @@ from dask_serverless.blobs.blobs import Blobs
 from dask_serverless.blobs.storage import Storage
 from dask_serverless.coordination.base import Coordination
 from dask_serverless.store.link import Link
-from dask_serverless.worker.access import Access
+from dask_serverless.worker.access import PLAIN, Access
 from dask_serverless.worker.invitation import Invitation
-
-PLAIN = Access()
 
 
 class Connections(Protocol):

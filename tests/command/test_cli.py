@@ -21,7 +21,7 @@ from dask_serverless.command.demo import computation
 from dask_serverless.command.demo.where import where_the_time_went
 
 WIDTH = 80
-NOBODY = "redis://someone:secret@localhost:1"
+NOBODY = "redis://someone:hush@localhost:1"
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -134,7 +134,7 @@ def test_bad_input_gets_one_clear_line(arguments: list[str], status: int, told: 
     *_, last = result.output.strip().splitlines()
     assert last.startswith("Error: ")
     assert told in last
-    assert "secret" not in result.output
+    assert "hush" not in result.output
 
 
 def test_a_bad_setting_gets_one_clear_line() -> None:
@@ -196,7 +196,7 @@ def test_info_shows_no_password_and_fails_when_the_store_would() -> None:
     assert result.exit_code == 1
     assert "No store answers at" in result.output
     assert "redis://someone:***@localhost:1  (the command line)" in result.output
-    assert "secret" not in result.output
+    assert "hush" not in result.output
     assert "inline_bytes" in result.output, "the rest is shown all the same"
 
 
