@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from dask_serverless.backends.docker.image import minor
+from dask_serverless.backends.docker.image_settings import ImageSettings
 from dask_serverless.errors import SettingsError
 
 MIB = 1 << 20
@@ -20,7 +18,7 @@ SUBNET, GROUP = re.compile(r"subnet-\w+"), re.compile(r"sg-\w+")
 
 
 @dataclass(frozen=True)
-class LambdaSettings:
+class LambdaSettings(ImageSettings):
     """serverless.aws_lambda in YAML, DASK_SERVERLESS__AWS_LAMBDA__… in the environment."""
 
     function: str = "dask-serverless"  # the functions' common name: dask-serverless-1769, …
@@ -60,15 +58,6 @@ class LambdaSettings:
             missing = "security_groups" if self.subnets else "subnets"
             self.refuse(missing, "a VPC needs subnets and security_groups")
 
-    def check_image(self) -> None:
-        for name in ("requirements", "base"):
-            if not isinstance(getattr(self, name), str | os.PathLike | None):
-                self.refuse(name, "must be text")
-        if self.requirements is not None and not Path(self.requirements).expanduser().is_file():
-            self.refuse("requirements", "there is no such file")
-        if self.base is not None and not self.base:
-            self.refuse("base", "must name an image")
-
     def names(self, name: str) -> tuple[str, ...]:
         """Several, in YAML as a list; in the environment, say, with commas between them."""
         value = getattr(self, name)
@@ -79,14 +68,6 @@ class LambdaSettings:
 
     def refuse(self, name: str, problem: str) -> None:
         raise SettingsError(f"aws_lambda.{name}", f"is {getattr(self, name)!r}, but {problem}.")
-
-    @property
-    def base_image(self) -> str:
-        return self.base or f"python:{minor()}-slim"
-
-    @property
-    def requirements_file(self) -> Path | None:
-        return Path(self.requirements).expanduser().resolve() if self.requirements else None
 
     def function_of(self, memory_mib: int) -> str:
         return f"{self.function}-{memory_mib}"

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from dask.utils import parse_bytes
 
-from dask_serverless.backends.docker.image import minor
+from dask_serverless.backends.docker.image_settings import ImageSettings
 from dask_serverless.errors import SettingsError
 
 MIB = 1 << 20
@@ -21,7 +19,7 @@ USUAL_MEMORY = 2048 * MIB
 
 
 @dataclass(frozen=True)
-class DockerSettings:
+class DockerSettings(ImageSettings):
     """serverless.docker in YAML, DASK_SERVERLESS__DOCKER__… in the environment."""
 
     requirements: str | None = None  # a requirements.txt (or lock file) for the image
@@ -35,13 +33,7 @@ class DockerSettings:
         if isinstance(self.tmp, str):
             with suppress(ValueError):
                 object.__setattr__(self, "tmp", parse_bytes(self.tmp))
-        for name in ("requirements", "base"):
-            if not isinstance(getattr(self, name), str | os.PathLike | None):
-                self.refuse(name, "must be text")
-        if self.requirements is not None and not Path(self.requirements).expanduser().is_file():
-            self.refuse("requirements", "there is no such file")
-        if self.base is not None and not self.base:
-            self.refuse("base", "must name an image")
+        self.check_image()
         if self.cpus is not None and not (number(self.cpus) and 0.01 <= self.cpus < 1024):
             self.refuse("cpus", "must be a number of cores from 0.01 on")
         for name, least in (("pids", 32), ("tmp", MIB), ("warm", 0)):
@@ -51,14 +43,6 @@ class DockerSettings:
 
     def refuse(self, name: str, problem: str) -> None:
         raise SettingsError(f"docker.{name}", f"is {getattr(self, name)!r}, but {problem}.")
-
-    @property
-    def base_image(self) -> str:
-        return self.base or f"python:{minor()}-slim"
-
-    @property
-    def requirements_file(self) -> Path | None:
-        return Path(self.requirements).expanduser().resolve() if self.requirements else None
 
     def cpus_for(self, memory_bytes: int, there: int) -> float:
         """A daemon refuses more than its machine has."""
