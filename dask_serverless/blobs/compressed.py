@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dask_serverless.blobs.base import Place, Stored
+from dask_serverless.blobs.base import Stored
 from dask_serverless.blobs.frames import Frames
+from dask_serverless.blobs.wrapped import Wrapped
 from dask_serverless.errors import BlobLost
 
 
-class Compressed(Place):
+class Compressed(Wrapped):
     """Each blob is one frame of LZ4; a reference is the inner place's, behind a tag of its own."""
 
     tag = b"z"
-
-    def __init__(self, inner: Place) -> None:
-        self.inner = inner
-        self.knows_runs = inner.knows_runs  # type: ignore[misc]
 
     def put(self, name: str, frames: Frames) -> Stored:
         import lz4.frame
@@ -27,20 +24,11 @@ class Compressed(Place):
         return stored._replace(reference=self.tag + stored.reference)
 
     def get(self, references: Sequence[bytes]) -> list[bytearray]:
-        found = self.inner.get(bare(references))
+        found = self.inner.get(self.bare_ones(references))
         return [expand(reference, data) for reference, data in zip(references, found, strict=True)]
 
-    def delete(self, references: Sequence[bytes]) -> None:
-        self.inner.delete(bare(references))
-
-    def keep(self, references: Sequence[bytes]) -> None:
-        self.inner.keep(bare(references))
-
-    def forget(self, name: str) -> None:
-        self.inner.forget(name)
-
-    def clear(self, run: str) -> None:
-        self.inner.clear(run)
+    def bare(self, reference: bytes) -> bytes:
+        return reference[1:]
 
 
 def expand(reference: bytes, data: Any) -> bytearray:
@@ -51,7 +39,3 @@ def expand(reference: bytes, data: Any) -> bytearray:
     except RuntimeError as error:
         name = reference[2:].decode(errors="replace")
         raise BlobLost(name, f"does not decompress ({error})") from None
-
-
-def bare(references: Sequence[bytes]) -> list[bytes]:
-    return [reference[1:] for reference in references]

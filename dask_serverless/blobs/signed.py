@@ -8,18 +8,18 @@ from typing import Any
 
 from dask_serverless.blobs.base import Place, Stored
 from dask_serverless.blobs.frames import Frames
+from dask_serverless.blobs.wrapped import Wrapped
 from dask_serverless.errors import NotAuthentic
 from dask_serverless.signing.signatures import ALTERED, BLOB, CODE_BYTES, Signatures
 
 
-class Signed(Place):
+class Signed(Wrapped):
     """A reference is the inner place's, which names run and claim, with the code of both behind it."""
 
     def __init__(self, inner: Place, signatures: Signatures) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self.signatures = signatures
         self.tag = inner.tag  # type: ignore[misc]
-        self.knows_runs = inner.knows_runs  # type: ignore[misc]
 
     def put(self, name: str, frames: Frames) -> Stored:
         stored = self.inner.put(name, frames)
@@ -27,9 +27,9 @@ class Signed(Place):
         return stored._replace(reference=stored.reference + code)
 
     def get(self, references: Sequence[bytes]) -> list[Any]:
-        found = self.inner.get(bare(references))
+        found = self.inner.get(self.bare_ones(references))
         for reference, data in zip(references, found, strict=True):
-            bare_one = reference[:-CODE_BYTES]
+            bare_one = self.bare(reference)
             if not hmac.compare_digest(self.code(bare_one, [data]), reference[-CODE_BYTES:]):
                 name = bare_one[1:].decode(errors="replace")
                 raise NotAuthentic(f"{BLOB} {name}", self.signatures.run, ALTERED)
@@ -38,18 +38,5 @@ class Signed(Place):
     def code(self, reference: bytes, parts: Sequence[Any]) -> bytes:
         return self.signatures.code_of_parts(f"{BLOB} ".encode() + reference, parts)
 
-    def delete(self, references: Sequence[bytes]) -> None:
-        self.inner.delete(bare(references))
-
-    def keep(self, references: Sequence[bytes]) -> None:
-        self.inner.keep(bare(references))
-
-    def forget(self, name: str) -> None:
-        self.inner.forget(name)
-
-    def clear(self, run: str) -> None:
-        self.inner.clear(run)
-
-
-def bare(references: Sequence[bytes]) -> list[bytes]:
-    return [reference[:-CODE_BYTES] for reference in references]
+    def bare(self, reference: bytes) -> bytes:
+        return reference[:-CODE_BYTES]

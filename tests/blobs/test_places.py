@@ -22,7 +22,7 @@ from dask_serverless.blobs.memory import Memory
 from dask_serverless.blobs.metered import metered
 from dask_serverless.blobs.redis import RedisBlobs, keys
 from dask_serverless.blobs.shared import SharedFiles
-from dask_serverless.blobs.signed import Signed, bare
+from dask_serverless.blobs.signed import Signed
 from dask_serverless.blobs.url import UrlBlobs
 from dask_serverless.errors import BlobLost, BlobsFull, NotAuthentic
 from dask_serverless.private import sweep
@@ -198,7 +198,7 @@ def rewrite(placed, reference, data):
     """Overwrite a blob where it lies."""
     place = placed.place
     if isinstance(place, Signed):
-        place, reference = place.inner, bare([reference])[0]
+        place, reference = place.inner, place.bare(reference)
     if isinstance(place, Memory):
         place.blobs[reference] = data
     elif isinstance(place, RedisBlobs):
