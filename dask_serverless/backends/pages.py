@@ -20,11 +20,16 @@ from dask_serverless.blobs.lock import Lock
 PAGE_BYTES = 64 << 10  # only what is written takes memory
 
 # Of each section of the container's: a number that is odd while the section is written, so that a
-# reader can tell a whole value from a torn one; then the value.
-NUMBER = Struct("<Q")
-CLAIM_AT, CLAIM = 0, Struct("<qQ160p")  # bundle, claims so far, claim
+# reader can tell a whole value from a torn one; then the value. Numbers are read and written as
+# items of a cast memoryview, eight bytes at once: `pack_into` clears what it writes to first, and
+# whoever looked just then twice took a torn value for a whole one.
+NUMBER_BYTES = 8
+CLAIM_AT, CLAIM = 0, Struct("<q160p")  # claims so far, a number as well; then bundle, claim
+CLAIM_VALUE_AT = CLAIM_AT + 2 * NUMBER_BYTES
 PLACE_AT, PLACE_BYTES = 512, 4096  # length, then which run this is about
 LOCKS_AT, LOCKS_BYTES = PLACE_AT + PLACE_BYTES, PAGE_BYTES - PLACE_AT - PLACE_BYTES
+LOCKS_VALUE_AT = LOCKS_AT + NUMBER_BYTES
+CLAIM_NUMBER, CLAIMS, LOCKS_NUMBER = 0, 1, LOCKS_AT // NUMBER_BYTES  # items of the numbers
 LENGTH = Struct("<I")
 
 # What the nursery writes
@@ -58,6 +63,7 @@ class Page:
 
     def __init__(self, memory: memoryview) -> None:
         self.memory = memory
+        self.numbers = memory.cast("Q")
         self.claims = 0
         self.number = 0  # of writes to claim and place
         self.place: Place | None = None
@@ -65,29 +71,31 @@ class Page:
     def hold(self, place: Place, bundle: int, claim: str) -> None:
         self.claims += 1
         self.number += 1
-        NUMBER.pack_into(self.memory, CLAIM_AT, self.number)
+        self.numbers[CLAIM_NUMBER] = self.number
         if place is not self.place:
             self.place = place
             self.write(PLACE_AT, PLACE_BYTES, [*vars(place).values()])
-        CLAIM.pack_into(self.memory, CLAIM_AT + 8, bundle, self.claims, claim.encode())
+        self.numbers[CLAIMS] = self.claims
+        CLAIM.pack_into(self.memory, CLAIM_VALUE_AT, bundle, claim.encode())
         self.number += 1
-        NUMBER.pack_into(self.memory, CLAIM_AT, self.number)
+        self.numbers[CLAIM_NUMBER] = self.number
 
     def drop(self) -> None:
         self.number += 1
-        NUMBER.pack_into(self.memory, CLAIM_AT, self.number)
-        CLAIM.pack_into(self.memory, CLAIM_AT + 8, -1, self.claims, b"")
+        self.numbers[CLAIM_NUMBER] = self.number
+        CLAIM.pack_into(self.memory, CLAIM_VALUE_AT, -1, b"")
         self.number += 1
-        NUMBER.pack_into(self.memory, CLAIM_AT, self.number)
+        self.numbers[CLAIM_NUMBER] = self.number
 
     def note_locks(self, locks: Sequence[Lock]) -> None:
-        (number,) = NUMBER.unpack_from(self.memory, LOCKS_AT)
+        number = self.numbers[LOCKS_NUMBER]
         number += 1 + number % 2
-        NUMBER.pack_into(self.memory, LOCKS_AT, number)
+        self.numbers[LOCKS_NUMBER] = number
         try:
-            self.write(LOCKS_AT + 8, LOCKS_BYTES - 8, [[*vars(lock).values()] for lock in locks])
+            packed = [[*vars(lock).values()] for lock in locks]
+            self.write(LOCKS_VALUE_AT, LOCKS_BYTES - NUMBER_BYTES, packed)
         finally:
-            NUMBER.pack_into(self.memory, LOCKS_AT, number + 1)
+            self.numbers[LOCKS_NUMBER] = number + 1
 
     def write(self, at: int, room: int, value: object) -> None:
         packed = msgpack.packb(value, unicode_errors="surrogateescape")  # names of folders
@@ -130,15 +138,16 @@ class Page:
 
     @property
     def claims_so_far(self) -> int:
-        return int(CLAIM.unpack_from(self.memory, CLAIM_AT + 8)[1])
+        return self.numbers[CLAIMS]
 
     def held(self) -> Held:
         """What stands there; nothing, where the container died in the middle of writing."""
         for _ in range(100):
-            before = NUMBER.unpack_from(self.memory, CLAIM_AT)
-            bundle, claims, claim = CLAIM.unpack_from(self.memory, CLAIM_AT + 8)
+            before = self.numbers[CLAIM_NUMBER]
+            claims = self.numbers[CLAIMS]
+            bundle, claim = CLAIM.unpack_from(self.memory, CLAIM_VALUE_AT)
             place = bytes(self.memory[PLACE_AT : PLACE_AT + PLACE_BYTES])
-            if before == NUMBER.unpack_from(self.memory, CLAIM_AT) and not before[0] % 2:
+            if before == self.numbers[CLAIM_NUMBER] and not before % 2:
                 if not claims:
                     return Held()
                 return Held(bundle, claims, claim.decode(), Place(*unpacked(place)))
@@ -147,11 +156,11 @@ class Page:
     def locks(self) -> list[Lock]:
         """The same of its locks."""
         for _ in range(100):
-            before = NUMBER.unpack_from(self.memory, LOCKS_AT)
-            written = self.memory[LOCKS_AT + 8 : LOCKS_AT + 8 + LENGTH.size]
-            (length,) = LENGTH.unpack(written)
-            packed = bytes(self.memory[LOCKS_AT + 8 : LOCKS_AT + 8 + LENGTH.size + length])
-            if before == NUMBER.unpack_from(self.memory, LOCKS_AT) and not before[0] % 2:
+            before = self.numbers[LOCKS_NUMBER]
+            (length,) = LENGTH.unpack_from(self.memory, LOCKS_VALUE_AT)
+            end = LOCKS_VALUE_AT + LENGTH.size + length
+            packed = bytes(self.memory[LOCKS_VALUE_AT:end])
+            if before == self.numbers[LOCKS_NUMBER] and not before % 2:
                 return [Lock(*fields) for fields in unpacked(packed)] if length else []
         return []
 

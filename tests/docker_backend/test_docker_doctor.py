@@ -23,21 +23,26 @@ def doctor(*arguments, base=BASE, containers=1, **environment):
         return CliRunner().invoke(serverless, [*backend, *arguments], env=environment)
 
 
+def names(daemon):
+    """Of what is there; another test's pool may still be on its way out."""
+    return {str(each) for each in left(daemon)}
+
+
 def test_a_daemon_that_works_is_well_and_nothing_is_left(daemon):
-    before = left(daemon)
+    before = names(daemon)
     result = doctor()
     assert result.exit_code == 0, result.output
     assert "ok       network          a container reaches redis://:***@" in result.output
     assert "ok       container" in result.output
-    assert left(daemon) == before
+    assert names(daemon) <= before
 
 
 def test_a_store_that_containers_cannot_reach_is_told(daemon):
-    before = left(daemon)
+    before = names(daemon)
     result = doctor("--store", "redis://192.0.2.1:6379")  # an address for documentation
     assert result.exit_code == 1
     assert "failed   network          a container does not reach" in result.output
-    assert left(daemon) == before
+    assert names(daemon) <= before
 
 
 def test_the_hosts_own_name_is_refused_before_anything_starts(daemon):
