@@ -81,7 +81,9 @@ class Distribution:
                 waited = self.report.phases["wait"] > self.around.lease_seconds
                 self.hearing.finish(self.coordination)
                 self.report.dropped_lines = self.hearing.dropped
-                self.around.watch.ending(self.report.run, waited or self.losses.heard)
+                self.around.watch.ending(
+                    self.report.run, waited or self.losses.heard, self.hearing.listens
+                )
                 ending.carry_out(self.coordination, self.blobs)
                 self.losses.close()
                 self.report.client_calls = self.coordination.calls

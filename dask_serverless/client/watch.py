@@ -64,8 +64,10 @@ class Watch(Protocol):
     def submitted(self) -> None:
         """Containers are at work, and there is time for what is large."""
 
-    def ending(self, run: str, lost: bool) -> None:
-        """The run's own keys are about to go; ``lost`` says whether containers may have been."""
+    def ending(self, run: str, lost: bool, listened: bool) -> None:
+        """The run's own keys are about to go; ``lost`` says whether containers may have been, and
+        ``listened`` whether what tasks printed is among them.
+        """
 
     def over(self, report: RunReport, error: BaseException | None) -> None:
         """The client has what it wanted, or knows why not."""
@@ -89,7 +91,7 @@ class Nobody:
 
     def submitted(self) -> None: ...
 
-    def ending(self, run: str, lost: bool) -> None: ...
+    def ending(self, run: str, lost: bool, listened: bool) -> None: ...
 
     def over(self, report: RunReport, error: BaseException | None) -> None: ...
 
@@ -153,11 +155,12 @@ class StoreWatch:
         commands = [watched.shaped(structure.run, structure.pack(), KEEP_SECONDS)]
         return commands + watched.listed(msgpack.packb(told)) if self.listed else commands
 
-    def ending(self, run: str, lost: bool) -> None:
-        if not lost:
-            return
-        losses = self.attempt(("HGETALL", watched.losses_key(run)))
-        self.losses = watched.losses(losses[0]) if losses else []
+    def ending(self, run: str, lost: bool, listened: bool) -> None:
+        if listened:
+            self.attempt(*watched.lines_kept(run, KEEP_SECONDS))
+        if lost:
+            losses = self.attempt(("HGETALL", watched.losses_key(run)))
+            self.losses = watched.losses(losses[0]) if losses else []
 
     def over(self, report: RunReport, error: BaseException | None) -> None:
         if not self.begun_at:

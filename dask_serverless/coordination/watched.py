@@ -4,6 +4,7 @@ Keys, all with an expiry, which outlive the run for some time so that it can be 
 
   ds:{run}:structure  string  tasks, edges, bundles and names (``client/structure.py``)
   ds:{run}:watched    stream  'b': a container's batch, 's' and 'o': the run begins and is over
+  ds:{run}:lines      stream  what tasks printed, where the client listened: ``said.py``'s, renamed
   ds:watched          stream  the runs there are, the latest last: 'r' (run, when, who)
 """
 
@@ -14,13 +15,14 @@ from typing import Any
 import msgpack
 
 from dask_serverless.blobs.base import Command
+from dask_serverless.coordination.said import said_key
 
 INDEX = "ds:watched"
 MOST_RUNS = 10_000  # in the list
 MOST_ENTRIES = 50_000  # of one run's stream; the oldest go first
 INDEX_SECONDS = 7 * 24 * 3600
 
-BATCH, BEGUN, OVER, GONE, RUN = "b", "s", "o", "g", "r"
+BATCH, BEGUN, OVER, RUN = "b", "s", "o", "r"
 
 
 def structure_key(run: str) -> str:
@@ -29,6 +31,10 @@ def structure_key(run: str) -> str:
 
 def watched_key(run: str) -> str:
     return f"ds:{{{run}}}:watched"
+
+
+def lines_key(run: str) -> str:
+    return f"ds:{{{run}}}:lines"
 
 
 def working_key(run: str) -> str:
@@ -70,7 +76,17 @@ def shaped(run: str, structure: bytes, seconds: int) -> Command:
 
 
 def kept(run: str, seconds: int) -> list[Command]:
-    return [("EXPIRE", key(run), seconds) for key in (structure_key, watched_key)]
+    return [("EXPIRE", key, seconds) for key in keys(run)]
+
+
+def keys(run: str) -> tuple[str, ...]:
+    """All that is left of a run."""
+    return structure_key(run), watched_key(run), lines_key(run)
+
+
+def lines_kept(run: str, seconds: int) -> list[Command]:
+    """Its lines, before its own keys go. Who reads them reads on: entries keep their ids."""
+    return [("RENAME", said_key(run), lines_key(run)), ("EXPIRE", lines_key(run), seconds)]
 
 
 def listed(told: bytes) -> list[Command]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dask_serverless.dashboard.groups import key_shown, shortened
+from dask_serverless.dashboard.groups import key_of, shortened
 from dask_serverless.dashboard.numbers import in_bytes, in_seconds
 from dask_serverless.dashboard.series import NEVER, NOBODY
 from dask_serverless.dashboard.view import View
@@ -32,11 +32,12 @@ def details(view: View, tasks: Ids) -> dict[str, list[Any]]:
     owners = series.container[bundles].tolist() if bundles else []
     slots = structure.slots[bundles].tolist() if bundles else []
     failures = {f.task: f for f in series.failures}
+    again = {tried.task: shortened(tried.why, 200) for tried in series.tried_again}
     begun, ended = series.task_begun[tasks].tolist(), series.task_ended[tasks].tolist()
-    labels, functions = structure.labels, structure.function_names
+    functions = structure.function_names
     numbers = tasks.tolist()
     return {
-        "key": [key_shown(labels[t]) if t < len(labels) else f"task {t}" for t in numbers],
+        "key": [key_of(structure, t) for t in numbers],
         "function": [function_of(functions, f) for f in structure.functions[tasks].tolist()],
         "bundle": bundles,
         "container": [names[o] if o != NOBODY else "" for o in owners],
@@ -46,8 +47,10 @@ def details(view: View, tasks: Ids) -> dict[str, list[Any]]:
             "" if e == NEVER else in_seconds(e - b) for b, e in zip(begun, ended, strict=True)
         ],
         "output": [in_bytes(n) if n >= 0 else "" for n in series.nbytes[tasks].tolist()],
-        "attempt": [series.tries.get(b, (0, ""))[0] + 1 for b in bundles],
-        "error": [error_of(failures[t].words) if t in failures else "" for t in numbers],
+        "attempt": [series.attempts(t) for t in numbers],
+        "error": [
+            error_of(failures[t].words) if t in failures else again.get(t, "") for t in numbers
+        ],
     }
 
 

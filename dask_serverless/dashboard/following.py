@@ -8,9 +8,11 @@ from contextlib import suppress
 import msgpack
 
 from dask_serverless.blobs.base import LIVE_SECONDS
-from dask_serverless.coordination import watched
+from dask_serverless.coordination import said, watched
+from dask_serverless.coordination.said import said_key
 from dask_serverless.dashboard.view import View
 from dask_serverless.store.link import Link
+from dask_serverless.worker.said import unpack_batch
 from dask_serverless.worker.witness import Batch
 
 ENTRIES_AT_ONCE = 500
@@ -23,7 +25,7 @@ class Following:
     def __init__(self, run: str, view: View) -> None:
         self.run = run
         self.view = view
-        self.last = "0-0"
+        self.last = self.last_line = "0-0"
         self.working: dict[int, str] = {}  # bundle → container, just now
         self.gone = False  # whether the run's own keys are
         self.behind = False  # whether there is more to read already
@@ -31,21 +33,28 @@ class Following:
     def read(self, link: Link, wait_seconds: float = 0.0) -> bool:
         """Whether anything is new; ``wait_seconds`` for something to happen."""
         block = ("BLOCK", int(1000 * wait_seconds)) if wait_seconds else ()
-        stream, working, losses, lives = link.call(
-            ("XREAD", "COUNT", ENTRIES_AT_ONCE, *block, "STREAMS", watched.watched_key(self.run), self.last),
+        places = {watched.watched_key(self.run): self.last}
+        places |= dict.fromkeys((said_key(self.run), watched.lines_key(self.run)), self.last_line)
+        streams, working, losses, lives = link.call(
+            ("XREAD", "COUNT", ENTRIES_AT_ONCE, *block, "STREAMS", *places, *places.values()),
             ("HGETALL", watched.working_key(self.run)),
             ("HGETALL", watched.losses_key(self.run)),
             ("TTL", watched.working_key(self.run)),
             wait_seconds=wait_seconds,
         )  # fmt: skip
-        entries = stream[0][1] if stream else []
-        self.behind = len(entries) == ENTRIES_AT_ONCE
+        told = {key.decode(): found for key, found in streams or ()}
+        entries = told.pop(watched.watched_key(self.run), [])
+        lines = [entry for found in told.values() for entry in found]  # one of the two has them
+        self.behind = ENTRIES_AT_ONCE in map(len, (entries, lines))
         self.working, self.gone = working_of(working), lives == NO_KEY
         with self.view.lock:
             series = self.view.series
             before = series.version
             for name, fields in entries:
                 self.last = name.decode()
+                heed(self.view, fields)
+            for name, fields in lines:
+                self.last_line = name.decode()
                 heed(self.view, fields)
             now = time.time() - self.view.structure.submitted
             series.heed_working(self.working, now)
@@ -66,6 +75,8 @@ def heed(view: View, fields: list[bytes]) -> None:
     with suppress(ValueError, TypeError, KeyError):
         if what == watched.BATCH:
             view.series.heed(Batch.unpack(told))
+        elif what == said.BATCH.decode():
+            view.series.heed_lines(unpack_batch(told))
         elif what == watched.OVER:
             view.series.heed_end(msgpack.unpackb(told, strict_map_key=False))
 

@@ -114,6 +114,14 @@ def key_shown(label: Any) -> str:
     return shortened(repr(as_key(label)) if isinstance(label, list) else str(label))
 
 
+def key_of(structure: Structure, task: int) -> str:
+    """Of any task; "" for none, as where something happened before or between them."""
+    labels = structure.labels
+    if 0 <= task < len(labels):
+        return key_shown(labels[task])
+    return f"task {task}" if task >= 0 else ""
+
+
 def as_key(label: Any) -> Any:
     return tuple(map(as_key, label)) if isinstance(label, list) else label
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dask_serverless.dashboard.groups import key_shown
+from dask_serverless.dashboard.groups import key_of, shortened
 from dask_serverless.dashboard.numbers import in_seconds
 from dask_serverless.dashboard.series import NEVER, Series
 from dask_serverless.dashboard.view import View
@@ -16,7 +16,7 @@ from planners.graph.arrays import Floats, Ids
 
 KINDS = {
     "cold start": "#b8bec8", "warm start": "#dfe3e8", "fetch": "#e69f00", "run": "#009e73",
-    "store": "#cc79a7", "lost": "#d5331f",
+    "store": "#cc79a7", "tried again": "#882255", "lost": "#d5331f",
 }  # fmt: skip
 MOST_BARS = 4000
 BINS = 600
@@ -74,6 +74,7 @@ def bars(view: View, lanes: Lanes, window: tuple[float, float]) -> dict[str, Any
     for i in inside.tolist():
         drawn.bundle(lanes, i, whole=not len(tasks))
     drawn.tasks(view, tasks)
+    drawn.marks(view)
     return drawn.columns
 
 
@@ -95,10 +96,19 @@ class Bars:
             kind = "cold start" if c.cold else "warm start"
             if c.arrived < NEVER:
                 self.add(c.index, c.asked, c.arrived, KINDS[kind], f"{kind} of {c.name}", 0.3)
+
+    def marks(self, view: View) -> None:
+        """What is worth seeing at any scale: where something went wrong."""
+        series = view.series
+        width = 0.004 * max(series.end, 1e-3)
         for bundle, (_, why) in series.tries.items():
             lane, at = int(series.container[bundle]), float(series.lost[bundle])
             if lane >= 0:
-                self.add(lane, at, at + 0.004 * max(series.end, 1e-3), KINDS["lost"], why, 0.0)
+                self.add(lane, at, at + width, KINDS["lost"], why, 0.0)
+        for tried in series.tried_again:
+            what = f"{key_of(view.structure, tried.task)} is tried again: {tried.why}"
+            at = tried.at
+            self.add(tried.container, at, at + width, KINDS["tried again"], shortened(what), 0.0)
 
     def bundle(self, lanes: Lanes, i: int, whole: bool) -> None:
         lane, bundle = int(lanes.lane[i]), int(lanes.bundles[i])
@@ -113,11 +123,10 @@ class Bars:
         series, structure, groups = view.series, view.structure, view.groups
         for task in tasks.tolist():
             group = int(groups.of[task])
-            label = structure.labels[task] if task < len(structure.labels) else f"task {task}"
             self.add(
                 int(series.container[structure.bundles[task]]),
                 float(series.task_begun[task]), float(series.task_ended[task]),
-                TASK_COLOURS[group % len(TASK_COLOURS)], key_shown(label),
+                TASK_COLOURS[group % len(TASK_COLOURS)], key_of(structure, task),
             )  # fmt: skip
 
 

@@ -230,11 +230,11 @@ def view_of(link: Link, run: str) -> View:
 
 def read_whole(link: Link, run: str) -> View:
     """A run that is over, as far as containers have told of it."""
-    view, last = view_of(link, run), b"-"
-    while page := link.call(
-        ("XRANGE", watched.watched_key(run), last, "+", "COUNT", ENTRIES_AT_ONCE)
-    )[0]:
-        for _, fields in page:
-            heed(view, fields)
-        last = b"(" + page[-1][0]
+    view = view_of(link, run)
+    for key in (watched.watched_key(run), watched.lines_key(run)):
+        last = b"-"
+        while page := link.call(("XRANGE", key, last, "+", "COUNT", ENTRIES_AT_ONCE))[0]:
+            for _, fields in page:
+                heed(view, fields)
+            last = b"(" + page[-1][0]
     return view

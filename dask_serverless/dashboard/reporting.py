@@ -67,7 +67,7 @@ def write_down(path: Path, reporting: Reporting, keep: bool) -> None:
                 if (store, run) in reporting.runs[-MOST_RUNS:]:
                     views.append(complete(link, run))
                 if not keep:
-                    link.call(("UNLINK", watched.structure_key(run), watched.watched_key(run)))
+                    link.call(("UNLINK", *watched.keys(run)))
         except ServerlessError as error:
             problems.append(f"Run {run}: {error}")
     write(path, views, problems)

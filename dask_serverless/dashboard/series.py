@@ -6,7 +6,7 @@ are worked out from times: now and at any earlier moment by the same few array o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dask_serverless.client.structure import Structure
+from dask_serverless.dashboard.lines import Lines
 from dask_serverless.dashboard.states import State
+from dask_serverless.worker.said import Said
 from dask_serverless.worker.witness import FAILED, FINISHED, Batch, Sighting
 from planners.graph.arrays import Bytes, Flags, Floats, Ids, unique_pairs
 
@@ -62,6 +64,17 @@ class Failed:
     words: Any  # of ``witness.words_of``
 
 
+@dataclass(frozen=True)
+class TriedAgain:
+    """A task raised, and ran again on the same container."""
+
+    task: int
+    bundle: int
+    container: int  # its index
+    at: float
+    why: str
+
+
 @dataclass
 class Series:
     """All that is known of one run. ``version`` grows with each change."""
@@ -75,6 +88,9 @@ class Series:
     containers: dict[str, ContainerSeries] = field(default_factory=dict)
     failures: list[Failed] = field(default_factory=list)
     tries: dict[int, tuple[int, str]] = field(default_factory=dict)  # bundle → losses, the last why
+    tried_again: list[TriedAgain] = field(default_factory=list)  # the first so many
+    retries: dict[int, int] = field(default_factory=dict)  # task → attempts that raised, but one
+    lines: Lines = field(default_factory=Lines)
     latest: float = 0.0  # of all that was told
     abandoned: bool = False  # the client is silent, and has not said that it is over
 
@@ -89,6 +105,7 @@ class Series:
         self.task_begun: Floats = np.full(tasks, NEVER)
         self.task_ended: Floats = np.full(tasks, NEVER)
         self.task_failed: Floats = np.full(tasks, NEVER)
+        self.task_again: Floats = np.full(tasks, NEVER)  # when it raised first, and was tried again
         self.nbytes: Bytes = np.full(tasks, -1, dtype=np.int64)  # of stored outputs; -1: not stored
         self.told_bytes = 0  # of stored outputs, as reports count them
 
@@ -129,6 +146,7 @@ class Series:
         self.claimed[bundle] = begun
         self.container[bundle] = container.index
         self.see_tasks(sighting, begun)
+        self.see_again(sighting, container, begun)
         end = begun + sighting.fetching + sighting.running + sighting.storing
         self.latest = max(self.latest, end)
         container.since = min(container.since, begun)
@@ -147,6 +165,17 @@ class Series:
         mine = (tasks >= 0) & (tasks < self.structure.tasks)
         self.task_begun[tasks[mine]] = begun + begins[mine]
         self.task_ended[tasks[mine]] = begun + ends[mine]
+
+    def see_again(self, sighting: Sighting, container: ContainerSeries, begun: float) -> None:
+        for task, after, why in sighting.again:
+            if not 0 <= task < self.structure.tasks:
+                continue
+            at = begun + after
+            self.retries[task] = self.retries.get(task, 0) + 1
+            self.task_again[task] = min(self.task_again[task], at)
+            if len(self.tried_again) < MOST_FAILURES:
+                again = TriedAgain(task, sighting.bundle, container.index, at, str(why))
+                self.tried_again.append(again)
 
     def see_finished(self, sighting: Sighting, container: ContainerSeries, end: float) -> None:
         bundle = sighting.bundle
@@ -172,6 +201,16 @@ class Series:
         if len(self.failures) < MOST_FAILURES:
             failed = Failed(task, sighting.bundle, container.name, end, sighting.failure)
             self.failures.append(failed)
+
+    def heed_lines(self, lines: Iterable[Said]) -> None:
+        for line in lines:
+            self.lines.add(line)
+            self.version += 1
+
+    def attempts(self, task: int) -> int:
+        """The one that counts, or is under way."""
+        lost, _ = self.tries.get(int(self.structure.bundles[task]), (0, ""))
+        return 1 + lost + self.retries.get(task, 0)
 
     def heed_working(self, working: Mapping[int, str], now: float) -> None:
         """Which container has which bundle just now; containers tell of it only afterwards."""
@@ -258,7 +297,7 @@ class Series:
         if at < self.over_at and not self.abandoned:
             states[(self.claimed <= at)[bundles]] = State.RUNNING
         again = (self.lost <= at) & (self.finished > at)
-        states[again[bundles]] = State.RETRIED
+        states[again[bundles] | (self.task_again <= at)] = State.RETRIED
         done = (self.task_ended <= at) | (self.finished <= at)[bundles]
         states[done] = State.DONE
         kept = self.crossing & (self.nbytes < 0) & (self.finished <= at)[bundles]

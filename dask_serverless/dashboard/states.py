@@ -32,7 +32,9 @@ LOOKS: dict[State, Look] = {
     State.DONE: Look("done", "#0072b2", "its output is there for others"),
     State.KEPT: Look("kept local", "#56b4e9", "its output is in its container's memory"),
     State.RELEASED: Look("released", "#a9c4da", "done, and nobody needs its output any more"),
-    State.RETRIED: Look("retried", "#cc79a7", "its container was lost: it runs once more"),
+    State.RETRIED: Look(
+        "retried", "#cc79a7", "it raised, or its container was lost: it runs once more"
+    ),
     State.FAILED: Look("failed", "#d5331f", "it raised"),
 }
 NAMES = [look.name for look in LOOKS.values()]

@@ -83,8 +83,8 @@ class ProgressWatch:
     def submitted(self) -> None:
         self.other.submitted()
 
-    def ending(self, run: str, lost: bool) -> None:
-        self.other.ending(run, lost)
+    def ending(self, run: str, lost: bool, listened: bool) -> None:
+        self.other.ending(run, lost, listened)
 
     def over(self, report: RunReport, error: BaseException | None) -> None:
         self.over_yet.set()

@@ -19,6 +19,12 @@ NAP_SECONDS = 0.05  # where an interrupt cannot end a nap, it waits for the end 
 MOST_TOLD = 100  # attempts of one task
 
 Final = tuple[type[Exception], ...]  # what is not tried again, since it would be in vain
+Raised = Callable[[int, str], None]  # told of each attempt that is not the last: task, and why
+
+
+def untold(task: int, why: str) -> None:
+    """Where nobody watches."""
+
 
 _chance = random.Random()  # tasks may have seeded the one that all share
 
@@ -30,6 +36,7 @@ class Retrying:
     times: Mapping[int, int]  # how often more, by task
     pause: Callable[[float], None]
     final: Final = ()
+    raised: Raised = untold
     retries: int = 0
     wasted: float = 0.0  # seconds of attempts that raised, and between attempts
 
@@ -72,6 +79,7 @@ class Retrying:
                 del error  # with all that its frames hold
             left -= 1
             self.retries += 1
+            self.raised(task.number, tries[-1])
             self.pause(backoff(len(tries)))
             self.wasted += perf_counter() - begun
 

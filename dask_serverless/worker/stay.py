@@ -248,7 +248,7 @@ class Stay:
         try:
             with self.overdue():
                 interruption.claim = work.attempt.claim
-                work.run(watch, self.means.final)
+                work.run(watch, self.means.final, self.run.witness.raised)
                 interruption.claim = ""
         except StepFailed as failed:
             interruption.claim = ""

@@ -15,14 +15,23 @@ import msgpack
 from dask_serverless.worker.bundle import Step
 from dask_serverless.worker.execute import Watch
 from dask_serverless.worker.outputs import Outputs
-from dask_serverless.worker.rhythm import Rhythm
+from dask_serverless.worker.rhythm import NEVER, Rhythm
 from dask_serverless.worker.told import Finished
 
 FINE_SECONDS = 25e-6  # of a step: to time it costs half a microsecond
 UNDER_WAY, FINISHED, FAILED = range(3)
 MOST_QUEUED = 10_000  # sightings that wait to be sent; the oldest are dropped first
 MOST_EXCEPTIONS = 20  # of one failure that are shown
+MOST_CHARACTERS = 500  # of why a task is tried again
 PEAK_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
+
+
+class Again(NamedTuple):
+    """A task raised, and is tried again where its inputs are."""
+
+    task: int
+    after: float  # seconds since its bundle started
+    why: str
 
 
 class Sighting(NamedTuple):
@@ -42,6 +51,12 @@ class Sighting(NamedTuple):
     outputs: bytes  # tasks whose outputs were stored, int32 each
     sizes: bytes  # their bytes, int64 each
     failure: Any = None  # what ``words_of`` makes of one
+    again: Sequence[Again] = ()  # told once, as tasks are
+
+
+def _sighting(fields: Sequence[Any]) -> Sighting:
+    sighting = Sighting(*fields)
+    return sighting._replace(again=[Again(*each) for each in sighting.again])
 
 
 class Batch(NamedTuple):
@@ -62,7 +77,7 @@ class Batch(NamedTuple):
     @staticmethod
     def unpack(data: bytes) -> Batch:
         fields: list[Any] = msgpack.unpackb(data, unicode_errors="surrogatepass")
-        fields[-1] = [Sighting(*each) for each in fields[-1]]
+        fields[-1] = [_sighting(each) for each in fields[-1]]
         return Batch(*fields)
 
 
@@ -102,6 +117,7 @@ class Witness:
 
     def begin_tasks(self) -> None:
         self.tasks, self.begins, self.ends = array("i"), array("f"), array("f")
+        self.again: list[Again] = []
 
     def task(
         self, steps: Sequence[Step], start: float, end: float, values: Mapping[int, Any]
@@ -114,6 +130,14 @@ class Witness:
             self.see(UNDER_WAY, 0.0, end - begun)
             self.send(self.batch())
         return True
+
+    def raised(self, task: int, why: str) -> None:
+        """It is tried again, after a pause that is longer than to tell of it."""
+        after = perf_counter() - self.begun
+        self.again.append(Again(task, after, why[:MOST_CHARACTERS]))
+        if self.rhythm.seconds < NEVER:
+            self.see(UNDER_WAY, 0.0, after)
+            self.send(self.batch())
 
     def finished(self, told: Finished, outputs: Outputs) -> bytes:
         """What rides along with the bundle's publish; empty if it is not time yet."""
@@ -153,7 +177,7 @@ class Witness:
                 self.bundle, state, self.started, fetching, running, storing, calls,
                 sum(sizes), self.tasks.tobytes(), self.begins.tobytes(),
                 self.ends.tobytes(), array("i", outputs).tobytes(),
-                array("q", sizes).tobytes(), failure,
+                array("q", sizes).tobytes(), failure, self.again,
             )
         )  # fmt: skip
         self.begin_tasks()
@@ -178,6 +202,8 @@ class Unseen:
     def came(self, container: str, cold: bool, asked: float, arrived: float) -> None: ...
 
     def begin(self, bundle: int, started: float, begun: float) -> None: ...
+
+    def raised(self, task: int, why: str) -> None: ...
 
     def finished(self, told: Finished, outputs: Outputs) -> bytes:
         return b""

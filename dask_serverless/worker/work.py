@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 from time import perf_counter
@@ -14,7 +14,7 @@ from dask_serverless.worker.execute import Watch, run
 from dask_serverless.worker.handover import Handover, large_outputs
 from dask_serverless.worker.known_run import Settled
 from dask_serverless.worker.outputs import Outputs, Unstorable, put_outputs
-from dask_serverless.worker.retrying import Final, Retrying, nap
+from dask_serverless.worker.retrying import Final, Raised, Retrying, nap, untold
 from dask_serverless.worker.timing import Timer
 from dask_serverless.worker.told import Finished
 
@@ -37,19 +37,20 @@ class Work:
     handover: Handover | None = None  # where large outputs go, if they may stay in memory
     told: Finished | None = None
 
-    def run(self, watch: Watch | None, final: Final = ()) -> None:
+    def run(self, watch: Watch | None, final: Final = (), raised: Raised = untold) -> None:
         begun = perf_counter()
         if self.spec.retries is not None:
-            wasted = self.run_again(self.spec.retries, watch, final)
+            retrying = Retrying(self.spec.retries, nap, final, raised)
+            wasted = self.run_again(retrying, watch)
         else:
             wasted = 0.0
             run(self.spec.program, self.settled.functions, self.values, self.spec.stored, watch)
         self.running = perf_counter() - begun - wasted
         self.at_risk += self.running
 
-    def run_again(self, times: Mapping[int, int], watch: Watch | None, final: Final) -> float:
+    def run_again(self, retrying: Retrying, watch: Watch | None) -> float:
         """With tasks that may be tried more than once; the seconds that came to nothing."""
-        spec, retrying = self.spec, Retrying(times, nap, final)
+        spec = self.spec
         retrying.run(spec.program, self.settled.functions, self.values, spec.stored, watch)
         self.retries = retrying.retries
         return retrying.wasted

@@ -36,3 +36,9 @@ def text(tab: Any, name: str) -> str:
     return str(
         tab.evaluate("(name) => Bokeh.documents[0].get_model_by_name(name)?.text ?? ''", name)
     )
+
+
+def await_text(tab: Any, name: str, part: str) -> str:
+    told = "(name) => Bokeh.documents[0].get_model_by_name(name)?.text ?? ''"
+    tab.wait_for_function(f"([name, part]) => ({told})(name).includes(part)", arg=[name, part])
+    return text(tab, name)

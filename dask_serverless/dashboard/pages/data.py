@@ -9,7 +9,7 @@ from bokeh.layouts import column
 from bokeh.models import ColumnDataSource, HoverTool, Range1d
 
 from dask_serverless.dashboard.details import function_of
-from dask_serverless.dashboard.groups import key_shown
+from dask_serverless.dashboard.groups import key_of
 from dask_serverless.dashboard.numbers import in_bytes, numbers
 from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.pages.progress import short
@@ -92,7 +92,7 @@ class DataPlane(Page):
         first = stored[np.argsort(-nbytes[stored], kind="stable")[:LARGEST]].tolist()
         return [
             (
-                key_shown(structure.labels[t]) if t < len(structure.labels) else f"task {t}",
+                key_of(structure, t),
                 function_of(structure.function_names, int(structure.functions[t])),
                 in_bytes(int(nbytes[t])), int(users[t]),
             )

@@ -1,24 +1,30 @@
-"""Errors: what raised, with its traceback, and which containers were lost."""
+"""Errors: what raised, with its traceback and last lines, what ran again, and which containers were lost."""
 
 from __future__ import annotations
 
 import linecache
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
 from bokeh.layouts import column
 
-from dask_serverless.dashboard.groups import key_shown, shortened
+from dask_serverless.dashboard.groups import key_of, shortened
+from dask_serverless.dashboard.lines import Line
 from dask_serverless.dashboard.numbers import in_seconds
 from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.reader import Reader
-from dask_serverless.dashboard.series import Failed
+from dask_serverless.dashboard.series import Failed, TriedAgain
 from dask_serverless.dashboard.tables import block, table
 from dask_serverless.dashboard.view import Moment, View
 
 MOST_SHOWN = 50
 MOST_FRAMES = 60
 MOST_CHARACTERS = 20_000
+LAST_LINES = 20  # of what a task printed before it raised
+NOTHING = (
+    '<div class="nothing"><h2>No errors</h2><p>No task raised, no container was lost.</p></div>'
+)
 
 
 class Errors(Page):
@@ -35,25 +41,52 @@ class Errors(Page):
         with self.view.lock:
             series = self.view.series
             failures = list(series.failures[:MOST_SHOWN])
+            again = self.again(series.tried_again[:MOST_SHOWN], list(series.containers))
             losses = sorted(series.tries.items())[:MOST_SHOWN]
             told = str((series.over or {}).get("error", ""))
-        parts = [self.failure(failed) for failed in failures]
+            parts = [self.failure(failed) for failed in failures]
         if told and not failures:
             parts.append(f"<h3>The run ended with an error</h3><pre>{escape(told)}</pre>")
+        if again:
+            names = ("task", "container", "bundle ", "after ", "what it raised")
+            parts.append("<h3>Tried again in place</h3>" + table(names, again))
         if losses:
             rows = [(bundle, tries, why) for bundle, (tries, why) in losses]
             parts.append(
                 "<h3>Lost containers</h3>" + table(("bundle ", "times ", "the last one"), rows)
             )
-        nothing = '<div class="nothing"><h2>No errors</h2><p>No task raised, no container was lost.</p></div>'
-        self.text.text = "".join(parts) or nothing
+        self.text.text = "".join(parts) or NOTHING
 
     def failure(self, failed: Failed) -> str:
-        labels = self.view.structure.labels
-        key = key_shown(labels[failed.task]) if 0 <= failed.task < len(labels) else ""
+        key = key_of(self.view.structure, failed.task)
         facts = f"{failed.container}, bundle {failed.bundle}, after {in_seconds(failed.at)}"
         title = escape(key or "Before any task")
-        return f"<h3>{title}</h3><div class='quiet'>{escape(facts)}</div><pre>{escape(trace(failed.words))}</pre>"
+        printed = self.view.series.lines.of(failed.container, failed.task, LAST_LINES)
+        return (
+            f"<h3>{title}</h3><div class='quiet'>{escape(facts)}</div>"
+            f"<pre>{escape(trace(failed.words))}</pre>{told_before(failed.words)}{last(printed)}"
+        )
+
+    def again(self, tried: Sequence[TriedAgain], containers: Sequence[str]) -> list[Sequence[Any]]:
+        structure = self.view.structure
+        return [
+            (key_of(structure, t.task), containers[t.container], t.bundle, in_seconds(t.at), t.why)
+            for t in tried
+        ]
+
+
+def told_before(words: Any) -> str:
+    """How earlier attempts ended, where the last one's error is what is shown."""
+    tries = (words[1] or {}).get("tries") or ()
+    rows = [(number, shortened(str(told))) for number, told in enumerate(tries, 1)]
+    return table(("attempt ", "what it raised"), rows) if rows else ""
+
+
+def last(printed: Sequence[Line]) -> str:
+    if not printed:
+        return ""
+    lines = escape("\n".join(line.text for line in printed))
+    return f"<div class='quiet'>It printed at last:</div><pre>{lines}</pre>"
 
 
 def trace(words: Any) -> str:
