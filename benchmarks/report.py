@@ -111,9 +111,9 @@ def judge(target: Target, table: Table) -> dict[str, Any]:
     }
 
 
-def target_rows(table: Table) -> Iterator[str]:
+def target_rows(table: Table, targets: Sequence[Target] = TARGETS) -> Iterator[str]:
     """The verdicts; of several graphs the worst decides, and all that miss are named."""
-    for target in TARGETS:
+    for target in targets:
         found = judge(target, table)
         line = f"{target.title:<44} {found['bound']:>6}  {found['verdict']:<12}"
         short = sorted(target.measure(table).items(), key=lambda item: item[1])

@@ -40,6 +40,15 @@ def over(peer: str, *families: str) -> Callable[[Table], Values]:
     return lambda table: ratios(table, families, over=SERVERLESS, under=peer)
 
 
+def milliseconds(peer: str, family: str) -> Callable[[Table], Values]:
+    """By the clock."""
+    return lambda table: {
+        graph: 1e3 * cell.seconds
+        for graph in table.graphs_of(family)
+        if (cell := table.measured(graph, peer))
+    }
+
+
 def ratios(table: Table, families: tuple[str, ...], over: str, under: str) -> Values:
     graphs = [graph for family in families for graph in table.graphs_of(family)]
     found = {graph: table.ratio(graph, over, under) for graph in graphs}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -43,9 +43,9 @@ PEERS = {
 
 
 @contextmanager
-def open_peer(name: str, containers: int) -> Iterator[Any]:
+def open_peer(name: str, containers: int, peers: Mapping[str, Peer] = PEERS) -> Iterator[Any]:
     """The running scheduler of that name."""
-    peer = PEERS[name]
+    peer = peers[name]
     try:
         importlib.import_module(peer.module)
     except ImportError as error:

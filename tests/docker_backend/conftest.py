@@ -9,6 +9,7 @@ import pytest
 from awaiting import eventually
 from docker_engine import BASE, left
 
+from benchmarks.environment import REPOSITORY
 from dask_serverless import Serverless
 from dask_serverless.backends.docker.daemon import Daemon
 from dask_serverless.errors import ServerlessError
@@ -43,11 +44,9 @@ def census(daemon: Daemon) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def requirements(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What the tests' graphs need; versions are the client's."""
-    path = tmp_path_factory.mktemp("image") / "requirements.txt"
-    path.write_text("pandas\npyarrow\n")
-    return str(path)
+def requirements() -> str:
+    """What the tests' graphs need; the comparison's, so that one image serves both."""
+    return str(REPOSITORY / "benchmarks" / "image.txt")
 
 
 @pytest.fixture(scope="session")
