@@ -169,7 +169,7 @@ class RedisCoordination:
             wait = ("BLOCK", int(1000 * early_seconds), "STREAMS", self.prefix + "begun", "0-0")
             commands.insert(0, ("XREAD", *wait))
         reply = self.link.call(*commands, wait_seconds=early_seconds)[-1]
-        return replace(answer(reply), header=reply[3]) if len(reply) > 3 else answer(reply)
+        return answer(reply, *reply[3:])
 
     def publish(
         self,
@@ -348,12 +348,12 @@ def makespan(told: Sequence[bytes]) -> Iterator[float]:
     return (int(microseconds) / 1e6 for microseconds in told)
 
 
-def answer(reply: Any) -> Answer:
+def answer(reply: Any, header: bytes = b"") -> Answer:
     status = reply[0].decode()
     if status == OVER:
         return Answer(OVER, why=reply[1].decode())
     if status == OK and len(reply) > 1:
-        return Answer(OK, assignment(reply[1]), invitations(reply[2]))
+        return Answer(OK, assignment(reply[1]), invitations(reply[2]), header)
     return Answer(status)
 
 

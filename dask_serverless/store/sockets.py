@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import sys
 
 from dask_serverless.errors import StoreUrlInvalid
@@ -27,6 +28,22 @@ def open_socket(address: Address) -> socket.socket:
     except BaseException:
         connection.close()
         raise
+
+
+def give_up_after(connection: socket.socket, seconds: float, address: Address) -> None:
+    """Reading or writing that takes longer fails: with TimeoutError, or with BlockingIOError.
+
+    It is the kernel that looks at the clock. Where Python does, each call becomes two: the first
+    asks whether the second would have to wait. With TLS there is nobody else.
+    """
+    if address.tls:
+        connection.settimeout(seconds)
+        return
+    connection.settimeout(None)
+    whole, part = divmod(seconds, 1.0)
+    limit = struct.pack("ll", int(whole), int(part * 1e6))
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        connection.setsockopt(socket.SOL_SOCKET, option, limit)
 
 
 def _open_unix(address: Address) -> socket.socket:

@@ -14,7 +14,7 @@ import hiredis
 from dask_serverless.errors import StoreDenied
 from dask_serverless.store.address import Address
 from dask_serverless.store.resp import Buffer, Command, buffers_of
-from dask_serverless.store.sockets import open_socket
+from dask_serverless.store.sockets import give_up_after, open_socket
 
 CLIENT_NAME = "dask-serverless"
 #: How long an answer may take that does not block on purpose.
@@ -24,6 +24,7 @@ READ_BYTES = 1 << 18
 GATHER = 512
 
 NOT_YET = object()
+TIMED_OUT = "timed out"  # what Python itself says of a socket
 
 
 class Wire:
@@ -33,12 +34,13 @@ class Wire:
         self.address = address
         self.bytes_sent = 0
         self.bytes_received = 0
+        self._longest_wait = 0.0
         self._reader = hiredis.Reader(notEnoughData=NOT_YET)
         self._incoming = memoryview(bytearray(READ_BYTES))
         self._socket = open_socket(address)
         try:
             self._introduce()
-            self._socket.settimeout(REPLY_SECONDS)
+            self._wait_up_to(0.0)
         except BaseException:
             self.close()
             raise
@@ -46,19 +48,22 @@ class Wire:
     def send(self, commands: Sequence[Command]) -> None:
         """Write the commands out; the server answers them in this order."""
         buffers = buffers_of(commands)
-        if len(buffers) == 1:
-            self._socket.sendall(buffers[0])
-            self.bytes_sent += len(buffers[0])
-        else:
-            self._send_buffers(buffers)
+        try:
+            if len(buffers) == 1:
+                self._socket.sendall(buffers[0])
+                self.bytes_sent += len(buffers[0])
+            else:
+                self._send_buffers(buffers)
+        except BlockingIOError:
+            raise TimeoutError(TIMED_OUT) from None
 
     def receive(self, count: int, wait_seconds: float = 0.0) -> list[Any]:
         """The next replies, errors among them as values.
 
         `wait_seconds` is how long the commands themselves may block.
         """
-        if wait_seconds:
-            self._socket.settimeout(REPLY_SECONDS + wait_seconds)
+        if wait_seconds > self._longest_wait:
+            self._wait_up_to(wait_seconds)
         gets = self._reader.gets
         replies: list[Any] = []
         while len(replies) < count:
@@ -67,9 +72,15 @@ class Wire:
                 self._read()
             else:
                 replies.append(reply)
-        if wait_seconds:
-            self._socket.settimeout(REPLY_SECONDS)
         return replies
+
+    def _wait_up_to(self, seconds: float) -> None:
+        """Now and later. Most calls of a link that ever blocks follow one that did, and to set the
+        limit back each time takes longer than it is worth: a server that hangs is just found out
+        a moment later.
+        """
+        self._longest_wait = seconds
+        give_up_after(self._socket, REPLY_SECONDS + seconds, self.address)
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -78,7 +89,10 @@ class Wire:
         self._socket.close()
 
     def _read(self) -> None:
-        received = self._socket.recv_into(self._incoming)
+        try:
+            received = self._socket.recv_into(self._incoming)
+        except BlockingIOError:
+            raise TimeoutError(TIMED_OUT) from None
         if not received:
             raise ConnectionError("the server closed the connection")
         self.bytes_received += received

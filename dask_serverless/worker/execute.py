@@ -7,6 +7,7 @@ import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from time import perf_counter
+from types import BuiltinFunctionType
 from typing import Any
 
 from dask_serverless.worker.bundle import Step
@@ -14,6 +15,8 @@ from dask_serverless.worker.bundle import Step
 # Told of each task when it is done: its steps, start, end, and all values that are still there.
 # Whoever says False is told of no more.
 Watch = Callable[[Sequence[Step], float, float, Mapping[int, Any]], bool]
+
+NO_COROUTINES = {type, BuiltinFunctionType}  # classes, and what is written in C: no need to look
 
 
 class StepFailed(Exception):
@@ -99,7 +102,7 @@ def owner(program: Sequence[Step], out: int) -> int:
 
 def prepared(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function as the loop can call it: a coroutine function runs to its end."""
-    if not inspect.iscoroutinefunction(function):
+    if type(function) in NO_COROUTINES or not inspect.iscoroutinefunction(function):
         return function
 
     @functools.wraps(function)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any
 
 import dask
@@ -16,6 +17,8 @@ import msgpack
 import dask_serverless
 from dask_serverless.blobs.storage import Storage
 from dask_serverless.errors import VersionsDiffer
+
+HEADERS_KNOWN = 8  # each with a table of functions, unless that is large
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,9 @@ class Header:
         return bytes(msgpack.packb(told, unicode_errors="surrogateescape"))  # names of folders
 
     @staticmethod
+    @lru_cache(maxsize=HEADERS_KNOWN)
     def unpack(data: bytes) -> Header:
+        """The same one for runs that are alike, as those of a loop are."""
         told = msgpack.unpackb(data, unicode_errors="surrogateescape")
         if told.keys() != NAMES:
             return foreign(told)
@@ -54,18 +59,18 @@ class Header:
 
     def check_versions(self) -> None:
         """Code pickled for another Python minor or Dask version may do anything: refuse it."""
-        ours = (minor(platform.python_version()), dask.__version__, dask_serverless.__version__)
         theirs = (minor(self.python), self.dask, self.release)
-        if ours != theirs:
-            raise VersionsDiffer(theirs, ours)
+        if theirs != OURS:
+            raise VersionsDiffer(theirs, OURS)
 
     def enter(self) -> None:
         """Take on the client's working folder and import path, so that its modules are found."""
         for folder in self.path:
             if folder not in sys.path:
                 sys.path.append(folder)
-        if self.folder and os.path.isdir(self.folder):
-            os.chdir(self.folder)
+        if self.folder:
+            with suppress(OSError):  # it is not here, or not for this user
+                os.chdir(self.folder)
 
 
 NAMES = {each.name for each in fields(Header)}
@@ -85,3 +90,6 @@ def foreign(told: Mapping[str, Any]) -> Header:
 
 def minor(version: str) -> str:
     return ".".join(version.split(".")[:2])
+
+
+OURS = (minor(platform.python_version()), dask.__version__, dask_serverless.__version__)

@@ -40,8 +40,7 @@ class ProcessMemory:
 
     def begin(self) -> None:
         if self.references >= 0:
-            with suppress(OSError):
-                os.write(self.references, RESET_PEAK)
+            os.write(self.references, RESET_PEAK)
 
     def peak(self) -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * PEAK_UNIT_BYTES

@@ -13,6 +13,7 @@ from store_servers import Servers, until
 
 from dask_serverless.errors import StoreCommandFailed, StoreFull, StoreUnreachable
 from dask_serverless.store.address import parse
+from dask_serverless.store.connect import information_of
 from dask_serverless.store.link import Link
 from dask_serverless.store.script import Script
 
@@ -135,6 +136,26 @@ def test_a_server_that_is_busy_is_waited_for(start_server: Servers) -> None:
         assert link.call(("PING",)) == [b"PONG"]
         thread.join(5)
         rescue.join()
+
+
+def test_a_server_that_hangs_is_given_up(
+    start_server: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dask_serverless.store.wire.REPLY_SECONDS", 0.3)
+    url = start_server()
+    reading, writing = Link(parse(url)), Link(parse(url))
+    process = int(information_of(reading)["process_id"])
+    waiting = ("XREAD", "BLOCK", 500, "STREAMS", "s", "0-0")
+    assert reading.call(waiting, wait_seconds=0.5) == [None]
+    writing.call(("PING",))
+    os.kill(process, signal.SIGSTOP)
+    try:
+        for link, command in ((reading, ("GET", "a")), (writing, ("SET", "a", bytes(1 << 19)))):
+            link.patience_seconds = 0
+            with pytest.raises(StoreUnreachable, match="timed out"):
+                link.call(command)
+    finally:
+        os.kill(process, signal.SIGCONT)
 
 
 def test_a_full_store_says_so(start_server: Servers) -> None:
