@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -120,13 +120,23 @@ class Settings:
         checked = {n: _checked(f"compute({n}=...)", n, keywords[n]) for n in told}
         return wishes._replace(**checked)
 
-    def retries_of(self, keywords: Mapping[str, Any]) -> int | Mapping[Any, int]:
-        """For one call: how often any task may be tried again, or each key and collection."""
+    def retries_of(
+        self, keywords: Mapping[str, Any], annotations: Mapping[str, Any]
+    ) -> int | Mapping[Any, int] | Callable[[Any], Any]:
+        """For one call: how often any task may be tried again, or each key and collection.
+
+        The call's keyword comes before what is annotated around the call, where a function may
+        tell it of each key.
+        """
         asked, setting = keywords.get(RETRIES), f"compute({RETRIES}=...)"
+        if asked is None:
+            asked, setting = annotations.get(RETRIES), f"dask.annotate({RETRIES}=...)"
         if asked is None:
             return self.retries
         if isinstance(asked, Mapping):
             return {each: checked_times(setting, times) for each, times in asked.items()}
+        if callable(asked) and RETRIES not in keywords:
+            return asked  # type: ignore[no-any-return]
         return checked_times(setting, asked)
 
     def __repr__(self) -> str:

@@ -192,7 +192,7 @@ class Serverless:
             lease_seconds=settings.lease_seconds,
             attempts=settings.attempts,
             result_limit=settings.result_limit,
-            retries=Retries.asked_for(layers, settings.retries_of(options)),
+            retries=Retries.asked_for(layers, settings.retries_of(options, dask.get_annotations())),
             access=engine.access,
             show=shown_by(settings.logs),
             watch=self._watch(engine, url, link),

@@ -65,13 +65,23 @@ def test_the_context_is_the_default_within_the_clients(client):
 
 
 @pytest.fixture(
-    params=["submit", "map", "scatter", "persisted array", "persisted frame", "from_delayed"]
+    params=[
+        "submit",
+        "argument",
+        "map",
+        "scatter",
+        "persisted array",
+        "persisted frame",
+        "from_delayed",
+    ]
 )
 def on_the_client(request, client):
     """A collection that holds futures, and what it gives when computed by the client."""
     match request.param:
         case "submit":
             return delayed(sum)([client.submit(sum, [1, 2])]), 3
+        case "argument":
+            return delayed(lambda x: x + 1)(client.submit(sum, [1, 2])), 4
         case "map":
             return delayed(sum)(client.map(abs, [-1, -2])), 3
         case "scatter":

@@ -90,6 +90,27 @@ def test_by_key_and_by_collection(serverless, tmp_path):
     assert dask.compute(one, other, scheduler=serverless, retries=wanted) == (2, 2)
 
 
+def test_what_is_annotated_around_the_call_holds_for_all_that_it_computes(serverless, tmp_path):
+    """As with distributed; its keyword and what a task itself bears come before it."""
+    task, plain = (delayed(flaky)(tmp_path, 1, name) for name in ("task", "plain"))
+    with dask.annotate(retries=0):
+        never = delayed(flaky)(tmp_path, 1, "never")
+    with dask.annotate(retries=1):
+        assert task.compute(scheduler=serverless) == 2
+        with pytest.raises(Wrong):
+            never.compute(scheduler=serverless)
+        with pytest.raises(Wrong):
+            plain.persist(scheduler=serverless, retries=0)
+
+
+def test_a_function_around_the_call_says_it_of_each_key(serverless, tmp_path):
+    one, other = (delayed(flaky)(tmp_path, 1, name, dask_key_name=f"key-{name}") for name in "ab")
+    with dask.annotate(retries=lambda key: int(key == "key-a")):
+        assert one.compute(scheduler=serverless) == 2
+        with pytest.raises(Wrong):
+            other.compute(scheduler=serverless)
+
+
 def once(block, folder):
     flaky(folder, 1, f"block{int(block.flat[0])}")
     return block + 1

@@ -390,6 +390,62 @@ def test_classes_of_the_script_come_back_as_themselves(tmp_path):
     assert run_script(tmp_path, source) == "True True\n"
 
 
+def test_classes_of_the_script_keep_their_slots(tmp_path):
+    """What a container made had a __dict__ instead, which no instance takes at the client."""
+    source = """
+    import enum
+    from dataclasses import dataclass
+    @dataclass(slots=True)
+    class Point:
+        x: int
+    class Hidden:
+        __slots__ = ("__x", "never", "__weakref__")
+        def __init__(self, x):
+            self.__x = x
+        x = property(lambda self: self.__x)
+    class Both(Hidden):
+        __slots__ = "y", "__dict__"
+        def __init__(self, x):
+            super().__init__(x)
+            self.y, self.z = x, x
+    class Empty(Hidden):
+        __slots__ = ()
+    class Emptier(Empty):
+        __slots__ = ()
+    class Colour(str, enum.Enum):
+        __slots__ = ()
+        x = "x"
+    class Refused(Exception):
+        __slots__ = ("x",)
+        def __init__(self, x):
+            self.x = x
+    def move(point):
+        return type(point)(point.x + 1)
+    def refuse(point):
+        raise Refused(point.x)
+    s = Serverless(containers=1)
+    points = [kind(1) for kind in (Point, Hidden, Both, Empty, Emptier)]
+    found = dask.compute([delayed(move)(point) for point in points], scheduler=s)[0]
+    tell(*[type(point).__name__ for point in found])
+    tell(*[point.x for point in found], found[2].y, found[2].z)
+    tell(hasattr(found[1], "never"), hasattr(found[0], "__dict__"))
+    tell(*dask.compute(delayed(Colour)("x").name, delayed(Refused)(2).x, scheduler=s))
+    tell(delayed(lambda p: hasattr(p, "__dict__"))(points[0]).compute(scheduler=s))
+    try:
+        delayed(refuse)(points[0]).compute(scheduler=s)
+    except Refused as error:
+        tell(error.x, "x" in vars(error))
+    """
+    assert run_script(tmp_path, source).splitlines() == [
+        "Point Hidden Both Empty Emptier",
+        "2 2 2 2 2 2 2",
+        "False False",
+        "x 2",
+        "False",
+        "1 False",
+    ]
+
+
 def test_entries_of_the_import_path_that_are_no_text(tmp_path):
     """Python passes over them; a message to other processes cannot hold them."""
     source = """

@@ -98,8 +98,8 @@ class OwnModules:
         for name, spec in self.loaded():
             self.specs[name] = spec
             source = source_of(spec)
-            if source is None:
-                continue
+            if source is None or (name in self.sources and not source.compiles()):
+                continue  # a reload of what does not compile leaves the module as it was
             self.edition += 1
             if name in self.sources:
                 self.again.pop(name, None)

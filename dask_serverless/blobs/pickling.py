@@ -7,7 +7,7 @@ import pickle
 import sys
 import weakref
 from collections.abc import Callable
-from types import FunctionType, ModuleType
+from types import FunctionType, MemberDescriptorType, ModuleType
 from typing import Any, ClassVar
 
 import cloudpickle
@@ -15,6 +15,8 @@ from dask.utils import SerializableLock
 
 from dask_serverless.blobs import known
 from dask_serverless.blobs.lock import StoreLock
+
+MAKE_CLASS = cloudpickle.cloudpickle._make_skeleton_class
 
 
 def identity(value: Any) -> Any:
@@ -31,6 +33,25 @@ def reduce_lock(lock: SerializableLock) -> tuple[Any, ...]:
     return StoreLock, (str(lock.token),)
 
 
+def reduce_class(kind: type) -> Any:
+    return with_slots(kind, cloudpickle.cloudpickle._class_reduce(kind))
+
+
+def with_slots(kind: type, reduced: Any) -> Any:
+    """A class by value, with its slots from the start: none can be added to a class that is there.
+
+    cloudpickle leaves them out, so that instances keep all in a ``__dict__`` over there, which
+    those of the client's own class do not have.
+    """
+    if "__slots__" not in vars(kind) or reduced is NotImplemented or reduced[0] is not MAKE_CLASS:
+        return reduced
+    make, (meta, name, bases, given, *rest), (state, others), *how = reduced
+    given = {**given, "__slots__": vars(kind)["__slots__"]}
+    state = {n: v for n, v in state.items() if not isinstance(v, MemberDescriptorType)}
+    state.pop("__slots__", None)
+    return make, (meta, name, bases, given, *rest), (state, others), *how
+
+
 class Pickler(cloudpickle.Pickler):
     replaced: ClassVar[dict[type, Callable[[Any], tuple[Any, ...]]]] = {
         SerializableLock: reduce_lock,
@@ -41,6 +62,14 @@ class Pickler(cloudpickle.Pickler):
     @property
     def dispatch_table(self) -> Any:
         return _TABLE
+
+    def reducer_override(self, value: Any) -> Any:
+        """Like cloudpickle's, which this replaces: it is asked about every object, so one call."""
+        if issubclass(type(value), type):
+            return reduce_class(value)
+        if isinstance(value, FunctionType):
+            return self._function_reduce(value)
+        return NotImplemented
 
 
 _TABLE = cloudpickle.Pickler.dispatch_table.new_child(Pickler.replaced)
@@ -76,7 +105,7 @@ class PicklerByValue(Pickler):
         if isinstance(value, FunctionType) and stays(value.__module__):
             return self._dynamic_function_reduce(value)
         if isinstance(value, type) and stays(value.__module__):
-            return cloudpickle.cloudpickle._dynamic_class_reduce(value)
+            return with_slots(value, cloudpickle.cloudpickle._dynamic_class_reduce(value))
         if isinstance(value, ModuleType) and value.__name__ in by_value:
             return make_module, (value.__name__,), portable(value)  # a cycle of modules has an end
         return super().reducer_override(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,14 +28,22 @@ class Retries:
     everywhere: int = 0
     by_key: dict[Any, int] = field(default_factory=dict)
     by_name: dict[str, int] = field(default_factory=dict)  # of layers, and of keys (name, 0, 0)
+    by_call: Callable[[Any], Any] | None = None  # of any other key
 
     @staticmethod
-    def asked_for(layers: Iterable[Layer], asked: int | Mapping[Any, int]) -> Retries | None:
+    def asked_for(
+        layers: Iterable[Layer], asked: int | Mapping[Any, int] | Callable[[Any], Any]
+    ) -> Retries | None:
         """All of one call; None if nothing was asked for. The keyword is checked by now."""
         marked = [layer for layer in layers if RETRIES in (layer.annotations or ())]
         if not marked and not asked:
             return None
-        retries = Retries(asked) if isinstance(asked, int) else Retries(0, of_keys(asked))
+        if isinstance(asked, int):
+            retries = Retries(asked)
+        elif isinstance(asked, Mapping):
+            retries = Retries(by_key=of_keys(asked))
+        else:
+            retries = Retries(by_call=asked)
         for layer in marked:
             retries.annotate(layer, (layer.annotations or {})[RETRIES])
         return retries
@@ -43,7 +51,7 @@ class Retries:
     def of(self, translation: Translation) -> dict[int, int]:
         """By task; under ALL_OTHERS what is the same for all others."""
         found = {ALL_OTHERS: self.everywhere} if self.everywhere else {}
-        if self.by_key or self.by_name:
+        if self.by_key or self.by_name or self.by_call:
             for task, label in enumerate(translation.dag.labels):
                 times = self.times(label, translation.graph.get(label))
                 if times is not None:
@@ -57,10 +65,12 @@ class Retries:
 
     def asked(self, key: Any) -> int | None:
         times = self.by_key.get(key)
-        if times is not None or not self.by_name:
-            return times
-        name = key[0] if type(key) is tuple and key else key
-        return self.by_name.get(WITHIN.sub("", name) if type(name) is str else name)
+        if times is None and self.by_name:
+            name = key[0] if type(key) is tuple and key else key
+            times = self.by_name.get(WITHIN.sub("", name) if type(name) is str else name)
+        if times is None and self.by_call:
+            times = times_of(self.by_call(key))
+        return times
 
     def annotate(self, layer: Layer, value: Any) -> None:
         """What ``dask.annotate(retries=...)`` says of a layer: a number, or one for each key."""

@@ -68,6 +68,7 @@ class InputNotPicklable(ServerlessError, TypeError):
     def __str__(self) -> str:
         return (
             f"The task {self.key!r} cannot be sent to a container: its {self.what} does not "
-            f"pickle ({self.reason}). Make it inside the task instead (open files, connections "
-            "and locks belong there), or pass what it can be made from."
+            f"pickle ({self.reason}). Make it inside the task instead (open files and connections "
+            "belong there), or pass what it can be made from; a lock that holds across containers "
+            "is dask.utils.SerializableLock()."
         )

@@ -16,7 +16,8 @@ from dask_serverless.blobs.base import Command
 from dask_serverless.blobs.blobs import INLINE, Blobs
 from dask_serverless.blobs.frames import framed, join, size
 from dask_serverless.blobs.lock import StoreLock
-from dask_serverless.errors import InputNotPicklable
+from dask_serverless.errors import FutureInGraph, InputNotPicklable
+from dask_serverless.translation.astray import is_future
 from dask_serverless.translation.translate import Translation
 from dask_serverless.worker.bundle import (
     BundleSpec,
@@ -296,6 +297,8 @@ class Constants:
         try:
             frames = framed(value)
         except Exception as error:
+            if is_future(getattr(value, "key", None)):  # Dask leaves alone the argument of a call
+                raise FutureInGraph(value.key) from error
             raise InputNotPicklable(
                 self.whose(name), f"{type(value).__name__}", str(error)
             ) from error

@@ -32,6 +32,13 @@ class Source:
             return code
         return compile(self.data, self.path, "exec", dont_inherit=True)
 
+    def compiles(self) -> bool:
+        try:
+            self.code()
+        except (SyntaxError, ValueError):  # ValueError: null bytes
+            return False
+        return True
+
     def to_json(self) -> list[Any]:
         return [self.path, self.package, self.compiled, base64.b64encode(self.data).decode()]
 

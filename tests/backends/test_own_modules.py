@@ -75,6 +75,24 @@ def test_a_module_that_was_edited_but_not_reloaded(edit):
     assert found == ["(['1'], '1')"] * 3
 
 
+def test_a_module_whose_reload_fails_stays_as_it_was(edit):
+    found = edit("""
+    write("mine.py", "def f(): return 1")
+    import mine
+    tell(both(delayed(mine.f)()))
+    for broken in ("def f(: return 2", "def f(): return 2  # \\0"):
+        write("mine.py", broken)
+        try:
+            importlib.reload(mine)
+        except (SyntaxError, ValueError):
+            tell(both(delayed(mine.f)()))
+    write("mine.py", "def f(): return 3")
+    importlib.reload(mine)
+    tell(both(delayed(mine.f)()))
+    """)
+    assert found == ["(['1'], '1')"] * 3 + ["(['3'], '3')"]
+
+
 def test_a_module_that_was_edited_before_anything_was_computed(tmp_path):
     """What Python compiled when it imported the module is what the client runs."""
     found = run_script(

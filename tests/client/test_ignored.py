@@ -101,6 +101,14 @@ def test_annotations_among_several_collections_and_in_what_is_made_from_them(ser
     assert len(warned(lambda: serverless.get(graph, arrays.__dask_keys__()))) == 2
 
 
+def test_annotations_around_the_call_alone(serverless):
+    """distributed heeds those too, for all that is computed within."""
+    before = delayed(sum)([1, 2])
+    with dask.annotate(workers=["one"]):
+        (words,) = warned(lambda: [before.compute(scheduler=serverless) for _ in range(2)])
+    assert "annotate(workers" in words
+
+
 def test_without_annotations_nothing_is_said(serverless):
     arrays = da.ones((6, 6), chunks=3) + 1
     assert warned(lambda: dask.compute(arrays.sum(), arrays, scheduler=serverless)) == []
