@@ -40,7 +40,10 @@ class ProcessMemory:
 
     def begin(self) -> None:
         if self.references >= 0:
-            os.write(self.references, RESET_PEAK)
+            try:
+                os.write(self.references, RESET_PEAK)
+            except OSError:  # a sandbox that lets it be opened, and no more
+                self.references = -1
 
     def peak(self) -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * PEAK_UNIT_BYTES
