@@ -33,6 +33,7 @@ from dask_serverless.worker.outputs import Outputs, Unstorable
 from dask_serverless.worker.overdue import Overdue
 from dask_serverless.worker.preloading import Side
 from dask_serverless.worker.remade import note
+from dask_serverless.worker.room import lacking
 from dask_serverless.worker.shelf import Shelf
 from dask_serverless.worker.table import FunctionFailed
 from dask_serverless.worker.timing import Timer
@@ -405,6 +406,8 @@ class Stay:
                 return m.Interrupted()
             if isinstance(error, MemoryError) and self.means.outgrow is not None:
                 self.means.outgrow(in_words(error))
+            if why := lacking(error):
+                note(error, why)
             spoke = self.run.voice.told()
             return m.Raised(self.attempt.failure(error, blame, self.run.settled, spoke))
         finally:

@@ -59,3 +59,9 @@ def needs(mebibytes):
 
 def fill(mebibytes):
     return len(bytearray(b"x") * (mebibytes << 20))
+
+
+def fill_tmp(mebibytes):
+    with open("/tmp/filled", "wb") as file:
+        for _ in range(mebibytes):
+            file.write(bytes(1 << 20))

@@ -23,10 +23,11 @@ from clients import Client, processes
 from dask import delayed
 from docker_engine import BASE, left
 from docker_tasks import confinement, crash, fill, needs, sleep_once, speak, speak_and_die
+from store_servers import free_port, listens, server_process, until
 
 from dask_serverless import Serverless
 from dask_serverless.backends.docker.daemon import LABEL
-from dask_serverless.errors import BundleLost, SettingsError
+from dask_serverless.errors import BundleLost, ContainersCutOff, SettingsError
 
 pytestmark = pytest.mark.docker
 
@@ -284,9 +285,27 @@ def test_packages_that_cannot_be_installed_are_one_error(daemon, tmp_path):
             dask.compute(delayed(sum)([1]), scheduler=client)
 
 
-def test_a_store_that_only_this_host_knows_by_that_name_is_refused(daemon):
+@pytest.mark.parametrize("host", ["localhost", "127.0.1.1", "0.0.0.0", "[::1]", "x.localhost"])
+def test_a_store_that_only_this_host_knows_by_that_name_is_refused(daemon, host):
     with pytest.raises(SettingsError, match="in a container"):
-        Serverless(backend="docker", store="redis://localhost:6379")
+        Serverless(backend="docker", store=f"redis://{host}:6379")
+
+
+def test_a_store_that_containers_cannot_reach_is_one_error_of_compute(daemon, tmp_path):
+    """Here its name means this host, there the container, as names of a hosts file may."""
+    port = free_port()
+    with server_process(tmp_path / "store", "--port", port, "--bind", "127.0.0.1"):
+        until(lambda: listens(port))
+        with Serverless(
+            backend="docker", containers=2, memory="512 MiB", cpus=1.0, base=BASE, attempts=1,
+            store=f"redis://2130706433:{port}",
+        ) as client:  # fmt: skip
+            with pytest.raises(ContainersCutOff, match="Connection refused") as caught:
+                dask.compute(*[delayed(abs)(-n) for n in range(20)], scheduler=client)
+            assert f"redis://2130706433:{port}" in str(caught.value)
+            assert "that both can reach" in str(caught.value)
+            pool = client._engine.backend.site.name
+        assert not [name for name in left(daemon) if pool in str(name)]
 
 
 def test_a_limit_that_no_container_can_start_with_is_refused(daemon):

@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from ipaddress import ip_address
 
 from dask_serverless.backends.base import Gone, Loss
 from dask_serverless.backends.docker.attendance import Attendance
@@ -19,6 +20,8 @@ from dask_serverless.signing.secret import Secret
 from dask_serverless.store.address import parse
 from dask_serverless.store.bridged import BridgedStore
 from dask_serverless.worker.invitation import Invitation
+
+OWN_NAMES = {"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"}
 
 _backends: weakref.WeakSet[DockerBackend] = weakref.WeakSet()
 
@@ -188,13 +191,21 @@ class DockerBackend:
 def check_reachable(store: str) -> None:
     """In a container, this host's own names and files mean the container's."""
     address = parse(store)
-    local = address.host == "localhost" or address.host.startswith("127.") or address.host == "::1"
-    if address.scheme == "unix" or local:
+    if address.scheme == "unix" or means_whoever_asks(address.host):
         problem = (
             f"is {address.shown!r}, which in a container is the container itself. Name the host as "
             "containers reach it, or leave the setting out for a private server."
         )
         raise SettingsError("store", problem)
+
+
+def means_whoever_asks(host: str) -> bool:
+    """By its name alone: what a name stands for may differ here and there on purpose."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host in OWN_NAMES or host.endswith(".localhost")
+    return address.is_loopback or address.is_unspecified
 
 
 def _forget_after_fork() -> None:

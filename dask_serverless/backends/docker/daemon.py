@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from dask_serverless.backends.docker.room import daemons_remedy
 from dask_serverless.errors import ImageNotBuilt, PlatformUnavailable
 
 LABEL = "dask-serverless"  # of all that a pool makes; its value is the pool's name
@@ -92,7 +93,9 @@ class Daemon:
         try:
             yield
         except (self.errors.DockerException, OSError) as error:
-            raise PlatformUnavailable("docker", f"{doing} failed: {said(error)}", "") from error
+            why = said(error)
+            problem = f"{doing} failed: {why}"
+            raise PlatformUnavailable("docker", problem, daemons_remedy(why)) from error
 
     def information(self) -> Mapping[str, Any]:
         with self.refusing("to ask for its resources"):
@@ -115,7 +118,7 @@ class Daemon:
         except (self.errors.APIError, OSError) as error:
             why = f"there is no base image {base} here, and to pull it failed: {said(error)}"
             remedy = "Name one that is there in the setting base, or make it with docker import."
-            raise ImageNotBuilt(why, remedy) from None
+            raise ImageNotBuilt(why, daemons_remedy(why, remedy)) from None
 
     def has_image(self, tag: str) -> bool:
         try:
@@ -133,9 +136,11 @@ class Daemon:
             ):  # fmt: skip
                 told.append(step.get("stream") or step.get("error") or "")
                 if "error" in step:
-                    raise ImageNotBuilt("".join(told[-SHOWN_LINES:]).strip(), "")
-        except (self.errors.DockerException, OSError) as error:
-            raise ImageNotBuilt(said(error), "Is there room on the daemon's disk?") from error
+                    why = "".join(told[-SHOWN_LINES:]).strip()
+                    raise ImageNotBuilt(why, daemons_remedy(why))
+        except self.errors.DockerException as error:
+            why = said(error)
+            raise ImageNotBuilt(why, daemons_remedy(why)) from error
 
     def push(self, tag: str, place: str, user: str, password: str) -> None:
         """An image that is here, to a registry."""

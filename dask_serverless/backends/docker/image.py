@@ -14,7 +14,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dask_serverless.backends.docker.daemon import Daemon
+from dask_serverless.backends.docker.room import building, is_full, own_remedy
 from dask_serverless.errors import ImageNotBuilt
 
 REPOSITORY = "dask-serverless"
@@ -91,10 +91,10 @@ class Image:
         return [path for name in OURS for path in sorted(sources_of(name))]
 
     def build_packages(self, daemon: Daemon, tag: str) -> None:
-        with tempfile.TemporaryDirectory(prefix="dask-serverless-image-") as folder:
-            self.install(Path(folder) / SITE, Path(folder))
-            (Path(folder) / "Dockerfile").write_text(FROM_PACKAGES.format(site=SITE))
-            daemon.build(folder, tag, self.base)
+        with building() as folder:
+            self.install(folder / SITE, folder)
+            (folder / "Dockerfile").write_text(FROM_PACKAGES.format(site=SITE))
+            daemon.build(str(folder), tag, self.base)
 
     def install(self, target: Path, folder: Path) -> None:
         constraints = folder / "constraints.txt"
@@ -114,7 +114,8 @@ class Image:
             raise ImageNotBuilt(why, "Is there a network to install from?") from None
         if done.returncode:
             words = "\n".join((done.stdout + done.stderr).strip().splitlines()[-SHOWN_LINES:])
-            raise ImageNotBuilt(f"pip could not install its packages:\n{words}", self.remedy)
+            remedy = own_remedy() if is_full(words) else self.remedy
+            raise ImageNotBuilt(f"pip could not install its packages:\n{words}", remedy)
 
     @property
     def remedy(self) -> str:
@@ -126,15 +127,15 @@ class Image:
         )
 
     def build_ours(self, daemon: Daemon, packages: str, tag: str) -> None:
-        with tempfile.TemporaryDirectory(prefix="dask-serverless-image-") as folder:
+        with building() as folder:
             for name in OURS:
                 ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
-                shutil.copytree(root_of(name), Path(folder) / SITE / name, ignore=ignore)
-            compileall.compile_dir(Path(folder) / SITE, quiet=2)
+                shutil.copytree(root_of(name), folder / SITE / name, ignore=ignore)
+            compileall.compile_dir(folder / SITE, quiet=2)
             text = (root_of("worker_container") / "Dockerfile").read_text()
             check = f'RUN ["python3", "-P", "-m", "worker_container.check", "{minor()}"]\n'
-            (Path(folder) / "Dockerfile").write_text(text + check)
-            daemon.build(folder, tag, packages)
+            (folder / "Dockerfile").write_text(text + check)
+            daemon.build(str(folder), tag, packages)
 
 
 def minor() -> str:
