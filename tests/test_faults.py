@@ -18,7 +18,7 @@ from clients import Client, children, content
 from dask import delayed
 
 from dask_serverless import Serverless
-from dask_serverless.errors import BundleLost, RunLost
+from dask_serverless.errors import BundleLost, RunDamaged, RunLost
 from dask_serverless.store.connect import open_link
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
@@ -317,6 +317,24 @@ def test_a_flushed_store_is_said_and_the_next_compute_works(store_url, link):
         with pytest.raises(RunLost):
             outcome()
         assert dask.compute(tree(4), scheduler=client) == (12,)
+
+
+def test_events_that_were_deleted_are_not_waited_for(store_url, link, tmp_path):
+    """A client that listens counts them: it used to wait for ever for those that were gone."""
+
+    def wait():
+        print("waiting")
+        eventually((tmp_path / "shown").exists)
+
+    def delete(line):
+        """The client hears nothing else meanwhile."""
+        (tmp_path / "shown").touch()
+        eventually(lambda: link.call(("KEYS", "ds:*:end"))[0])
+        link.call(("DEL", *link.call(("KEYS", "ds:*:events"))[0]))
+
+    with Serverless(containers=2, store=store_url, logs=delete) as client:
+        with pytest.raises(RunDamaged):
+            dask.compute(delayed(wait)(), scheduler=client)
 
 
 def test_a_container_killed_beside_a_process_of_its_task_is_noticed(serverless, tmp_path):

@@ -102,7 +102,10 @@ class Asking:
         pause = SHORTEST_PAUSE_SECONDS
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
-            answer = self.platform.invoke(invitation)
+            try:
+                answer = self.platform.invoke(invitation)
+            except Exception as error:  # that nobody foresaw: this thread must go on, for all runs
+                return Answer(why=f"{type(error).__name__}: {error}", reached=False)
             over = self.platform.closed.is_set() or invitation.run in self.dropped
             if answer.came or answer.refusal or over or time.monotonic() > deadline:
                 return answer

@@ -20,7 +20,7 @@ from dask_serverless.coordination.base import (
     Story,
     What,
 )
-from dask_serverless.errors import BundleLost, RunLost
+from dask_serverless.errors import BundleLost, RunDamaged, RunLost
 from dask_serverless.worker.failure import spoken_before, unpack_failure, whole
 from planners.graph.dag import Dag
 from planners.plans.bundles import Bundles
@@ -49,6 +49,7 @@ class Lookout:
         self.dag = dag
         self.bundles = bundles
         self.looked = self.kept = time.monotonic()
+        self.over = False  # whether all bundles were done at the last look
 
     def story(self, tasks: Sequence[int], patience: float) -> Story:
         """How the run went, once it is over; ``patience`` is in seconds, for the first look."""
@@ -60,7 +61,7 @@ class Lookout:
         """The same, with an eye on each event, until all bundles are done."""
         last, done = "0-0", 0
         while done < self.bundles.count:
-            hearing = self.hearing
+            hearing, over = self.hearing, self.over
             news = self.coordination.news(last, LOOK_SECONDS, REST_SECONDS, hearing.last)
             last = news.last
             hearing.heed(news)
@@ -68,12 +69,14 @@ class Lookout:
                 heed(event)
                 done += event.what is What.FINISHED
                 self.look_in_time()
+            if over and not news.events:  # all had come by then: the others were deleted
+                raise RunDamaged(done, self.bundles.count)
             self.look_in_time()
 
     def look_in_time(self) -> None:
         """Also between events, since the client may have much to do with each."""
         if time.monotonic() - self.looked > LOOK_SECONDS:
-            self.look()
+            self.over = self.look()
 
     def look(self, patience: float = 0.0) -> bool:
         """Whether the run is done. What it has is kept alive, what is lost goes to others."""

@@ -63,7 +63,7 @@ class RunLost(ServerlessError):
 
 
 class RunDamaged(ServerlessError):
-    """The store lost part of a run's state: nothing is ready and nothing runs, but it is not done."""
+    """The store lost part of a run's state, without which the run cannot come to its end."""
 
     def __init__(self, done: int, total: int) -> None:
         super().__init__(done, total)
@@ -72,7 +72,7 @@ class RunDamaged(ServerlessError):
 
     def __str__(self) -> str:
         return (
-            f"The run cannot go on: {self.done} of {self.total} bundles are done, nothing runs, and "
-            "the store has nothing ready. Keys of the run (ds:{...}) were deleted there, by hand "
-            "or by another program. Nothing wrong was returned; compute again."
+            f"The run cannot go on: {self.done} of {self.total} bundles are done, but keys of the run "
+            "(ds:{...}) were deleted in the store, by hand or by another program. Nothing wrong was "
+            "returned; compute again."
         )

@@ -8,7 +8,10 @@ from typing import NamedTuple
 import msgpack
 
 NO_TASK = -1
-LENGTH_BYTES = 2  # in front of what goes through a pipe
+# In front of what goes through a pipe. No text has these bytes: a reader that comes in the middle of
+# a line, after one that was killed there, finds the next by them.
+MARK = b"\xfe\xfd\xfc\xfb"
+LENGTH_BYTES = 2  # after that
 OUT, ERR = "stdout", "stderr"
 
 
@@ -36,7 +39,7 @@ class Spoken(NamedTuple):
 
     def pack(self) -> bytes:
         packed = msgpack.packb(self, unicode_errors="surrogatepass")
-        return len(packed).to_bytes(LENGTH_BYTES, "little") + bytes(packed)
+        return MARK + len(packed).to_bytes(LENGTH_BYTES, "little") + bytes(packed)
 
     @staticmethod
     def unpack(data: bytes) -> Spoken:
@@ -47,10 +50,10 @@ class Spoken(NamedTuple):
 def apart(data: bytes) -> tuple[list[Spoken], bytes]:
     """All that are whole, and the beginning of one that is not."""
     found, at = [], 0
-    while len(data) >= at + LENGTH_BYTES:
-        begin = at + LENGTH_BYTES
-        end = begin + int.from_bytes(data[at:begin], "little")
-        if end > len(data):
+    while (mark := data.find(MARK, at)) >= 0:
+        begin = mark + len(MARK) + LENGTH_BYTES
+        end = begin + int.from_bytes(data[mark + len(MARK) : begin], "little")
+        if len(data) < begin or len(data) < end:
             break
         found.append(Spoken.unpack(data[begin:end]))
         at = end

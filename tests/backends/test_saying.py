@@ -81,6 +81,20 @@ def test_what_a_process_wrote_outlives_it(saying, voice):
     assert [said.text for said in heard(saying)] == ["last words"]
 
 
+def test_a_reader_that_comes_in_the_middle_of_a_line_goes_on_with_the_next(saying, voice):
+    """A keeper that is killed takes the beginning of a line along: the next one died of its end."""
+    for number in range(3):
+        voice.write("stdout", f"line {number} \udcff\n")
+    everything = os.read(saying.reading, 1 << 16)
+    length = len(everything) // 3
+    for cut in range(1, len(everything)):
+        found, rest = apart(everything[cut:])
+        first = -(-cut // length)  # of those that are whole
+        assert [spoken.said.number for spoken in found] == list(range(first, 3)), cut
+        more, rest = apart(rest + everything)  # it goes on with what comes next
+        assert ([spoken.said.number for spoken in more], rest) == ([0, 1, 2], b""), cut
+
+
 def test_lines_bear_the_task_whose_step_is_under_way(saying, voice):
     program = [(0, 0, (), None), (-5, 0, (), None), (1, 0, (), None)]
     spec = BundleSpec(-1, (), program, {}, {}, {}, (0,), (), b"", b"")

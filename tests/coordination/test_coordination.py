@@ -644,7 +644,7 @@ def test_a_client_that_dies_while_it_submits_leaves_nothing_for_ever(on_redis, l
         assert forever == []
 
 
-@pytest.mark.parametrize("lost", ["edges", "ready", "state", "spec"])
+@pytest.mark.parametrize("lost", ["edges", "ready", "state", "spec", "leases", "working"])
 def test_a_run_whose_keys_were_deleted_ends_with_an_error(on_redis, link, lost):
     """Nothing ready, nothing running, not done: it used to be waited for, for ever."""
     on_redis.submit(JOIN.submission(lease_ms=20, attempts=100))
@@ -664,6 +664,16 @@ def test_a_run_whose_keys_were_deleted_ends_with_an_error(on_redis, link, lost):
 
     assert eventually(ended)
     assert on_redis.sweep((), 60).why in ("failed", "done")
+
+
+@pytest.mark.parametrize("lost", ["leases", "working", "slots", "queues", "free", "kept", "called"])
+def test_a_run_with_slots_whose_keys_were_deleted_ends_with_an_error(on_redis, link, lost):
+    graph = Graph([[], [], [0, 1], [0]], slots=[0, 1, 0, 7])
+    on_redis.submit(graph.submission(lease_ms=20, attempts=100))
+    on_redis.claim("c0", "k0", slot=0)
+    assert on_redis.sweep((), 60).status == OK
+    link.call(("DEL", f"ds:{{run}}:{lost}"))
+    assert on_redis.sweep((), 60).why == "failed"
 
 
 def test_every_key_of_a_swept_run_goes_by_itself_when_its_client_does_not_come_back(on_redis, link):

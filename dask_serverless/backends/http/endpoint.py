@@ -13,17 +13,18 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
 from dask_serverless.backends.asking import Answer
 from dask_serverless.backends.http.settings import HttpSettings
-from dask_serverless.backends.messages import Message, message_of
+from dask_serverless.backends.messages import Message, Resting, message_of
 from dask_serverless.backends.sealed import sealed
 from dask_serverless.errors import PlatformUnavailable, SettingsError
 from dask_serverless.signing.secret import Secret
 from dask_serverless.worker.invitation import Invitation
 
-ANSWER_SECONDS = 30.0
+ANSWER_SECONDS = 30.0  # also to connect, however long a request may last
 BUSY = {409, 429}  # who was asked has other work, or the platform has no more to give
 AGAIN = {408, 425, 500, 502, 503, 504}  # what gateways say of a moment
 DENIED = {401, 403}
 UNSEALED = 412  # the container does not take it for an invitation from here
+SET_UP = "Does that URL lead to `python -m worker_container`? docs/http.md has the set-up."
 
 
 class Endpoint:
@@ -52,9 +53,11 @@ class Endpoint:
         return self.answer(status, content)
 
     def answer(self, status: int, content: bytes) -> Answer:
-        if status in (200, 202):
-            return Answer(came=True, told=messages(content) if status == 200 else ())
         why = f"{self.settings.url} answered {status} ({shown(content)})"
+        if status == 202:
+            return Answer(came=True)
+        if status == 200:
+            return visited(why, messages(content))
         if status in BUSY:
             return Answer(why=why)
         if status in AGAIN:
@@ -65,8 +68,7 @@ class Endpoint:
         if status == UNSEALED:
             problem = f"is not that of the containers, or a clock is wrong: {why}"
             return Answer(why=why, refusal=SettingsError("secret", problem))
-        remedy = "Does that URL lead to `python -m worker_container`? docs/http.md has the set-up."
-        return Answer(why=why, refusal=PlatformUnavailable("http", why, remedy))
+        return elsewhere(why)
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         """Over a kept connection, if there is one; the other side may have closed it meanwhile."""
@@ -76,6 +78,8 @@ class Endpoint:
             except IndexError:
                 connection, kept = self.connection(), False
             try:
+                if not kept:
+                    self.connect(connection)
                 connection.request(method, self.path + path, body, self.headers)
                 response = connection.getresponse()
                 status, content = response.status, response.read()
@@ -91,12 +95,17 @@ class Endpoint:
             return status, content
 
     def connection(self) -> HTTPConnection:
-        parts, settings = self.settings.parts, self.settings
-        seconds = ANSWER_SECONDS + (settings.request_seconds if settings.wait else 0.0)
+        parts = self.settings.parts
         host = str(parts.hostname)
         if parts.scheme == "https":
-            return HTTPSConnection(host, parts.port, timeout=seconds, context=self.tls)
-        return HTTPConnection(host, parts.port, timeout=seconds)
+            return HTTPSConnection(host, parts.port, timeout=ANSWER_SECONDS, context=self.tls)
+        return HTTPConnection(host, parts.port, timeout=ANSWER_SECONDS)
+
+    def connect(self, connection: HTTPConnection) -> None:
+        """A gate that takes no connection is not waited for as one that has work done is."""
+        connection.connect()
+        if self.settings.wait:
+            connection.sock.settimeout(ANSWER_SECONDS + self.settings.request_seconds)
 
     @cached_property
     def tls(self) -> ssl.SSLContext:
@@ -109,10 +118,24 @@ class Endpoint:
                 self.idle.pop().close()
 
 
+def visited(why: str, told: list[Message]) -> Answer:
+    """A container tells at last that it rests. A page that greets everybody tells nothing: to take
+    it for a visit would be to wait for ever, since nobody comes.
+    """
+    if not any(isinstance(message, Resting) for message in told):
+        return elsewhere(why)
+    return Answer(came=True, told=told)
+
+
+def elsewhere(why: str) -> Answer:
+    """Somebody else answers there."""
+    return Answer(why=why, refusal=PlatformUnavailable("http", why, SET_UP))
+
+
 def messages(content: bytes) -> list[Message]:
     found = []
     for line in content.splitlines():
-        with suppress(ValueError, TypeError, KeyError):  # a gateway's own words
+        with suppress(ValueError, TypeError, KeyError, RecursionError):  # a gateway's own words
             found.append(message_of(line))
     return found
 

@@ -84,8 +84,12 @@ if not over then
   end
 end
 -- Nothing runs, nothing is ready, and not all is done: keys were deleted, and no one will come.
-if not over and redis.call('HLEN', key('working')) <= 1 and redis.call('XLEN', key('begun')) > 0
-    and entries('ready') <= 0 and entries('queues') <= 0 then
+local function stuck()
+  return redis.call('HLEN', key('working')) <= 1 and redis.call('XLEN', key('begun')) > 0
+    and entries('ready') <= 0 and entries('queues') <= 0
+end
+-- Without its lease, say, a bundle whose container is lost would never be put back.
+if not over and (not kept_whole(KEPT.always) or slotted and not kept_whole(KEPT.slots) or stuck()) then
   damaged()
 end
 for _, name in ipairs(NAMES) do redis.call('EXPIRE', key(name), ARGV[3]) end

@@ -24,3 +24,12 @@ local function keep(group, seconds)
     redis.call('EXPIRE', key(name), seconds)
   end
 end
+
+-- Whether each key of a group has its entry '' still: without it, the key was deleted.
+local function kept_whole(group)
+  for name, entry in pairs(group) do
+    local found = redis.call(entry[1] == 'ZADD' and 'ZSCORE' or 'HEXISTS', key(name), '')
+    if not found or found == 0 then return false end
+  end
+  return true
+end
