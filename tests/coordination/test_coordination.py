@@ -541,15 +541,15 @@ def test_what_is_said_wakes_who_waits_and_leaves_nothing(coordination):
     run = coordination()
     run.submit(CHAIN.submission(), said.begun("run"))
     with ThreadPoolExecutor() as pool:
-        heard = pool.submit(lambda: coordination().news("0-0", 60.0, last_said="0-0"))
-        last = "0-0"
+        last = run.news("0-0", 0, last_said="0-0").last_said  # that it begins is news, too
+        heard = pool.submit(lambda: coordination().news("0-0", 60.0, last_said=last))
         while not heard.done():
             run.say(b"one")
             time.sleep(0.01)
         assert set(heard.result().said) == {b"one"}
     run.close()
     run.say(b"two")  # by whoever has not heard of it
-    assert not run.news("0-0", 0, last_said=last).said
+    assert not run.news("0-0", 0, last_said="0-0").said
 
 
 def test_events_tell_when_they_were_and_the_last_how_long_the_run_took(coordination):
