@@ -16,6 +16,7 @@ from dask_serverless.errors import NotAuthentic
 
 OK, LOST, OVER, FENCED = "ok", "lost", "over", "fenced"
 
+NEVER = 2**32 - 1  # no bundle is due so late: 49 days
 LOCAL = b"l"  # in the place of a reference: "l<bundle>", an output that only memory had
 
 
@@ -46,6 +47,8 @@ class Submission:
     ready: Sequence[tuple[int, int]]  # bundles without inputs, with their slots
     slotted: bool = False  # whether any bundle has a slot
     spread: bool = False  # whether containers begin far from each other, since neighbours meet
+    due: Sequence[int] = ()  # by bundle: how many ms after the submission it should have begun at
+    # the latest, or NEVER; what waits for its slot's container any longer is anyone's
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ class What(Enum):
 
     FINISHED = "e"  # a bundle
     PROGRESS = "p"  # tasks of a bundle under way
+    MOVED = "m"  # a bundle, from its slot to a container that had time for it
     FAILED = "f"  # the run
 
 

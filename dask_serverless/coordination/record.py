@@ -14,6 +14,7 @@ from heapq import heappop, heappush
 
 from dask_serverless.coordination.base import ANYONE, Event, Submission, Whom
 from dask_serverless.coordination.lending import Lending
+from dask_serverless.coordination.moving import Late, Patience
 from dask_serverless.coordination.ordered import Ordered
 
 INVITE_MS = 2000  # as in the scripts
@@ -123,7 +124,11 @@ class Record:
     shown: list[bytes] = field(default_factory=list)  # to whoever watches
     said: list[bytes] = field(default_factory=list)  # to the client, of what tasks print
     finished: dict[str, str] = field(default_factory=dict)
+    version: int = 0  # how often the plan was changed
     specs: dict[int, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.patience = Patience(self.submission.due)
 
     def waits(self, slot: int) -> bool:
         """Whether bundles of a slot are ready."""
@@ -168,6 +173,7 @@ class Record:
     def make_ready(self, bundle: int, slot: int) -> None:
         self.ready[slot].add(bundle)
         if slot >= 0:
+            self.patience.add(slot, bundle)
             self.place(slot)
 
     def pop(self, slot: int) -> int | None:
@@ -175,14 +181,33 @@ class Record:
         queue, found = self.ready[slot], None
         while queue and found is None:
             bundle = queue.pop()
+            self.patience.discard(slot, bundle)
             found = bundle if bundle not in self.state else None
-        if not queue and slot >= 0:
+        self.settle_slot(slot)
+        return found
+
+    def settle_slot(self, slot: int) -> None:
+        """One without ready bundles waits for nobody."""
+        if slot >= 0 and not self.ready[slot]:
             del self.ready[slot]
             self.free.discard(slot)
             if owner := self.slots.get(slot):
                 self.invites.discard(owner, slot)
                 self.kept[owner].discard(slot)
-        return found
+
+    def pop_late(self, now: float) -> Late | None:
+        """Of the bundles that waited too long for the containers of their slots, the first."""
+        while (late := self.patience.pop(now - self.submitted_ms)) is not None:
+            _, slot, bundle = late
+            self.ready[slot].discard(bundle)
+            self.settle_slot(slot)
+            if bundle not in self.state:
+                return late
+        return None
+
+    @property
+    def submitted_ms(self) -> float:
+        return 1000 * self.submitted
 
     def pick(self, bundle: int) -> int | None:
         """A flexible bundle out of its turn, unless somebody runs it or has run it."""
@@ -249,7 +274,8 @@ class Record:
     def invite(self, claim: str, now: float) -> list[Whom]:
         """Whom to invoke for ready bundles that nobody runs, each once at a time."""
         flexible = len(self.ready[-1]) if -1 in self.ready else 0
-        waiting = flexible + self.invites.called + len(self.free)
+        late = self.patience.count(now - self.submitted_ms)
+        waiting = flexible + self.invites.called + len(self.free) + late
         room = self.submission.containers - len(self.working)
         if not waiting or room <= 0:
             return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
@@ -15,6 +16,7 @@ from dask_serverless.coordination import said
 from dask_serverless.coordination.base import (
     LOCAL,
     LOST,
+    NEVER,
     OK,
     OVER,
     Answer,
@@ -44,9 +46,9 @@ EVENTS_AT_ONCE = 10_000
 SHARED = {
     "begin": ("keys", "expiry"),
     "withdraw": ("keys",),
-    "claim": ("keys", "common", "queues", "claims"),
-    "publish": ("keys", "common", "queues", "claims", "settling", "near"),
-    "sweep": ("keys", "expiry", "common", "queues", "claims"),
+    "claim": ("keys", "common", "queues", "moving", "claims"),
+    "publish": ("keys", "common", "queues", "moving", "claims", "settling", "near"),
+    "sweep": ("keys", "expiry", "common", "queues", "moving", "claims"),
     "renew": ("keys", "common"),
     "fail": ("keys", "common"),
     "tell": ("keys", "common"),
@@ -113,7 +115,7 @@ class RedisCoordination:
     def beginning(self, submission: Submission) -> Command:
         shared = submission.bundles > 1 or bool(submission.blobs)
         return self.command(
-            "begin", submission.live_seconds, int(shared), int(submission.slotted),
+            "begin", submission.live_seconds, int(shared), int(submission.slotted) * (1 + bool(submission.due)),
             "total", submission.bundles, "lease", submission.lease_ms, "cap", submission.containers,
             "attempts", submission.attempts, *(("spread", "1") if submission.spread else ()),
         )  # fmt: skip
@@ -137,6 +139,8 @@ class RedisCoordination:
             yield ("ZADD", key + "ready", *flexible)
         if len(flexible) < 2 * len(submission.ready):
             yield from self.slotted(submission.ready)
+        if submission.due:
+            yield from self.patient(submission)
         yield ("XADD", key + "begun", "*", "b", "1")
 
     def slotted(self, ready: Sequence[tuple[int, int]]) -> list[Command]:
@@ -149,6 +153,17 @@ class RedisCoordination:
                 slots[slot] = slot
         free = [number for pair in slots.items() for number in pair]
         return [("ZADD", self.prefix + "queues", *words), ("ZADD", self.prefix + "free", *free)]
+
+    def patient(self, submission: Submission) -> Iterator[Command]:
+        """When each bundle should have begun, and what of it waits for containers now."""
+        due, seconds = submission.due, submission.live_seconds
+        yield ("SET", self.prefix + "due", struct.pack(f"<{len(due)}I", *due), "EX", seconds)
+        words: list[Any] = []
+        for bundle, slot in submission.ready:
+            if slot >= 0 and due[bundle] < NEVER:
+                words += (due[bundle], f"{slot:08x} {bundle:08x}")
+        if words:
+            yield ("ZADD", self.prefix + "patience", *words)
 
     def withdraw(self) -> None:
         self.ask("withdraw")

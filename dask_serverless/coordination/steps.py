@@ -19,6 +19,7 @@ from dask_serverless.coordination.base import (
     Report,
     What,
 )
+from dask_serverless.coordination.moving import Move
 from dask_serverless.coordination.near import (
     Row,
     inputs_of,
@@ -111,7 +112,9 @@ class MemorySteps:
             return self.give(record, bundle, -1, container, claim)
         if invited_for is not None and record.may_adopt(invited_for):
             bundle = self.take_slot(record, invited_for, container, claim)
-        return self.take_first(record, record.free, container, claim) if bundle is None else bundle
+        if bundle is None:
+            bundle = self.take_first(record, record.free, container, claim)
+        return self.take_late(record, container, claim) if bundle is None else bundle
 
     def take_first(
         self, record: Record, slots: Ordered[int], container: str, claim: str
@@ -121,6 +124,18 @@ class MemorySteps:
             if (bundle := self.take_slot(record, slot, container, claim)) is not None:
                 return bundle
         return None
+
+    def take_late(self, record: Record, container: str, claim: str) -> int | None:
+        """What waited too long for the container of its slot; it leaves the slot for good."""
+        if (late := record.pop_late(self.now())) is None:
+            return None
+        due, slot, bundle = late
+        owner = record.slots.get(slot, "")
+        busy, _ = record.working.get(owner, (-1, -1))
+        record.version += 1
+        move = Move(record.version, bundle, slot, due, container, owner, busy)
+        self.happened(record, What.MOVED, move.pack())
+        return self.give(record, bundle, -1, container, claim)
 
     def describe(self, record: Record, bundle: int, at_hand: bool = False) -> Assignment:
         """``at_hand``: the container has itself what others have not."""

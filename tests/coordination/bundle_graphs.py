@@ -86,6 +86,7 @@ class Graph:
         attempts: int = 3,
         blobs: Sequence[bytes] = (),
         spread: bool = False,
+        due: Sequence[int] = (),
     ) -> Submission:
         roots = [(b, self.slot(b)) for b, inputs in enumerate(self.inputs) if not inputs]
         return Submission(
@@ -101,6 +102,7 @@ class Graph:
             ready=roots,
             slotted=any(slot >= 0 for slot in self.slots),
             spread=spread,
+            due=due,
         )
 
     def report(

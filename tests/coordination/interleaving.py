@@ -21,18 +21,22 @@ from dask_serverless.coordination.base import (
     ANYONE,
     LOST,
     OK,
+    NEVER,
     OVER,
     Answer,
     Assignment,
     Coordination,
     Report,
+    What,
     Whom,
     maker,
 )
+from dask_serverless.coordination.moving import Move
 from dask_serverless.worker import machine as m
 
 MOST_PARTIES = 4
 MOST_STEPS = 20_000
+LATER_MS = 10**8  # not before time is told to pass
 
 
 @dataclass
@@ -74,12 +78,16 @@ class World:
         self.blobs: set[bytes] = set()
         self.announced: dict[int, set[bytes]] = defaultdict(set)
         self.finished: dict[int, str] = {}  # bundle → the claim that was accepted
+        self.why = ""
+        self.moves = 0  # of bundles from their slots
 
     def live(self) -> str:
         """Until the run is over and all containers are idle; why it ended."""
-        graph = self.graph
+        graph, random = self.graph, self.random
+        due = random_due(random, graph)
+        spread = random.random() < 0.3
         self.client.submit(
-            graph.submission(containers=3, attempts=10_000, spread=self.random.random() < 0.3)
+            graph.submission(containers=3, attempts=10_000, spread=spread, due=due)
         )
         self.invitations += [ANYONE] * 3
         why = ""
@@ -126,8 +134,13 @@ class World:
     def check_end(self, why: str) -> None:
         """After the run: everything happened once, and nothing is left."""
         if why == "done":
-            told = [int(event.payload) for event in self.client.news("0-0", 0).events]
+            events = self.client.news("0-0", 0).events
+            told = [int(event.payload) for event in events if event.what is What.FINISHED]
             assert sorted(told) == list(range(len(self.graph.inputs)))
+            moves = [Move.unpack(event.payload) for event in events if event.what is What.MOVED]
+            assert [move.version for move in moves] == list(range(1, len(moves) + 1))
+            assert all(move.slot == self.graph.slot(move.bundle) >= 0 for move in moves)
+            self.moves = len(moves)
         remains = self.client.close()
         self.blobs -= set(remains.references)
         self.blobs -= {b for b in self.blobs if claim_of(b) in remains.claims}
@@ -326,3 +339,10 @@ def random_graph(random: Random, most: int = 14, slots: int = 3) -> Graph:
         inputs.append(sorted(random.sample(range(bundle), random.randint(0, few))))
     mixed = [random.randrange(-1, slots) for _ in range(size)]
     return Graph(inputs, mixed if random.random() < 0.6 else ())
+
+
+def random_due(random: Random, graph: Graph) -> list[int]:
+    """When bundles should have begun: at once, much later, or whenever; often none has such a time."""
+    if not graph.slots or random.random() < 0.3:
+        return []
+    return random.choices([0, 1, LATER_MS, NEVER], [5, 1, 1, 1], k=len(graph.inputs))

@@ -24,7 +24,8 @@ local function may_adopt(slot)
 end
 
 -- Claim the next bundle for a container; the same token asked again gets the same bundle. Its own
--- slots come first, then what has none, then the slot that it was invited for, then any free one.
+-- slots come first, then what has none, then the slot that it was invited for, then any free one,
+-- and last what is late.
 local function take(container, token, invited_for)
   local mine = work_of(container)
   if mine and redis.call('HGET', key('state'), mine) == token then return mine end
@@ -43,8 +44,12 @@ local function take(container, token, invited_for)
   end
   while not bundle do
     local slot = redis.call('ZRANGE', key('free'), 0, 0)[1]
-    if not slot or slot == '' then return nil end
+    if not slot or slot == '' then break end
     bundle = take_slot(tonumber(slot), container, token)
+  end
+  if not bundle and patient then
+    bundle = pop_late(container)
+    return bundle and give(bundle, -1, container, token)
   end
   return bundle
 end
@@ -112,6 +117,7 @@ local function invitations(token)
   local list = {}
   local called = slotted and entries('called') or 0
   local waiting = entries('ready') + called + (slotted and entries('free') or 0)
+  if patient then waiting = waiting + redis.call('ZCOUNT', key('patience'), '-inf', since_submission()) end
   if waiting <= 0 then return list end
   local room = cap - (redis.call('HLEN', key('working')) - 1)
   if room <= 0 then return list end

@@ -11,9 +11,10 @@ local KEPT = { -- by when they are needed
     uses = HASH, trash = SET, held = HASH, lent = HASH, borrowed = HASH, owed = HASH,
   },
   slots = {slots = HASH, free = SCORES, queues = WORDS, kept = WORDS, called = WORDS},
+  patience = {patience = SCORES},
   losses = {losses = HASH, suspects = SET},
 }
-local NAMES = {'meta', 'begun', 'header', 'edges', 'finished', 'events', 'end', 'said'}
+local NAMES = {'meta', 'begun', 'header', 'edges', 'finished', 'events', 'end', 'said', 'due'}
 for _, group in pairs(KEPT) do
   for name in pairs(group) do NAMES[#NAMES + 1] = name end
 end

@@ -4,7 +4,7 @@
 -- ARGV[1]  the run's epoch
 --
 -- Keys below ds:{run}:
---   meta      hash    epoch, total, done, over (why the run ended), error, lease (ms), cap, attempts, live (seconds), slotted ('1' if bundles have slots), spread ('1' if containers begin far from each other), near ('1' once outputs have stayed in a container's memory), submitted (when, in microseconds)
+--   meta      hash    epoch, total, done, over (why the run ended), error, lease (ms), cap, attempts, live (seconds), slotted ('1' if bundles have slots, '2' if they also have times to begin by), version (how often the plan was changed; absent: never), spread ('1' if containers begin far from each other), near ('1' once outputs have stayed in a container's memory), submitted (when, in microseconds)
 --   begun     stream  one entry, when all of the run is here: containers invited early wait for it
 --   header    string  what every container of the run needs once (functions, folders, versions)
 --   spec      hash    bundle -> '<i4 slot><I4 count><I4 input>*count' .. what the container runs
@@ -15,6 +15,8 @@
 --   free      zset    slots with ready bundles that anyone may take
 --   called    zset    '<container> <slot>': a slot with ready bundles that waits for its idle container, all of score 0
 --   kept      zset    '<container> <slot>' for each slot with ready bundles that has a container, all of score 0
+--   due       string  4 bytes a bundle, '<I4': when it should have begun at the latest (ms after the submission), or 2^32 - 1
+--   patience  zset    each entry of queues that has such a time -> that time: from then on anyone may have it
 --   slots     hash    slot -> the container that has it
 --   working   hash    container -> '<bundle> <slot>'
 --   leases    zset    running bundle -> when its claim ends (ms, the store's clock)
@@ -29,7 +31,7 @@
 --   owed      hash    bundle that is done -> its releases, until what it lent is settled (cmsgpack)
 --   trash     set     references to delete: of released outputs, and of what goes with the run
 --   suspects  set     claims that were lost: what they wrote may not have been announced
---   events    stream  what happened: bundles done ('e'; the last with the makespan in microseconds, 't'), tasks of a bundle under way ('p'), the failure ('f')
+--   events    stream  what happened: bundles done ('e'; the last with the makespan in microseconds, 't'), tasks of a bundle under way ('p'), a bundle that left its slot ('m'), the failure ('f')
 --   said      stream  where the client listens: what tasks print ('s'), once it has begun ('b')
 --   end       stream  one entry, when the run is over: the failure, or the last bundle's event
 

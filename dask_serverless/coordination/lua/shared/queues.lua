@@ -29,12 +29,33 @@ local function place(slot)
   end
 end
 
+-- A bundle waits for its slot's container until it is late by its plan.
+local NEVER = 2 ^ 32 - 1
+local wait_for_slot = patient and function(word, bundle)
+  local due = redis.call('GETRANGE', key('due'), 4 * bundle, 4 * bundle + 3)
+  due = #due == 4 and struct.unpack('<I4', due) or NEVER
+  if due < NEVER then redis.call('ZADD', key('patience'), due, word) end
+end
+
 local function make_ready(bundle, slot)
   if slot < 0 then
     redis.call('ZADD', key('ready'), bundle, bundle)
   else
-    redis.call('ZADD', key('queues'), 0, hex(slot) .. ' ' .. hex(bundle))
+    local word = hex(slot) .. ' ' .. hex(bundle)
+    redis.call('ZADD', key('queues'), 0, word)
+    if patient then wait_for_slot(word, bundle) end
     place(slot)
+  end
+end
+
+-- A slot without ready bundles waits for nobody.
+local function settle_slot(slot, head)
+  if first_word('queues', head) then return end
+  redis.call('ZREM', key('free'), slot)
+  local owner = redis.call('HGET', key('slots'), slot)
+  if owner then
+    redis.call('ZREM', key('called'), owner .. ' ' .. head)
+    redis.call('ZREM', key('kept'), owner .. ' ' .. head)
   end
 end
 
@@ -45,17 +66,11 @@ local function pop_slot(slot)
     local word = first_word('queues', head)
     if not word then break end
     redis.call('ZREM', key('queues'), head .. ' ' .. word)
+    if patient then redis.call('ZREM', key('patience'), head .. ' ' .. word) end
     local bundle = tostring(tonumber(word, 16))
     if redis.call('HEXISTS', key('state'), bundle) == 0 then found = bundle end
   end
-  if not first_word('queues', head) then
-    redis.call('ZREM', key('free'), slot)
-    local owner = redis.call('HGET', key('slots'), slot)
-    if owner then
-      redis.call('ZREM', key('called'), owner .. ' ' .. head)
-      redis.call('ZREM', key('kept'), owner .. ' ' .. head)
-    end
-  end
+  settle_slot(slot, head)
   return found
 end
 

@@ -1,0 +1,115 @@
+"""Bundles that wait too long for the container of their slot, over the twin and over a server."""
+
+from __future__ import annotations
+
+from awaiting import eventually
+from bundle_graphs import Graph, names
+
+from dask_serverless.coordination.base import NEVER, OK, What
+from dask_serverless.coordination.moving import Move
+
+ONE_SLOT = Graph([[], [], []], slots=[0, 0, 0])
+HOUR_MS = 3_600_000
+
+
+def begun(coordination, graph, due, **options):
+    run = coordination()
+    run.submit(graph.submission(due=due, **options))
+    return run
+
+
+def moves(run):
+    events = run.news("0-0", 0).events
+    return [Move.unpack(event.payload) for event in events if event.what is What.MOVED]
+
+
+def all_late(run, count):
+    """Until so many invitations were asked for."""
+    asked = []
+    eventually(lambda: asked.extend(run.sweep((), 60).invitations) or len(asked) >= count)
+
+
+def test_what_is_late_goes_to_whoever_asks_and_what_is_not_waits(coordination):
+    run = begun(coordination, ONE_SLOT, [0, HOUR_MS, 0])
+    assert names(run.claim("c1", "k1").assignment) == 0
+    assert names(eventually(lambda: run.claim("c2", "k2").assignment)) == 2
+    assert run.claim("c3", "k3").assignment is None
+    assert moves(run) == [Move(1, 2, 0, 0, "c2", "c1", 0)]
+
+
+def test_without_times_nothing_leaves_its_slot(coordination):
+    for due in ((), [NEVER] * 3):
+        run = coordination(run=f"run{len(due)}")
+        run.submit(ONE_SLOT.submission(due=due))
+        run.claim("c1", "k1")
+        assert run.claim("c2", "k2").assignment is None
+        assert moves(run) == []
+
+
+def test_who_finishes_its_own_bundle_goes_on_with_a_late_one_of_another_slot(coordination):
+    graph = Graph([[], [], []], slots=[0, 1, 0])
+    run = begun(coordination, graph, [0, 0, 1], containers=3)
+    run.claim("c1", "k1")
+    assert names(run.claim("c2", "k2").assignment) == 1
+    all_late(run, 1)
+    assert names(run.publish("c2", graph.report(1, "k2"), "k3").assignment) == 2
+    again = run.publish("c2", graph.report(1, "k2"), "k3")  # its answer was lost
+    assert names(again.assignment) == 2
+    assert [move.container for move in moves(run)] == ["c2"]
+
+
+def test_the_one_that_was_due_first_goes_first(coordination):
+    run = begun(coordination, ONE_SLOT, [NEVER, 1, 0], containers=3)
+    run.claim("c1", "k1")
+    all_late(run, 2)
+    assert [names(run.claim(f"c{n}", f"k{n}").assignment) for n in (2, 3)] == [2, 1]
+
+
+def test_idle_containers_are_invited_for_what_is_late_each_once(coordination):
+    run = begun(coordination, ONE_SLOT, [0, 1, 1], containers=3)
+    run.claim("c1", "k1")
+    all_late(run, 2)
+    assert run.sweep((), 60).invitations == []
+    assert names(run.claim("c2", "k2", invited=True).assignment) == 1
+    assert names(run.claim("c3", "k3", invited=True).assignment) == 2
+
+
+def test_a_bundle_that_becomes_ready_too_late_may_be_had_at_once(coordination):
+    graph = Graph([[], [], [1]], slots=[0, 1, 0])
+    run = begun(coordination, graph, [0, 0, 1])
+    run.claim("c1", "k1")
+    run.claim("c2", "k2")
+    answer = run.publish("c2", graph.report(1, "k2"), "k3")
+    found = answer.assignment or eventually(lambda: run.claim("c2", "k4").assignment)
+    assert names(found) == 2 and found.inputs == [b"i1"]
+
+
+def test_the_slot_stays_with_its_container_and_so_do_its_later_bundles(coordination):
+    graph = Graph([[], [], [1]], slots=[0, 0, 0])
+    run = begun(coordination, graph, [0, 0, NEVER])
+    run.claim("c1", "k1")
+    assert names(eventually(lambda: run.claim("c2", "k2").assignment)) == 1
+    answer = run.publish("c2", graph.report(1, "k2"), "k3")
+    assert answer.assignment is None  # bundle 2 waits for c1
+    assert names(run.publish("c1", graph.report(0, "k1"), "k4").assignment) == 2
+
+
+def test_a_moved_bundle_whose_container_is_lost_comes_back_and_is_late_again(coordination):
+    run = begun(coordination, ONE_SLOT, [0, 0, NEVER])
+    run.claim("c1", "k1")
+    assert names(eventually(lambda: run.claim("c2", "k2").assignment)) == 1
+    run.sweep([("c2", "killed")], 60)
+    assert names(run.claim("c3", "k3").assignment) == 1
+    assert [(move.version, move.container) for move in moves(run)] == [(1, "c2"), (2, "c3")]
+    assert run.publish("c3", ONE_SLOT.report(1, "k3"), "").status == OK
+
+
+def test_an_output_in_the_busy_containers_memory_keeps_its_bundle_there(coordination):
+    """It is given to that container or to nobody: such a bundle never waits in a slot."""
+    graph = Graph([[], [0], []], slots=[0, 0, 0])
+    run = begun(coordination, graph, [0, 0, NEVER])
+    run.claim("c1", "k1")
+    answer = run.publish("c1", graph.near(0, "k1", [1]), "k2")
+    assert names(answer.assignment) == 1 and answer.assignment.inputs == [b"l0"]
+    assert run.claim("c2", "k3").assignment is None
+    assert moves(run) == []
