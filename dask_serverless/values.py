@@ -19,7 +19,9 @@ from dask_serverless.store.address import parse
 COMPRESSIONS = ("lz4",)
 ALWAYS = "always"  # of ``progress``: also where nobody may be looking
 PRICES = ("gb_second", "invocation", "moved_gb")  # of planners.cost.platform.Prices
-OPTIMIZATIONS = ("clustering", "delayed_io", "local_outputs", "preload", "prewarm", "task_dup")
+OPTIMIZATIONS = (
+    "clustering", "delayed_io", "local_outputs", "preload", "prewarm", "replanning", "task_dup",
+)  # fmt: skip
 LEAST_SECRET = 16  # letters
 
 Check = Callable[[Any], Any]

@@ -110,7 +110,7 @@ class Distribution:
         for containers, seconds in encoded.starts:
             self.around.backend.invoke(self.invitation.to_be_warm(seconds), containers)
         with report.phase("submit"):
-            submission = self.submission(encoded)
+            submission = self.submission(encoded, planned.due)
             shown = self.around.watch.begun(
                 report.run, translation.dag, plan, self.around.containers, report.foreseen,
                 report.prices,
@@ -146,7 +146,7 @@ class Distribution:
         if time.time() - invitation.asked > PATIENT_SECONDS:
             self.around.backend.invoke(replace(invitation, asked=time.time()), count)
 
-    def submission(self, encoded: Encoded) -> Submission:
+    def submission(self, encoded: Encoded, due: Sequence[int]) -> Submission:
         around = self.around
         header = Header(
             functions=encoded.functions,
@@ -176,6 +176,7 @@ class Distribution:
             ready=encoded.ready,
             slotted=encoded.slotted,
             spread=encoded.spread,
+            due=due,
         )
 
     def wait_if_any_can(

@@ -10,6 +10,7 @@ from dask_serverless.client.lookout import Lookout
 from dask_serverless.client.report import RunReport
 from dask_serverless.client.results import Results
 from dask_serverless.coordination.base import Event, What
+from dask_serverless.coordination.moving import Move
 from dask_serverless.errors import ResultTooLarge
 from dask_serverless.history.gathering import Gathering
 from dask_serverless.worker.told import Finished, Progress
@@ -45,6 +46,8 @@ class Listener:
             case What.PROGRESS:
                 told = Progress.unpack(event.payload)
                 self.observers.tasks(told.times, told.container, self.results.values)
+            case What.MOVED:
+                self.report.moves.append((Move.unpack(event.payload), event.at))
             case What.FINISHED:
                 self.finished(Finished.unpack(event.payload), event)
 

@@ -31,6 +31,7 @@ CARRIED_OUT: dict[str, tuple[type, ...]] = {
     "local_outputs": (),  # containers see for themselves
     "preload": (PreloadInputs,),
     "prewarm": (StartContainers,),
+    "replanning": (),  # the store lets bundles go that are late
     "task_dup": (DuplicateTask,),
 }
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from dask_serverless.client import forks
 from dask_serverless.client.ignored import tell
@@ -14,6 +16,7 @@ from dask_serverless.client.informing import Prepared, decisive, innermost, prep
 from dask_serverless.client.optimizations import as_carried_out, planner_with
 from dask_serverless.client.warmth import Warmth
 from dask_serverless.config import Wishes
+from dask_serverless.coordination.base import NEVER
 from dask_serverless.errors import PlanRefused
 from dask_serverless.history.history import History
 from dask_serverless.history.observations import Followed
@@ -26,8 +29,10 @@ from dask_serverless.translation.translate import Translation
 from dask_serverless.values import OPTIMIZATIONS
 from planners.aimed import aimed, informed
 from planners.cost.model import CostModel
+from planners.cost.patience import latest_begins
 from planners.cost.platform import Prices
 from planners.errors import PlanError
+from planners.graph.arrays import Floats
 from planners.graph.dag import Dag
 from planners.numbers.predictions import Unmeasured
 from planners.numbers.workload import function_names
@@ -46,10 +51,7 @@ class Planned:
     dag: Dag
     known: Remembered | None = None
     model: CostModel | None = None  # the numbers that decided, if any did
-
-    @staticmethod
-    def again(known: Remembered, plan: Plan, dag: Dag) -> Planned:
-        return Planned(plan, dag, known, known.model)
+    due: Sequence[int] = ()  # when bundles should have begun: those that are late may be moved
 
     def came(self, seconds: float, gb_seconds: float) -> list[Followed]:
         """What it took to carry it out, for the history."""
@@ -82,14 +84,18 @@ class Planning:
         plans = self.history.plans
         known = plans.find(keys.exact)
         if known is not None and known.will_do:
-            return Planned.again(known, known.plan, dag)
+            return self.again(known, known.plan, dag)
         alike = plans.find(keys.alike)
         if alike is not None and alike.will_do and alike.needs_no_numbers:
-            return Planned.again(alike, alike.for_another(dag, self.resources), dag)
+            return self.again(alike, alike.for_another(dag, self.resources), dag)
         made = self.planned_anew(ready, dag, graph, translation)
         if made.plan.prediction is not None:
             plans.keep(keys, made)
-        return Planned.again(made, made.plan, dag)
+        return self.again(made, made.plan, dag)
+
+    def again(self, known: Remembered, plan: Plan, dag: Dag) -> Planned:
+        due = known.due if "replanning" in self.optimizations else ()
+        return Planned(plan, dag, known, known.model, due)
 
     def planned_anew(
         self, ready: Prepared, dag: Dag, graph: str, translation: Translation
@@ -98,8 +104,9 @@ class Planning:
         dag = with_flags(dag, translation)
         model = self.model(dag)
         plan = self.planned(informed(ready.planner, model), dag, translation)
+        due = in_milliseconds(latest_begins(plan, dag, model, self.resources))
         spent = time.perf_counter() - begun
-        return Remembered(graph, plan, model, ready.goals, spent)
+        return Remembered(graph, plan, model, ready.goals, spent, due)
 
     def planned(self, planner: Planner, dag: Dag, translation: Translation) -> Plan:
         """As containers will carry it out; whoever computes is told what they will not."""
@@ -188,6 +195,12 @@ def tell_of_memory(planner: str) -> None:
         f"The planner {planner!r} asks for memory_mb, which is not carried out: every container has "
         "what the setting memory says.",
     )
+
+
+def in_milliseconds(seconds: Floats) -> Sequence[int]:
+    """As the store has times to begin by."""
+    due: Sequence[int] = np.minimum(seconds * 1000, NEVER).astype(np.uint32).tolist()
+    return due
 
 
 def with_flags(dag: Dag, translation: Translation) -> Dag:

@@ -11,6 +11,7 @@ from dask_serverless.client import forks
 from dask_serverless.client.accounting import Account, accounts_of
 from dask_serverless.client.course import Course
 from dask_serverless.coordination.base import Event
+from dask_serverless.coordination.moving import Move
 from dask_serverless.errors import NothingToCompare
 from dask_serverless.worker.told import Finished
 
@@ -66,6 +67,8 @@ class RunReport:
     preloaded_seconds: float = 0.0  # of downloads that no bundle had to wait for
     phases: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
     containers: dict[str, dict[str, float]] = field(default_factory=dict)
+    moves: list[tuple[Move, float]] = field(default_factory=list, repr=False)  # and when, by the
+    # store's clock: bundles that were late in their slots, and went elsewhere
     plan: Plan | None = None
     prices: Callable[[], Prices] = field(default=lambda: usual_prices(), repr=False)
     course: Course = field(default_factory=Course, repr=False)
@@ -194,6 +197,8 @@ class RunReport:
             if asked.saved_seconds is not None:
                 saved += f", {asked.saved_seconds:.3f} s by what came"
             lines.append(f"  {name}: {asked.times} times, {saved}")
+        if self.moves:
+            lines.append(f"  plan: version {self.moves[-1][0].version}, late bundles were moved")
         if self.retries:
             lines.append(f"  retries of tasks that raised: {self.retries}")
         if self.bytes_kept:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from dask_serverless.client import replanned
+from dask_serverless.client.replanned import MovedBundle, moved_bundles
 from planners.cost.outlook import Outlook
 from planners.cost.rows import name_of
 from planners.cost.times import Spent, Times, firsts, latest, predecessors
@@ -110,6 +112,16 @@ class VsPlan:
             pairs["learning"] = Pair(corrected, 0.0)
         return dict(sorted(pairs.items(), key=lambda item: -abs(item[1].more)))
 
+    @property
+    def version(self) -> int:
+        """How often the plan was changed while it was carried out."""
+        return self.report.moves[-1][0].version if self.report.moves else 0
+
+    @cached_property
+    def moves(self) -> list[MovedBundle]:
+        """What was changed: bundles that were late in their slots, and went to other containers."""
+        return moved_bundles(self.report)
+
     @cached_property
     def rows(self) -> list[BundleRow]:
         """All bundles, in the order of their numbers."""
@@ -127,6 +139,9 @@ class VsPlan:
         lines = [self.headline, "", table(("", "forecast", "measured", "more"), self.totals())]
         lines += ["", "where the time of the longest path went:"]
         lines += [table(("", "forecast", "measured", "more", "of it"), self.reasons())]
+        if self.moves:
+            lines += ["", replanned.title(self.moves)]
+            lines += [table(replanned.HEADERS, replanned.shown_rows(self.moves))]
         lines += ["", self.bundles_title, table(HEADERS, self.shown_rows())]
         return "\n".join(lines)
 
@@ -137,7 +152,14 @@ class VsPlan:
         reasons = html_table(("", "forecast", "measured", "more", "of it"), self.reasons())
         rows = html_table(HEADERS, self.shown_rows())
         title = f"<p>{escape(self.bundles_title)}</p>"
-        return preformatted(self.headline) + totals + reasons + title + rows
+        return preformatted(self.headline) + totals + reasons + self.moves_html + title + rows
+
+    @property
+    def moves_html(self) -> str:
+        if not self.moves:
+            return ""
+        rows = html_table(replanned.HEADERS, replanned.shown_rows(self.moves))
+        return f"<p>{escape(replanned.title(self.moves))}</p>{rows}"
 
     @property
     def headline(self) -> str:

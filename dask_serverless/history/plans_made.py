@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -41,6 +41,7 @@ class Remembered:
     model: CostModel
     goals: Goals
     spent: float  # seconds of planning
+    due: Sequence[int] = ()  # by bundle: when it should have begun, in ms after the submission
     times: int = 1  # that this graph was planned
     ran: float = 0.0  # seconds of runs since then
     times_told: list[Outcome] = field(default_factory=list)  # not in the forecast yet

@@ -34,8 +34,14 @@ class Facts:
     """By bundle, as the encoder and the cost model have them; annotations are not heeded."""
 
     def __init__(
-        self, workload: Workload, plan: Plan, platform: Platform, model: BackendModel
+        self,
+        workload: Workload,
+        plan: Plan,
+        platform: Platform,
+        model: BackendModel,
+        due: Sequence[int] = (),
     ) -> None:
+        self.due = due
         dag = workload.dag
         plan = replace(plan, annotations=())
         layout = lay_out(plan, workload, platform)
@@ -69,6 +75,7 @@ class Facts:
             blobs=(),
             ready=[(bundle, self.slots[bundle]) for bundle in self.roots],
             slotted=True,
+            due=self.due,
         )
 
     def report(self, bundle: int, claim: str) -> Report:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,6 +31,7 @@ class Simulation:
     cold_starts: int
     warm_starts: int
     vain: int  # of these starts, those that found nothing to do
+    version: int  # how often the plan was changed: bundles left their slots
     store_calls: int
     bytes_up: float
     bytes_down: float
@@ -61,12 +63,20 @@ class Simulation:
 
 
 def simulate(
-    workload: Workload, plan: Plan, model: BackendModel, platform: Platform | None = None
+    workload: Workload,
+    plan: Plan,
+    model: BackendModel,
+    platform: Platform | None = None,
+    due: Sequence[int] = (),
 ) -> Simulation:
-    """Run a plan through the real worker machines and the twin of the coordination."""
+    """Run a plan through the real worker machines and the twin of the coordination.
+
+    ``due``: how many ms after the submission each bundle should have begun, if late ones may leave
+    their slots.
+    """
     plan.validate(workload.dag)
     with CollectorPaused():  # millions of objects and no garbage
-        world = World(Facts(workload, plan, platform or Platform(), model), model).live()
+        world = World(Facts(workload, plan, platform or Platform(), model, due), model).live()
     starts, moved = world.cold_starts + world.warm_starts, world.bytes_up + world.bytes_down
     return Simulation(
         plan=plan,
@@ -78,6 +88,7 @@ def simulate(
         cold_starts=world.cold_starts,
         warm_starts=world.warm_starts,
         vain=world.vain,
+        version=world.version,
         store_calls=world.calls,
         bytes_up=world.bytes_up,
         bytes_down=world.bytes_down,

@@ -83,6 +83,16 @@ class World:
         record = self.run.record()
         return record is not None and record.over == "done"
 
+    @property
+    def version(self) -> int:
+        record = self.run.record()
+        return record.version if record is not None else 0
+
+    @property
+    def something_may_be_late(self) -> bool:
+        record = self.run.record()
+        return record is not None and bool(record.patience.waiting)
+
     def later(self, at: float, happen: Callable[[Any], None], what: Any) -> None:
         heappush(self.events, (at, next(self.numbers), happen, what))
 
@@ -200,5 +210,6 @@ class World:
             self.later(at, self.invited, condition.invitations)
         self.quiet_looks += 1
         self.looking = False
-        if condition.status == OK and self.quiet_looks < QUIET_LOOKS:
+        news = self.quiet_looks < QUIET_LOOKS or self.something_may_be_late
+        if condition.status == OK and news:
             self.look_later()

@@ -20,8 +20,8 @@ from bundle_graphs import Graph, names, read
 from dask_serverless.coordination.base import (
     ANYONE,
     LOST,
-    OK,
     NEVER,
+    OK,
     OVER,
     Answer,
     Assignment,
@@ -86,9 +86,7 @@ class World:
         graph, random = self.graph, self.random
         due = random_due(random, graph)
         spread = random.random() < 0.3
-        self.client.submit(
-            graph.submission(containers=3, attempts=10_000, spread=spread, due=due)
-        )
+        self.client.submit(graph.submission(containers=3, attempts=10_000, spread=spread, due=due))
         self.invitations += [ANYONE] * 3
         why = ""
         for _ in range(MOST_STEPS):

@@ -1,0 +1,104 @@
+"""Plans that do not come true: what is late in its slot goes to whoever has time for it."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import dask
+import numpy as np
+import pytest
+from dask import delayed
+
+from dask_serverless import Serverless
+from planners.cost import patience
+from planners.cost.model import CostModel
+from planners.numbers.workload import function_names
+from planners.plans.plan import Plan
+
+OTHERS = 3
+
+
+@dataclass(frozen=True)
+class Pinned(CostModel):
+    """Each task a bundle; ``source`` has a slot for itself, all others have another one."""
+
+    name: ClassVar[str] = "pinned"
+
+    def plan(self, dag, resources):
+        names = np.array(function_names(dag))[dag.functions]
+        slots = np.where(np.char.find(names, "source") >= 0, 1, 0).astype(np.int32)
+        tasks = np.arange(dag.tasks, dtype=np.int32)
+        plan = Plan(self.name, tasks, slots, np.zeros(dag.tasks, dtype=np.int32))
+        plan = self.timeline(plan, self.workload(dag), resources).predicted_plan()
+        return replace(plan, prediction=self.forecast(plan.way, plan.prediction))
+
+
+def wait_for(path, seconds=60.0):
+    deadline = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path.name} does not come"
+        time.sleep(0.005)
+
+
+def source(folder, begun):
+    """Goes on when the long task has begun: what waits for this finds that one's slot taken."""
+    wait_for(folder / begun)
+    return 1
+
+
+def long(folder, begun, ends):
+    """In a run that leaves the plan, this ends only after all others have."""
+    (folder / begun).touch()
+    for each in ends:
+        wait_for(folder / each)
+    return 2
+
+
+def other(source, folder, number, deadly):
+    if deadly and not (folder / "died").exists():
+        (folder / "died").touch()
+        os._exit(1)
+    (folder / f"other {number}").touch()
+    return number
+
+
+def graph(folder, name, stuck, deadly=False):
+    folder = Path(folder) / name
+    folder.mkdir()
+    ends = [f"other {number}" for number in range(OTHERS)] if stuck else []
+    first = delayed(source)(folder, "begun")
+    others = [delayed(other)(first, folder, n, deadly and n == 1) for n in range(OTHERS)]
+    return [delayed(long)(folder, "begun", ends), *others]
+
+
+@pytest.mark.parametrize("deadly", [False, True], ids=["late", "and a container dies of it"])
+def test_what_waits_behind_a_task_that_does_not_end_is_run_elsewhere(tmp_path, monkeypatch, deadly):
+    monkeypatch.setattr(patience, "SHORTEST_SECONDS", 0.0)
+    monkeypatch.setattr(patience, "SHARE", float("inf"))
+    history = str(tmp_path / "history")
+    with Serverless(containers=2, history=history, planner=Pinned()) as serverless:
+        dask.compute(graph(tmp_path, "learning", stuck=False), scheduler=serverless)
+        stuck = graph(tmp_path, "stuck", stuck=True, deadly=deadly)
+        assert dask.compute(stuck, scheduler=serverless) == ([2, *range(OTHERS)],)
+        report = serverless.last_run
+        told = report.vs_plan()
+    assert told.version == len(told.moves) >= OTHERS
+    assert len({move.bundle for move in told.moves}) == OTHERS
+    assert {move.slot for move in told.moves} == {0}
+    assert all(move.at >= move.due for move in told.moves)
+    assert "was still at bundle" in told.moves[0].why
+    assert "late in their slots, and moved" in str(told)
+    assert "late in their slots, and moved" in told._repr_html_()
+    assert f"version {told.version}" in str(report)
+
+
+def test_a_run_without_a_past_has_no_such_times(tmp_path):
+    """Nothing says how long anything takes: the plan is carried out as it is."""
+    with Serverless(containers=2, planner=Pinned()) as serverless:
+        dask.compute(graph(tmp_path, "first", stuck=False), scheduler=serverless)
+        told = serverless.last_run.vs_plan()
+    assert (told.version, told.moves) == (0, [])
