@@ -11,6 +11,7 @@ import msgpack
 from dask_serverless.coordination.base import NEVER
 from dask_serverless.coordination.ordered import Ordered
 
+TYPES = [int, int, int, int, str, str, int]  # of what is noted of a move
 Late = tuple[int, int, int]  # when it was due (ms after the submission), slot, bundle
 
 
@@ -27,7 +28,11 @@ class Move(NamedTuple):
 
     @staticmethod
     def unpack(payload: bytes) -> Move:
-        return Move(*msgpack.unpackb(payload))
+        """A ValueError for whatever is no such note: no script signs what it tells."""
+        move = msgpack.unpackb(payload)
+        if not isinstance(move, list) or [type(each) for each in move] != TYPES:
+            raise ValueError(f"{payload[:100]!r} tells of no bundle that was moved")
+        return Move(*move)
 
     def pack(self) -> bytes:
         return bytes(msgpack.packb(tuple(self)))

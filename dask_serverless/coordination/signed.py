@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+import msgpack
+
 from dask_serverless.blobs.base import Command
 from dask_serverless.coordination.base import (
     LOCAL,
@@ -26,6 +28,7 @@ from dask_serverless.coordination.base import (
     What,
     inputs_named,
 )
+from dask_serverless.coordination.moving import Move
 from dask_serverless.errors import NotAuthentic
 from dask_serverless.signing.signatures import (
     BLOB,
@@ -98,9 +101,19 @@ class SignedCoordination:
     def event(self, event: Event) -> Event:
         if event.what is What.FAILED:
             return replace(event, payload=self.failure(event.payload))
-        if event.what is What.MOVED:  # told by a script, for people to read
-            return event
+        if event.what is What.MOVED:
+            return self.told_by_script(event)
         return replace(event, payload=self.signatures.opened_any((EVENT,), event.payload))
+
+    def told_by_script(self, event: Event) -> Event:
+        """For people to read; scripts know no key."""
+        try:
+            Move.unpack(event.payload)
+        except (ValueError, msgpack.UnpackException) as error:
+            raise NotAuthentic(
+                "what a script tells", self.run, "is nothing that one says"
+            ) from error
+        return event
 
     def failure(self, packed: bytes) -> bytes:
         if packed.startswith(BY_SCRIPTS):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import msgpack
+import pytest
 from awaiting import eventually
 from bundle_graphs import Graph, names
 
-from dask_serverless.coordination.base import NEVER, OK, What
+from dask_serverless.coordination.base import NEVER, OK, Event, What
+from dask_serverless.coordination.memory import MemoryCoordination, MemoryStore
 from dask_serverless.coordination.moving import Move
+from dask_serverless.coordination.signed import SignedCoordination
+from dask_serverless.errors import NotAuthentic
+from dask_serverless.signing.secret import Secret
 
 ONE_SLOT = Graph([[], [], []], slots=[0, 0, 0])
 HOUR_MS = 3_600_000
@@ -113,3 +119,16 @@ def test_an_output_in_the_busy_containers_memory_keeps_its_bundle_there(coordina
     assert names(answer.assignment) == 1 and answer.assignment.inputs == [b"l0"]
     assert run.claim("c2", "k3").assignment is None
     assert moves(run) == []
+
+
+@pytest.mark.parametrize(
+    "told", [b"", b"\xc1", b"\x80", msgpack.packb([1, 2, 3]), msgpack.packb(["1"] * 7)]
+)
+def test_what_is_no_note_of_a_move_is_refused(told):
+    """No script signs what it tells: others who may write to the store could have told it."""
+    secret = Secret("of client and containers")
+    run = SignedCoordination(
+        MemoryCoordination(MemoryStore(), "run", "epoch"), secret.signatures("run", "epoch")
+    )
+    with pytest.raises(NotAuthentic):
+        run.event(Event(What.MOVED, told))
