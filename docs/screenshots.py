@@ -25,8 +25,8 @@ HALFWAY = """() => {
   const slider = Bokeh.documents[0].get_model_by_name("replay")
   if (slider) slider.value = 0.55 * slider.end
 }"""
-HEIGHTS = {"graph": 850, "stream": 380, "progress": 340, "containers": 420, "data": 560,
-    "errors": 380, "plan": 860, "runs": 260}  # fmt: skip
+HEIGHTS = {"graph": 850, "stream": 410, "progress": 340, "containers": 420, "data": 560,
+    "errors": 560, "plan": 860, "runs": 260, "logs": 380, "history": 560}  # fmt: skip
 COLOURS = 128
 
 
@@ -35,7 +35,16 @@ def load(n):
     return n
 
 def risky(n):
+    print(f"part {n}: {n * 1000:,} rows")
+    if n == 2:
+        once()
     return 1 / (n - 5)
+
+def once():
+    import pathlib
+    if not pathlib.Path("called").exists():
+        pathlib.Path("called").touch()
+        raise ConnectionError("the catalogue did not answer")
 """
 
 
@@ -49,10 +58,11 @@ def bad_run(client: Serverless) -> str:
     scope: dict[str, Any] = {}
     exec(compile(ANALYSIS.lstrip(), "analysis.py", "exec"), scope)  # the name that readers see
     load, risky = delayed(scope["load"]), delayed(scope["risky"])
+    patient = client.options(retries=1, logs=len)  # what is heard is on the page
     try:
-        delayed(sum)([risky(load(n)) for n in range(8)]).compute(scheduler=client)
+        delayed(sum)([risky(load(n)) for n in range(8)]).compute(scheduler=patient)
     except ZeroDivisionError:
-        return client.last_run.run
+        return patient.last_run.run
     raise AssertionError("one of them divides by zero")
 
 
@@ -84,7 +94,8 @@ def main() -> None:
     try:
         good_run(client)
         runs = dict.fromkeys(HEIGHTS, good_run(client))
-        runs |= {"errors": bad_run(client), "plan": planned_run(client)}
+        bad, planned = bad_run(client), planned_run(client)
+        runs |= {"errors": bad, "logs": bad, "plan": planned, "history": planned}
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
                 executable_path=shutil.which("chromium"), args=["--no-sandbox"]

@@ -14,6 +14,7 @@ import msgpack
 from dask_serverless.blobs.base import Command
 from dask_serverless.client.audience import Reporting
 from dask_serverless.client.failed import Failed
+from dask_serverless.client.kept import keep, measured
 from dask_serverless.client.report import RunReport
 from dask_serverless.client.structure import (
     Structure,
@@ -113,6 +114,7 @@ class StoreWatch:
         self.begun_at = 0.0
         self.foreseen: Callable[[], Outlook] | None = None
         self.structure: Structure | None = None  # until it is stored
+        self.shape_bytes = 0  # of it, as it was stored
         self.losses: list[tuple[int, int, str]] = []  # bundle, how many, why the last one
 
     def begun(
@@ -137,7 +139,9 @@ class StoreWatch:
 
     def submitted(self) -> None:
         if self.structure is not None:
+            run = self.structure.run
             self.attempt(*self.shape())
+            self.bound(run, self.shape_bytes)
 
     def shape(self) -> list[Command]:
         """What the run looks like, and where dashboards hear of it."""
@@ -152,7 +156,9 @@ class StoreWatch:
             "run": structure.run, "submitted": structure.submitted, "tasks": structure.tasks,
             "bundles": structure.bundle_count, "host": structure.host,
         }  # fmt: skip
-        commands = [watched.shaped(structure.run, structure.pack(), KEEP_SECONDS)]
+        packed = structure.pack()
+        self.shape_bytes = len(packed)
+        commands = [watched.shaped(structure.run, packed, KEEP_SECONDS)]
         return commands + watched.listed(msgpack.packb(told)) if self.listed else commands
 
     def ending(self, run: str, lost: bool, listened: bool) -> None:
@@ -173,7 +179,18 @@ class StoreWatch:
             **{name: getattr(report, name) for name in REPORTED},
         }
         added = watched.added(report.run, watched.OVER, msgpack.packb(told))
-        self.attempt(added, *watched.kept(report.run, KEEP_SECONDS))
+        used = measured(report.run)
+        replies = self.attempt(added, *watched.kept(report.run, KEEP_SECONDS), *used)
+        nbytes = sum(reply or 0 for reply in replies[-len(used) :])
+        self.bound(report.run, max(nbytes, self.shape_bytes))  # to measure may be forbidden
+
+    def bound(self, run: str, nbytes: int) -> None:
+        """What only a report is made of is removed with the end of that."""
+        if self.listed:
+            try:
+                keep(self.link, run, nbytes, KEEP_SECONDS)
+            except StoreError as error:
+                logger.info("what run %s leaves is not counted: %s", run, error)
 
     def attempt(self, *commands: Command) -> list[Any]:
         try:

@@ -5,7 +5,9 @@ Keys, all with an expiry, which outlive the run for some time so that it can be 
   ds:{run}:structure  string  tasks, edges, bundles and names (``client/structure.py``)
   ds:{run}:watched    stream  'b': a container's batch, 's' and 'o': the run begins and is over
   ds:{run}:lines      stream  what tasks printed, where the client listened: ``said.py``'s, renamed
-  ds:watched          stream  the runs there are, the latest last: 'r' (run, when, who)
+  ds:watched          stream  the runs there are, the latest last: 'r' (run, when, who); 'g': a run
+                              that went before its time, since all of them had too many bytes
+  ds:{ds:watched}:…   order, bytes: when they go, and what they take (``client/lua/kept.lua``)
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ MOST_RUNS = 10_000  # in the list
 MOST_ENTRIES = 50_000  # of one run's stream; the oldest go first
 INDEX_SECONDS = 7 * 24 * 3600
 
-BATCH, BEGUN, OVER, RUN = "b", "s", "o", "r"
+BATCH, BEGUN, OVER, GONE, RUN = "b", "s", "o", "g", "r"
 
 
 def structure_key(run: str) -> str:

@@ -66,6 +66,7 @@ class Reader:
         self.url = url
         self.runs: deque[Listed] = deque(maxlen=MOST_RUNS)
         self.opened: OrderedDict[str, Opened] = OrderedDict()
+        self.dropped = 0  # runs that went before their time
         self.listeners: set[Callable[[], None]] = set()
         self.trouble = ""  # why the store cannot be read just now
         self.known = threading.Event()  # the list was read once
@@ -106,6 +107,7 @@ class Reader:
             if url != self.url:
                 url, last = self.url, "0-0"
                 self.runs.clear()
+                self.dropped = 0
             try:
                 with open_link(url, PATIENCE_SECONDS) as link, open_link(url) as presence:
                     presence.call(("SUBSCRIBE", CHANNEL))
@@ -126,9 +128,11 @@ class Reader:
             return last
         entries = reply[0][1]
         for _, fields in entries:
-            with suppress(ValueError, TypeError, KeyError):  # of another version
-                told = msgpack.unpackb(fields[1])
-                self.add(Listed(**{name: told[name] for name in LISTED}))
+            if fields[0] == watched.RUN.encode():
+                with suppress(ValueError, TypeError, KeyError):  # of another version
+                    told = msgpack.unpackb(fields[1])
+                    self.add(Listed(**{name: told[name] for name in LISTED}))
+        self.remove({told.decode() for _, (what, told) in entries if what == watched.GONE.encode()})
         self.changed()
         return str(entries[-1][0].decode())
 
@@ -136,6 +140,12 @@ class Reader:
         """Once: a client whose connection broke as it told of a run has told of it again."""
         if all(run.run != other.run for other in islice(reversed(self.runs), SHORTLY)):
             self.runs.append(run)
+
+    def remove(self, gone: set[str]) -> None:
+        """Runs that the store has nothing of any more, to make room for others."""
+        if gone:
+            self.dropped += len(gone)
+            self.runs = deque((r for r in self.runs if r.run not in gone), maxlen=MOST_RUNS)
 
     def told(self, trouble: str) -> None:
         if trouble != self.trouble:

@@ -40,7 +40,8 @@ def _key_position(command: Command) -> int | None:
         return None
     if name in SCRIPTED:
         return 3 if int(command[2]) else None
-    if name == "PUBSUB":  # of a channel, whose subscribers are looked for where its name belongs
+    # MEMORY USAGE key; and PUBSUB of a channel, whose subscribers are looked for where its name belongs
+    if name in ("MEMORY", "PUBSUB"):
         return 2 if len(command) > 2 else None
     if name == "XREAD":
         return [bytes(encoded(word)).upper() for word in command].index(b"STREAMS") + 1

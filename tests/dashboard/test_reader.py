@@ -6,6 +6,7 @@ import msgpack
 from awaiting import eventually
 from sightings import batch, sighting, structure
 
+from dask_serverless.client.kept import keep
 from dask_serverless.coordination import watched
 from dask_serverless.dashboard.reader import MOST_VIEWS, Reader
 from dask_serverless.store.connect import open_link
@@ -82,4 +83,15 @@ def test_what_another_version_wrote_is_passed_over(link: Link, store_url: str) -
     view = eventually(lambda: reader.open("abc").view)
     assert view.series.done_bundles == 2
     eventually(lambda: [run.run for run in reader.runs] == ["abc"])
+    reader.close()
+
+
+def test_a_run_that_went_before_its_time_leaves_the_list(link: Link, store_url: str) -> None:
+    reader = Reader(store_url)
+    for run in ("abc", "def", "ghi"):
+        leave(link, run)
+        keep(link, run, 1000, 60, most_bytes=2000)
+    eventually(lambda: [run.run for run in reader.runs] == ["def", "ghi"])
+    assert reader.dropped == 1
+    assert "the store has nothing" in eventually(lambda: reader.open("abc").trouble)
     reader.close()

@@ -33,12 +33,19 @@ class Runs(Page):
         rows = [row(run) for run in runs[:MOST_ROWS]]
         more = len(runs) - len(rows)
         note = f'<p class="quiet">and {more:,} earlier ones</p>' if more > 0 else ""
+        note += dropped(self.reader.dropped)
         columns = ("run", "submitted", "tasks ", "bundles ", "host")
         self.table.text = table(columns, rows, "no run yet") + note
 
     def matches(self, run: Listed) -> bool:
         wanted = self.wanted.value_input or ""
         return wanted in f"{run.run} {run.host} {when(run)}"
+
+
+def dropped(runs: int) -> str:
+    if not runs:
+        return ""
+    return f'<p class="quiet">{runs:,} went early: what runs leave to be looked at is bounded</p>'
 
 
 def row(run: Listed) -> tuple[object, ...]:
