@@ -1,20 +1,22 @@
 """Modules that still hold what another one had before it was reloaded.
 
 ``importlib.reload(below)`` leaves an ``above`` that said ``from below import f`` with the old ``f``,
-and the client goes on with that one. A container that imports both afresh would not. So what is
+and the client goes on with that one. A container that imports both afresh would not. The same goes
+for what ``below`` itself had before and its file has no more: a reload takes nothing away. So what is
 defined in such modules travels by value, as what is defined in a script does.
 """
 
 from __future__ import annotations
 
 import dis
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import resolve_name
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 PLAIN = (int, float, complex, bool, str, bytes, tuple, frozenset, type(None))
+STORES = ("STORE_NAME", "STORE_GLOBAL")
 NAMES = ("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")
 
 
@@ -33,6 +35,7 @@ class Imports:
 
     taken: list[Taken]
     used: set[str]  # names that are looked up meanwhile, not just kept
+    made: set[str]  # names that it has then
 
     @staticmethod
     def of(code: CodeType, package: str) -> Imports:
@@ -41,7 +44,8 @@ class Imports:
         for part in top_level(code):
             taken += imports_of(part, package)
             used.update(i.argval for i in dis.get_instructions(part) if i.opname in NAMES)
-        return Imports(taken, used)
+        made = {i.argval for i in dis.get_instructions(code) if i.opname in STORES}
+        return Imports(taken, used, made)
 
 
 def top_level(code: CodeType) -> Iterator[CodeType]:
@@ -76,10 +80,16 @@ def absolute(name: str, package: str) -> str:
 
 
 def left_behind(
-    modules: Mapping[str, ModuleType], imports: Mapping[str, Imports], loaded: Mapping[str, int]
+    modules: Mapping[str, ModuleType],
+    imports: Mapping[str, Imports],
+    loaded: Mapping[str, int],
+    again: Iterable[str],
 ) -> frozenset[str]:
-    """Those of the modules, with all that import them; ``loaded`` is when each was loaded last."""
-    behind = {
+    """Those of the modules, with all that import them.
+
+    ``loaded`` is when each was loaded last, ``again`` are those that were more than once.
+    """
+    behind = {n for n in again if n in modules and has_leftovers(modules[n], imports[n])} | {
         name
         for name in modules
         if any(
@@ -97,6 +107,16 @@ def left_behind(
     while more := {name for name in modules if name not in behind and importers[name] & behind}:
         behind |= more
     return frozenset(behind)
+
+
+def has_leftovers(module: ModuleType, imports: Imports) -> bool:
+    """Whether it still has a function or class of its own that its present source does not make."""
+    return any(
+        isinstance(value, FunctionType | type)
+        and value.__module__ == module.__name__
+        and name not in imports.made
+        for name, value in list(vars(module).items())
+    )
 
 
 def sources(taken: Taken, modules: Mapping[str, ModuleType]) -> Iterator[ModuleType]:

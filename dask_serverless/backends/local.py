@@ -312,6 +312,7 @@ class NurseryProcess:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self.lines.close()  # whoever listens has heard of the end by now
         with suppress(ValueError):  # whoever listens closes both as well
             self.errors.close()
 

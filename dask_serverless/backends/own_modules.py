@@ -113,7 +113,7 @@ class OwnModules:
     def left_behind(self) -> frozenset[str]:
         modules = {n: sys.modules[n] for n in self.specs if n in self.sources and n in sys.modules}
         imports = {n: imports_of(self.sources[n], modules[n].__package__) for n in modules}
-        return left_behind(modules, imports, self.editions)
+        return left_behind(modules, imports, self.editions, self.again)
 
     def loaded(self) -> Iterator[tuple[str, ModuleSpec]]:
         """Modules of the user's own that are new, or were loaded once more."""
@@ -133,8 +133,8 @@ class OwnModules:
 def imports_of(source: Source, package: str | None) -> Imports:
     try:
         return Imports.of(source.code(), package or "")
-    except SyntaxError:  # it could not be loaded once more, and stays as it was
-        return Imports([], set())
+    except SyntaxError:  # edited since it was loaded, and nothing else is left of that
+        return Imports([], set(), set())
 
 
 def end_of_modules() -> tuple[int, str]:

@@ -77,9 +77,12 @@ class BundleLost(ServerlessError):
         what = f": {', '.join(named)}{more}" if named else ""
         ends = [f"{container or 'a container'}: {why}" for container, why in self.story]
         hint = self.hint or "See whether a task crashes or needs more memory."
+        who = f"{self.tries} containers in a row were lost while they ran the same tasks"
+        if self.tries == 1:
+            who = "A container was lost while it ran its tasks"
         return "\n".join(
             [
-                f"{self.tries} containers in a row were lost while they ran the same tasks{what}.",
+                f"{who}{what}.",
                 *["  " + end.replace("\n", "\n    ") for end in ends or [f"the last: {self.why}"]],
                 f"{hint} The settings are attempts, memory and lease_seconds.",
             ]

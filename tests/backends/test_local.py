@@ -56,6 +56,15 @@ def test_the_other_side_gone_is_an_end_and_no_error(pair):
     assert far.send(Idle()) is False or far.send(Idle()) is False
 
 
+def test_close_closes_the_connection_to_the_nursery():
+    """Nobody else did, and Python warned of a socket that was left open."""
+    client = Serverless(containers=1)
+    nursery = client._engine.backend.nursery
+    assert nursery.lines.fileno() >= 0
+    client.close()
+    assert nursery.lines.fileno() == -1
+
+
 @pytest.mark.parametrize(
     ("status", "words"),
     [(9, "SIGKILL.*memory"), (11, "SIGSEGV"), (3 << 8, "status 3"), (0, "status 0")],

@@ -93,6 +93,19 @@ def test_a_module_whose_reload_fails_stays_as_it_was(edit):
     assert found == ["(['1'], '1')"] * 3 + ["(['3'], '3')"]
 
 
+def test_what_a_reload_left_in_a_module_that_says_nothing_of_it_any_more(edit):
+    found = edit("""
+    write("mine.py", "V = 1\\ndef f(): return V")
+    import mine
+    tell(both(delayed(mine.f)()))
+    write("mine.py", "V = 2\\ndef g(): return V")
+    importlib.reload(mine)
+    tell(both(delayed(mine.f)()))
+    tell(both(delayed(mine.g)()))
+    """)
+    assert found == ["(['1'], '1')"] + ["(['2'], '2')"] * 2
+
+
 def test_a_module_that_was_edited_before_anything_was_computed(tmp_path):
     """What Python compiled when it imported the module is what the client runs."""
     found = run_script(
