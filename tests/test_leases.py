@@ -77,7 +77,7 @@ def test_a_container_that_stands_still_is_killed_and_its_bundle_goes_to_another(
     with Serverless(containers=2, lease_seconds=1) as client:
         started = time.monotonic()
         assert dask.compute(delayed(stand_still)(noted), scheduler=client) == ("done",)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 20  # some 1.5 on a machine with nothing else to do
         eventually(lambda: not commandline(pids(noted)[0]))
 
 
