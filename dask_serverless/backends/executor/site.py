@@ -87,6 +87,7 @@ class Site:
         except subprocess.TimeoutExpired:
             self.keeper.kill()
             self.keeper.wait()
+        self.lines.close()  # whoever listens has heard of the end by now
         os.close(self.memory)
         self.saying.close()
 
