@@ -25,7 +25,7 @@ from dask_serverless.backends.platforms import (
 )
 from dask_serverless.blobs.folder import Folders
 from dask_serverless.client.audience import Audience
-from dask_serverless.client.ending import Endings
+from dask_serverless.client.ending import PATIENCE_SECONDS, Endings
 from dask_serverless.client.warmth import Warmth
 from dask_serverless.config import Settings
 from dask_serverless.errors import SettingsError, StoreError
@@ -131,6 +131,7 @@ class Engine:
         self.links.clear()
         with suppress(StoreError):
             for link in idle:
+                link.patience_seconds = min(link.patience_seconds, PATIENCE_SECONDS)
                 link.finish()
         for link in idle:
             link.close()

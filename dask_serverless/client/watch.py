@@ -42,6 +42,7 @@ REPORTED = (
 MANY_TASKS = 1000  # to pack more takes longer than a round trip
 KEEP_SECONDS = 24 * 3600  # what is left of a run: from its beginning, and again from its end
 MOST_ERROR_CHARACTERS = 20_000
+PATIENCE_SECONDS = 1.0  # with a store that is gone: the run's own error is not to wait for this
 
 
 class Watch(Protocol):
@@ -193,11 +194,15 @@ class StoreWatch:
                 logger.info("what run %s leaves is not counted: %s", run, error)
 
     def attempt(self, *commands: Command) -> list[Any]:
+        patience = self.link.patience_seconds
+        self.link.patience_seconds = min(patience, PATIENCE_SECONDS)
         try:
             return self.link.call(*commands)
         except StoreError as error:
             logger.info("whoever watches is not told: %s", error)
             return []
+        finally:
+            self.link.patience_seconds = patience
 
 
 def shown(error: BaseException | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import struct
 import sys
 from collections.abc import Collection, Iterator
@@ -81,11 +82,17 @@ class FileArchive(Archive):
 
     def remove(self) -> None:
         """Remove a history, damaged or not, but nothing that a mistyped setting points at."""
+        self.check_kind()
         with open(self.path, "rb") as file:
             begin = file.read(len(MAGIC))
         if self.named and begin and begin != MAGIC:
             raise HistoryUnusable(self.shown, "is no history, so it is not removed")
         os.unlink(self.path)
+
+    def check_kind(self) -> None:
+        """A pipe would be waited for, and a device may have no end."""
+        if not stat.S_ISREG(os.stat(self.path).st_mode):
+            raise HistoryUnusable(self.shown, "is a pipe, a socket or a device, and no history")
 
     def entry_of(self, key: str, data: bytes) -> tuple[bytes, Entry] | None:
         known = self.entries.get(key)
@@ -98,6 +105,7 @@ class FileArchive(Archive):
     def read(self) -> Packed:
         """What the file holds now; a file that is not there holds nothing."""
         try:
+            self.check_kind()
             with open(self.path, "rb") as file:
                 state = state_of(os.fstat(file.fileno()))
                 if state != self.read_from:

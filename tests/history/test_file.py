@@ -93,6 +93,21 @@ def test_a_path_where_nothing_can_be_made_says_so(path: Path) -> None:
         FileArchive("/proc/none/history").add(entries_of("a", "f"))
 
 
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_file_is_neither_waited_for_nor_read_without_end(path: Path, kind: str) -> None:
+    """Nobody writes into the pipe; /dev/zero has no end."""
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
+    archive = FileArchive(str(path))
+    for use in (
+        archive.load,
+        lambda: archive.add(entries_of("a", "f")),
+        lambda: archive.forget(None),
+    ):
+        with pytest.raises(HistoryUnusable, match="a pipe, a socket or a device"):
+            use()
+    assert path.exists()
+
+
 FULL = """
 import resource, signal, sys
 sys.path.insert(0, sys.argv[1])
