@@ -148,12 +148,14 @@ class Program:
         return name
 
     def constant(self, value: Any) -> int:
-        name = self.constant_names.get(id(value))
-        if name is None:
-            name = self.next_name
-            self.next_name = name - 1
-            self.constant_names[id(value)] = name
-            self.constants[name] = value
+        return self.constant_names.get(id(value)) or self.new_constant(value)
+
+    def new_constant(self, value: Any) -> int:
+        """The same, for whoever has looked whether it has a name."""
+        name = self.next_name
+        self.next_name = name - 1
+        self.constant_names[id(value)] = name
+        self.constants[name] = value
         return name
 
     def function(self, func: Callable[..., Any]) -> int:

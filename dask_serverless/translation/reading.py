@@ -21,7 +21,8 @@ Reader = Callable[[Iterator[Any], list[Any]], Any]
 
 def object_reader(program: Program) -> Reader:
     """For the arguments of Dask's task objects."""
-    name_of, constant_of, constant = program.names.get, program.constant_names.get, program.constant
+    name_of, constant_of = program.names.get, program.constant_names.get
+    new_constant = program.new_constant
 
     def read(values: Iterator[Any], names: list[Any]) -> Any:
         for value in values:
@@ -31,7 +32,7 @@ def object_reader(program: Program) -> Reader:
                 if name is None:
                     return value.key
             elif kind in SIMPLE or not isinstance(value, GraphNode):
-                name = constant_of(id(value)) or constant(value)
+                name = constant_of(id(value)) or new_constant(value)
             else:
                 return NESTED
             names.append(name)

@@ -44,6 +44,7 @@ def walk(key: Any, graph: Mapping[Any, Any], program: Program) -> None:
     while True:
         # Begin with a key
         names: list[int] = []
+        waits = False  # whether its frame is on the stack
         kind = type(node)
         if kind is tuple and node and callable(node[0]):  # as is_call
             values, read = iter(node), tuples
@@ -62,21 +63,26 @@ def walk(key: Any, graph: Mapping[Any, Any], program: Program) -> None:
                 else:
                     name = program.new_list(names) if func is None else program.add(key, func)
                 if name is not None:
+                    if waits:
+                        frames.pop()
                     if not frames:
                         return
-                    key, func, values, names, read = frames.pop()
+                    key, func, values, names, read = frames[-1]
+                    waits = True
                     names.append(name)
                     continue
                 found = NESTED
             elif type(found) is list:
-                frames.append((key, func, values, names, read))
-                func, read, values, names = None, keys, iter(found), []
+                if not waits:
+                    frames.append((key, func, values, names, read))
+                func, read, values, names, waits = None, keys, iter(found), [], False
                 continue
             elif found is not NESTED:
                 node = node_of(found, ABSENT)
                 if node is not ABSENT:
-                    frames.append((key, func, values, names, read))
-                    known[key] = OPEN
+                    if not waits:
+                        frames.append((key, func, values, names, read))
+                        known[key] = OPEN
                     key = found
                     break
                 if read is not tuples:
@@ -84,6 +90,9 @@ def walk(key: Any, graph: Mapping[Any, Any], program: Program) -> None:
                 if is_constant(found, graph):
                     names.append(program.constant(found))
                     continue
+            if waits:  # for what is read in another way from now on
+                frames.pop()
+                waits = False
             func, read = as_node(key, graph[key], graph), keys
             values = nameless(func, known)
 

@@ -31,7 +31,7 @@ def call_writer(program: Program) -> Writer:
                 raise cycle(key)
             taken = program.make_lists(arguments) if lists else arguments
             used = [name for name in taken if name >= 0]
-            constants_of[task] = [name for name in taken if name < 0]
+            constants_of[task] = [name for name in taken if name < 0] if used else taken
         steps.append((task, index, tuple(arguments), None))
         # As columns.add does, which would be another call for each task.
         if used:
