@@ -64,10 +64,10 @@ def aimed(
     budget: float | None = None,
 ) -> Planner:
     """With these goals in the place of its own; None leaves what it has."""
+    if sla is None and deadline is None and budget is None:
+        return planner
     given = {"sla": sla, "deadline": deadline, "budget": budget}
     told = {name: value for name, value in given.items() if value is not None}
-    if not told:
-        return planner
     if isinstance(planner, CheckedPlanner):
         inner = aimed(planner.planner, sla, deadline, budget)
         if isinstance(inner, Judged):  # what is not checked cannot be judged

@@ -21,7 +21,7 @@ from dask_serverless.client.lookout import LOOK_SECONDS, Lookout
 from dask_serverless.client.losses import Losses
 from dask_serverless.client.onlookers import onlookers
 from dask_serverless.client.pause import CollectorPaused
-from dask_serverless.client.planning import Planned, Planning
+from dask_serverless.client.planning import Planned
 from dask_serverless.client.report import RunReport
 from dask_serverless.client.results import Results
 from dask_serverless.client.surroundings import Surroundings
@@ -70,6 +70,9 @@ class Distribution:
         self.losses = Losses(around, self.invitation)
         self.hearing = Hearing(around.show, translation) if around.show is not None else DEAF
         self.gathering = Gathering() if around.history is not None else None
+        # Callbacks that look at values would be shown that of a copy, which nobody stores.
+        planning = around.planning
+        self.planning = planning.without("task_dup") if observers.values else planning
 
     def values(self) -> dict[int, Any]:
         """Run the tasks; what the wanted ones gave."""
@@ -123,12 +126,6 @@ class Distribution:
         self.teach(planned, bundles)
         with report.phase("collect"):
             return dict(zip(self.wanted, self.results.values(self.wanted), strict=True))
-
-    @property
-    def planning(self) -> Planning:
-        """Callbacks that look at values would be shown that of a copy, which nobody stores."""
-        planning = self.around.planning
-        return planning.without("task_dup") if self.observers.values else planning
 
     def invite_early(self) -> Early:
         """Containers come up (or wake up) while the client still plans and encodes."""
