@@ -23,20 +23,20 @@ class Signed(Wrapped):
 
     def put(self, name: str, frames: Frames) -> Stored:
         stored = self.inner.put(name, frames)
-        code = self.code(stored.reference, frames)
+        code = self.code(stored.reference, *frames)
         return stored._replace(reference=stored.reference + code)
 
     def get(self, references: Sequence[bytes]) -> list[Any]:
         found = self.inner.get(self.bare_ones(references))
         for reference, data in zip(references, found, strict=True):
             bare_one = self.bare(reference)
-            if not hmac.compare_digest(self.code(bare_one, [data]), reference[-CODE_BYTES:]):
+            if not hmac.compare_digest(self.code(bare_one, data), reference[-CODE_BYTES:]):
                 name = bare_one[1:].decode(errors="replace")
                 raise NotAuthentic(f"{BLOB} {name}", self.signatures.run, ALTERED)
         return found
 
-    def code(self, reference: bytes, parts: Sequence[Any]) -> bytes:
-        return self.signatures.code_of_parts(f"{BLOB} ".encode() + reference, parts)
+    def code(self, reference: bytes, *parts: Any) -> bytes:
+        return self.signatures.code(f"{BLOB} ".encode() + reference, *parts)
 
     def bare(self, reference: bytes) -> bytes:
         return reference[:-CODE_BYTES]

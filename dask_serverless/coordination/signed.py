@@ -8,7 +8,6 @@ by then, and they end the run with the reason instead of leaving it to the next 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 import msgpack
 
@@ -28,6 +27,7 @@ from dask_serverless.coordination.base import (
     What,
     inputs_named,
 )
+from dask_serverless.coordination.changed import changed
 from dask_serverless.coordination.moving import Move
 from dask_serverless.errors import NotAuthentic
 from dask_serverless.signing.signatures import (
@@ -66,7 +66,7 @@ class SignedCoordination:
         tasks: Sequence[int] = (),
     ) -> Story | None:
         signed = self.signatures.signed
-        submission = replace(
+        submission = changed(
             submission,
             header=signed(HEADER, "of", submission.header),
             specs=[signed(SPEC, bundle, spec) for bundle, spec in enumerate(submission.specs)],
@@ -80,7 +80,7 @@ class SignedCoordination:
     ) -> Condition:
         condition = self.inner.sweep(gone, live_seconds, wait_seconds)
         return (
-            replace(condition, error=self.failure(condition.error))
+            changed(condition, error=self.failure(condition.error))
             if condition.error
             else condition
         )
@@ -89,7 +89,7 @@ class SignedCoordination:
         self, last: str, wait_seconds: float, rest_seconds: float = 0.0, last_said: str = ""
     ) -> News:
         news = self.inner.news(last, wait_seconds, rest_seconds, last_said)
-        return replace(news, events=[self.event(event) for event in news.events])
+        return changed(news, events=[self.event(event) for event in news.events])
 
     def story(self, tasks: Sequence[int]) -> Story:
         return self.story_of(self.inner.story(tasks), tasks)
@@ -100,10 +100,10 @@ class SignedCoordination:
 
     def event(self, event: Event) -> Event:
         if event.what is What.FAILED:
-            return replace(event, payload=self.failure(event.payload))
+            return changed(event, payload=self.failure(event.payload))
         if event.what is What.MOVED:
             return self.told_by_script(event)
-        return replace(event, payload=self.signatures.opened_any((EVENT,), event.payload))
+        return changed(event, payload=self.signatures.opened_any((EVENT,), event.payload))
 
     def told_by_script(self, event: Event) -> Event:
         """For people to read; scripts know no key."""
@@ -162,7 +162,7 @@ class SignedCoordination:
         remains = self.inner.close()
         if not remains.references:
             return remains
-        return replace(remains, references=list(self.ours(remains.references)))
+        return changed(remains, references=list(self.ours(remains.references)))
 
     # by containers
 
@@ -198,7 +198,7 @@ class SignedCoordination:
         sign, claim, told = self.signatures.signed, report.claim, list(report.outputs)
         for place in range(1, len(told), 2):
             told[place] = sign(OUTPUT, told[place - 1], told[place], claim)  # type: ignore[arg-type]
-        return replace(
+        return changed(
             report,
             outputs=told,
             event=sign(EVENT, report.bundle, report.event, claim),
@@ -207,6 +207,8 @@ class SignedCoordination:
 
     def answer(self, answer: Answer) -> Answer:
         assignment, header = answer.assignment, answer.header
+        if assignment is None and not header and not answer.released:
+            return answer
         try:
             header = self.signatures.opened(HEADER, "of", header) if header else b""
             assignment = None if assignment is None else self.assignment(assignment)
@@ -216,7 +218,7 @@ class SignedCoordination:
                 assignment = Assignment(assignment.bundle, b"", (), refused=refused)
         released = {reference: each for each in answer.released for reference in self.ours([each])}
         self.released.update(released)
-        return replace(answer, assignment=assignment, header=header, released=list(released))
+        return changed(answer, assignment=assignment, header=header, released=list(released))
 
     def assignment(self, assignment: Assignment) -> Assignment:
         spec = self.signatures.opened(SPEC, assignment.bundle, assignment.spec)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import pickle
 
 import pytest
@@ -9,7 +10,7 @@ from attacked import SECRET, flipped
 
 from dask_serverless.errors import NotAuthentic
 from dask_serverless.signing.secret import INVITATIONS, STORE, Secret
-from dask_serverless.signing.signatures import LENGTH, OUTPUT, SPEC
+from dask_serverless.signing.signatures import LENGTH, OUTPUT, SPEC, VERSION, counted
 
 OURS = SECRET.signatures("run", "epoch")
 
@@ -79,7 +80,15 @@ def test_what_is_no_signed_piece_is_refused(garbage):
 
 def test_code_over_parts_is_that_over_the_whole():
     subject = b"blob x"
-    assert OURS.code_of_parts(subject, [b"ab", memoryview(b"c")]) == OURS.code(subject, b"abc")
+    assert OURS.code(subject, b"ab", memoryview(b"c")) == OURS.code(subject, b"abc")
+
+
+def test_codes_are_the_standard_hmac():
+    head = b"".join(map(counted, (VERSION, "run", "epoch")))
+    message = head + counted("output 12 claim") + b"data"
+    expected = hmac.digest(SECRET.key(STORE), message, "sha256")
+    assert OURS.code(b"output 12 claim", b"da", b"ta") == expected
+    assert OURS.signed(OUTPUT, 12, b"data", "claim").endswith(expected)
 
 
 def test_keys_differ_by_purpose_and_are_none_of_the_secret():
