@@ -65,10 +65,11 @@ class Pickler(cloudpickle.Pickler):
 
     def reducer_override(self, value: Any) -> Any:
         """Like cloudpickle's, which this replaces: it is asked about every object, so one call."""
-        if issubclass(type(value), type):
-            return reduce_class(value)
-        if isinstance(value, FunctionType):
+        kind = type(value)
+        if kind is FunctionType:
             return self._function_reduce(value)
+        if issubclass(kind, type):
+            return reduce_class(value)
         return NotImplemented
 
 
