@@ -636,7 +636,7 @@ def test_every_key_goes_by_itself_when_client_and_containers_die_together(on_red
 def test_a_client_that_dies_while_it_submits_leaves_nothing_for_ever(on_redis, link):
     """A submission may be cut after each of its commands."""
     graph = Graph([[], [], [0, 1], [0]], slots=[0, 1, -1, 7])
-    submission = graph.submission(blobs=[b"fconstant"])
+    submission = graph.submission(blobs=[b"fconstant"], due=[0] * 4)
     commands = [on_redis.beginning(submission), *on_redis.content(submission)]
     for command in commands:
         link.call(command)

@@ -10,6 +10,7 @@ from bundle_graphs import Graph, names
 from dask_serverless.coordination.base import NEVER, OK, Event, What
 from dask_serverless.coordination.memory import MemoryCoordination, MemoryStore
 from dask_serverless.coordination.moving import Move
+from dask_serverless.coordination.redis import RedisCoordination
 from dask_serverless.coordination.signed import SignedCoordination
 from dask_serverless.errors import NotAuthentic
 from dask_serverless.signing.secret import Secret
@@ -132,3 +133,44 @@ def test_what_is_no_note_of_a_move_is_refused(told):
     )
     with pytest.raises(NotAuthentic):
         run.event(Event(What.MOVED, told))
+
+
+@pytest.fixture
+def on_redis(link):
+    return RedisCoordination(link, "run", "epoch")
+
+
+def test_every_key_goes_by_itself_also_once_all_that_was_late_is_gone(on_redis, link):
+    """A key that was emptied comes back without its expiry, unless something stays in it."""
+    graph = Graph([[], [], [], [1]], slots=[0, 0, 0, 0])
+    calls = [
+        lambda: on_redis.submit(graph.submission(due=[0] * 4)),
+        lambda: on_redis.claim("c1", "k1"),
+        lambda: on_redis.claim("c2", "k2"),
+        lambda: on_redis.claim("c3", "k3"),
+        lambda: on_redis.publish("c2", graph.report(1, "k2"), ""),
+        lambda: on_redis.sweep([("c3", "killed")], 60),
+    ]
+    for call in calls:
+        call()
+        forever = [k for k in link.call(("KEYS", "*"))[0] if link.call(("TTL", k))[0] < 0]
+        assert forever == []
+    assert len(moves(on_redis)) == 2
+    on_redis.close()
+    assert link.call(("KEYS", "*")) == [[]]
+
+
+@pytest.mark.parametrize("lost", ["due", "patience"])
+def test_without_its_times_a_run_waits_for_the_containers_of_its_slots(on_redis, link, lost):
+    graph = Graph([[], [], [1]], slots=[0, 1, 0])
+    on_redis.submit(graph.submission(due=[NEVER, NEVER, 0], containers=3))
+    on_redis.claim("c1", "k1")
+    on_redis.claim("c2", "k2")
+    link.call(("DEL", f"ds:{{run}}:{lost}"))
+    if lost == "due":
+        assert on_redis.publish("c2", graph.report(1, "k2"), "k3").assignment is None
+        assert names(on_redis.publish("c1", graph.report(0, "k1"), "k4").assignment) == 2
+    else:  # what becomes ready from now on has its time
+        assert names(on_redis.publish("c2", graph.report(1, "k2"), "k3").assignment) == 2
+        on_redis.sweep((), 60)
+        assert link.call(("TTL", "ds:{run}:patience"))[0] in (-2, *range(1, 61))
