@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 PROC = Path("/proc")
-DASHBOARD, STORE, CONTAINERS = "dashboard", "store", "containers"
+DASHBOARD, STORE, CONTAINERS, BROWSER = "dashboard", "store", "containers", "browser"
 
 
 def descendants(pid: int) -> list[int]:
@@ -22,6 +22,8 @@ def kind(pid: int) -> str:
     line = read(pid, "cmdline").replace("\0", " ")
     if "dask_serverless.dashboard" in line:
         return DASHBOARD
+    if "chrom" in line.partition(" ")[0] or "playwright" in line:
+        return BROWSER
     return STORE if "-server" in line else CONTAINERS
 
 

@@ -32,7 +32,9 @@ class Session:
         self.page: Page | None = None
         self.replay: Replay | None = None
         self.heading = Div(sizing_mode="stretch_width", stylesheets=[sheet()], name="heading")
-        self.banner = Div(sizing_mode="stretch_width", visible=False, stylesheets=[sheet()])
+        self.banner = Div(
+            sizing_mode="stretch_width", visible=False, stylesheets=[sheet()], name="banner"
+        )
         self.body = column(sizing_mode="stretch_width")
         self.scheduled = False
         self.ended = False
