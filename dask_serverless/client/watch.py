@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -188,19 +189,23 @@ class StoreWatch:
     def bound(self, run: str, nbytes: int) -> None:
         """What only a report is made of is removed with the end of that."""
         if self.listed:
-            try:
+            with self.told("what a run leaves is not counted"):
                 keep(self.link, run, nbytes, KEEP_SECONDS)
-            except StoreError as error:
-                logger.info("what run %s leaves is not counted: %s", run, error)
 
     def attempt(self, *commands: Command) -> list[Any]:
+        with self.told("whoever watches is not told"):
+            return self.link.call(*commands)
+        return []
+
+    @contextmanager
+    def told(self, otherwise: str) -> Iterator[None]:
+        """What the store does not take, or not soon, is left."""
         patience = self.link.patience_seconds
         self.link.patience_seconds = min(patience, PATIENCE_SECONDS)
         try:
-            return self.link.call(*commands)
+            yield
         except StoreError as error:
-            logger.info("whoever watches is not told: %s", error)
-            return []
+            logger.info("%s: %s", otherwise, error)
         finally:
             self.link.patience_seconds = patience
 
