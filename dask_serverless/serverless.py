@@ -226,6 +226,7 @@ class Serverless:
             optimizations=settings.optimizations,
             warmth=engine.warmth,
             same_host=engine.backend.same_host,
+            sizes_mb=engine.sizes_mb,
             price_table=settings.prices,
         )
 

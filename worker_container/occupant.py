@@ -218,7 +218,11 @@ class Occupant(LocalBackend):
         try:
             coordination = self.connections.coordination(self.visit.invitation)
             told = Loss(gone.container, gone.why, words=gone.words).told
-            condition = coordination.sweep([(gone.container, told)], LIVE_SECONDS)
+            condition = coordination.sweep(
+                [(gone.container, told)],
+                LIVE_SECONDS,
+                outgrown=[gone.container] if gone.out_of_memory else (),
+            )
         except StoreError:  # then it is the lease that has to end
             return
         if condition.status == OK:

@@ -35,17 +35,16 @@ class Peers:
         self.token = token
         self.secret = secret
         self.tell = tell
-        self.points: dict[str, EntryPoint] = {}
+        self.points: dict[str, tuple[EntryPoint, int]] = {}  # with its memory in MiB
         self.busy: dict[str, float] = {}  # name → until when it probably is
         self.waiting: queue.SimpleQueue[Invitation] = queue.SimpleQueue()
         threading.Thread(target=self.live, name="peers", daemon=True).start()
 
     def know(self, told: Places) -> None:
-        """Only those that are as large as this one: smaller ones may not do for its run."""
         points = {
-            name: self.points.get(name) or self.point(host)
-            for name, (host, size) in told.places.items()
-            if name != self.name and size >= told.mine
+            name: self.points.get(name) or (self.point(host), memory_mb)
+            for name, (host, memory_mb) in told.places.items()
+            if name != self.name
         }
         self.points = points  # in one go: the other thread goes through them
 
@@ -62,12 +61,20 @@ class Peers:
                 self.tell(Invite(invitation))
 
     def order(self, invitation: Invitation) -> Iterator[tuple[str, EntryPoint]]:
-        """The one that is meant first: its worker process is called as it is, and a number."""
+        """The one that is meant first: its worker process is called as it is, and a number.
+
+        Then those that are large enough, and no larger ones while such are idle.
+        """
         now = time.monotonic()
-        known = [item for item in self.points.items() if self.busy.get(item[0], 0.0) <= now]
+        known = [
+            (name, point, memory_mb)
+            for name, (point, memory_mb) in self.points.items()
+            if self.busy.get(name, 0.0) <= now and memory_mb >= invitation.memory_mb
+        ]
         random.shuffle(known)  # else all would ask the same one
         meant = invitation.container.rpartition("-")[0]
-        return iter(sorted(known, key=lambda item: item[0] != meant))
+        known.sort(key=lambda each: (each[0] != meant, each[2]))
+        return iter([(name, point) for name, point, _ in known])
 
     def ask(self, name: str, point: EntryPoint, invitation: Invitation) -> bool:
         """Whether it came."""

@@ -23,6 +23,7 @@ class Loss:
     words: str = ""  # the last lines of its standard error
     cut_off: bool = False  # it is well, but cannot reach the store
     error: ServerlessError | None = None  # no other one will fare better: raise this
+    out_of_memory: bool = False  # a larger one will fare better, if there is one
 
     @property
     def told(self) -> str:

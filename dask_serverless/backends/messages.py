@@ -73,8 +73,7 @@ class Others:
 class Peers:
     """The other containers of the pool, for those that are to invite one another."""
 
-    places: Mapping[str, tuple[str, int]]  # name → its address, and the size of its memory
-    mine: int  # size, likewise
+    places: Mapping[str, tuple[str, int]]  # name → its address, and its memory in MiB
 
 
 # From the client or a container to the nursery; from a pooled nursery to whoever has them all

@@ -6,6 +6,8 @@ from collections import deque
 
 from dask_serverless.worker.invitation import Invitation
 
+AGAIN_SECONDS = 1.9  # so long after an invitation that nobody answers, the store asks again
+
 
 class Waiting:
     """A run with sixty invitations stands before another one with its first of them only."""
@@ -22,8 +24,20 @@ class Waiting:
 
     def add(self, invitation: Invitation) -> None:
         queue = self.runs.setdefault(invitation.run, deque())
-        if len(queue) < self.most:
+        if invitation.memory_mb:
+            self.supersede(queue, invitation.asked - AGAIN_SECONDS)
+        if len(queue) < self.most or self.few(queue, invitation.memory_mb):
             queue.append(invitation)
+
+    def supersede(self, queue: deque[Invitation], before: float) -> None:
+        """Who is still needed has been asked for again: else two large containers come for one bundle."""
+        current = [each for each in queue if each.asked >= before]
+        queue.clear()
+        queue.extend(current)
+
+    def few(self, queue: deque[Invitation], memory_mb: int) -> bool:
+        """Whether those that wait are mostly for smaller or larger containers."""
+        return memory_mb > 0 and sum(e.memory_mb == memory_mb for e in queue) < self.most
 
     def next(self) -> Invitation:
         """The first one of the run whose turn it is; that run goes to the end."""

@@ -63,7 +63,10 @@ class Distribution:
         self.observers = observers
         self.report = report
         self.pause = pause
-        self.invitation = Invitation(report.run, secrets.token_hex(4), around.store)
+        self.sizes_mb = around.planning.sizes_mb
+        self.invitation = Invitation(
+            report.run, secrets.token_hex(4), around.store, memory_mb=min(self.sizes_mb, default=0)
+        )
         self.coordination = around.coordination(around.link, report.run, self.invitation.epoch)
         self.blobs = around.blobs(around.link, report.run, self.invitation.epoch)
         self.results = Results(self.coordination, self.blobs, translation.dag)
@@ -108,10 +111,10 @@ class Distribution:
             bundles = bundles_of(translation.dag, plan)
         report.tasks, report.bundles = translation.dag.tasks, bundles.count
         with report.phase("encode"):
-            encoded = encode_run(translation, plan, bundles, self.blobs, report.run)
+            encoded = encode_run(translation, plan, bundles, self.blobs, report.run, self.sizes_mb)
         self.invite_again(early)
-        for containers, seconds in encoded.starts:
-            self.around.backend.invoke(self.invitation.to_be_warm(seconds), containers)
+        for containers, seconds, memory_mb in encoded.starts:
+            self.around.backend.invoke(self.invitation.to_be_warm(seconds, memory_mb), containers)
         with report.phase("submit"):
             submission = self.submission(encoded, planned.due)
             shown = self.around.watch.begun(
@@ -173,7 +176,8 @@ class Distribution:
             ready=encoded.ready,
             slotted=encoded.slotted,
             spread=encoded.spread,
-            due=due,
+            due=() if self.sizes_mb else due,  # whoever is large enough may be elsewhere
+            sizes=self.sizes_mb,
         )
 
     def wait_if_any_can(

@@ -74,6 +74,11 @@ class Engine:
             raise
 
     @property
+    def sizes_mb(self) -> tuple[int, ...]:
+        """Of its containers' memory, the smallest first; none where all have the same."""
+        return tuple(getattr(self.backend, "sizes_mb", ()))
+
+    @property
     def url(self) -> str:
         """Where the store is, once it answers."""
         if self.embedded is None:

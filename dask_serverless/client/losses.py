@@ -51,7 +51,11 @@ class Losses:
         with self.lock, suppress(StoreError):
             self.link = self.link or self.around.side()
             coordination = self.around.coordination(self.link, run, epoch)
-            condition = coordination.sweep([(loss.container, loss.told)], LIVE_SECONDS)
+            condition = coordination.sweep(
+                [(loss.container, loss.told)],
+                LIVE_SECONDS,
+                outgrown=[loss.container] if loss.out_of_memory else (),
+            )
             try:
                 if condition.status == OK:
                     self.invite(condition.invitations)

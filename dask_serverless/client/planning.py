@@ -30,7 +30,7 @@ from dask_serverless.values import OPTIMIZATIONS
 from planners.aimed import aimed, informed
 from planners.cost.model import CostModel
 from planners.cost.patience import latest_begins
-from planners.cost.platform import Prices
+from planners.cost.platform import Platform, Prices
 from planners.errors import PlanError
 from planners.graph.arrays import Floats
 from planners.graph.dag import Dag
@@ -69,6 +69,7 @@ class Planning:
     wishes: Wishes = Wishes()  # the planner has them, too, as far as it takes any
     warmth: Warmth = field(default_factory=lambda: Warmth(0.0))
     same_host: bool = True  # as containers, which then have all memory there is
+    sizes_mb: tuple[int, ...] = ()  # of containers' memory, smallest first, if there are several
     price_table: Mapping[str, float] | None = None  # None: the planner's
 
     def plan(self, translation: Translation) -> Planned:
@@ -80,7 +81,7 @@ class Planning:
         if not ready.asks:
             return Planned(self.planned(planner, translation.dag, translation), dag)
         graph = signature(function_names(dag), dag.tasks, self.containers)
-        keys = decisive(ready.settings, dag, graph, self.warmth.count())
+        keys = decisive((ready.settings, self.sizes_mb), dag, graph, self.warmth.count())
         plans = self.history.plans
         known = plans.find(keys.exact)
         if known is not None and known.will_do:
@@ -116,11 +117,27 @@ class Planning:
             raise PlanRefused(str(error), error) from error
         if plan.annotations:
             plan = as_carried_out(plan, translation, self.optimizations)
-        if planner.name not in BUILT_IN and plan.memory_mb.any():  # those name a size in any case
-            tell_of_memory(planner.name)
+        self.tell_of_memory(planner.name, int(plan.memory_mb.max(initial=0)))
         if plan.prediction is None and self.wishes.limits:
             self.tell_of_limits()
         return plan
+
+    def tell_of_memory(self, planner: str, most_mb: int) -> None:
+        """What of it is not carried out. Planners that are built in name a size in any case."""
+        if not self.sizes_mb and most_mb and planner not in BUILT_IN:
+            tell(
+                "memory_mb",
+                planner,
+                f"The planner {planner!r} asks for memory_mb, which is not carried out: here all "
+                "containers have the same. A backend with sizes takes memory=['512 MiB', '2 GiB'].",
+            )
+        if self.sizes_mb and most_mb > self.sizes_mb[-1]:
+            tell(
+                "memory_mb",
+                f"{planner} beyond {self.sizes_mb[-1]}",
+                f"The planner {planner!r} asks for containers of {most_mb} MiB, but the largest that "
+                f"the setting memory names have {self.sizes_mb[-1]} MiB: they get these.",
+            )
 
     def without(self, optimization: str) -> Planning:
         kept = tuple(name for name in self.optimizations if name != optimization)
@@ -175,7 +192,7 @@ class Planning:
         inner = innermost(self.planner)
         wanted = CostModel(sla=self.wishes.sla or "average")
         own = CostModel.of(inner) if isinstance(inner, CostModel) else wanted
-        own = replace(own, platform=replace(own.platform, prices=self.prices()))
+        own = replace(own, platform=self.sized(replace(own.platform, prices=self.prices())))
         if self.history is None or not isinstance(own.predictions, Unmeasured):
             return own
         names, warm = function_names(dag), self.warmth.count()
@@ -187,14 +204,11 @@ class Planning:
             outcomes=known.followed.outcomes(signature(names, dag.tasks, self.containers)),
         )
 
-
-def tell_of_memory(planner: str) -> None:
-    tell(
-        "memory_mb",
-        planner,
-        f"The planner {planner!r} asks for memory_mb, which is not carried out: every container has "
-        "what the setting memory says.",
-    )
+    def sized(self, platform: Platform) -> Platform:
+        """With the sizes that there are, where there are several."""
+        if not self.sizes_mb:
+            return platform
+        return replace(platform, memory_sizes_mb=self.sizes_mb, default_memory_mb=self.sizes_mb[0])
 
 
 def in_milliseconds(seconds: Floats) -> Sequence[int]:

@@ -49,6 +49,7 @@ class Submission:
     spread: bool = False  # whether containers begin far from each other, since neighbours meet
     due: Sequence[int] = ()  # by bundle: how many ms after the submission it should have begun at
     # the latest, or NEVER; what waits for its slot's container any longer is anyone's
+    sizes: Sequence[int] = ()  # of containers' memory in MiB, smallest first, if there are several
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,14 @@ class Whom:
 
     slot: int | None = None
     container: str = ""
+    memory_mb: int = 0  # what it must have at least, where there are several sizes
 
     @staticmethod
     def unpack(words: str) -> Whom:
-        """From the scripts' words: "" for any container, else "slot container"."""
-        slot, _, container = words.partition(" ")
-        return Whom(int(slot), container) if words else ANYONE
+        """From the scripts' words: "" for any container, else "slot container" and its memory."""
+        slot, _, told = words.partition(" ")
+        container, _, memory = told.partition(" ")
+        return Whom(int(slot) if slot else None, container, int(memory or 0)) if words else ANYONE
 
 
 ANYONE = Whom()
@@ -199,10 +202,13 @@ class Coordination(Protocol):
         invited: bool = False,
         header: bool = False,
         early_seconds: float = 0.0,
+        memory_mb: int = 0,
+        wanted_mb: int = 0,
     ) -> Answer:
         """Ask for a bundle; with ``header``, also for what each container needs once.
 
-        A container invited early waits up to ``early_seconds`` for the run to be submitted.
+        A container invited early waits up to ``early_seconds`` for the run to be submitted. In a
+        run with several sizes it says how much memory it has, and what it was invited to have.
         """
 
     def publish(
@@ -239,12 +245,17 @@ class Coordination(Protocol):
         """Leave a batch for whoever watches, apart from any other call."""
 
     def sweep(
-        self, gone: Sequence[tuple[str, str]], live_seconds: int, wait_seconds: float = 0.0
+        self,
+        gone: Sequence[tuple[str, str]],
+        live_seconds: int,
+        wait_seconds: float = 0.0,
+        outgrown: Sequence[str] = (),
     ) -> Condition:
         """Put back what lost containers and ended leases left; before, wait for the run's end.
 
         ``gone`` are (container, why); the container "*" stands for all of them, and for the
-        invitations that they did not answer.
+        invitations that they did not answer. Those ``outgrown`` had not enough memory: if there is
+        a larger size than theirs, the run goes on with that.
         """
 
     def say(self, batch: bytes) -> None:

@@ -31,6 +31,7 @@ from dask_serverless.coordination.near import (
     still,
 )
 from dask_serverless.coordination.record import Record
+from dask_serverless.coordination.sizes import size_with
 from dask_serverless.coordination.steps import DONE, MemorySteps, MemoryStore, late
 
 __all__ = ["MemoryCoordination", "MemoryStore"]
@@ -74,6 +75,8 @@ class MemoryCoordination(MemorySteps):
         invited: bool = False,
         header: bool = False,
         early_seconds: float = 0.0,
+        memory_mb: int = 0,
+        wanted_mb: int = 0,
     ) -> Answer:
         with self.store.changed:
             if early_seconds and self.run not in self.store.runs:
@@ -83,8 +86,10 @@ class MemoryCoordination(MemorySteps):
                 return Answer(LOST)
             if record.over:
                 return Answer(OVER, why=record.over)
+            if memory_mb:
+                record.came(container, memory_mb)
             if invited:
-                record.answered(slot)
+                record.answered(slot, size_with(wanted_mb, record.submission.sizes))
             for held in record.lending.held_by(container):  # whoever asks anew has nothing in hand
                 del record.lending.held[held]
                 record.leases[held] = 0.0
@@ -93,6 +98,8 @@ class MemoryCoordination(MemorySteps):
                 self.give(record, bundle, -1, container, claim)
             else:
                 bundle = self.take(record, container, claim, slot)
+            if bundle is None and record.submission.sizes:
+                return Answer(OK, None, record.invite(claim, self.now()), sent)
             if bundle is None:
                 return Answer(OK, header=sent)
             found = self.describe(record, bundle)
@@ -149,7 +156,7 @@ class MemoryCoordination(MemorySteps):
             record.working.pop(container, None)
             return Answer(OK, released=released)
         if chosen is None and goes_on and held:
-            chosen = record.pop_beside(reports[0].beside, reports[0].after)
+            chosen = record.pop_beside(container, reports[0].beside, reports[0].after)
             if chosen is not None:
                 self.give(record, chosen, -1, container, following)
         if chosen is None and goes_on:
@@ -222,7 +229,11 @@ class MemoryCoordination(MemorySteps):
                 self.store.changed.notify_all()
 
     def sweep(
-        self, gone: Sequence[tuple[str, str]], live_seconds: int, wait_seconds: float = 0.0
+        self,
+        gone: Sequence[tuple[str, str]],
+        live_seconds: int,
+        wait_seconds: float = 0.0,
+        outgrown: Sequence[str] = (),
     ) -> Condition:
         with self.store.changed:
             self.wait_for_end(wait_seconds)
@@ -230,6 +241,8 @@ class MemoryCoordination(MemorySteps):
             if record is None:
                 return Condition(LOST)
             if not record.over:
+                for container in outgrown:
+                    record.outgrow(container)
                 for container, why in gone:
                     self.bereave(record, container, why)
                 for bundle in late(record, self.now()):

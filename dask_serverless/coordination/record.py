@@ -7,8 +7,8 @@ invited), or neither: its container is at work on this very slot and comes for t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha1
 from heapq import heappop, heappush
 
@@ -16,6 +16,7 @@ from dask_serverless.coordination.base import ANYONE, Event, Submission, Whom
 from dask_serverless.coordination.lending import Lending
 from dask_serverless.coordination.moving import Late, Patience
 from dask_serverless.coordination.ordered import Ordered
+from dask_serverless.coordination.sizes import size_of, size_with
 
 INVITE_MS = 2000  # as in the scripts
 
@@ -60,12 +61,21 @@ class Calls:
 
     def invite(self, wanted: int, claim: str, now: float) -> list[Whom]:
         """Containers that are called come first, each once; the rest may be anyone."""
-        chosen = [self.quiet.pop() for _ in range(min(wanted, len(self.quiet)))]
-        anyone = [(claim, number) for number in range(len(chosen) + 1, wanted + 1)]
-        for name in (*chosen, *anyone):
+        chosen = self.call(wanted, now)
+        self.ask(range(len(chosen) + 1, wanted + 1), claim, now)
+        return [*chosen, *([ANYONE] * (wanted - len(chosen)))]
+
+    def call(self, most: int, now: float) -> list[Whom]:
+        chosen = [self.quiet.pop() for _ in range(min(most, len(self.quiet)))]
+        for name in chosen:
             self.invited[name] = now
             heappush(self.oldest, (now, name))
-        return [*(Whom(slot, container) for container, slot in chosen), *(ANYONE for _ in anyone)]
+        return [Whom(slot, container) for container, slot in chosen]
+
+    def ask(self, numbers: Iterable[int], claim: str, now: float) -> None:
+        for number in numbers:
+            self.invited[claim, number] = now
+            heappush(self.oldest, (now, (claim, number)))
 
     def expire(self, until: float) -> None:
         while (first := self.first()) is not None and self.invited[first] <= until:
@@ -125,6 +135,11 @@ class Record:
     said: list[bytes] = field(default_factory=list)  # to the client, of what tasks print
     finished: dict[str, str] = field(default_factory=dict)
     version: int = 0  # how often the plan was changed
+    sizes: dict[str, int] = field(default_factory=dict)  # container → which it has
+    least: int = 0  # the size that is large enough for the run, as it has turned out
+    larger: defaultdict[int, Calls] = field(  # invitations of the sizes above the smallest
+        default_factory=lambda: defaultdict(Calls)
+    )
     specs: dict[int, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -214,9 +229,9 @@ class Record:
         self.ready[-1].discard(bundle)
         return bundle if bundle not in self.state else None
 
-    def pop_beside(self, beside: Sequence[int], after: int) -> int | None:
+    def pop_beside(self, container: str, beside: Sequence[int], after: int) -> int | None:
         """One of these, or at least a neighbour."""
-        if self.submission.slotted:
+        if self.submission.slotted or not self.fits(container, -1):
             return None
         for bundle in beside:
             if bundle in self.ready[-1] and self.pick(bundle) is not None:
@@ -227,6 +242,7 @@ class Record:
     def pop_anywhere(self, container: str) -> int | None:
         """The first bundle of a container: each begins somewhere else."""
         spread = self.submission.spread and not self.submission.slotted
+        spread = spread and not self.submission.sizes
         if not spread or not self.ready[-1] or container in self.working:
             return None
         share = int(sha1(container.encode()).hexdigest()[:8], 16) / 2**32
@@ -269,10 +285,14 @@ class Record:
 
     def may_take(self, container: str, slot: int) -> bool:
         """Whether a slot is the container's, or may become it at once."""
+        if not self.fits(container, slot):
+            return False
         return slot < 0 or self.slots.get(slot, container) == container or slot in self.free
 
     def invite(self, claim: str, now: float) -> list[Whom]:
         """Whom to invoke for ready bundles that nobody runs, each once at a time."""
+        if self.submission.sizes:
+            return self.invite_by_size(claim, now)
         flexible = len(self.ready[-1]) if -1 in self.ready else 0
         late = self.patience.count(now - self.submitted_ms)
         waiting = flexible + self.invites.called + len(self.free) + late
@@ -283,9 +303,73 @@ class Record:
         wanted = min(room, waiting) - len(self.invites.invited)
         return self.invites.invite(wanted, claim, now) if wanted > 0 else []
 
-    def answered(self, slot: int | None) -> None:
-        """An invitation was: the one for this slot, if it was for one, else the oldest."""
+    def answered(self, slot: int | None, size: int) -> None:
+        """An invitation was: the one for this slot, if it was for one, else the oldest of its size."""
         name = None if slot is None else (self.slots.get(slot, ""), slot)
         if name is None or not self.invites.answer(name):
-            if (first := self.invites.first()) is not None:
-                self.invites.answer(first)
+            invites = self.invites_of(size)
+            if (first := invites.first()) is not None:
+                invites.answer(first)
+
+    # where there are several sizes of containers
+
+    def came(self, container: str, memory_mb: int) -> None:
+        if size := size_with(memory_mb, self.submission.sizes):
+            self.sizes[container] = size
+
+    def size(self, container: str) -> int:
+        return self.sizes.get(container, 0)
+
+    def needed(self, slot: int) -> int:
+        return max(self.least, size_of(slot)) if self.submission.sizes else 0
+
+    def fits(self, container: str, slot: int) -> bool:
+        return self.size(container) >= self.needed(slot)
+
+    def invites_of(self, size: int) -> Calls:
+        return self.larger[size] if size else self.invites
+
+    def free_of(self, size: int) -> list[int]:
+        return sorted(slot for slot in self.free if size_of(slot) == size)
+
+    def invite_by_size(self, claim: str, now: float) -> list[Whom]:
+        """The largest first; whoever is called has that size already."""
+        sizes = self.submission.sizes
+        room, waiting = self.submission.containers - len(self.working), self.unasked(now)
+        if room <= 0:
+            return []
+        room -= sum(len(self.invites_of(size).invited) for size in range(len(sizes)))
+        called = self.invites.call(max(0, room), now)
+        waiting[self.least] += self.invites.called - len(called)
+        told = [replace(each, memory_mb=sizes[self.needed(each.slot or 0)]) for each in called]
+        for size in range(len(sizes) - 1, self.least - 1, -1):
+            more = max(0, min(waiting[size], room - len(told)))
+            self.invites_of(size).ask(range(len(told) + 1, len(told) + more + 1), claim, now)
+            told += [Whom(memory_mb=sizes[size])] * more
+        return told
+
+    def unasked(self, now: float) -> list[int]:
+        """How many bundles of each size wait for a container that nobody was asked for."""
+        waiting = [0] * len(self.submission.sizes)
+        for size in range(len(waiting)):
+            invites = self.invites_of(size)
+            invites.expire(now - INVITE_MS)
+            flexible = len(self.ready[-1 - size]) if -1 - size in self.ready else 0
+            waiting[max(self.least, size)] += (
+                flexible + len(self.free_of(size)) - len(invites.invited)
+            )
+        return waiting
+
+    def outgrow(self, container: str) -> None:
+        """A container's size is too small for the run, which goes on with the next one, if any."""
+        larger = self.size(container) + 1
+        if not self.least < larger < len(self.submission.sizes):
+            return
+        self.least = larger
+        for size in range(larger):
+            self.invites_of(size).clear()
+        for slot, owner in list(self.slots.items()):
+            if not self.fits(owner, slot):
+                self.disown(slot)
+                if self.waits(slot):
+                    self.place(slot)

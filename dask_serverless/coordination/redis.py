@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
@@ -31,6 +32,7 @@ from dask_serverless.coordination.base import (
     What,
     Whom,
 )
+from dask_serverless.coordination.sizes import size_of
 from dask_serverless.coordination.watched import BATCH, added
 from dask_serverless.errors import StoreFull
 from dask_serverless.store.script import Script, script_of
@@ -46,9 +48,9 @@ EVENTS_AT_ONCE = 10_000
 SHARED = {
     "begin": ("keys", "expiry"),
     "withdraw": ("keys",),
-    "claim": ("keys", "common", "queues", "moving", "claims"),
-    "publish": ("keys", "common", "queues", "moving", "claims", "settling", "near"),
-    "sweep": ("keys", "expiry", "common", "queues", "moving", "claims"),
+    "claim": ("keys", "common", "queues", "moving", "claims", "by_size"),
+    "publish": ("keys", "common", "queues", "moving", "claims", "by_size", "settling", "near"),
+    "sweep": ("keys", "expiry", "common", "queues", "moving", "claims", "by_size"),
     "renew": ("keys", "common"),
     "fail": ("keys", "common"),
     "tell": ("keys", "common"),
@@ -118,6 +120,7 @@ class RedisCoordination:
             "begin", submission.live_seconds, int(shared), int(submission.slotted) * (1 + bool(submission.due)),
             "total", submission.bundles, "lease", submission.lease_ms, "cap", submission.containers,
             "attempts", submission.attempts, *(("spread", "1") if submission.spread else ()),
+            *(("sizes", " ".join(map(str, submission.sizes))) if submission.sizes else ()),
         )  # fmt: skip
 
     def content(self, submission: Submission) -> Iterator[Command]:
@@ -131,13 +134,13 @@ class RedisCoordination:
             fields += (bundle, spec)
         for first in range(0, len(fields), 2 * SPECS_AT_ONCE):
             yield ("HSET", key + "spec", *fields[first : first + 2 * SPECS_AT_ONCE])
-        flexible: list[int] = []
+        flexible: defaultdict[int, list[int]] = defaultdict(list)  # by slot: -1, -2, …
         for bundle, slot in submission.ready:
             if slot < 0:
-                flexible += (bundle, bundle)
-        if flexible:
-            yield ("ZADD", key + "ready", *flexible)
-        if len(flexible) < 2 * len(submission.ready):
+                flexible[slot] += (bundle, bundle)
+        for slot, bundles in flexible.items():
+            yield ("ZADD", f"{key}ready{size_of(slot) or ''}", *bundles)
+        if sum(map(len, flexible.values())) < 2 * len(submission.ready):
             yield from self.slotted(submission.ready)
         if submission.due:
             yield from self.patient(submission)
@@ -177,8 +180,12 @@ class RedisCoordination:
         invited: bool = False,
         header: bool = False,
         early_seconds: float = 0.0,
+        memory_mb: int = 0,
+        wanted_mb: int = 0,
     ) -> Answer:
-        wish = ("" if slot is None else slot, int(invited), int(header))
+        wish: tuple[Any, ...] = ("" if slot is None else slot, int(invited), int(header))
+        if memory_mb:
+            wish += (memory_mb, wanted_mb)
         commands: list[Command] = [self.command("claim", container, claim, *wish)]
         if early_seconds:  # the claim follows in the same batch: no round trip in between
             wait = ("BLOCK", int(1000 * early_seconds), "STREAMS", self.prefix + "begun", "0-0")
@@ -243,10 +250,15 @@ class RedisCoordination:
         self.link.call(added(self.run, BATCH, batch))
 
     def sweep(
-        self, gone: Sequence[tuple[str, str]], live_seconds: int, wait_seconds: float = 0.0
+        self,
+        gone: Sequence[tuple[str, str]],
+        live_seconds: int,
+        wait_seconds: float = 0.0,
+        outgrown: Sequence[str] = (),
     ) -> Condition:
         names = [part for pair in gone for part in pair]
-        commands = [self.command("sweep", for_scripts(names), live_seconds)]
+        small = (for_scripts(list(outgrown)),) if outgrown else ()
+        commands = [self.command("sweep", for_scripts(names), live_seconds, *small)]
         if wait_seconds:
             commands.insert(0, self.reading("end", "0-0", wait_seconds))
         reply = self.link.call(*commands, wait_seconds=wait_seconds)[-1]

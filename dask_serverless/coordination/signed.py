@@ -76,9 +76,13 @@ class SignedCoordination:
         return None if story is None else self.story_of(story, tasks)
 
     def sweep(
-        self, gone: Sequence[tuple[str, str]], live_seconds: int, wait_seconds: float = 0.0
+        self,
+        gone: Sequence[tuple[str, str]],
+        live_seconds: int,
+        wait_seconds: float = 0.0,
+        outgrown: Sequence[str] = (),
     ) -> Condition:
-        condition = self.inner.sweep(gone, live_seconds, wait_seconds)
+        condition = self.inner.sweep(gone, live_seconds, wait_seconds, outgrown)
         return (
             changed(condition, error=self.failure(condition.error))
             if condition.error
@@ -175,10 +179,13 @@ class SignedCoordination:
         invited: bool = False,
         header: bool = False,
         early_seconds: float = 0.0,
+        memory_mb: int = 0,
+        wanted_mb: int = 0,
     ) -> Answer:
         answer = self.inner.claim(
             container, claim,
             slot=slot, invited=invited, header=header, early_seconds=early_seconds,
+            memory_mb=memory_mb, wanted_mb=wanted_mb,
         )  # fmt: skip
         return self.answer(answer)
 

@@ -29,6 +29,7 @@ from dask_serverless.coordination.near import (
 )
 from dask_serverless.coordination.ordered import Ordered
 from dask_serverless.coordination.record import Record
+from dask_serverless.coordination.sizes import size_of
 
 STORY = 32  # as in the scripts
 DONE = "d"
@@ -108,6 +109,8 @@ class MemorySteps:
         bundle = self.take_first(record, record.kept[container], container, claim)
         if bundle is not None:
             return bundle
+        if record.submission.sizes:
+            return self.take_by_size(record, container, claim, invited_for)
         if (bundle := record.pop(-1)) is not None:
             return self.give(record, bundle, -1, container, claim)
         if invited_for is not None and record.may_adopt(invited_for):
@@ -115,6 +118,22 @@ class MemorySteps:
         if bundle is None:
             bundle = self.take_first(record, record.free, container, claim)
         return self.take_late(record, container, claim) if bundle is None else bundle
+
+    def take_by_size(
+        self, record: Record, container: str, claim: str, invited_for: int | None
+    ) -> int | None:
+        """Of its own size first, then what a smaller one could do."""
+        mine = record.size(container)
+        for size in range(mine, -1, -1) if mine >= record.least else ():
+            if (bundle := record.pop(-1 - size)) is not None:
+                return self.give(record, bundle, -1, container, claim)
+            slots = record.free_of(size)
+            if invited_for is not None and size_of(invited_for) == size:
+                slots[:0] = [invited_for] if record.may_adopt(invited_for) else []
+            for slot in slots:
+                if (bundle := self.take_slot(record, slot, container, claim)) is not None:
+                    return bundle
+        return None
 
     def take_first(
         self, record: Record, slots: Ordered[int], container: str, claim: str
@@ -176,8 +195,10 @@ class MemorySteps:
         following: str,
         chosen: int | None,
     ) -> int | None:
+        sized = bool(record.submission.sizes)
         for name, slot, *_ in ready:
-            if slot < 0 and following and chosen is None:
+            meant = record.size(container) == record.needed(slot) if sized else True
+            if slot < 0 and following and chosen is None and meant:
                 chosen = self.give(record, name, slot, container, following)
             else:
                 record.make_ready(name, slot)

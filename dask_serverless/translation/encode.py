@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from math import inf
@@ -16,13 +16,16 @@ from dask_serverless.blobs.base import Command
 from dask_serverless.blobs.blobs import INLINE, Blobs
 from dask_serverless.blobs.frames import framed, join, size
 from dask_serverless.blobs.lock import StoreLock
+from dask_serverless.coordination.sizes import size_for
 from dask_serverless.errors import FutureInGraph, InputNotPicklable
 from dask_serverless.translation.astray import is_future
+from dask_serverless.translation.sized import sized
 from dask_serverless.translation.translate import Translation
 from dask_serverless.worker.bundle import (
     BundleSpec,
     Child,
     Near,
+    Start,
     Step,
     apart,
     encode,
@@ -71,30 +74,42 @@ class Encoded:
     functions: bytes  # a reference
     commands: list[Command]  # blobs that are still to be sent
     blobs: list[bytes]  # references that go with the run
-    starts: tuple[tuple[int, float], ...]  # containers to be warm, in how many seconds
+    starts: tuple[Start, ...]
     spread: bool  # whether containers begin far from each other
 
 
 def encode_run(
-    translation: Translation, plan: Plan, bundles: Bundles, blobs: Blobs, run: str
+    translation: Translation,
+    plan: Plan,
+    bundles: Bundles,
+    blobs: Blobs,
+    run: str,
+    sizes_mb: Sequence[int] = (),  # of containers' memory, smallest first, if there are several
 ) -> Encoded:
+    plan = sized(plan, sizes_mb)
     constants = Constants(translation, blobs, run)
     functions = constants.functions()
-    specs = [encode(spec) for spec in bundle_specs(translation, plan, bundles, constants)]
+    starts = starts_of(plan, sizes_mb)
+    parts = bundle_specs(translation, plan, bundles, constants, starts)
+    specs = [encode(spec) for spec in parts]
     roots = bundles.roots
     ready = list(zip(roots.tolist(), plan.slots[roots].tolist(), strict=True))
     constants.keep_apart(specs)
     references = (functions, *constants.by_content.values(), *constants.specs)
     blobs_of_run = [r for r in references if r[:1] != INLINE]
     slotted = bool((plan.slots >= 0).any())
-    starts = starts_of(plan).get(SUBMISSION, ())
     return Encoded(
-        specs, ready, slotted, functions, constants.commands, blobs_of_run, starts, holds_back(plan)
-    )
+        specs, ready, slotted, functions, constants.commands, blobs_of_run,
+        starts.get(SUBMISSION, ()), holds_back(plan),
+    )  # fmt: skip
 
 
 def bundle_specs(
-    translation: Translation, plan: Plan, bundles: Bundles, constants: Constants
+    translation: Translation,
+    plan: Plan,
+    bundles: Bundles,
+    constants: Constants,
+    starts: Mapping[int, tuple[Start, ...]],
 ) -> Iterator[BundleSpec]:
     """The specs, bundle by bundle; all arrays become lists once, since items of lists are cheap."""
     constants_of = translation.constants_of
@@ -102,7 +117,7 @@ def bundle_specs(
     edges = Edges(translation.dag, plan, bundles)
     stored, wanted = bundles.stored.tolist(), translation.dag.wanted.tolist()
     slots, copies = plan.slots.tolist(), bundles.copies
-    starts, ahead, near = starts_of(plan), ahead_of(plan), near_of(plan)
+    ahead, near = ahead_of(plan), near_of(plan)
     holds, retries = holds_back(plan), translation.retries
     for bundle, slot in enumerate(slots):
         mine = tasks[offsets[bundle] : offsets[bundle + 1]]
@@ -148,12 +163,13 @@ def ahead_of(plan: Plan) -> dict[int, tuple[int, ...]]:
     return ahead
 
 
-def starts_of(plan: Plan) -> dict[int, tuple[tuple[int, float], ...]]:
+def starts_of(plan: Plan, sizes_mb: Sequence[int]) -> dict[int, tuple[Start, ...]]:
     """Which containers whoever begins a bundle asks for ahead of need."""
-    starts: dict[int, tuple[tuple[int, float], ...]] = {}
+    starts: dict[int, tuple[Start, ...]] = {}
     for note in plan.annotations:
         if isinstance(note, StartContainers):
-            more = (note.containers, note.delay_seconds)
+            memory = sizes_mb[size_for(note.memory_mb, sizes_mb)] if sizes_mb else 0
+            more = (note.containers, note.delay_seconds, memory)
             starts[note.trigger] = (*starts.get(note.trigger, ()), more)
     return starts
 

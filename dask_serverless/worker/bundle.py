@@ -16,6 +16,9 @@ import msgpack
 # of one task) counts down from -1.
 Step = tuple[int, int, tuple[int, ...], tuple[str, ...] | None]
 
+# Containers to be warm, in how many seconds, and of what memory in MiB (0: all have the same).
+Start = tuple[int, float, int]
+
 PICKLED = b"\x80"  # how every pickle starts, and no reference
 NO_CHILDREN = bytes(msgpack.packb([]))
 FRONT = struct.Struct("<iI")  # slot, number of inputs; then the inputs' tasks, 4 bytes each
@@ -53,7 +56,7 @@ class BundleSpec:
     wanted: tuple[int, ...]  # those of them that the client asked for
     children: bytes
     releases: bytes
-    starts: tuple[tuple[int, float], ...] = ()  # containers to be warm, in how many seconds
+    starts: tuple[Start, ...] = ()
     ahead: tuple[int, ...] = ()  # tasks whose outputs a later bundle of this container needs
     given: tuple[int, ...] = ()  # the outputs of the children's bits; empty if there is only one
     near: tuple[Near, ...] | None = None  # as the plan has it; None: the container decides by size

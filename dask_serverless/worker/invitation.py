@@ -20,16 +20,21 @@ class Invitation:
     container: str = ""  # whom to prefer, if it is idle
     own: str = ""  # the client's own modules, if they are in the store: under this key
     asked: float = 0.0  # when, by the clock of whoever invites (seconds of the epoch); 0: unknown
+    memory_mb: int = 0  # that it must have at least, where there are several sizes
     warm_in: float | None = None  # only be there, idle, in so many seconds; None: work on the run
 
     def to(self, whom: Whom, asked: float = 0.0) -> Invitation:
         """The same for any container, or for the one that has a slot."""
-        slot, container = whom.slot, whom.container
-        return replace(self, early=False, slot=slot, container=container, asked=asked, warm_in=None)
+        return replace(
+            self, early=False, slot=whom.slot, container=whom.container, memory_mb=whom.memory_mb,
+            asked=asked, warm_in=None,
+        )  # fmt: skip
 
-    def to_be_warm(self, seconds: float) -> Invitation:
+    def to_be_warm(self, seconds: float, memory_mb: int = 0) -> Invitation:
         """For one more container, which will soon be needed."""
-        return replace(self, early=False, slot=None, container="", warm_in=seconds)
+        return replace(
+            self, early=False, slot=None, container="", memory_mb=memory_mb, warm_in=seconds
+        )
 
     def to_json(self) -> dict[str, Any]:
         return dict(vars(self))

@@ -35,6 +35,11 @@ class Means:
         return Voice(self.mouth, invitation.store, invitation.run, self.container)
 
     @property
+    def memory_mb(self) -> int:
+        """That this container may use; 0: no limit is known."""
+        return self.usage.memory.limit_mb
+
+    @property
     def final(self) -> tuple[type[Exception], ...]:
         """What a task may raise that it would only raise again here."""
         return (MemoryError,) if self.outgrow is not None else ()

@@ -143,6 +143,8 @@ class Stay:
             invited=instruction.invited,
             header=self.run.header is None,
             early_seconds=early_seconds,
+            memory_mb=self.means.memory_mb if self.invitation.memory_mb else 0,
+            wanted_mb=self.invitation.memory_mb,
         )
 
     def await_run(self, instruction: m.Claim) -> Answer:
@@ -230,9 +232,9 @@ class Stay:
 
     def start_others(self, spec: BundleSpec) -> None:
         """Containers that will be needed are asked for as this bundle begins."""
-        for containers, seconds in spec.starts:
+        for containers, seconds, memory_mb in spec.starts:
             for _ in range(containers):
-                self.means.invite(self.invitation.to_be_warm(seconds))
+                self.means.invite(self.invitation.to_be_warm(seconds, memory_mb))
 
     def blame(self, spec: BundleSpec | None, inputs: References) -> Blame:
         """Which of a bundle's inputs and constants could not be had."""

@@ -14,8 +14,8 @@ def kinds(orders):
     return [type(order) for order in orders]
 
 
-def pool(resting=0, most=2, sizes=1):
-    made = Pool("pool", most, sizes)
+def pool(resting=0, most=2, sizes_mb=(0,)):
+    made = Pool("pool", most, sizes_mb)
     for _ in range(resting):
         made.rested(made.bear(0.0), 0.0)
     return made
@@ -79,14 +79,12 @@ def test_a_run_takes_turns_with_another_that_waits_and_is_told_once():
     assert call.invitation.run == "short"
 
 
-def test_a_run_that_needs_more_memory_gets_a_larger_container_and_a_small_one_makes_room():
-    made = pool(resting=1, most=1, sizes=2)
-    made.waiting.add(invitation())
+def test_who_needs_more_memory_gets_a_larger_container_and_a_small_one_makes_room():
+    made = pool(resting=1, most=1, sizes_mb=(512, 2048))
+    made.waiting.add(invitation(memory_mb=512))
     (call,) = made.place(1.0)
-    assert made.enlarge("run", call.cell.size) == [call.cell]
-    assert made.enlarge("run", call.cell.size) == [], "one step for one size"
     made.rested(call.cell, 2.0)
-    made.waiting.add(invitation())
+    made.waiting.add(invitation(memory_mb=2048))
     end, start = made.place(2.0)
     assert end == End(call.cell)
     assert (type(start), start.cell.size) == (Start, 1)
@@ -95,10 +93,20 @@ def test_a_run_that_needs_more_memory_gets_a_larger_container_and_a_small_one_ma
     assert kinds(made.place(3.0))[0] is Call
 
 
-def test_there_is_nothing_beyond_the_largest_size():
-    made = pool(resting=1, sizes=2)
-    made.least["run"] = 1
-    assert made.enlarge("run", 1) == []
+def test_the_smallest_container_that_will_do_is_called_even_if_a_larger_one_is_meant_for_more():
+    made = pool(most=3, sizes_mb=(512, 1024, 2048))
+    for size in (2, 0, 1):
+        made.rested(made.bear(0.0, size), 0.0)
+    for memory_mb in (1024, 0, 512):
+        made.waiting.add(invitation(memory_mb=memory_mb))
+    assert [call.cell.size for call in made.place(1.0)] == [1, 0, 2]
+
+
+def test_who_waits_for_a_large_container_waits_beside_many_for_small_ones():
+    made = pool(most=2, sizes_mb=(512, 2048))
+    for memory_mb in (512, 512, 512, 2048):
+        made.waiting.add(invitation(memory_mb=memory_mb))
+    assert sorted(start.cell.size for start in made.place(1.0)) == [0, 1]
 
 
 def test_idle_containers_end_but_for_those_that_stay_warm():
@@ -110,5 +118,11 @@ def test_idle_containers_end_but_for_those_that_stay_warm():
 
 def test_to_be_warm_counts_those_that_have_no_work():
     made = pool(resting=1, most=3)
-    assert kinds(made.warm(2, 1.0)) == [Start]
-    assert made.warm(2, 2.0) == []
+    assert kinds(made.warm(invitation(), 2, 1.0)) == [Start]
+    assert made.warm(invitation(), 2, 2.0) == []
+
+
+def test_what_is_to_be_warm_is_of_the_size_that_was_asked_for():
+    made = pool(resting=1, most=3, sizes_mb=(512, 2048))
+    (start,) = made.warm(invitation(memory_mb=2048), 1, 1.0)
+    assert start.cell.size == 1

@@ -21,10 +21,14 @@ from dask_serverless.worker.bundle import (
 
 @dataclass(frozen=True)
 class Graph:
-    """``inputs[b]`` are the bundles that b waits for; ``slots[b]`` is its slot, -1 for none."""
+    """``inputs[b]`` are the bundles that b waits for; ``slots[b]`` is its slot, -1 for none.
+
+    Where there are ``sizes`` of containers (MiB), slots say which of them a bundle needs.
+    """
 
     inputs: Sequence[Sequence[int]]
     slots: Sequence[int] = ()
+    sizes: Sequence[int] = ()
     specs: list[BundleSpec] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -103,6 +107,7 @@ class Graph:
             slotted=any(slot >= 0 for slot in self.slots),
             spread=spread,
             due=due,
+            sizes=self.sizes,
         )
 
     def report(

@@ -3,6 +3,7 @@
 Only I/O is played: machines, coordination and its scripts are the real ones. A world has crashes
 before and after every call, replies that get lost (the call is repeated later), containers that are
 taken for dead and go on, invitations that get lost or come twice, and time that passes in jumps.
+Some have containers of several sizes, and what a plan says of them proves too small now and then.
 Containers keep outputs in memory for some children, hold them back or store them, as they like.
 """
 
@@ -32,6 +33,7 @@ from dask_serverless.coordination.base import (
     maker,
 )
 from dask_serverless.coordination.moving import Move
+from dask_serverless.coordination.sizes import of_size, size_of, size_with
 from dask_serverless.worker import machine as m
 
 MOST_PARTIES = 4
@@ -53,6 +55,7 @@ class Moods:
     keeps: float = 0.5  # an output in memory for a child
     waits: float = 0.5  # with what it keeps, while there is other work
     overdue: float = 0.3  # what it keeps is given while another bundle runs
+    outgrown: float = 0.2  # who crashes had not enough memory
 
 
 class World:
@@ -75,6 +78,8 @@ class World:
         self.names = count()
         self.invitations: deque[Whom] = deque()
         self.gone: list[tuple[str, str]] = []
+        self.outgrown: list[Party] = []
+        self.least = 0  # the size that is large enough for the run
         self.blobs: set[bytes] = set()
         self.announced: dict[int, set[bytes]] = defaultdict(set)
         self.finished: dict[int, str] = {}  # bundle → the claim that was accepted
@@ -107,7 +112,13 @@ class World:
         if stuck or self.random.random() < self.moods.time_passes:
             self.pass_time()
         gone, self.gone = self.gone, []
-        condition = self.client.sweep(gone, 60)
+        outgrown, self.outgrown = self.outgrown, []
+        condition = self.client.sweep(gone, 60, outgrown=[party.name for party in outgrown])
+        if condition.status == OK:
+            larger = [
+                party.size + 1 for party in outgrown if party.size + 1 < len(self.graph.sizes)
+            ]
+            self.least = max(self.least, *larger, 0)
         assert condition.status != LOST
         self.invitations += condition.invitations
         return condition.why if condition.status == OVER else ""
@@ -118,12 +129,17 @@ class World:
         if self.happens("double_invitation"):
             self.invitations.append(whom)
         idle = [party for party in self.parties if not party.todo]
-        party = next((p for p in idle if p.name == whom.container), idle[0] if idle else None)
+        large = [party for party in idle if party.memory_mb >= whom.memory_mb]
+        party = next((p for p in large if p.name == whom.container), large[0] if large else None)
         if party is None:
             if len(self.parties) >= MOST_PARTIES:
-                return
-            party = Party(self, f"c{next(self.names)}")
+                if not idle:
+                    return
+                self.parties.remove(idle[0])  # a smaller one makes room
+            memory = [each for each in self.graph.sizes if each >= whom.memory_mb]
+            party = Party(self, f"c{next(self.names)}", self.random.choice(memory or [0]))
             self.parties.append(party)
+        party.wanted_mb = whom.memory_mb
         party.handle(m.Invited(whom.slot))
 
     def happens(self, mood: str) -> bool:
@@ -151,6 +167,9 @@ class Party:
 
     world: World
     name: str
+    memory_mb: int = 0
+    wanted_mb: int = 0  # that it was invited to have
+    asked_again: bool = False
     todo: deque[m.Instruction] = field(default_factory=deque)
     memory: set[int] = field(default_factory=set)  # bundles whose outputs are there
     written: dict[int, bytes] = field(default_factory=dict)  # by bundle: of those not done
@@ -202,19 +221,38 @@ class Party:
         self.world.parties.remove(self)
         if self.world.random.random() < 0.7:  # else only the lease tells
             self.world.gone.append((self.name, "crashed"))
+            if self.machine.bundle >= 0 and self.world.happens("outgrown"):
+                self.world.outgrown.append(self)
+
+    @property
+    def size(self) -> int:
+        return size_with(self.memory_mb, self.world.graph.sizes)
 
     def answered(self, instruction: m.Instruction, answer: Answer) -> None:
         if self.world.happens("crash"):
             self.crash()
         elif self.world.happens("lost_reply"):
             self.todo.appendleft(instruction)
+            self.asked_again = (
+                True  # what it was given it keeps, though the run may have outgrown it
+            )
         else:
+            self.check_size(answer, 0 if self.asked_again else self.world.least)
+            self.asked_again = False
             self.handle(m.Answered(answer))
+
+    def check_size(self, answer: Answer, least: int) -> None:
+        """What it is given, it is large enough for."""
+        graph = self.world.graph
+        if answer.assignment is not None and graph.sizes:
+            needed = size_of(graph.slot(answer.assignment.bundle))
+            assert self.size >= max(needed, least)
 
     def claim(self, instruction: m.Claim) -> Answer:
         return self.run.claim(
-            self.name, instruction.claim, slot=instruction.slot, invited=instruction.invited
-        )
+            self.name, instruction.claim, slot=instruction.slot, invited=instruction.invited,
+            memory_mb=self.memory_mb, wanted_mb=self.wanted_mb,
+        )  # fmt: skip
 
     def drop(self) -> None:
         self.memory, self.written, self.given, self.gone = set(), {}, {}, set()
@@ -336,7 +374,11 @@ def random_graph(random: Random, most: int = 14, slots: int = 3) -> Graph:
         few = min(bundle, random.choice([0, 1, 2, 3, 12]))
         inputs.append(sorted(random.sample(range(bundle), random.randint(0, few))))
     mixed = [random.randrange(-1, slots) for _ in range(size)]
-    return Graph(inputs, mixed if random.random() < 0.6 else ())
+    planned = mixed if random.random() < 0.6 else [-1] * size
+    if random.random() < 0.5:
+        return Graph(inputs, planned)
+    sizes = (512, 1024, 4096)[: random.randint(2, 3)]
+    return Graph(inputs, [of_size(slot, random.randrange(len(sizes))) for slot in planned], sizes)
 
 
 def random_due(random: Random, graph: Graph) -> list[int]:

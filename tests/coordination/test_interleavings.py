@@ -30,7 +30,8 @@ class Twin:
     def pass_time(self):
         record = self.store.runs[self.name]
         record.leases = dict.fromkeys(record.leases, 0.0)
-        record.invites.clear()
+        for invites in (record.invites, *record.larger.values()):
+            invites.clear()
         for slot, bundle in list(record.patience.waiting):
             record.patience.discard(slot, bundle)
             record.patience.set(slot, bundle, 0)
@@ -51,7 +52,8 @@ class Real:
         for bundle in self.link.call(("ZRANGE", prefix + "leases", 0, -1))[0]:
             if bundle:
                 self.link.call(("ZADD", prefix + "leases", 1, bundle))
-        self.link.call(("ZREMRANGEBYSCORE", prefix + "invites", "-inf", "(+inf"))
+        for size in ("", 1, 2):
+            self.link.call(("ZREMRANGEBYSCORE", f"{prefix}invites{size}", "-inf", "(+inf"))
         for word in self.link.call(("ZRANGE", prefix + "patience", 0, -1))[0]:
             if word:
                 self.link.call(("ZADD", prefix + "patience", 0, word))
@@ -85,7 +87,8 @@ def lives(seed, side, moods):
         assert world.why == "done" or moods.raises
         world.check_end(world.why)
     except AssertionError as error:
-        error.add_note(f"seed {seed}, graph {world.graph.inputs}, slots {world.graph.slots}")
+        graph = world.graph
+        error.add_note(f"seed {seed}, {graph.inputs}, slots {graph.slots}, sizes {graph.sizes}")
         raise
     return world
 
@@ -150,6 +153,9 @@ def call_of(random, graph, container, held, number):
         again = claim if random.random() < 0.2 else f"k{number}"
         invited, header = random.random() < 0.5, random.random() < 0.2
         options = {"slot": slot, "invited": invited, "header": header}
+        if graph.sizes:
+            options["memory_mb"] = random.choice([512, 600, *graph.sizes])
+            options["wanted_mb"] = random.choice(graph.sizes)
         return "claim", (container, again), options
     if dice < 0.75:
         reference = f"{random.choice('ir')}{bundle}:{claim}".encode()
@@ -166,7 +172,8 @@ def call_of(random, graph, container, held, number):
         gone = [(f"c{random.randint(0, 9)}", "why") for _ in range(random.randint(0, 2))]
         if random.random() < 0.1:
             gone.append(("*", "all at once"))
-        return "sweep", (gone, 60), {}
+        outgrown = [name for name, _ in gone if name != "*" and random.random() < 0.3]
+        return "sweep", (gone, 60), {"outgrown": outgrown}
     if dice < 0.92:
         return "outputs", (sorted({0, random.randrange(len(graph.inputs))}),), {}
     if dice < 0.95:

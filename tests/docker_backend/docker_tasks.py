@@ -57,6 +57,13 @@ def needs(mebibytes):
     return limit
 
 
+def limits(*before):
+    """Of this container, after those of what it takes."""
+    from dask_serverless.backends.cgroup_memory import group_memory
+
+    return [*(limit for each in before for limit in each), group_memory().limit >> 20]
+
+
 def fill(mebibytes):
     return len(bytearray(b"x") * (mebibytes << 20))
 

@@ -22,12 +22,13 @@ from awaiting import eventually
 from clients import Client, processes
 from dask import delayed
 from docker_engine import BASE, left
-from docker_tasks import confinement, crash, fill, needs, sleep_once, speak, speak_and_die
+from docker_tasks import confinement, crash, fill, limits, needs, sleep_once, speak, speak_and_die
 from store_servers import free_port, listens, server_process, until
 
 from dask_serverless import Serverless
 from dask_serverless.backends.docker.daemon import LABEL
 from dask_serverless.errors import BundleLost, ContainersCutOff, SettingsError
+from planners.plans.plan import FLEXIBLE, Plan
 
 pytestmark = pytest.mark.docker
 
@@ -157,6 +158,37 @@ def test_what_did_not_fit_is_tried_again_on_the_next_larger_size(daemon):
         (*found, large) = dask.compute(*tasks, scheduler=client)
         assert found == [(1 + n) << 20 for n in range(6)]
         assert large == 500 << 20
+
+
+class Sized:
+    """A bundle a task, each with the memory that is asked for by its position."""
+
+    name = "sized"
+
+    def __init__(self, memory_mb, slots=None):
+        self.memory_mb, self.slots = memory_mb, slots
+
+    def plan(self, dag, resources):
+        slots = self.slots or [FLEXIBLE] * dag.tasks
+        return Plan(self.name, np.arange(dag.tasks), np.array(slots), np.array(self.memory_mb))
+
+
+def test_bundles_run_in_containers_of_the_size_that_was_planned(daemon):
+    with Serverless(
+        backend="docker", containers=2, memory=["256 MiB", "384 MiB"], cpus=1.0, base=BASE
+    ) as client:
+
+        def found(memory_mb, slots=None):
+            roots = [delayed(limits)() for _ in range(4)]
+            with client.options(planner=Sized(memory_mb, slots)) as sized:
+                return dask.compute(delayed(limits)(*roots), scheduler=sized)[0]
+
+        assert found([0, 256, 0, 100, 1]) == [256] * 5, "nobody asked for more"
+        assert sum(limit == 384 for limit in found([100, 300, 100, 384, 257])) >= 3
+        slots = [0, 1, 0, 1, 2]
+        assert sum(limit == 384 for limit in found([100, 300, 100, 300, 300], slots)) >= 3
+        with pytest.warns(UserWarning, match="9999 MiB, but the largest .* 384 MiB"):
+            assert found([9999] * 5) == [384] * 5
 
 
 def test_a_memory_error_takes_the_task_to_the_next_larger_size(daemon):

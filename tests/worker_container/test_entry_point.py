@@ -336,7 +336,7 @@ def test_containers_invite_one_another_without_whoever_owns_them(store_url):
     second = container(host="127.0.0.2", port=port, name="second")
     with first as (_, point), second as (_, other):
         places = {"first": ("127.0.0.1", 0), "second": ("127.0.0.2", 0)}
-        point.tell([Peers(places, 0)])
+        point.tell([Peers(places)])
         backend = OneContainer(point, store_url)
         lines = events_of(other.address)
         with Serverless(backend=backend, store=store_url) as client:

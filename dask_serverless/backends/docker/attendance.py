@@ -75,11 +75,11 @@ class Attendance:
                 self.site.pool.waiting.add(invitation)
         self.place()
 
-    def warm(self, count: int) -> None:
+    def warm(self, invitation: Invitation, count: int) -> None:
         """There are to be so many without work."""
         with self.lock:
             ready = bool(self.site.image)
-            orders = self.site.pool.warm(count, time.monotonic()) if ready else []
+            orders = self.site.pool.warm(invitation, count, time.monotonic()) if ready else []
         self.perform(orders)
 
     def drop(self, run: str) -> list[str]:
@@ -91,7 +91,7 @@ class Attendance:
     def forget(self, run: str) -> None:
         with self.lock:
             self.site.own_of.pop(run, None)
-            self.site.pool.forget(run)
+            self.site.pool.waiting.drop(run)
             for container in self.site.containers.values():
                 container.over.append(run)
 
@@ -209,9 +209,10 @@ class Attendance:
                 and (container := self.site.containers.get(cell.name)) is not None
                 and container.point is not None
             ]
-        places = {cell.name: (point.address.host, cell.size) for cell, _, point in there}
-        for cell, container, _ in there:
-            container.tell([Peers(places, cell.size)])
+        memory = self.site.pool.sizes_mb
+        places = {cell.name: (point.address.host, memory[cell.size]) for cell, _, point in there}
+        for _, container, _ in there:
+            container.tell([Peers(places)])
 
     def came(self, cell: Cell) -> None:
         with self.lock:
@@ -235,9 +236,10 @@ class Attendance:
             case Stopped():
                 self.client.left(message.run, cell.name)
             case ProcessGone():
-                if message.out_of_memory:
-                    self.enlarge(cell, message.run)
-                loss = Loss(message.container, message.why, message.claimed, message.words)
+                loss = Loss(
+                    message.container, message.why, message.claimed, message.words,
+                    out_of_memory=message.out_of_memory,
+                )  # fmt: skip
                 tell(loss, message.run)
             case Trouble():
                 tell(Loss("", message.why, cut_off=True), message.run)
@@ -246,13 +248,6 @@ class Attendance:
             case Refused():
                 error = SettingsError(message.setting, message.problem)
                 tell(Loss("", message.problem, error=error))
-
-    def enlarge(self, cell: Cell, run: str) -> None:
-        """Before the bundle is anybody's: no container of this size is to have it again."""
-        with self.lock:
-            small = self.site.pool.enlarge(run, cell.size)
-        for each in small:
-            self.call_away(each)
 
     def bury(self, cell: Cell, container: Container, why: str) -> None:
         """A container is gone, whoever ended it."""

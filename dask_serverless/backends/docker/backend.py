@@ -11,7 +11,7 @@ from ipaddress import ip_address
 
 from dask_serverless.backends.base import Gone, Loss
 from dask_serverless.backends.docker.attendance import Attendance
-from dask_serverless.backends.docker.settings import USUAL_MEMORY, DockerSettings
+from dask_serverless.backends.docker.settings import MIB, USUAL_MEMORY, DockerSettings
 from dask_serverless.backends.docker.site import Site
 from dask_serverless.backends.local import heavy_modules
 from dask_serverless.backends.messages import Stop
@@ -61,6 +61,10 @@ class DockerBackend:
         _backends.add(self)
 
     @property
+    def sizes_mb(self) -> Sequence[int]:
+        return [size // MIB for size in self.sizes] if len(self.sizes) > 1 else ()
+
+    @property
     def site(self) -> Site | None:
         return self.attendance.site if self.attendance else None
 
@@ -71,7 +75,8 @@ class DockerBackend:
         with self.lock:
             if self.attendance is None:
                 self.refusal = None
-                site = Site(self.settings, self.containers, len(self.sizes), self.secret)
+                memory = [size // MIB for size in self.sizes]
+                site = Site(self.settings, self.containers, memory, self.secret)
                 self.attendance = Attendance(site, self.sizes, self.idle_seconds, self.told, self)
                 self.attendance.begin()
 
@@ -100,7 +105,7 @@ class DockerBackend:
         if attendance is None:  # closed, while a run of another thread is under way: it hears of it
             return
         if invitation.warm_in is not None:
-            attendance.warm(count)
+            attendance.warm(invitation, count)
             return
         site = attendance.site
         if invitation.early:

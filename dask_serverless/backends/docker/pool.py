@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
 from dask_serverless.backends.waiting import Waiting
+from dask_serverless.coordination.sizes import size_for
 from dask_serverless.worker.invitation import Invitation
+
+COMING_SECONDS = 3.0  # from its first call until a container has claimed something
 
 
 class State(Enum):
@@ -67,10 +70,9 @@ Order = Start | Call | Yield | End
 class Pool:
     name: str
     most: int  # containers
-    sizes: int = 1  # of memory: 0 is the smallest
+    sizes_mb: Sequence[int] = (0,)  # of memory, the smallest first
     born: int = 0
     cells: dict[str, Cell] = field(default_factory=dict)
-    least: dict[str, int] = field(default_factory=dict)  # run → the smallest size that it needs
     waiting: Waiting = field(init=False)
 
     def __post_init__(self) -> None:
@@ -90,14 +92,14 @@ class Pool:
                 calls.append(Call(cell, invitation, cell.rests))
         for invitation in reversed(kept):
             self.waiting.put_back(invitation)
-        return [*calls, *self.more([self.size_for(each.run) for each in kept], now), *self.turns()]
+        return [*calls, *self.more(kept, now), *self.turns()]
 
-    def size_for(self, run: str) -> int:
-        return self.least.get(run, 0)
+    def size_for(self, invitation: Invitation) -> int:
+        return size_for(invitation.memory_mb, self.sizes_mb)
 
     def chosen(self, invitation: Invitation) -> Cell | None:
         """The one that is meant, if it rests: invitations name its worker process; else a small one."""
-        size = self.size_for(invitation.run)
+        size = self.size_for(invitation)
         resting = [cell for cell in self.resting() if cell.size >= size]
         named = invitation.container
         meant = (cell for cell in resting if named and cell.process == named)
@@ -106,21 +108,26 @@ class Pool:
     def resting(self) -> list[Cell]:
         return [cell for cell in self.cells.values() if cell.state is State.RESTING]
 
-    def more(self, wanted: list[int], now: float) -> Iterator[Order]:
-        """Containers for those sizes; where there is no room, smaller ones without work make it."""
+    def more(self, wanted: list[Invitation], now: float) -> Iterator[Order]:
+        """Containers for these; where there is no room, smaller ones without work make it."""
         starting = [c.size for c in self.cells.values() if c.state is State.STARTING]
-        for size in sorted(wanted, reverse=True):
+        for size, run in sorted([(self.size_for(e), e.run) for e in wanted], reverse=True):
             coming = next((each for each in starting if each >= size), None)
             if coming is not None:
                 starting.remove(coming)
                 continue
             if len(self.cells) >= self.most:
                 smaller = next((cell for cell in self.resting() if cell.size < size), None)
-                if smaller is None:
+                if smaller is None or self.on_its_way(run, size, now):
                     continue
                 self.gone(smaller)
                 yield End(smaller)
             yield Start(self.bear(now, size))
+
+    def on_its_way(self, run: str, size: int, now: float) -> bool:
+        """Whether one has just been called: until it is heard of, the store asks for it again."""
+        called = (c for c in self.working_on(run) if c.size >= size)
+        return any(now - cell.since < COMING_SECONDS for cell in called)
 
     def turns(self) -> Iterator[Order]:
         """Runs take turns: whoever works on one is told, once, when another one waits."""
@@ -129,29 +136,18 @@ class Pool:
                 cell.called = True
                 yield Yield(cell)
 
-    def enlarge(self, run: str, beyond: int) -> list[Cell]:
-        """A size was too small for a run: it gets the next one; whom of its containers to call away."""
-        larger = min(beyond + 1, self.sizes - 1)
-        if larger <= self.size_for(run):
-            return []
-        self.least[run] = larger
-        return [cell for cell in self.working_on(run) if cell.size < larger]
-
-    def forget(self, run: str) -> None:
-        self.least.pop(run, None)
-        self.waiting.drop(run)
-
     def bear(self, now: float, size: int = 0) -> Cell:
         self.born += 1
         cell = Cell(f"{self.name}-{self.born}", size, since=now)
         self.cells[cell.name] = cell
         return cell
 
-    def warm(self, count: int, now: float) -> list[Order]:
+    def warm(self, invitation: Invitation, count: int, now: float) -> list[Order]:
         """So many that have no work, as far as there is room."""
-        idle = sum(cell.state is not State.WORKING for cell in self.cells.values())
+        size = self.size_for(invitation)
+        idle = sum(c.state is not State.WORKING and c.size >= size for c in self.cells.values())
         room = min(count - idle, self.most - len(self.cells))
-        return [Start(self.bear(now)) for _ in range(room)]
+        return [Start(self.bear(now, size)) for _ in range(room)]
 
     def rested(self, cell: Cell, now: float) -> None:
         cell.rests += 1

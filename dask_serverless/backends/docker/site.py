@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -33,14 +34,18 @@ class Site:
     """Made by a client, and left to a fork's parent."""
 
     def __init__(
-        self, settings: DockerSettings, containers: int, sizes: int, secret: Secret | None = None
+        self,
+        settings: DockerSettings,
+        containers: int,
+        sizes_mb: Sequence[int],
+        secret: Secret | None = None,
     ) -> None:
         self.settings = settings
         self.daemon = Daemon()
         self.folder, self.held = private.make(PREFIX, tempfile.gettempdir())
         self.name = self.folder.name
         self.token = secrets.token_hex(24)
-        self.pool = Pool(self.name, containers, sizes)
+        self.pool = Pool(self.name, containers, sizes_mb)
         self.containers: dict[str, Container] = {}
         self.own = OwnInStore(self.name, secret)
         self.own_of: dict[str, str] = {}  # run → under which key

@@ -96,7 +96,7 @@ def image(daemon: Daemon, told: DockerSettings) -> Finding:
 def network(settings: Settings, told: DockerSettings) -> Iterator[Finding]:
     """From a container like those of a run to the store that a run would have."""
     with ExitStack() as stack:
-        site = stack.enter_context(closing(Site(told, containers=1, sizes=1)))
+        site = stack.enter_context(closing(Site(told, containers=1, sizes_mb=[0])))
         if settings.store is None:
             private = stack.enter_context(closing(BridgedStore(site.gateway)))
             private.wait_ready()

@@ -1,6 +1,7 @@
 -- Makes a run's keys, before anything large is sent. What a repetition finds stays as it is.
 -- ARGV: epoch, seconds the keys may live, '1' if bundles share anything, '1' if they have slots,
---       '2' if they also have times to begin by, then fields and values of meta
+--       '2' if they also have times to begin by, then fields and values of meta, where there are
+--       several sizes the last
 -- Reply: {'ok'}
 local seconds = ARGV[2]
 redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'live', seconds, 'slotted', ARGV[4], unpack(ARGV, 5))
@@ -19,4 +20,8 @@ if ARGV[3] == '1' then
 end
 if ARGV[4] ~= '0' then keep(KEPT.slots, seconds) end
 if ARGV[4] == '2' then keep(KEPT.patience, seconds) end
+if ARGV[#ARGV - 1] == 'sizes' then
+  local _, count = string.gsub(ARGV[#ARGV], '%d+', '')
+  keep(group_of_sizes(count), seconds)
+end
 return {'ok'}

@@ -1,22 +1,24 @@
 -- A container asks for a bundle.
 -- ARGV: epoch, container, claim, slot it was invited for or '', '1' if invited,
---       '1' if it needs the header
+--       '1' if it needs the header; where there are several sizes, also its memory and what it was
+--       invited to have at least (MiB)
 -- Reply: {'lost'} | {'over', why}
 --        | {'ok', {bundle, spec, inputs, makers} or {}, invitations, header or ''}
 if over then return {'over', over} end
 local slot = tonumber(ARGV[4])
-if ARGV[5] == '1' then answered(slot) end
+if by_size and ARGV[7] then by_size.came(ARGV[2], ARGV[7]) end
+if ARGV[5] == '1' then answered(slot, by_size and ARGV[8] and by_size.size_with(ARGV[8]) or 0) end
 if near then -- whoever asks anew has nothing in hand: what it held is put back by the next sweep
   for _, held in ipairs(held_by(ARGV[2])) do
     redis.call('HDEL', key('held'), held)
     redis.call('ZADD', key('leases'), 0, held)
   end
 end
-local bundle = not slotted and redis.call('HGET', KEYS[1], 'spread') == '1' and take_anywhere(ARGV[2], ARGV[3])
+local bundle = not slotted and not sizes and redis.call('HGET', KEYS[1], 'spread') == '1' and take_anywhere(ARGV[2], ARGV[3])
   or take(ARGV[2], ARGV[3], slot)
 local header = ''
 if ARGV[6] == '1' then header = redis.call('GET', key('header')) or '' end
-if not bundle then return {'ok', {}, {}, header} end
+if not bundle then return {'ok', {}, by_size and by_size.invite(ARGV[3]) or {}, header} end
 local found = describe(bundle)
 if not found then return damaged() end
 return {'ok', found, invitations(ARGV[3]), header}

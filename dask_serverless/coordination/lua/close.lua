@@ -11,5 +11,9 @@ for _, reference in ipairs(redis.call('HVALS', key('out'))) do
 end
 local keys = {}
 for i, name in ipairs(NAMES) do keys[i] = key(name) end
+if sizes then
+  local _, count = string.gsub(sizes, '%d+', '')
+  for name in pairs(group_of_sizes(count)) do keys[#keys + 1] = key(name) end
+end
 redis.call('UNLINK', unpack(keys))
 return {'ok', references, suspects}

@@ -96,7 +96,8 @@ else
 end
 
 for _, child in ipairs(ready) do
-  if child[2] < 0 and following ~= '' and not chosen and patient then
+  local mine = child[2] < 0 and following ~= '' and not chosen and patient
+  if mine and (not by_size or by_size.is_meant(container, child[2])) then
     chosen = give(tostring(child[1]), child[2], container, following)
   else
     make_ready(child[1], child[2])

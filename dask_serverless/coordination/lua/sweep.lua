@@ -1,6 +1,7 @@
 -- The client looks after its run: claims that ran out go back to the outbox, the keys live on.
 -- ARGV: epoch, containers known to be gone {container, why, …} (cmsgpack; '*': all of them),
---       seconds the keys may live
+--       seconds the keys may live;
+--       containers among these for whose size the run is too large, if any (cmsgpack)
 -- Reply: {'lost'} | {'over', why, error or ''} | {'ok', done, invitations}
 
 local function slot_of(spec)
@@ -56,8 +57,21 @@ local function bereave(slot, container)
   if first_word('queues', hex(slot)) then place(slot) end
 end
 
+-- No container of that size is to have anything of the run again.
+local function outgrow(container)
+  if not by_size.outgrow(container) then return end
+  local slots = slotted and redis.call('HGETALL', key('slots')) or {}
+  for i = 1, #slots, 2 do
+    local slot = tonumber(slots[i])
+    if slot and not by_size.fits(slots[i + 1], slot) then bereave(slot, slots[i + 1]) end
+  end
+end
+
 local gone = cmsgpack.unpack(ARGV[2])
 if not over then
+  if by_size and ARGV[4] then
+    for _, container in ipairs(cmsgpack.unpack(ARGV[4])) do outgrow(container) end
+  end
   for i = 1, #gone, 2 do
     local all = gone[i] == '*'
     local slots = slotted and redis.call('HGETALL', key('slots')) or {}
@@ -87,11 +101,15 @@ end
 local function stuck()
   return redis.call('HLEN', key('working')) <= 1 and redis.call('XLEN', key('begun')) > 0
     and entries('ready') <= 0 and entries('queues') <= 0
+    and not (by_size and by_size.any_ready())
 end
 -- Without its lease, say, a bundle whose container is lost would never be put back.
 if not over and (not kept_whole(KEPT.always) or slotted and not kept_whole(KEPT.slots) or stuck()) then
   damaged()
 end
 for _, name in ipairs(NAMES) do redis.call('EXPIRE', key(name), ARGV[3]) end
+if by_size then
+  for name in pairs(group_of_sizes(by_size.count)) do redis.call('EXPIRE', key(name), ARGV[3]) end
+end
 if over then return {'over', over, redis.call('HGET', KEYS[1], 'error') or ''} end
 return {'ok', tonumber(redis.call('HGET', KEYS[1], 'done') or 0), invitations('sweep:' .. now())}

@@ -1,5 +1,7 @@
 -- How a container comes by a bundle.
 
+local by_size -- where there are several sizes of containers
+
 local function give(bundle, slot, container, token)
   if slotted then serve(container, slot) end
   redis.call('HSET', key('state'), bundle, token)
@@ -36,7 +38,8 @@ local function take(container, token, invited_for)
     bundle = take_slot(tonumber(own, 16), container, token)
   end
   if bundle then return bundle end
-  bundle = pop_ready()
+  if by_size then return by_size.take(container, token, invited_for) end
+  bundle = pop_ready(0)
   if bundle then return give(bundle, -1, container, token) end
   if not slotted then return nil end
   if invited_for and may_adopt(invited_for) then
@@ -114,6 +117,7 @@ local function entries(name) return redis.call('ZCARD', key(name)) - 1 end
 -- Whom to invoke for ready bundles that nobody runs: '<slot> <container>' for one that has a slot,
 -- '' for anyone. Each is asked for once; what is not answered is asked for again.
 local function invitations(token)
+  if by_size then return by_size.invite(token) end
   local list = {}
   local called = slotted and entries('called') or 0
   local waiting = entries('ready') + called + (slotted and entries('free') or 0)
@@ -141,9 +145,10 @@ local function invitations(token)
   return list
 end
 
--- An invitation was answered: the one for this slot, if it was for one, else the oldest.
-local function answered(slot)
+-- An invitation was answered: the one for this slot, if it was for one, else the oldest of its size.
+local function answered(slot, size)
   local owner = slot and redis.call('HGET', key('slots'), slot)
   if owner and redis.call('ZREM', key('invites'), owner .. ' ' .. hex(slot)) == 1 then return end
-  if entries('invites') > 0 then redis.call('ZPOPMIN', key('invites')) end
+  local name = of_size('invites', size)
+  if entries(name) > 0 then redis.call('ZPOPMIN', key(name)) end
 end

@@ -19,6 +19,13 @@ for _, group in pairs(KEPT) do
   for name in pairs(group) do NAMES[#NAMES + 1] = name end
 end
 
+-- Those of a run with so many sizes.
+local function group_of_sizes(count)
+  local group = {sizes = HASH}
+  for size = 1, count - 1 do group['ready' .. size], group['invites' .. size] = SCORES, SCORES end
+  return group
+end
+
 local function keep(group, seconds)
   for name, entry in pairs(group) do
     redis.call(entry[1], key(name), unpack(entry, 2))

@@ -3,8 +3,11 @@
 -- KEYS[1]  ds:{run}:meta; all keys of a run share its hash slot
 -- ARGV[1]  the run's epoch
 --
+-- A bundle's slot says which size of memory it needs, too: of a bundle without a slot it is -1 for the
+-- smallest, 0, and -2 for the size 1, …; in the number of a slot the size lies above 24 bits.
+--
 -- Keys below ds:{run}:
---   meta      hash    epoch, total, done, over (why the run ended), error, lease (ms), cap, attempts, live (seconds), slotted ('1' if bundles have slots, '2' if they also have times to begin by), version (how often the plan was changed; absent: never), spread ('1' if containers begin far from each other), near ('1' once outputs have stayed in a container's memory), submitted (when, in microseconds)
+--   meta      hash    epoch, total, done, over (why the run ended), error, lease (ms), cap, attempts, live (seconds), slotted ('1' if bundles have slots, '2' if they also have times to begin by), version (how often the plan was changed; absent: never), spread ('1' if containers begin far from each other), near ('1' once outputs have stayed in a container's memory), submitted (when, in microseconds), sizes (of containers' memory in MiB, the smallest first, where there are several: '512 2048'), least (the first of them that is large enough for the run, as it has turned out)
 --   begun     stream  one entry, when all of the run is here: containers invited early wait for it
 --   header    string  what every container of the run needs once (functions, folders, versions)
 --   spec      hash    bundle -> '<i4 slot><I4 count><I4 input>*count' .. what the container runs
@@ -12,7 +15,7 @@
 --   edges     string  one bit an edge; each child's bits start at a byte of its own
 --   ready     zset    flexible ready bundles (the outbox), lowest id first
 --   queues    zset    ready bundles that have a slot: '<slot> <bundle>', in hexadecimal, all of score 0
---   free      zset    slots with ready bundles that anyone may take
+--   free      zset    slots with ready bundles that anyone may take who is large enough
 --   called    zset    '<container> <slot>': a slot with ready bundles that waits for its idle container, all of score 0
 --   kept      zset    '<container> <slot>' for each slot with ready bundles that has a container, all of score 0
 --   due       string  4 bytes a bundle, '<I4': when it should have begun at the latest (ms after the submission), or 2^32 - 1
@@ -21,6 +24,9 @@
 --   working   hash    container -> '<bundle> <slot>'
 --   leases    zset    running bundle -> when its claim ends (ms, the store's clock)
 --   invites   zset    invocations asked for and not yet answered -> when (ms)
+--   sizes     hash    container -> the number of its size, where that is not the smallest, 0
+--   ready1    zset    as ready, of bundles that need the size 1; ready2 likewise, and so on
+--   invites1  zset    as invites, of containers of the size 1; invites2 likewise, and so on
 --   finished  hash    container -> the claim of the bundle it finished last
 --   losses    hash    bundle -> how many containers were lost with it, and the last of them: {tries, {{container, why}, ...}} (cmsgpack)
 --   out       hash    task -> its output inline, or where it is, or 'l<bundle>': in a container's memory, made by that bundle

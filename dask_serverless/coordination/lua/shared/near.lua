@@ -32,6 +32,7 @@ local function near_functions()
   end
 
   local function may_take(container, slot)
+    if by_size and not by_size.fits(container, slot) then return false end
     if slot < 0 then return true end
     local owner = redis.call('HGET', key('slots'), slot)
     return not owner or owner == container or redis.call('ZSCORE', key('free'), slot)
@@ -100,7 +101,7 @@ local function near_functions()
   -- A ready bundle whose output meets what is in this container's memory: one of these, or at least
   -- a neighbour.
   local function take_beside(container, token, beside, after)
-    if slotted then return nil end
+    if slotted or by_size and not by_size.fits(container, -1) then return nil end
     for _, name in ipairs(beside) do
       local ready = redis.call('ZREM', key('ready'), name) == 1
       if ready and redis.call('HEXISTS', key('state'), name) == 0 then

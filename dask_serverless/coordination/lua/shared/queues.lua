@@ -5,6 +5,9 @@
 
 local function hex(number) return string.format('%08x', number) end
 
+-- What there is of a key for each size of containers.
+local function of_size(name, size) return size > 0 and name .. size or name end
+
 local function words(name, head, ...)
   return redis.call('ZRANGEBYLEX', key(name), '[' .. head .. ' ', '(' .. head .. '!', ...)
 end
@@ -39,7 +42,7 @@ end
 
 local function make_ready(bundle, slot)
   if slot < 0 then
-    redis.call('ZADD', key('ready'), bundle, bundle)
+    redis.call('ZADD', key(of_size('ready', -1 - slot)), bundle, bundle)
   else
     local word = hex(slot) .. ' ' .. hex(bundle)
     redis.call('ZADD', key('queues'), 0, word)
@@ -74,11 +77,12 @@ local function pop_slot(slot)
   return found
 end
 
-local function pop_ready()
+local function pop_ready(size)
+  local name = key(of_size('ready', size))
   while true do
-    local first = redis.call('ZRANGE', key('ready'), 0, 0)[1]
+    local first = redis.call('ZRANGE', name, 0, 0)[1]
     if not first or first == '' then return nil end
-    redis.call('ZREM', key('ready'), first)
+    redis.call('ZREM', name, first)
     if redis.call('HEXISTS', key('state'), first) == 0 then return first end
   end
 end
