@@ -17,6 +17,7 @@ from bundle_graphs import Graph, names
 from dask_serverless.coordination import said
 from dask_serverless.coordination.base import FENCED, LOST, OK, OVER, What, Whom
 from dask_serverless.coordination.redis import RedisCoordination
+from dask_serverless.coordination.sizes import of_size, size_of
 from dask_serverless.errors import StoreCommandFailed
 
 CHAIN = Graph([[], [0], [1]])
@@ -735,4 +736,116 @@ def test_every_key_that_scripts_use_is_in_their_list():
     named = set(
         re.findall(r"local NAMES = \{(.*)\}", "".join(scripts))[0].replace("'", "").split(", ")
     )
-    assert used | named | set(kept) | {"meta"} == listed
+    larger = {f"{name}1" for name in re.findall(r"of_size\('(\w+)'", "".join(scripts))}
+    assert used | named | set(kept) | larger | {"meta"} == listed
+
+
+# where containers have several sizes
+
+SMALL, LARGE = {"memory_mb": 512, "wanted_mb": 512}, {"memory_mb": 2048, "wanted_mb": 2048}
+SIZES = (512, 2048)
+
+
+def test_a_bundle_is_given_to_no_container_that_is_too_small_for_it(coordination):
+    graph = Graph([[], []], [-1, -2], SIZES)
+    run = begun(coordination, graph)
+    assert names(run.claim("small", "k1", invited=True, **SMALL).assignment) == 0
+    answer = run.publish("small", graph.report(0, "k1"), "k2")
+    assert answer.assignment is None
+    assert names(run.claim("large", "k3", invited=True, **LARGE).assignment) == 1
+
+
+def test_a_large_container_takes_what_needs_it_first_and_then_what_does_not(coordination):
+    graph = Graph([[], [], []], [-1, of_size(3, 1), -2], SIZES)
+    run = begun(coordination, graph)
+    given = [names(run.claim("large", "k0", **LARGE).assignment)]
+    for number in range(2):
+        report = graph.report(given[-1], f"k{number}")
+        given.append(names(run.publish("large", report, f"k{number + 1}").assignment))
+    assert given == [2, 1, 0]
+
+
+def test_containers_are_invited_by_what_ready_bundles_need_each_once(coordination):
+    graph = Graph([[], [0], [0], [0]], [-1, -2, -2, -1], SIZES)
+    run = begun(coordination, graph, containers=4)
+    run.claim("c1", "k1", **SMALL)
+    answer = run.publish("c1", graph.report(0, "k1"), "k2")
+    assert names(answer.assignment) == 3
+    assert answer.invitations == [Whom(memory_mb=2048)] * 2
+    assert run.sweep((), 60).invitations == []  # asked for a moment ago
+    late = run.claim("small", "k3", invited=True, **SMALL)
+    assert (late.assignment, late.invitations) == (None, [])
+    assert names(run.claim("large", "k4", invited=True, **LARGE).assignment) == 1
+
+
+def test_who_came_early_and_is_too_small_has_a_larger_one_invited(coordination):
+    graph = Graph([[]], [-2], SIZES)
+    run = begun(coordination, graph)
+    answer = run.claim("small", "k1", invited=True, **SMALL)
+    assert (answer.assignment, answer.invitations) == (None, [Whom(memory_mb=2048)])
+
+
+def test_a_child_that_its_maker_is_too_small_for_goes_to_others(coordination):
+    graph = Graph([[], [0]], [-1, -2], SIZES)
+    run = begun(coordination, graph)
+    run.claim("small", "k1", **SMALL)
+    answer = run.publish("small", graph.near(0, "k1", [1], reference=b"r0"), "k2")
+    assert answer.assignment is None
+    stored = run.publish("small", graph.report(0, "k1", b"r0"), "k3")
+    assert stored.invitations == [Whom(memory_mb=2048)]
+    assert names(run.claim("large", "k4", invited=True, **LARGE).assignment) == 1
+
+
+@pytest.mark.parametrize("slots", [(-1, -1), (0, 0), (of_size(0, 1), of_size(0, 1))])
+def test_what_outgrew_its_container_goes_on_with_the_next_size(coordination, slots):
+    sizes = (512, 1024, 2048)
+    graph = Graph([[], []], slots, sizes)
+    run = begun(coordination, graph)
+    first = sizes[max(0, size_of(slots[0]))]
+    larger = sizes[sizes.index(first) + 1]
+    told = {"memory_mb": first, "wanted_mb": first}
+    assert names(run.claim("c1", "k1", invited=True, **told).assignment) == 0
+    condition = run.sweep([("c1", "out of memory")], 60, outgrown=["c1"])
+    assert {each.memory_mb for each in condition.invitations} == {larger}
+    again = run.sweep([("c1", "out of memory")], 60, outgrown=["c1"])
+    assert again.invitations == [], "one step for one size"
+    assert run.claim("c2", "k2", invited=True, **told).assignment is None
+    told = {"memory_mb": larger, "wanted_mb": larger}
+    assert names(run.claim("c3", "k3", invited=True, **told).assignment) == 0
+    assert names(run.publish("c3", graph.report(0, "k3"), "k4").assignment) == 1
+
+
+def test_a_slot_whose_container_has_become_too_small_is_taken_over(coordination):
+    graph = Graph([[], [0], []], [0, 0, -1], SIZES)
+    run = begun(coordination, graph, containers=3)
+    assert names(run.claim("c1", "k1", **SMALL).assignment) == 2
+    run.claim("c2", "k2", **SMALL)
+    run.sweep([("c1", "out of memory")], 60, outgrown=["c1"])
+    answer = run.publish("c2", graph.report(0, "k2"), "k3")
+    assert answer.assignment is None, "it is too small by now"
+    assert answer.invitations
+    done = names(run.claim("large", "k4", invited=True, **LARGE).assignment)
+    report = graph.report(done, "k4")
+    assert {done, names(run.publish("large", report, "k5").assignment)} == {1, 2}
+
+
+def test_there_is_nothing_beyond_the_largest_size(coordination):
+    graph = Graph([[]], [-2], SIZES)
+    run = begun(coordination, graph)
+    run.claim("c1", "k1", **LARGE)
+    condition = run.sweep([("c1", "out of memory")], 60, outgrown=["c1"])
+    assert condition.invitations == [Whom(memory_mb=2048)]
+
+
+def test_a_run_of_several_sizes_leaves_no_keys(link):
+    graph = Graph([[], [0]], [-1, -2], (512, 1024, 2048))
+    run = RedisCoordination(link, "run", "epoch")
+    run.submit(graph.submission())
+    run.claim("c1", "k1", invited=True, **SMALL)
+    run.sweep([("c1", "why")], 60, outgrown=["c1"])
+    keys = link.call(("KEYS", "*"))[0]
+    assert {b"ds:{run}:ready2", b"ds:{run}:invites1", b"ds:{run}:sizes"} <= set(keys)
+    ends = link.call(*(("TTL", key) for key in keys))
+    assert min(ends) > 0, "each has an expiry"
+    run.close()
+    assert link.call(("KEYS", "*")) == [[]]
