@@ -15,6 +15,7 @@ from dask_serverless.backends.asking import Answer, Asking
 from dask_serverless.backends.aws_lambda.checking import findings
 from dask_serverless.backends.aws_lambda.functions import Function, lambda_client
 from dask_serverless.backends.aws_lambda.payload import check_in, unpacked
+from dask_serverless.backends.aws_lambda.several import Functions
 from dask_serverless.backends.messages import Invite, Message, Refused, Trouble, Unable
 from dask_serverless.backends.messages import Peers as Places
 from dask_serverless.errors import NotAuthentic, SettingsError
@@ -26,6 +27,7 @@ MOST_ASKED = 16  # requests for other containers, under way at once
 ASKING_SECONDS = 5.0  # for those at the end of a visit; then the client's sweep asks
 CLEAN_UP_SECONDS = 3.0  # before the time limit: to give back what is held
 LEAST_SECONDS = 0.1
+MEMORY = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"  # MiB
 
 
 class Context(Protocol):
@@ -37,24 +39,31 @@ class Context(Protocol):
 class LambdaContainer:
     """Lives as long as the platform lets it; tells its log what no client hears."""
 
-    def __init__(self, settings: ContainerSettings, function: Function) -> None:
+    def __init__(self, settings: ContainerSettings, functions: Functions) -> None:
         self.settings = settings
-        self.function = function
-        self.asking = Asking(function, MOST_ASKED, self.heard)
+        self.function = functions.usual  # its own
+        self.asking = Asking(functions, MOST_ASKED, self.heard)
         self.occupant = Occupant(settings, self.tell, self)
         self.occupant.start()
-        log(f"{settings.name} is a container of {function.name}")  # errors name it, logs are found
+        log(
+            f"{settings.name} is a container of {self.function.name}"
+        )  # errors name it, logs are found
 
     @staticmethod
     def made(environment: MutableMapping[str, str]) -> LambdaContainer:
         """As the function's environment says, which tasks are not to find the store's password in."""
         connect = partial(lambda_client, environment.get("AWS_REGION"), None)
         settings = container_settings(environment)
-        name = environment["AWS_LAMBDA_FUNCTION_NAME"]
-        function = Function(name, connect, settings.shared)
+        own = environment["AWS_LAMBDA_FUNCTION_NAME"]
+        common = own.rpartition("-")[0]
+
+        def named(name: str) -> Function:
+            return Function(name, connect, settings.shared)
+
+        functions = Functions(named(own), lambda memory_mb: named(f"{common}-{memory_mb}"))
         for name in [name for name in environment if name.startswith(PREFIX)]:
             del environment[name]
-        return LambdaContainer(settings, function)
+        return LambdaContainer(settings, functions)
 
     def answer(self, event: Any, context: Context) -> dict[str, Any]:
         if key := check_in(event):
@@ -114,7 +123,12 @@ class LambdaContainer:
 def container_settings(environment: Mapping[str, str]) -> ContainerSettings:
     """Who may invoke a function is AWS's business: nobody knows this token."""
     name = f"lambda-{secrets.token_hex(4)}"
-    told = {PREFIX + "NAME": name, **environment, PREFIX + "TOKEN": secrets.token_hex(16)}
+    told = {
+        PREFIX + "NAME": name,
+        PREFIX + "MEMORY_MB": environment.get(MEMORY, "0"),
+        **environment,
+        PREFIX + "TOKEN": secrets.token_hex(16),
+    }
     if len(told.get(PREFIX + "SECRET", "")) < LEAST_TOKEN:
         problem = f"must be the client's setting secret, of {LEAST_TOKEN} letters or more."
         raise SettingsError(PREFIX + "SECRET", problem)

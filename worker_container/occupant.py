@@ -106,7 +106,7 @@ class Occupant(LocalBackend):
             own={},
             pooled=True,
             owned=self.owned,
-            larger=self.settings.larger,
+            memory_mb=self.settings.memory_mb,
         )
 
     def take(self, invitation: Invitation) -> Visit | None:

@@ -30,7 +30,7 @@ class ContainerSettings:
     modules: tuple[str, ...] = ()  # to be imported before the first invitation
     invite_url: str = ""  # where the platform takes requests, for others to be invited
     store: str = field(default="", repr=False)  # its URL, for invitations that do not name one
-    larger: bool = False  # whether its owner has larger ones, for what runs out of memory here
+    memory_mb: int = 0  # what the platform gives it; 0: what its group of processes may use
     request_seconds: float = 0.0  # the platform's limit for a request; 0: none
     secret: str = field(default="", repr=False)  # the client's, if it has set one; "": the token
     signed: bool = True  # False: the store is the owner's own, and nothing in it is signed
@@ -64,7 +64,12 @@ class ContainerSettings:
                 told[name] = value
         if "modules" in told:
             told["modules"] = tuple(told["modules"].split())
-        for name, kind in (("port", int), ("attempts", int), *((n, float) for n in SECONDS)):
+        for name, kind in (
+            ("port", int),
+            ("attempts", int),
+            ("memory_mb", int),
+            *((n, float) for n in SECONDS),
+        ):
             if name in told:
                 told[name] = number(name, kind, told[name])
         return ContainerSettings(**told)
@@ -77,7 +82,7 @@ class ContainerSettings:
         return ContainerSettings(**{"token": "", **told})
 
 
-BY_OWNER = {"larger", "signed"}  # an environment cannot say that
+BY_OWNER = {"signed"}  # an environment cannot say that
 NAMES = [each.name for each in fields(ContainerSettings) if each.name not in BY_OWNER]
 SECONDS = [name for name in NAMES if name.endswith("_seconds")]
 

@@ -37,7 +37,6 @@ class Outfit:
 
     page: Page
     mouth: Mouth
-    larger: bool  # whether a larger one can have what needs more memory
     access: Access
     memory: Memory
 
@@ -65,7 +64,7 @@ class Container:
             complain=self.complain,
             holding=Kept(name, page),
             mouth=outfit.mouth,
-            outgrow=self.outgrow if outfit.larger else None,
+            outgrow=self.outgrow,
             usage=Usage(outfit.memory),
         )
         self.interruption = means.interruption

@@ -28,7 +28,7 @@ class Opening:
     modules: Sequence[str]  # to be imported before containers are born
     own: Mapping[str, list[Any]]  # those that the user may edit, and what they are made from
     owned: bool = True  # by the client: the end of the connection is its end, and that of its runs
-    larger: bool = False  # whether a larger container can have what needs more memory than this one
+    memory_mb: int = 0  # that its platform gives it, where no group of processes says so
     secret: str = field(default="", repr=False)  # what containers sign with; "": nothing is signed
     pooled: bool = False  # one of several nurseries: whoever has them all hands out invitations
 

@@ -31,7 +31,9 @@ PLATFORMS = {
         "docker", "DockerSettings", "docker_backend", has_limits=True, has_sizes=True
     ),
     "http": Platform("http", "HttpSettings", "http_backend"),
-    "lambda": Platform("aws_lambda", "LambdaSettings", "lambda_backend", has_limits=True),
+    "lambda": Platform(
+        "aws_lambda", "LambdaSettings", "lambda_backend", has_limits=True, has_sizes=True
+    ),
 }
 NAMES = (LOCAL, *PLATFORMS)
 SECTIONS = {platform.section: platform for platform in PLATFORMS.values()}

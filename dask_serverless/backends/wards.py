@@ -104,7 +104,6 @@ class Wards:
             outfit = Outfit(
                 self.pages[number],
                 Mouth(self.keeper.saying.writing, alone=True),
-                opening.larger,
                 self.access,
                 memory_of(opening),
             )
@@ -213,6 +212,8 @@ class Wards:
 
 def memory_of(opening: Opening) -> Memory:
     """Where a container's memory is counted: the group of processes is its own if the host is."""
+    if opening.memory_mb:
+        return ProcessMemory(opening.memory_mb, alone=True)
     if opening.pooled and (group := GroupPeak()).limit_mb:
         return group
     return ProcessMemory(opening.memory_bytes >> 20, alone=True)

@@ -65,8 +65,9 @@ class Distribution:
         self.pause = pause
         self.sizes_mb = around.planning.sizes_mb
         self.invitation = Invitation(
-            report.run, secrets.token_hex(4), around.store, memory_mb=min(self.sizes_mb, default=0)
-        )
+            report.run, secrets.token_hex(4), around.store,
+            memory_mb=min(self.sizes_mb, default=0), largest_mb=max(self.sizes_mb, default=0),
+        )  # fmt: skip
         self.coordination = around.coordination(around.link, report.run, self.invitation.epoch)
         self.blobs = around.blobs(around.link, report.run, self.invitation.epoch)
         self.results = Results(self.coordination, self.blobs, translation.dag)

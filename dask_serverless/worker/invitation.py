@@ -21,6 +21,7 @@ class Invitation:
     own: str = ""  # the client's own modules, if they are in the store: under this key
     asked: float = 0.0  # when, by the clock of whoever invites (seconds of the epoch); 0: unknown
     memory_mb: int = 0  # that it must have at least, where there are several sizes
+    largest_mb: int = 0  # what the largest of them has
     warm_in: float | None = None  # only be there, idle, in so many seconds; None: work on the run
 
     def to(self, whom: Whom, asked: float = 0.0) -> Invitation:

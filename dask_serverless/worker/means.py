@@ -25,8 +25,7 @@ class Means:
     interruption: Interruption = field(default_factory=Interruption)
     mouth: Mouth | None = None  # takes what tasks print, where anybody can
     usage: Usage = field(default_factory=lambda: Usage(ProcessMemory()))
-    outgrow: Callable[[str], None] | None = None  # ends this container, where a larger one can have
-    # what needs more memory
+    outgrow: Callable[[str], None] | None = None  # ends this container, for a larger one to come
 
     def voice(self, invitation: Invitation) -> Voice | Unheard:
         """Whoever takes down what tasks of a run print, where the client wants that."""
@@ -39,7 +38,7 @@ class Means:
         """That this container may use; 0: no limit is known."""
         return self.usage.memory.limit_mb
 
-    @property
-    def final(self) -> tuple[type[Exception], ...]:
-        """What a task may raise that it would only raise again here."""
-        return (MemoryError,) if self.outgrow is not None else ()
+    def outgrown(self, invitation: Invitation) -> tuple[type[Exception], ...]:
+        """What a task may raise that it would only raise again here, but not in a larger container."""
+        can = self.outgrow is not None and self.memory_mb < invitation.largest_mb
+        return (MemoryError,) if can else ()

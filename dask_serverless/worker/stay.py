@@ -251,7 +251,7 @@ class Stay:
         try:
             with self.overdue():
                 interruption.claim = work.attempt.claim
-                work.run(watch, self.means.final, self.run.witness.raised)
+                work.run(watch, self.means.outgrown(self.invitation), self.run.witness.raised)
                 interruption.claim = ""
         except StepFailed as failed:
             interruption.claim = ""
@@ -406,8 +406,9 @@ class Stay:
         try:
             if isinstance(error, Interrupt):
                 return m.Interrupted()
-            if isinstance(error, MemoryError) and self.means.outgrow is not None:
-                self.means.outgrow(in_words(error))
+            outgrow = self.means.outgrow
+            if outgrow is not None and isinstance(error, self.means.outgrown(self.invitation)):
+                outgrow(in_words(error))
             if why := lacking(error):
                 note(error, why)
             spoke = self.run.voice.told()

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -75,6 +75,7 @@ class Emulator:
                 **{f"WORKER_{name}": value for name, value in told.items()},
                 "PYTHONPATH": str(ROOT),
                 "AWS_LAMBDA_FUNCTION_NAME": function,
+                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": function.rpartition("-")[2],
                 "AWS_LAMBDA_FUNCTION_TIMEOUT": seconds,
                 "AWS_ENDPOINT_URL_LAMBDA": router.url,
                 "AWS_REGION": REGION,
@@ -94,8 +95,10 @@ class Emulator:
 
 
 @contextmanager
-def region(store: str, count: int, **settings) -> Iterator[Router]:
-    """AWS Lambda, with so many environments of one function."""
+def region(
+    store: str, count: int, functions: Sequence[str] = (FUNCTION,), **settings
+) -> Iterator[Router]:
+    """AWS Lambda, with so many environments of one function, or of each of several."""
     if why := missing():
         if os.environ.get("CI"):
             pytest.fail(why)
@@ -103,8 +106,8 @@ def region(store: str, count: int, **settings) -> Iterator[Router]:
     router = Router()
     emulators: list[Emulator] = []
     try:
-        for _ in range(count):
-            emulators.append(Emulator(router, store, **settings))
+        for function in count * tuple(functions):
+            emulators.append(Emulator(router, store, function, **settings))
         router.emulators = emulators
         yield router
     finally:

@@ -11,6 +11,19 @@ def fail():
     raise ValueError("enough")
 
 
+def memory_mb(*before):
+    """Of this function, after those of what it takes."""
+    mine = int(os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"])
+    return [*(each for one in before for each in one), mine]
+
+
+def needs(mebibytes):
+    (mine,) = memory_mb()
+    if mine < mebibytes:
+        raise MemoryError(f"{mebibytes} MiB of {mine}")
+    return mine
+
+
 def crash():
     os.kill(os.getpid(), signal.SIGSEGV)
 

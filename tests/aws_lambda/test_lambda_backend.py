@@ -19,11 +19,21 @@ import pytest
 from awaiting import eventually
 from dask import delayed
 from lambda_emulators import CONTAINERS, FUNCTION, SECRET, region
-from lambda_tasks import add_slowly, crash, fail, note, sleep_once, wait_to_be_killed
+from lambda_tasks import (
+    add_slowly,
+    crash,
+    fail,
+    memory_mb,
+    needs,
+    note,
+    sleep_once,
+    wait_to_be_killed,
+)  # fmt: skip
 
 from dask_serverless import Serverless
 from dask_serverless.errors import BundleLost, ContainersCutOff, PlatformUnavailable, SettingsError
 from dask_serverless.store.server import Server
+from planners.plans.plan import FLEXIBLE, Plan
 
 
 @contextmanager
@@ -62,6 +72,34 @@ def test_all_containers_that_the_platform_has_take_part(client):
     slow = [delayed(time.sleep)(0.3 + n / 1e6) for n in range(24)]
     compute(*slow, client=client)
     assert len(client.last_run.containers) == 3
+
+
+class Sized:
+    """A bundle a task, each with the memory that is asked for by its position."""
+
+    name = "sized"
+
+    def __init__(self, memory_mb):
+        self.memory_mb = memory_mb
+
+    def plan(self, dag, resources):
+        slots = np.full(dag.tasks, FLEXIBLE)
+        return Plan(self.name, np.arange(dag.tasks), slots, np.array(self.memory_mb))
+
+
+def test_bundles_run_on_functions_of_the_size_that_was_planned_or_has_proved_necessary(store_url):
+    sizes = ("dask-serverless-1769", "dask-serverless-3538")
+    with region(store_url, 1, sizes) as cloud:
+        with client_of(cloud, store_url, memory=["1769 MiB", "3538 MiB"]) as client:
+            for planned in ([0, 1769, 100], [2000, 100, 3538]):
+                roots = [delayed(memory_mb)() for _ in range(2)]
+                with client.options(planner=Sized(planned)) as sized:
+                    (found,) = compute(delayed(memory_mb)(*roots), client=sized)
+                large = sum(each > 1769 for each in planned)
+                assert large <= found.count(3538) <= (3 if large else 0)
+            assert compute(delayed(needs)(3000), client=client) == (3538,)
+            with pytest.raises(MemoryError, match="4000 MiB of 3538"):
+                compute(delayed(needs)(4000), client=client)
 
 
 def test_an_exception_arrives_as_it_was_raised(client):

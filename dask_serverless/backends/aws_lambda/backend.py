@@ -6,6 +6,7 @@ import random
 import secrets
 import threading
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from dask_serverless.backends.asking import LONGEST_PAUSE_SECONDS, PATIENCE_SECO
 from dask_serverless.backends.aws_lambda.checking import KEY, KEY_SECONDS, verdict
 from dask_serverless.backends.aws_lambda.functions import AT_ONCE, Function, lambda_client
 from dask_serverless.backends.aws_lambda.settings import LambdaSettings
+from dask_serverless.backends.aws_lambda.several import Functions
 from dask_serverless.backends.base import Loss
 from dask_serverless.errors import ServerlessError, StoreError
 from dask_serverless.signing.secret import Secret
@@ -27,7 +29,7 @@ class LambdaBackend(AskedBackend):
     def __init__(
         self,
         settings: LambdaSettings,
-        memory_mib: int,
+        sizes_mb: Sequence[int],  # of functions' memory, the smallest first
         containers: int,
         *,
         store: str,
@@ -35,26 +37,33 @@ class LambdaBackend(AskedBackend):
         secret: Secret,
     ) -> None:
         self.settings = settings
-        self.memory_mib = memory_mib
+        self.sizes = sizes_mb
         self.shared = secret
         self.store_url = store
         self.refusal: ServerlessError | None = None
         self.checked: threading.Thread | None = None
         self.connect = partial(lambda_client, settings.region, settings.endpoint_url)
-        super().__init__("lambda", self.function, containers, lease_seconds, secret)
+        super().__init__("lambda", self.functions, containers, lease_seconds, secret)
 
-    def function(self) -> Function:
-        name = self.settings.function_of(self.memory_mib)
-        found = Function(name, self.connect, self.shared)
-        found.prepared()  # what is missing or mistyped is told before anything is computed
-        return found
+    @property
+    def sizes_mb(self) -> Sequence[int]:
+        return self.sizes if len(self.sizes) > 1 else ()
+
+    def functions(self) -> Functions:
+        smallest = self.function_of(self.sizes[0])
+        smallest.prepared()  # what is missing or mistyped is told before anything is computed
+        return Functions(smallest, self.function_of)
+
+    def function_of(self, memory_mb: int) -> Function:
+        return Function(self.settings.function_of(memory_mb), self.connect, self.shared)
 
     def start(self) -> None:
         """A container is asked what it reaches: later, none of them could say that it reaches nothing."""
         super().start()
         with self.lock:
             if self.checked is None:
-                function = self.asking.platform
+                assert isinstance(self.asking.platform, Functions)
+                function = self.asking.platform.usual
                 self.checked = threading.Thread(
                     target=self.check, args=(function,), name="dask-serverless-check", daemon=True
                 )

@@ -23,7 +23,7 @@ def lambda_backend(settings: Settings) -> LambdaBackend:
         )
     return LambdaBackend(
         own,
-        sizes_of(settings.memory)[0],
+        sizes_of(settings.memory),
         settings.containers,
         store=reachable(settings.store, own),
         lease_seconds=settings.lease_seconds,

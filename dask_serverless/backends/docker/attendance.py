@@ -178,8 +178,7 @@ class Attendance:
         site, why = self.site, ""
         try:
             limits = self.limits(self.sizes[cell.size])
-            told = {**self.told(), "larger": cell.size + 1 < len(self.sizes)}
-            container.start(site.image, limits, site.token, told)
+            container.start(site.image, limits, site.token, self.told())
             threading.Thread(target=container.pass_on, name=cell.name, daemon=True).start()
             if lines := container.listen():
                 self.came(cell)

@@ -27,7 +27,8 @@ def check_lambda(settings: Settings) -> Iterator[Finding]:
             yield ok("credentials", f"for the account {account.number}, in {account.region}")
     backend = lambda_backend(settings)
     with open_link(backend.store_url, PATIENCE_SECONDS) as link:
-        yield asked(backend.function(), link)
+        for memory_mb in backend.sizes:
+            yield asked(backend.function_of(memory_mb), link)
 
 
 def asked(function: Function, link: Link) -> Finding:
