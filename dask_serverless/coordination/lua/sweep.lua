@@ -104,7 +104,8 @@ local function stuck()
     and not (by_size and by_size.any_ready())
 end
 -- Without its lease, say, a bundle whose container is lost would never be put back.
-if not over and (not kept_whole(KEPT.always) or slotted and not kept_whole(KEPT.slots) or stuck()) then
+if not over and (not kept_whole(KEPT.always) or slotted and not kept_whole(KEPT.slots)
+    or by_size and not kept_whole(group_of_sizes(by_size.count)) or stuck()) then
   damaged()
 end
 for _, name in ipairs(NAMES) do redis.call('EXPIRE', key(name), ARGV[3]) end
