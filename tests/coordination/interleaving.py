@@ -55,7 +55,8 @@ class Moods:
     keeps: float = 0.5  # an output in memory for a child
     waits: float = 0.5  # with what it keeps, while there is other work
     overdue: float = 0.3  # what it keeps is given while another bundle runs
-    outgrown: float = 0.2  # who crashes had not enough memory
+    outgrown: float = 0.2  # who crashes had not enough memory, where there are several sizes
+    sized: bool = False
 
 
 class World:
@@ -73,6 +74,8 @@ class World:
         self.pass_time = pass_time
         self.moods = moods
         self.graph = random_graph(self.random)
+        if moods.sized:
+            self.graph = with_sizes(self.random, self.graph)
         self.client = open_run()
         self.parties: list[Party] = []
         self.names = count()
@@ -137,7 +140,8 @@ class World:
                     return
                 self.parties.remove(idle[0])  # a smaller one makes room
             memory = [each for each in self.graph.sizes if each >= whom.memory_mb]
-            party = Party(self, f"c{next(self.names)}", self.random.choice(memory or [0]))
+            mine = self.random.choice(memory) if memory else 0
+            party = Party(self, f"c{next(self.names)}", mine)
             self.parties.append(party)
         party.wanted_mb = whom.memory_mb
         party.handle(m.Invited(whom.slot))
@@ -221,7 +225,8 @@ class Party:
         self.world.parties.remove(self)
         if self.world.random.random() < 0.7:  # else only the lease tells
             self.world.gone.append((self.name, "crashed"))
-            if self.machine.bundle >= 0 and self.world.happens("outgrown"):
+            sized = self.world.graph.sizes and self.machine.bundle >= 0
+            if sized and self.world.happens("outgrown"):
                 self.world.outgrown.append(self)
 
     @property
@@ -374,11 +379,13 @@ def random_graph(random: Random, most: int = 14, slots: int = 3) -> Graph:
         few = min(bundle, random.choice([0, 1, 2, 3, 12]))
         inputs.append(sorted(random.sample(range(bundle), random.randint(0, few))))
     mixed = [random.randrange(-1, slots) for _ in range(size)]
-    planned = mixed if random.random() < 0.6 else [-1] * size
-    if random.random() < 0.5:
-        return Graph(inputs, planned)
+    return Graph(inputs, mixed if random.random() < 0.6 else ())
+
+
+def with_sizes(random: Random, graph: Graph) -> Graph:
     sizes = (512, 1024, 4096)[: random.randint(2, 3)]
-    return Graph(inputs, [of_size(slot, random.randrange(len(sizes))) for slot in planned], sizes)
+    slots = graph.slots or [-1] * len(graph.inputs)
+    return Graph(graph.inputs, [of_size(s, random.randrange(len(sizes))) for s in slots], sizes)
 
 
 def random_due(random: Random, graph: Graph) -> list[int]:

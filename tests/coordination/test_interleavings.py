@@ -8,7 +8,7 @@ from time import sleep
 
 import pytest
 from bundle_graphs import names
-from interleaving import Moods, World, random_due, random_graph
+from interleaving import Moods, World, random_due, random_graph, with_sizes
 
 from dask_serverless.coordination.memory import MemoryCoordination, MemoryStore
 from dask_serverless.coordination.redis import RedisCoordination
@@ -80,6 +80,14 @@ def test_a_task_that_raises_ends_the_run_whatever_else_happens(link):
     assert link.call(("KEYS", "*")) == [[]]
 
 
+def test_containers_of_several_sizes_get_what_they_are_large_enough_for(link):
+    for seed in range(3000, 3300):
+        lives(seed, Twin(), Moods(sized=True))
+    for seed in range(3300, 3360):
+        lives(seed, Real(link), Moods(sized=True))
+    assert link.call(("KEYS", "*")) == [[]]
+
+
 def lives(seed, side, moods):
     world = World(seed, side.open, side.pass_time, moods)
     try:
@@ -99,16 +107,22 @@ def test_the_twin_and_the_scripts_answer_alike(link, first):
         differential(seed, Twin(), Real(link))
 
 
+def test_the_twin_and_the_scripts_answer_alike_about_several_sizes(link):
+    for seed in range(60, 90):
+        differential(seed, Twin(), Real(link), sized=True)
+
+
 @pytest.mark.parametrize("first", range(0, 12, 4))
 def test_the_twin_and_the_scripts_answer_alike_about_a_hundred_slots(link, first):
     for seed in range(first, first + 4):
         differential(seed, Twin(), Real(link), bundles=150, slots=100, containers=12)
 
 
-def differential(seed, twin, real, bundles=14, slots=3, containers=4):
+def differential(seed, twin, real, bundles=14, slots=3, containers=4, sized=False):
     """The same random calls on both sides, also nonsensical ones."""
     random = Random(seed)
     graph = random_graph(random, bundles, slots)
+    graph = with_sizes(random, graph) if sized else graph
     sides = [twin.open(), real.open()]
     submission = graph.submission(
         containers=random.randint(1, containers),
@@ -172,8 +186,11 @@ def call_of(random, graph, container, held, number):
         gone = [(f"c{random.randint(0, 9)}", "why") for _ in range(random.randint(0, 2))]
         if random.random() < 0.1:
             gone.append(("*", "all at once"))
-        outgrown = [name for name, _ in gone if name != "*" and random.random() < 0.3]
-        return "sweep", (gone, 60), {"outgrown": outgrown}
+        options = {}
+        if graph.sizes:
+            outgrown = [name for name, _ in gone if name != "*" and random.random() < 0.3]
+            options["outgrown"] = outgrown
+        return "sweep", (gone, 60), options
     if dice < 0.92:
         return "outputs", (sorted({0, random.randrange(len(graph.inputs))}),), {}
     if dice < 0.95:
