@@ -55,7 +55,7 @@ def test_settings_that_mean_nothing(settings, problem):
         ({"store": "unix:///run/redis.sock"}, "which only this machine can reach"),
         ({"secret": None}, "secret must be given"),
         ({"memory": "64 MiB"}, "memory is 64 MiB, but AWS Lambda has 128 to 10240 MiB"),
-        ({"memory": ["1 GiB", "2 GiB"]}, "memory names several sizes"),
+        ({"memory": ["64 MiB", "2 GiB"]}, "memory is 64 MiB, but AWS Lambda has 128 to 10240 MiB"),
         ({"functions": "x"}, "did you mean 'function'"),
     ],
 )
