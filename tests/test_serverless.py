@@ -32,10 +32,25 @@ def compute(*values, client, **options):
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(serverless):
-    yield
+    """Of this test: what one of another file left is not its fault."""
     with open_link(serverless._engine.url) as link:
-        eventually(lambda: not [k for k in link.call(("KEYS", "ds:*"))[0] if b":lock:" not in k])
+        before = keys(link)
+        yield
+        left = gone_within(30.0, lambda: keys(link) - before)
+    assert not left
     assert [os.listdir(path) for path in serverless._engine.folders.paths] == [[], []]
+
+
+def keys(link):
+    return {key for key in link.call(("KEYS", "ds:*"))[0] if b":lock:" not in key}
+
+
+def gone_within(seconds, look):
+    """What is still there after that time."""
+    deadline = time.monotonic() + seconds
+    while (found := look()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return found
 
 
 # Collections
