@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
+import os
 import random
 import signal
 import sys
@@ -12,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
 
+from dask_serverless.backends.diverted import Diverted
 from dask_serverless.backends.lines import Lines
 from dask_serverless.backends.messages import Idle, Invite, Leave, Outgrown, Trouble, Work
 from dask_serverless.backends.pages import Page, Place
@@ -64,6 +66,7 @@ class Container:
             complain=self.complain,
             holding=Kept(name, page),
             mouth=outfit.mouth,
+            past=Diverted(name, page, nursery.send),
             outgrow=self.outgrow,
             usage=Usage(outfit.memory),
         )
@@ -143,7 +146,8 @@ def settle(parent: int) -> None:
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     die_with(parent)
-    faulthandler.enable()  # a crash in C says where in the user's code it was
+    # A crash in C says where in the user's code it was; to the nursery, also while 2 leads elsewhere.
+    faulthandler.enable(os.dup(2))
     with suppress(AttributeError, ValueError):  # else what tasks print is lost when we are killed
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     random.seed()  # else all containers would draw the same numbers

@@ -122,6 +122,13 @@ class Trouble:
 
 
 @dataclass(frozen=True)
+class Divert:
+    """These descriptors of the container's are the reading ends of its standard output and error."""
+
+    files: Sequence[int]
+
+
+@dataclass(frozen=True)
 class Outgrown:
     """A task ran out of memory, and its container waits to be ended: a larger one is to have it."""
 
@@ -212,8 +219,8 @@ class Lost:
 
 
 Message = (
-    Opening | Import | Own | Stop | Over | Others | Peers | Invite | Work | Leave | Idle | Trouble | Outgrown
-    | Proven | Working | Resting | Gone | Unable | Refused | Stopped | Keeping | Free | Lost
+    Opening | Import | Own | Stop | Over | Others | Peers | Invite | Work | Leave | Idle | Trouble | Divert
+    | Outgrown | Proven | Working | Resting | Gone | Unable | Refused | Stopped | Keeping | Free | Lost
 )  # fmt: skip
 
 KINDS: dict[str, Any] = {kind.__name__: kind for kind in Message.__args__}

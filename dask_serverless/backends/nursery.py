@@ -13,6 +13,7 @@ from contextlib import suppress
 from dask_serverless.backends.editions import Editions
 from dask_serverless.backends.lines import Lines
 from dask_serverless.backends.messages import (
+    Divert,
     Gone,
     Idle,
     Import,
@@ -106,6 +107,8 @@ class Nursery:
             self.wards.reap(self.mourn)
         elif ward := self.wards.by_number.get(number):
             self.listen(ward)
+        elif number in self.wards.overheard:
+            self.wards.overhear(number)
         elif number in self.wards.passage:
             self.wards.passage.heard(number)
         else:
@@ -125,6 +128,8 @@ class Nursery:
                     self.editions.begin(message.invitation.run)
                 case Idle() if ward is not None:
                     self.retired(ward, message.too_early)
+                case Divert() if ward is not None:
+                    self.wards.divert(ward, message.files)
                 case Outgrown() if ward is not None:
                     end_outgrown(ward, message.why)
                 case Over():

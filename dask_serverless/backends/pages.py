@@ -32,7 +32,18 @@ LOCKS_VALUE_AT = LOCKS_AT + NUMBER_BYTES
 CLAIM_NUMBER, CLAIMS, LOCKS_NUMBER = 0, 1, LOCKS_AT // NUMBER_BYTES  # items of the numbers
 LENGTH = Struct("<I")
 
+# Of what is written past a container's voice (items of the numbers, each whole at any moment): how
+# often it was listened to (0: nobody does), and whose turn it is.
+VOICE, TASK = 58, 59
+
 # What the nursery writes
+OVERHEARD, UNENDED, READING, DIVERTED = (
+    60,
+    61,
+    62,
+    63,
+)  # likewise: lines, by voice, and how far it is
+VOICE_UNIT = 1 << 32
 ORDER_AT, ORDER = 256, Struct("<?160p")  # whether others wait; which claim is to be stopped
 OWNER_AT, OWNER = 448, Struct("<q?")  # process, whether it has been sent to work
 
@@ -97,6 +108,31 @@ class Page:
         finally:
             self.numbers[LOCKS_NUMBER] = number + 1
 
+    def listen(self, voice: int) -> None:
+        self.numbers[VOICE] = voice
+
+    def turn(self, task: int) -> None:
+        self.numbers[TASK] = task + 1
+
+    def overheard(self, voice: int) -> int:
+        """How many lines of this voice the nursery has passed on."""
+        found, lines = divmod(self.numbers[OVERHEARD], VOICE_UNIT)
+        return lines if found == voice else 0
+
+    @property
+    def unended(self) -> bool:
+        """Whether some of them have not come to their end."""
+        return self.numbers[UNENDED] != 0
+
+    @property
+    def reading(self) -> bool:
+        return self.numbers[READING] != 0
+
+    @property
+    def diverted(self) -> bool | None:
+        """Whether the nursery could; None: it has not answered."""
+        return (None, True, False)[self.numbers[DIVERTED]]
+
     def write(self, at: int, room: int, value: object) -> None:
         packed = msgpack.packb(value, unicode_errors="surrogateescape")  # names of folders
         if len(packed) + LENGTH.size > room:
@@ -135,6 +171,24 @@ class Page:
     def owner(self) -> tuple[int, bool]:
         pid, working = OWNER.unpack_from(self.memory, OWNER_AT)
         return pid, working
+
+    @property
+    def voice(self) -> int:
+        return self.numbers[VOICE]
+
+    @property
+    def task(self) -> int:
+        return self.numbers[TASK] - 1
+
+    def divert(self, able: bool) -> None:
+        self.numbers[DIVERTED] = 1 if able else 2
+
+    def read(self, under_way: bool) -> None:
+        self.numbers[READING] = under_way
+
+    def overhear(self, voice: int, lines: int, unended: bool) -> None:
+        self.numbers[UNENDED] = unended
+        self.numbers[OVERHEARD] = voice * VOICE_UNIT + lines
 
     @property
     def claims_so_far(self) -> int:

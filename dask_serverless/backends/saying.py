@@ -44,8 +44,11 @@ class Saying:
 class Mouth:
     """A container's end of it."""
 
-    def __init__(self, writing: int, alone: bool) -> None:
+    def __init__(
+        self, writing: int, alone: bool, patience_seconds: float = PATIENCE_SECONDS
+    ) -> None:
         self.writing = writing
+        self.patience_seconds = patience_seconds
         self.alone = alone  # whether all threads of this process are the container's
         self.heard = True  # whether the last one was taken
 
@@ -54,7 +57,7 @@ class Mouth:
         if len(spoken) > select.PIPE_BUF:  # a longer one might be torn
             return False
         if not self.heard or not self.written(spoken):
-            self.heard = self.writable(0.0 if not self.heard else PATIENCE_SECONDS)
+            self.heard = self.writable(0.0 if not self.heard else self.patience_seconds)
             return self.heard and self.written(spoken)
         return True
 

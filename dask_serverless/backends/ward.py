@@ -9,6 +9,7 @@ from dask_serverless.backends.container import STOP
 from dask_serverless.backends.editions import Edition
 from dask_serverless.backends.lines import Lines
 from dask_serverless.backends.messages import Gone, Work
+from dask_serverless.backends.overheard import Overheard
 from dask_serverless.backends.pages import Page
 from dask_serverless.backends.processes import kill
 from dask_serverless.backends.words import Words
@@ -31,6 +32,7 @@ class Ward:
     claims: int = 0  # that it had been given before
     early: bool = False  # whether it may be waiting for a run that is still being planned
     wanted: bool = False  # whether it was told that others wait
+    overheard: Overheard | None = None  # once somebody listened to a run of its
     kill_at: float = 0.0
     lost: str | None = None  # to be killed only if it still works under this claim
     why: str = ""  # the nursery's own reason to kill it

@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 from dask_serverless.backends.cgroup_memory import GroupPeak, group_memory
@@ -18,9 +18,10 @@ from dask_serverless.backends.editions import Edition, Editions
 from dask_serverless.backends.keeper import KeeperProcess
 from dask_serverless.backends.lines import Lines
 from dask_serverless.backends.messages import Free, Gone, Leave, Message, Opening
+from dask_serverless.backends.overheard import Overheard
 from dask_serverless.backends.pages import new_pages
 from dask_serverless.backends.processes import die_first, ended, kill, standing_still
-from dask_serverless.backends.saying import Mouth
+from dask_serverless.backends.saying import REST_SECONDS, Mouth
 from dask_serverless.backends.ward import Ward
 from dask_serverless.backends.words import Passage, Words
 from dask_serverless.worker.access import access_with
@@ -40,6 +41,7 @@ class Wards:
         self.editions = editions
         self.access = access_with(opening.secret)
         self.passage = Passage(poll)
+        self.overheard: dict[int, Overheard] = {}  # by its files
         self.by_number: dict[int, Ward] = {}  # of their connections' files
         # As many pages again for those that are on their way out.
         self.pages = new_pages(2 * opening.containers)
@@ -116,6 +118,29 @@ class Wards:
                 sys.stdout.flush()
             os._exit(code)
 
+    def divert(self, ward: Ward, files: Sequence[int]) -> None:
+        """From now on, this one's descriptors 1 and 2 are read here."""
+        try:
+            opened = [
+                os.open(f"/proc/{ward.pid}/fd/{file}", os.O_RDONLY | os.O_NONBLOCK)
+                for file in files
+            ]
+        except OSError:  # it goes on without
+            ward.page.divert(False)
+            return
+        mouth = Mouth(self.keeper.saying.writing, True, REST_SECONDS)
+        ward.overheard = Overheard(ward.name, ward.page, mouth, opened)
+        for file in opened:
+            self.overheard[file] = ward.overheard
+            self.poll.register(file, select.POLLIN)
+        ward.page.divert(True)
+
+    def overhear(self, file: int) -> None:
+        if not self.overheard[file].read(file):
+            self.poll.unregister(file)
+            del self.overheard[file]
+            os.close(file)
+
     def let_go(self) -> None:
         """In a child: the ends of these connections must be heard when the nursery dies."""
         self.client.close()
@@ -134,6 +159,8 @@ class Wards:
 
     def bury(self, ward: Ward, status: int, peak_bytes: int) -> Gone:
         self.passage.finish(ward.words)
+        if ward.overheard is not None:
+            ward.overheard.finish()
         held, locks = ward.page.held(), ward.page.locks()
         if held.place is not None and locks:
             self.keeper.send(Free(held.place.store, locks))

@@ -91,10 +91,9 @@ class Hearing:
             warnings.warn(f"What tasks print is not shown any more: {problem}", stacklevel=2)
 
     def expect(self, spoke: Sequence[Any] | None) -> None:
-        """So many lines of a voice are on their way."""
+        """So many lines of each voice are on their way."""
         if spoke is not None:
-            voice, lines = spoke
-            self.expected[voice] = lines
+            self.expected.update(zip(spoke[::2], spoke[1::2], strict=True))
 
     @property
     def complete(self) -> bool:

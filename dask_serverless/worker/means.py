@@ -10,7 +10,7 @@ from dask_serverless.worker.holding import Holding
 from dask_serverless.worker.interruption import Interruption
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.usage import ProcessMemory, Usage
-from dask_serverless.worker.voice import UNHEARD, Mouth, Unheard, Voice
+from dask_serverless.worker.voice import UNHEARD, UNNOTICED, Mouth, Past, Unheard, Voice
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Means:
     holding: Holding
     interruption: Interruption = field(default_factory=Interruption)
     mouth: Mouth | None = None  # takes what tasks print, where anybody can
+    past: Past = UNNOTICED  # takes what they write past that
     usage: Usage = field(default_factory=lambda: Usage(ProcessMemory()))
     outgrow: Callable[[str], None] | None = None  # ends this container, for a larger one to come
 
@@ -31,7 +32,7 @@ class Means:
         """Whoever takes down what tasks of a run print, where the client wants that."""
         if self.mouth is None:
             return UNHEARD
-        return Voice(self.mouth, invitation.store, invitation.run, self.container)
+        return Voice(self.mouth, invitation.store, invitation.run, self.container, self.past)
 
     @property
     def memory_mb(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgpack
 
@@ -15,7 +15,7 @@ LENGTH_BYTES = 2  # after that
 OUT, ERR = "stdout", "stderr"
 
 
-Spoke = tuple[str, int]  # a voice, and how many lines it has had so far
+Spoke = tuple[Any, ...]  # a voice, how many lines it has had so far, and so on for further ones
 
 
 class Said(NamedTuple):

@@ -1,8 +1,8 @@
 """Voice: what tasks of one run print in this container is taken down, line by line.
 
 In the place of sys.stdout and sys.stderr stand streams that hand on what threads of a container
-write, and pass on what others do. What writes past them, such as C code or another program, is not
-taken down.
+write, and pass on what others do. What writes past them, such as C code or another program, is taken
+down by others, whom a container tells whose turn it is.
 """
 
 from __future__ import annotations
@@ -39,6 +39,35 @@ class Mouth(Protocol):
         """Whether it was taken."""
 
 
+class Past(Protocol):
+    """What is written past a voice: to whom it goes meanwhile, and whose it is."""
+
+    def begin(self) -> None: ...
+
+    def turn(self, task: int) -> None:
+        """What comes from now on is this task's."""
+
+    def told(self) -> Spoke: ...
+
+    def end(self) -> None: ...
+
+
+class Unnoticed:
+    """Where nobody can take it down."""
+
+    def begin(self) -> None: ...
+
+    def turn(self, task: int) -> None: ...
+
+    def told(self) -> Spoke:
+        return ()
+
+    def end(self) -> None: ...
+
+
+UNNOTICED = Unnoticed()
+
+
 @dataclass
 class Allowance:
     """Of lines and characters; it fills up again."""
@@ -66,7 +95,8 @@ class Allowance:
 class Under:
     """Which step is under way: known to whoever asks, at no cost to those who do not."""
 
-    def __init__(self) -> None:
+    def __init__(self, past: Past) -> None:
+        self.past = past
         self.program: list[Step] = []
         self.step = NO_TASK
         self.running = False
@@ -76,6 +106,10 @@ class Under:
         if not self.running:
             return NO_TASK
         return self.step if self.step >= 0 else owner(self.program, self.step)
+
+    def turn(self, step: int) -> None:
+        self.step = step
+        self.past.turn(self.task)
 
 
 class Noted(list[Step]):
@@ -89,7 +123,7 @@ class Noted(list[Step]):
         under = self.under
         under.running = True
         for step in super().__iter__():
-            under.step = step[0]
+            under.turn(step[0])
             yield step
 
     def __getitem__(self, place: Any) -> Any:
@@ -102,11 +136,21 @@ def shortened(line: str) -> str:
     return line if more <= 0 else f"{line[:LONGEST_CHARACTERS]}… ({more} more characters)"
 
 
+def pieces(line: str) -> Iterator[str]:
+    """Of a line, each small enough for a pipe; of an empty one, one."""
+    line = shortened(line.rstrip("\r"))
+    for first in range(0, max(1, len(line)), PIECE_CHARACTERS):
+        yield line[first : first + PIECE_CHARACTERS]
+
+
 class Voice:
     """Of one run, in one container."""
 
-    def __init__(self, mouth: Mouth, store: str, run: str, container: str) -> None:
+    def __init__(
+        self, mouth: Mouth, store: str, run: str, container: str, past: Past = UNNOTICED
+    ) -> None:
         self.mouth = mouth
+        self.past = past
         self.store, self.run = store, run
         self.name = f"{container}/{next(_voices)}"
         self.lock = threading.RLock()
@@ -115,14 +159,17 @@ class Voice:
         self.allowance = Allowance()
         # thread, stream → whose line has not ended, and its beginning
         self.rests: dict[tuple[int, str], tuple[int, str]] = {}
-        self.under = Under()
+        self.under = Under(past)
 
     def begin(self) -> None:
         """The container turns to a bundle, none of whose tasks runs yet."""
         self.under.running = False
         _ears.add(self)
+        self.past.begin()
+        self.past.turn(NO_TASK)
 
     def end(self) -> None:
+        self.past.end()
         _ears.remove(self)
 
     def noting(self, spec: BundleSpec) -> BundleSpec:
@@ -160,12 +207,10 @@ class Voice:
             if self.dropped:
                 self.hand_over(NO_TASK, OUT, None)
             self.under.running = False
-            return self.name, self.lines
+            return (self.name, self.lines, *self.past.told())
 
     def say(self, task: int, stream: str, line: str) -> None:
-        line = shortened(line.rstrip("\r"))
-        for first in range(0, max(1, len(line)), PIECE_CHARACTERS):
-            piece = line[first : first + PIECE_CHARACTERS]
+        for piece in pieces(line):
             allowed = self.allowance.take(len(piece))
             self.dropped = not (allowed and self.hand_over(task, stream, piece))
             self.lines += 1

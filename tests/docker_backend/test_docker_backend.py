@@ -22,7 +22,9 @@ from awaiting import eventually
 from clients import Client, processes
 from dask import delayed
 from docker_engine import BASE, left
-from docker_tasks import confinement, crash, fill, limits, needs, sleep_once, speak, speak_and_die
+from docker_tasks import (
+    c_says, confinement, crash, fill, limits, needs, sleep_once, speak, speak_and_die,
+)  # fmt: skip
 from store_servers import free_port, listens, server_process, until
 
 from dask_serverless import Serverless
@@ -134,6 +136,19 @@ def test_what_tasks_print_arrives_also_from_processes_that_die(docker_client):
     with pytest.raises(BundleLost, match="last words"):
         dask.compute(delayed(speak_and_die)(), scheduler=client)
     assert [line.text for line in lines] == ["last words"]
+
+
+def test_what_c_code_and_programs_write_arrives_from_containers(docker_client):
+    lines = []
+    client = docker_client.options(logs=lines.append)
+    tasks = [delayed(c_says)(n, dask_key_name=f"say-{n}") for n in range(4)]
+    assert dask.compute(*tasks, scheduler=client) == (0, 1, 2, 3)
+    found = sorted((line.key, line.stream, line.text) for line in lines)
+    assert found == sorted(
+        (f"say-{n}", stream, f"{who} {n}")
+        for n in range(4)
+        for stream, who in (("stdout", "printf"), ("stderr", "program"))
+    )
 
 
 def test_out_of_memory_is_named_with_the_limit_and_what_was_used(daemon):
