@@ -60,6 +60,7 @@ class Overheard:
             if voice != self.voice:
                 self.voice, self.lines, self.dropped = voice, 0, False
                 self.rests.clear()
+                self.allowance = Allowance()
             self.take(self.streams[file], data, page)
         elif data:
             show(SHOWN[self.streams[file]], data)
