@@ -23,8 +23,16 @@ from clients import Client, processes
 from dask import delayed
 from docker_engine import BASE, left
 from docker_tasks import (
-    c_says, confinement, crash, fill, limits, needs, sleep_once, speak, speak_and_die,
-)  # fmt: skip
+    c_says,
+    confinement,
+    crash,
+    fill,
+    limits,
+    needs,
+    sleep_once,
+    speak,
+    speak_and_die,
+)
 from store_servers import free_port, listens, server_process, until
 
 from dask_serverless import Serverless
