@@ -36,13 +36,8 @@ LENGTH = Struct("<I")
 # often it was listened to (0: nobody does), and whose turn it is.
 VOICE, TASK = 58, 59
 
-# What the nursery writes
-OVERHEARD, UNENDED, READING, DIVERTED = (
-    60,
-    61,
-    62,
-    63,
-)  # likewise: lines, by voice, and how far it is
+# What the nursery writes; of what it reads there: lines, by voice, and how far it is.
+OVERHEARD, UNENDED, READING, DIVERTED = 60, 61, 62, 63
 VOICE_UNIT = 1 << 32
 ORDER_AT, ORDER = 256, Struct("<?160p")  # whether others wait; which claim is to be stopped
 OWNER_AT, OWNER = 448, Struct("<q?")  # process, whether it has been sent to work

@@ -29,7 +29,7 @@ class Twin:
 
     def pass_time(self):
         record = self.store.runs[self.name]
-        record.leases = dict.fromkeys(record.leases, 0.0)
+        record.leases = dict.fromkeys(record.leases, 1.0)  # after what was given back, as there
         for invites in (record.invites, *record.larger.values()):
             invites.clear()
         for slot, bundle in list(record.patience.waiting):
