@@ -34,7 +34,7 @@ NO_GOALS = Goals()
 
 def remembered(goals: Goals = NO_GOALS, spent: float = 0.1, times: int = LEARNING) -> Remembered:
     plan = Auto(NUMBERS).plan(DAG, Resources(2))
-    return Remembered("graph", plan, CostModel(NUMBERS), goals, spent, times)
+    return Remembered("graph", plan, CostModel(NUMBERS), goals, spent, times=times)
 
 
 def nap(seconds: float) -> float:
