@@ -15,6 +15,7 @@ from benchmarks.rounds import Effort
 from benchmarks.samples import Sample, Table
 from dask_serverless import Serverless
 from dask_serverless.backends.docker.attendance import Attendance
+from dask_serverless.worker.invitation import Invitation
 
 COLD, WARMED = "cold-start", "warmed-start"
 FAMILY = "start"
@@ -47,7 +48,7 @@ def empty(attendance: Attendance) -> None:
 def warmed(attendance: Attendance) -> None:
     """There is one that never had work."""
     empty(attendance)
-    attendance.warm(1)
+    attendance.warm(Invitation("", "", ""), 1)
     until(lambda: bool(attendance.site.pool.resting()))
     time.sleep(LEAD_SECONDS)
 

@@ -41,7 +41,7 @@ def start_distributed(containers: int) -> Iterator[Any]:
 
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        site = stack.enter_context(closing(Site(settings().docker, containers, sizes=1)))
+        site = stack.enter_context(closing(Site(settings().docker, containers, sizes_mb=[0])))
         image = site.make_image()
         cluster = stack.enter_context(
             LocalCluster(
