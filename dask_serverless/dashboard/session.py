@@ -58,7 +58,10 @@ class Session:
         """Called by the threads that read; much that happens at once is drawn at once."""
         if not self.scheduled and not self.ended:
             self.scheduled = True
-            self.doc.add_next_tick_callback(self.update)
+            try:
+                self.doc.add_next_tick_callback(self.update)
+            except AttributeError:  # the browser leaves, and Bokeh has begun to take it apart
+                self.ended = True
 
     def update(self) -> None:
         if self.ended:  # asked for before, and the document is gone
