@@ -92,7 +92,10 @@ class Reader:
 
     @property
     def latest(self) -> str:
-        return self.runs[-1].run if self.runs else ""
+        try:
+            return self.runs[-1].run
+        except IndexError:  # none, or the list is being begun anew by the thread that reads it
+            return ""
 
     def changed(self) -> None:
         for listener in list(self.listeners):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+
 from bokeh.document import Document
 
 from dask_serverless.dashboard.pages.runs import Runs
-from dask_serverless.dashboard.reader import Reader
+from dask_serverless.dashboard.reader import Listed, Reader
 from dask_serverless.dashboard.session import Session
+
+
+def listed(run: str) -> Listed:
+    return Listed(run, 0.0, 1, 1)
 
 
 def test_a_browser_that_leaves_in_that_very_moment_keeps_nothing_from_others() -> None:
@@ -22,3 +28,23 @@ def test_a_browser_that_leaves_in_that_very_moment_keeps_nothing_from_others() -
     assert len(staying.session_callbacks) == before + 1
     reader.changed()
     assert len(staying.session_callbacks) == before + 1
+
+
+def test_runs_may_come_while_the_list_is_drawn() -> None:
+    reader = Reader()
+    reader.runs.extend(listed(f"run{number}") for number in range(2000))
+    page = Runs(None, reader)
+    over = threading.Event()
+
+    def come() -> None:
+        while not over.is_set():
+            reader.runs.append(listed("new"))
+
+    thread = threading.Thread(target=come, daemon=True)
+    thread.start()
+    try:
+        for _ in range(5):
+            page.update(None)
+    finally:
+        over.set()
+        thread.join()

@@ -29,7 +29,8 @@ class Runs(Page):
         self.root = column(self.wanted, self.table, sizing_mode="stretch_width")
 
     def update(self, moment: Moment | None) -> None:
-        runs = [run for run in reversed(self.reader.runs) if self.matches(run)]
+        listed = list(self.reader.runs)  # at once: another thread adds to them meanwhile
+        runs = [run for run in reversed(listed) if self.matches(run)]
         rows = [row(run) for run in runs[:MOST_ROWS]]
         more = len(runs) - len(rows)
         note = f'<p class="quiet">and {more:,} earlier ones</p>' if more > 0 else ""
