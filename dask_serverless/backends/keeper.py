@@ -20,6 +20,7 @@ from dask_serverless.backends.messages import Free, Lost
 from dask_serverless.backends.pages import Held, Page
 from dask_serverless.backends.processes import call_itself, die_with, kill, standing_still
 from dask_serverless.backends.saying import Ear, Saying
+from dask_serverless.backends.tightness import Tightness
 from dask_serverless.blobs.lock import release, renew
 from dask_serverless.coordination.base import OK
 from dask_serverless.coordination.redis import RedisCoordination
@@ -35,8 +36,9 @@ LOOKS_STILL = 1.5  # for more than so many of them, and the lease is nearly over
 class KeeperProcess:
     """The keeper, as the nursery sees it. Let it die, and the next look starts another one."""
 
-    def __init__(self, pages: Sequence[Page], lease_seconds: float) -> None:
+    def __init__(self, pages: Sequence[Page], lease_seconds: float, limit_mb: int = 0) -> None:
         self.pages = pages
+        self.limit_mb = limit_mb  # of a container's memory; 0: none that its platform keeps
         self.look_seconds = lease_seconds / LOOKS_A_LEASE
         self.pid = 0
         self.unburied: set[int] = set()  # this one and those before
@@ -72,7 +74,8 @@ class KeeperProcess:
             signal.signal(number, signal.SIG_DFL)
         die_with(parent)
         call_itself(NAME)
-        Keeper(nursery, parent, self.pages, self.look_seconds, self.saying.reading).live()
+        saying, tightness = self.saying.reading, Tightness(self.limit_mb)
+        Keeper(nursery, parent, self.pages, self.look_seconds, saying, tightness).live()
 
     def send(self, message: Free) -> None:
         if self.lines is not None:
@@ -99,6 +102,7 @@ class Keeper:
         pages: Sequence[Page],
         look_seconds: float,
         saying: int,  # where what tasks print can be read
+        tightness: Tightness | None = None,
     ) -> None:
         self.nursery = nursery
         self.parent = parent
@@ -106,6 +110,7 @@ class Keeper:
         self.look_seconds = look_seconds
         self.links: dict[str, Link] = {}
         self.ear = Ear(saying, self.link)
+        self.tightness = tightness or Tightness(0)
         self.still: dict[int, float] = {}  # process → since when it stands still
 
     def live(self) -> None:
@@ -114,7 +119,7 @@ class Keeper:
             begun = time.monotonic()
             self.look()
             while (left := begun + self.look_seconds - time.monotonic()) > 0:
-                heard = select.select(told, [], [], left)[0]
+                heard = select.select(told, [], [], min(left, self.weigh()))[0]
                 if self.ear in heard:
                     self.ear.pass_on()
                 if self.nursery in heard and not self.heed():
@@ -149,6 +154,18 @@ class Keeper:
         now = time.monotonic()
         return now - self.still.setdefault(pid, now) if pid in stopped else 0.0
 
+    def weigh(self) -> float:
+        """Who has nearly all memory in use says so at once; how many seconds there are until then."""
+        if not (left := self.tightness.seconds_left()):
+            owners = ((*page.owner, page.held()) for page in self.pages)
+            held = {pid: its for pid, working, its in owners if working and its.claim}
+            tight = self.tightness.look({pid: its.claim for pid, its in held.items()})
+            with suppress(StoreError):  # the container will meet it too, and say so
+                for pid, words in tight.items():
+                    self.renewed(held[pid], words)
+            left = self.tightness.seconds_left()
+        return left
+
     def keep(self, number: int, page: Page, pid: int) -> None:
         held, locks = page.held(), page.locks()
         if held.place is None:
@@ -163,12 +180,13 @@ class Keeper:
             why = "it was silent until its lease was over, and went on all the same"
             self.nursery.send(Lost(number, pid, held.claim, why, False))
 
-    def renewed(self, held: Held) -> bool:
+    def renewed(self, held: Held, tight: str = "") -> bool:
         if not held.claim or held.place is None:
             return True
         place = held.place
         coordination = RedisCoordination(self.link(place.store), place.run, place.epoch)
-        return coordination.renew(place.container, held.bundle, held.claim).status == OK
+        answer = coordination.renew(place.container, held.bundle, held.claim, tight)
+        return answer.status == OK
 
     def link(self, store: str) -> Link:
         if store not in self.links:

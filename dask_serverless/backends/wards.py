@@ -22,6 +22,7 @@ from dask_serverless.backends.overheard import Overheard
 from dask_serverless.backends.pages import new_pages
 from dask_serverless.backends.processes import die_first, ended, kill, standing_still
 from dask_serverless.backends.saying import REST_SECONDS, Mouth
+from dask_serverless.backends.tightness import Tightness
 from dask_serverless.backends.ward import Ward
 from dask_serverless.backends.words import Passage, Words
 from dask_serverless.worker.access import access_with
@@ -46,7 +47,9 @@ class Wards:
         # As many pages again for those that are on their way out.
         self.pages = new_pages(2 * opening.containers)
         self.blank = list(range(len(self.pages)))
-        self.keeper = KeeperProcess(self.pages, opening.lease_seconds)
+        self.tightness = Tightness(limit_of(opening))
+        limit_mb = self.tightness.limit_mb
+        self.keeper = KeeperProcess(self.pages, opening.lease_seconds, limit_mb)
         self.keeper_looked_at = 0.0
         self.born = 0
         self.memory = group_memory()
@@ -178,6 +181,9 @@ class Wards:
         before, self.memory = self.memory, group_memory()
         if os.WIFSIGNALED(status) and self.memory.kills > before.kills:
             return self.memory.told, True
+        if sent(status, signal.SIGKILL) and self.tightness.nearly_all(peak_bytes):
+            words = self.tightness.words(peak_bytes)
+            return f"it ran out of memory: it was killed with {words} in use", True
         return f"{ended(status)} (at most {peak_bytes >> 20} MiB of memory were in use)", False
 
     def dismiss(self, ward: Ward) -> None:
@@ -235,6 +241,15 @@ class Wards:
         if self.keeper.lines is not None:
             self.poll.unregister(self.keeper.lines)
             self.keeper.close()
+
+
+def sent(status: int, number: int) -> bool:
+    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == number
+
+
+def limit_of(opening: Opening) -> int:
+    """MiB that its platform keeps, where a container has a host of its own."""
+    return opening.memory_mb or (group_memory().limit >> 20 if opening.pooled else 0)
 
 
 def memory_of(opening: Opening) -> Memory:

@@ -235,8 +235,10 @@ class Coordination(Protocol):
     ) -> Answer:
         """A task raised: end the run, if the claim still holds."""
 
-    def renew(self, container: str, bundle: int, claim: str) -> Answer:
-        """Say that the container is alive."""
+    def renew(self, container: str, bundle: int, claim: str, tight: str = "") -> Answer:
+        """Say that the container is alive; ``tight``: how much memory it has in use, if that is
+        nearly all. Should nothing be heard of it any more, that is taken for the reason.
+        """
 
     def tell(self, bundle: int, claim: str, progress: bytes) -> Answer:
         """Tell whoever watches which tasks of a bundle under way are done."""

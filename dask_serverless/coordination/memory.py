@@ -195,13 +195,15 @@ class MemoryCoordination(MemorySteps):
             self.end(record, error)
             return Answer(OK)
 
-    def renew(self, container: str, bundle: int, claim: str) -> Answer:
+    def renew(self, container: str, bundle: int, claim: str, tight: str = "") -> Answer:
         with self.store.changed:
             record, refusal = self.current(bundle, claim)
             if refusal or record is None:
                 return refusal or Answer(LOST)
             for mine in (bundle, *record.lending.held_by(container)):
                 record.leases[mine] = self.now() + self.lease(record, mine)
+            if tight:
+                record.tight[container] = (bundle, tight)
             return Answer(OK)
 
     def tell(self, bundle: int, claim: str, progress: bytes) -> Answer:

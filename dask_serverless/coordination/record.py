@@ -19,6 +19,8 @@ from dask_serverless.coordination.ordered import Ordered
 from dask_serverless.coordination.sizes import size_of, size_with
 
 INVITE_MS = 2000  # as in the scripts
+SILENT = "no sign of life"  # likewise
+TIGHT = " since it had {} of memory in use: most likely its platform has ended it for want of more"
 
 
 class Calls:
@@ -134,6 +136,7 @@ class Record:
     shown: list[bytes] = field(default_factory=list)  # to whoever watches
     said: list[bytes] = field(default_factory=list)  # to the client, of what tasks print
     finished: dict[str, str] = field(default_factory=dict)
+    tight: dict[str, tuple[int, str]] = field(default_factory=dict)  # container → bundle, memory
     version: int = 0  # how often the plan was changed
     sizes: dict[str, int] = field(default_factory=dict)  # container → which it has
     least: int = 0  # the size that is large enough for the run, as it has turned out
@@ -359,6 +362,14 @@ class Record:
                 flexible + len(self.free_of(size)) - len(invites.invited)
             )
         return waiting
+
+    def silence(self, container: str) -> str:
+        """Why nothing is heard of a container; its size may turn out to be too small by that."""
+        bundle, memory = self.tight.get(container, (-1, ""))
+        if not memory or self.working.get(container, (-1, -1))[0] != bundle:
+            return SILENT
+        self.outgrow(container)
+        return f"{SILENT}{TIGHT.format(memory)}"
 
     def outgrow(self, container: str) -> None:
         """A container's size is too small for the run, which goes on with the next one, if any."""

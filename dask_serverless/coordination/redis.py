@@ -240,8 +240,8 @@ class RedisCoordination:
         fail = self.command("fail", container, bundle, claim, error)
         return answer(self.link.call(*before, fail)[-1])
 
-    def renew(self, container: str, bundle: int, claim: str) -> Answer:
-        return answer(self.ask("renew", container, bundle, claim))
+    def renew(self, container: str, bundle: int, claim: str, tight: str = "") -> Answer:
+        return answer(self.ask("renew", container, bundle, claim, *((tight,) if tight else ())))
 
     def tell(self, bundle: int, claim: str, progress: bytes) -> Answer:
         return answer(self.ask("tell", bundle, claim, progress))

@@ -244,8 +244,8 @@ class SignedCoordination:
         signed = self.signatures.signed(FAILURE, bundle, error, claim)
         return self.inner.fail(container, bundle, claim, signed, before)
 
-    def renew(self, container: str, bundle: int, claim: str) -> Answer:
-        return self.inner.renew(container, bundle, claim)
+    def renew(self, container: str, bundle: int, claim: str, tight: str = "") -> Answer:
+        return self.inner.renew(container, bundle, claim, tight)
 
     def tell(self, bundle: int, claim: str, progress: bytes) -> Answer:
         signed = self.signatures.signed(EVENT, bundle, progress, claim)

@@ -28,7 +28,7 @@ from dask_serverless.coordination.near import (
     release,
 )
 from dask_serverless.coordination.ordered import Ordered
-from dask_serverless.coordination.record import Record
+from dask_serverless.coordination.record import SILENT, Record
 from dask_serverless.coordination.sizes import size_of
 
 STORY = 32  # as in the scripts
@@ -226,9 +226,9 @@ class MemorySteps:
     def put_back_late(self, record: Record, bundle: int) -> None:
         owner = next((c for c, (b, _) in record.working.items() if b == bundle), None)
         if owner := owner or record.lending.held.get(bundle):
-            self.put_back_all(record, owner, "no sign of life")
+            self.put_back_all(record, owner, record.silence(owner))
         if bundle in record.leases:
-            self.put_back(record, bundle, None, "no sign of life")
+            self.put_back(record, bundle, None, SILENT)
 
     def put_back(self, record: Record, bundle: int, container: str | None, why: str) -> None:
         record.leases.pop(bundle, None)

@@ -54,6 +54,7 @@ class Emulator:
 
     def __init__(self, router: Router, store: str, function: str = FUNCTION, **settings) -> None:
         self.port = free_port()
+        self.memory_mb = int(function.rpartition("-")[2])
         told = {
             "STORE": store,
             "SECRET": SECRET,
@@ -75,7 +76,7 @@ class Emulator:
                 **{f"WORKER_{name}": value for name, value in told.items()},
                 "PYTHONPATH": str(ROOT),
                 "AWS_LAMBDA_FUNCTION_NAME": function,
-                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": function.rpartition("-")[2],
+                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(self.memory_mb),
                 "AWS_LAMBDA_FUNCTION_TIMEOUT": seconds,
                 "AWS_ENDPOINT_URL_LAMBDA": router.url,
                 "AWS_REGION": REGION,

@@ -24,6 +24,15 @@ def needs(mebibytes):
     return mine
 
 
+def fill(mebibytes):
+    """As fast as a machine can, or a little slower than that."""
+    kept = []
+    for _ in range(mebibytes // 16):
+        kept.append(b"\1" * (16 << 20))
+        time.sleep(0.01)
+    return memory_mb()
+
+
 def crash():
     os.kill(os.getpid(), signal.SIGSEGV)
 

@@ -19,10 +19,12 @@ import pytest
 from awaiting import eventually
 from dask import delayed
 from lambda_emulators import CONTAINERS, FUNCTION, SECRET, region
+from lambda_limits import limited
 from lambda_tasks import (
     add_slowly,
     crash,
     fail,
+    fill,
     memory_mb,
     needs,
     note,
@@ -100,6 +102,22 @@ def test_bundles_run_on_functions_of_the_size_that_was_planned_or_has_proved_nec
             assert compute(delayed(needs)(3000), client=client) == (3538,)
             with pytest.raises(MemoryError, match="4000 MiB of 3538"):
                 compute(delayed(needs)(4000), client=client)
+
+
+@pytest.mark.parametrize("largest_only", [False, True], ids=["environment", "process"])
+def test_a_run_whose_container_aws_ends_for_want_of_memory_goes_on_with_the_next_size(
+    store_url, largest_only
+):
+    sizes = ("dask-serverless-384", "dask-serverless-1024")
+    with region(store_url, 1, sizes, lease_seconds=2) as cloud, limited(cloud, largest_only) as met:
+        told = {"memory": ["384 MiB", "1 GiB"], "lease_seconds": 2.0}
+        with client_of(cloud, store_url, **told) as client:
+            assert compute(delayed(fill)(64), client=client) == ([384],)
+            assert compute(delayed(fill)(448), client=client) == ([1024],)
+            assert met == [384]
+            with client.options(attempts=1) as once:
+                with pytest.raises(BundleLost, match="of its limit of 1024 MiB"):
+                    compute(delayed(fill)(2048), client=once)
 
 
 def test_an_exception_arrives_as_it_was_raised(client):

@@ -837,6 +837,37 @@ def test_there_is_nothing_beyond_the_largest_size(coordination):
     assert condition.invitations == [Whom(memory_mb=2048)]
 
 
+def test_who_falls_silent_with_nearly_all_its_memory_in_use_was_too_small(coordination):
+    graph = Graph([[], []], [-1, -1], SIZES)
+    run = begun(coordination, graph, containers=3, lease_ms=300)
+    assert names(run.claim("c1", "k1", **SMALL).assignment) == 0
+    run.sweep([], 60)  # whoever it asks for has no part in this
+    assert run.renew("c1", 0, "k1", tight="500 MiB of its limit of 512").status == OK
+    asked = eventually(lambda: run.sweep([], 60).invitations)
+    assert {each.memory_mb for each in asked} == {LARGE["memory_mb"]}
+    assert run.claim("c2", "k2", **SMALL).assignment is None
+
+
+def test_memory_that_another_bundle_had_in_use_explains_no_silence(coordination):
+    graph = Graph([[], []], [-1, -1], SIZES)
+    run = begun(coordination, graph, containers=3, lease_ms=300)
+    run.claim("c1", "k1", **SMALL)
+    run.renew("c1", 0, "k1", tight="500 MiB of its limit of 512")
+    assert names(run.publish("c1", graph.report(0, "k1"), "k2").assignment) == 1
+    again = eventually(lambda: run.sweep([], 60) and run.claim("c2", "k3", **SMALL).assignment)
+    assert names(again) == 1, "the size will do"
+
+
+def test_what_is_told_of_silent_containers_has_the_memory_that_was_in_use(coordination):
+    run = begun(coordination, Graph([[]]), containers=3, lease_ms=300, attempts=1)
+    run.claim("c1", "k1")
+    run.renew("c1", 0, "k1", tight="500 MiB of its limit of 512")
+    _, bundle, tries, story = msgpack.unpackb(eventually(lambda: run.sweep([], 60).error))
+    ((container, why),) = story
+    assert (bundle, tries, container) == (0, 1, "c1")
+    assert why.startswith("no sign of life since it had 500 MiB of its limit of 512 of memory")
+
+
 def test_a_run_of_several_sizes_leaves_no_keys(link):
     graph = Graph([[], [0]], [-1, -2], (512, 1024, 2048))
     run = RedisCoordination(link, "run", "epoch")

@@ -8,6 +8,7 @@ local function slot_of(spec)
   return struct.unpack('<i4', spec)
 end
 
+local SILENT = 'no sign of life'
 local STORY = 32 -- lost containers that the client is told of
 
 -- Notes that a container was lost with a bundle; how many were so far, and the last of them.
@@ -67,6 +68,16 @@ local function outgrow(container)
   end
 end
 
+-- Why nothing is heard of a container; its size may turn out to be too small by that.
+local function silence(container)
+  local told = redis.call('HGET', key('tight'), container)
+  local bundle, memory = string.match(told or '', '^(%d+) (.*)$')
+  if not bundle or bundle ~= work_of(container) then return SILENT end
+  if by_size then outgrow(container) end
+  return SILENT .. ' since it had ' .. memory
+    .. ' of memory in use: most likely its platform has ended it for want of more'
+end
+
 local gone = cmsgpack.unpack(ARGV[2])
 if not over then
   if by_size and ARGV[4] then
@@ -92,8 +103,8 @@ if not over then
       for i = 1, #working, 2 do
         if string.match(working[i + 1], '^%d+') == bundle then container = working[i] end
       end
-      if container then put_back_all(container, 'no sign of life') end
-      if redis.call('ZSCORE', key('leases'), bundle) then put_back(bundle, nil, 'no sign of life') end
+      if container then put_back_all(container, silence(container)) end
+      if redis.call('ZSCORE', key('leases'), bundle) then put_back(bundle, nil, SILENT) end
     end
   end
 end

@@ -27,6 +27,7 @@
 --   sizes     hash    container -> the number of its size, where that is not the smallest, 0
 --   ready1    zset    as ready, of bundles that need the size 1; ready2 likewise, and so on
 --   invites1  zset    as invites, of containers of the size 1; invites2 likewise, and so on
+--   tight     hash    container -> '<bundle> <memory>': nearly all that it has was in use then, by its own account
 --   finished  hash    container -> the claim of the bundle it finished last
 --   losses    hash    bundle -> how many containers were lost with it, and the last of them: {tries, {{container, why}, ...}} (cmsgpack)
 --   out       hash    task -> its output inline, or where it is, or 'l<bundle>': in a container's memory, made by that bundle
