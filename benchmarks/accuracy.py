@@ -8,7 +8,7 @@ import json
 import tempfile
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
@@ -16,7 +16,7 @@ from benchmarks.compare import machine
 from benchmarks.environment import same_dask_settings
 from benchmarks.graphs import GRAPHS, Graph
 from benchmarks.graphs.mixed import UNEQUAL, WORKFLOWS
-from benchmarks.learner import Learner, Outcome, learning, walls
+from benchmarks.learner import Learner, Outcome, Ratio, Side, in_turns, learning
 from benchmarks.settle import settle
 from benchmarks.verdicts import Verdict, table, verdict_lines
 from dask_serverless.errors import PlanRefused
@@ -51,9 +51,10 @@ class Row:
     tasks: int = 0
     seconds: float = 0.0
     error: float = 0.0
+    scatter: float = 0.0  # error of the best number that is the same for all of those runs
     held: int = 0
     of: int = 0
-    by_structural: float = 0.0  # wall time of auto, by that of structural
+    by_structural: Ratio = Ratio(0.0, 0.0)  # wall time of auto, by that of structural
     at_best: float = 0.0  # the same of a plan that leaves no container idle for a moment
     kept: int = 0  # deadlines and budgets
     accepted: int = 0
@@ -83,15 +84,16 @@ def run(arguments: argparse.Namespace) -> None:
             ratios = measuring([g for g in chosen if g.family == "fine"], learner, plain, effort)
     print("\n" + table([shown(row) for row in rows]))
     print(
-        "\n" + table([{"measuring on by off": f"{r:.3f}", "graph": g} for g, r in ratios.items()])
+        "\n"
+        + table([{"measuring on by off": shown_ratio(r), "graph": g} for g, r in ratios.items()])
     )
     verdicts = verdicts_of(rows, ratios)
     print("\n" + "\n".join(verdict_lines(verdicts)))
     if arguments.json:
         value = {
             "machine": machine(),
-            "graphs": [vars(row) for row in rows],
-            "measuring": ratios,
+            "graphs": [asdict(row) for row in rows],
+            "measuring": {name: asdict(ratio) for name, ratio in ratios.items()},
             "verdicts": [verdict.to_json() for verdict in verdicts],
         }
         arguments.json.write_text(json.dumps(value, indent=1))
@@ -113,6 +115,7 @@ def judged(graph: Graph, learner: Learner, plain: Learner, effort: Effort) -> Ro
     forecasts = [learner.run(graph) for _ in range(effort.judged)]
     row.seconds = median(outcome.seconds for outcome in forecasts)
     row.error = median(outcome.error for outcome in forecasts)
+    row.scatter = scatter(forecasts)
     report = learner.last_run
     row.tasks = report.tasks if report is not None else 0
     promised = [learner.run(graph, sla=SLA) for _ in range(effort.held)]
@@ -125,17 +128,18 @@ def judged(graph: Graph, learner: Learner, plain: Learner, effort: Effort) -> Ro
 
 def by_structural(
     graph: Graph, learner: Learner, plain: Learner, rounds: int
-) -> tuple[float, float]:
+) -> tuple[Ratio, float]:
     """``auto`` that knows the tasks, planning included, by ``structural`` that does not; and what
     the time of structural's tasks on all containers leaves possible.
     """
-    auto: list[Outcome] = []
-    structural: list[Outcome] = []
-    for number in range(rounds * graph.times):
-        turns = [(learner, "auto", auto), (plain, "structural", structural)]
-        for one, planner, outcomes in turns[:: 1 if number % 2 else -1]:
-            outcomes.append(one.run(graph, planner))
-    return walls(auto) / walls(structural), median(one.at_best / one.wall for one in structural)
+    auto, structural = Side(learner, "auto"), Side(plain, "structural")
+    ratio = in_turns(graph, auto, structural, rounds * graph.times)
+    return ratio, median(one.at_best / one.wall for one in structural.outcomes)
+
+
+def scatter(outcomes: Sequence[Outcome]) -> float:
+    middle = median(outcome.seconds for outcome in outcomes)
+    return median(abs(outcome.seconds - middle) / outcome.seconds for outcome in outcomes)
 
 
 def goals(row: Row, graph: Graph, learner: Learner, runs: int) -> None:
@@ -163,37 +167,47 @@ def accepted(graph: Graph, learner: Learner, **goal: float) -> Outcome | None:
 
 def measuring(
     fine: Sequence[Graph], learner: Learner, plain: Learner, effort: Effort
-) -> dict[str, float]:
+) -> dict[str, Ratio]:
     """Time with measuring on, by that with it off; the plan is the same."""
-    ratios = {}
-    for graph in fine:
-        on: list[Outcome] = []
-        off: list[Outcome] = []
-        for number in range(effort.measuring * graph.times):
-            for one, outcomes in [(learner, on), (plain, off)][:: 1 if number % 2 else -1]:
-                outcomes.append(one.run(graph, "structural"))
-        ratios[graph.name] = walls(on) / walls(off)
-    return ratios
+    return {
+        graph.name: in_turns(
+            graph,
+            Side(learner, "structural"),
+            Side(plain, "structural"),
+            effort.measuring * graph.times,
+        )
+        for graph in fine
+    }
 
 
-def verdicts_of(rows: Sequence[Row], ratios: dict[str, float]) -> list[Verdict]:
+def verdicts_of(rows: Sequence[Row], ratios: dict[str, Ratio]) -> list[Verdict]:
     held = 100 * sum(row.held for row in rows) / max(sum(row.of for row in rows), 1)
     kept = 100 * sum(row.kept for row in rows) / max(sum(row.accepted for row in rows), 1)
-    slowest = max(rows, key=lambda row: row.by_structural)
+    slowest = max(rows, key=lambda row: row.by_structural.surely)
+    scattered = 100 * median(row.scatter for row in rows)
+    error = f"forecast against measured (equal runs are {scattered:.0f} % from their middle)"
     return [
-        Verdict("forecast against measured", 100 * median(row.error for row in rows), 10, unit="%"),
+        Verdict(error, 100 * median(row.error for row in rows), 10, unit="%"),
         Verdict(f"plans at SLA {SLA} that hold, at least", held, 85, at_least=True, unit="%"),
         Verdict(f"plans at SLA {SLA} that hold, at most", held, 95, unit="%"),
-        Verdict(f"auto by structural, worst: {slowest.name}", slowest.by_structural, 1.03),
+        Verdict(
+            f"auto by structural, surely, worst: {slowest.name}",
+            slowest.by_structural.surely,
+            1.03,
+        ),
         *[unequal(row) for row in rows if row.family == UNEQUAL],
         Verdict("accepted deadlines and budgets kept", kept, 90, at_least=True, unit="%"),
-        Verdict("measuring on by off, worst", max(ratios.values(), default=0.0), 1.02),
+        Verdict(
+            "measuring on by off, surely, worst",
+            max((ratio.surely for ratio in ratios.values()), default=0.0),
+            1.02,
+        ),
     ]
 
 
 def unequal(row: Row) -> Verdict:
     what = f"auto by structural, very unequal tasks: {row.name}"
-    return Verdict(f"{what} (no plan below {row.at_best:.2f})", row.by_structural, 0.8)
+    return Verdict(f"{what} (no plan below {row.at_best:.2f})", row.by_structural.value, 0.8)
 
 
 def shown(row: Row) -> dict[str, object]:
@@ -202,8 +216,13 @@ def shown(row: Row) -> dict[str, object]:
         "tasks": row.tasks,
         "seconds": f"{row.seconds:.4f}",
         "error": f"{row.error:.1%}",
+        "of equal runs": f"{row.scatter:.1%}",
         "held": f"{row.held} of {row.of}",
-        "auto by structural": f"{row.by_structural:.2f}",
+        "auto by structural": shown_ratio(row.by_structural),
         "at best": f"{row.at_best:.2f}",
         "goals kept": f"{row.kept} of {row.accepted}",
     }
+
+
+def shown_ratio(ratio: Ratio) -> str:
+    return f"{ratio.value:.3f} ± {ratio.give_or_take:.3f}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import sqrt
 from statistics import median
 from typing import Any
 
@@ -19,6 +20,11 @@ from dask_serverless.client.report import RunReport
 from planners.cost.platform import Platform
 from planners.plans.plan import Prediction
 from planners.registry import planner_named
+
+NORMAL = 1.4826  # standard deviations in the middle distance from the middle, of a normal curve
+OF_MEDIANS = 1.2533  # how much further medians are off than means
+SURE = 0.01
+MOST = 8  # times as many rounds
 
 
 @dataclass(frozen=True)
@@ -79,5 +85,49 @@ def learning(containers: int, history: str | bool) -> Iterator[Learner]:
         yield Learner(scheduler)
 
 
-def walls(outcomes: Sequence[Outcome]) -> float:
-    return median(outcome.wall for outcome in outcomes)
+@dataclass(frozen=True)
+class Side:
+    """A learner and the planner that it goes by, in a comparison."""
+
+    learner: Learner
+    planner: str
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    def run(self, graph: Graph, seed: int) -> None:
+        self.learner.seed = seed
+        self.outcomes.append(self.learner.run(graph, self.planner))
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How long one side took, by the other one."""
+
+    value: float
+    give_or_take: float  # one standard error: chance alone moves it by more in one case of three
+
+    @property
+    def surely(self) -> float:
+        """What is left of it when chance is given the benefit of the doubt."""
+        return self.value - 2 * self.give_or_take
+
+    @staticmethod
+    def of(ratios: Sequence[float]) -> Ratio:
+        """The middle of pairs; one that met a busy neighbour does not move it."""
+        middle = median(ratios)
+        spread = median(abs(ratio - middle) for ratio in ratios) * NORMAL
+        return Ratio(middle, spread * OF_MEDIANS / sqrt(len(ratios)))
+
+
+def in_turns(graph: Graph, one: Side, other: Side, rounds: int) -> Ratio:
+    """Both on the same input in each round; more rounds while chance says more than they do."""
+    seed = max(one.learner.seed, other.learner.seed)
+    ratios: list[float] = []
+    while True:
+        for number in range(rounds):
+            seed += 1
+            for side in (one, other)[:: 1 if number % 2 else -1]:
+                side.run(graph, seed)
+            ratios.append(one.outcomes[-1].wall / other.outcomes[-1].wall)
+        ratio = Ratio.of(ratios)
+        if ratio.give_or_take <= SURE or len(ratios) >= MOST * rounds:
+            return ratio

@@ -94,18 +94,18 @@ class ListSchedule(CostModel):
         self, units: Units, workload: Workload, memory_mb: int, resources: Resources
     ) -> Iterator[EarliestFinish]:
         order = rank_order(upward_ranks(units, workload, self.platform)).tolist()
-        start_seconds = workload.cold_start(memory_mb)
         expected = (units.expected_store_seconds() + self.platform.publish_seconds).tolist()
         never = [self.platform.publish_seconds] * units.count
         most = max(min(resources.containers, units.count), 1)
-        yield EarliestFinish(units, workload, order, most, start_seconds, expected)
+        starting = self.platform.starting(workload, memory_mb, most)
+        yield EarliestFinish(units, workload, order, starting, expected)
         # Optimists, about storing and about starting: what they get wrong sometimes cancels out.
-        yield EarliestFinish(units, workload, order, most, start_seconds, never)
-        yield EarliestFinish(units, workload, order, most, 0.0, [0.0] * units.count)
+        yield EarliestFinish(units, workload, order, starting, never)
+        yield EarliestFinish(units, workload, order, [0.0] * most, [0.0] * units.count)
         for slots in sorted({max(most // share, 1) for share in (2, 4, most)} - {most}):
-            yield EarliestFinish(units, workload, order, slots, start_seconds, expected)
+            yield EarliestFinish(units, workload, order, starting[:slots], expected)
         for other in self._wobbled_orders(units, workload):
-            yield EarliestFinish(units, workload, other, most, start_seconds, expected)
+            yield EarliestFinish(units, workload, other, starting, expected)
 
     def _wobbled_orders(self, units: Units, workload: Workload) -> Iterator[list[int]]:
         """Ranks are so close that chance finds better ones; always the same chance."""
@@ -123,11 +123,10 @@ class EarliestFinish(OnePass):
         units: Units,
         workload: Workload,
         order: list[int],
-        slots: int,
-        start_seconds: float,
+        starting: list[float],
         after: list[float],
     ) -> None:
-        super().__init__(units, workload, order, slots, start_seconds)
+        super().__init__(units, workload, order, starting)
         self.after = after  # seconds between a unit's execution and its slot being free
         self.upload: list[float] = units.store_seconds.tolist()
         self.executed = [0.0] * units.count
@@ -155,9 +154,10 @@ class EarliestFinish(OnePass):
             begin = self._gap(slot, remote, far, end)
             if begin + far < end:
                 best, start, end = slot, begin, begin + far
-        opened = remote + self.start_seconds
-        if len(self.free) < self.slots and opened + far < end:
-            best, start, end = len(self.free), opened, opened + far
+        if (new := len(self.free)) < self.slots:
+            opened = remote + self.starting[new]
+            if opened + far < end:
+                best, start, end = new, opened, opened + far
         self._take(unit, best, start, end)
 
     def _inputs(self, unit: int) -> tuple[float, float, set[int]]:
@@ -189,7 +189,7 @@ class EarliestFinish(OnePass):
         starts, ends = self.gap_starts[slot], self.gap_ends[slot]
         for place in range(bisect_right(ends, ready), len(starts)):
             # In front of all others, the container would have to be started for this one.
-            begin = max(ready, starts[place]) if starts[place] else ready + self.start_seconds
+            begin = max(ready, starts[place]) if starts[place] else ready + self.starting[slot]
             if begin + duration >= limit:
                 return np.inf
             if begin + duration <= ends[place]:

@@ -53,7 +53,7 @@ class Spread(OnePass):
         self, units: Units, workload: Workload, platform: Platform, memory_mb: int, slots: int
     ) -> None:
         order = rank_order(upward_ranks(units, workload, platform)).tolist()
-        super().__init__(units, workload, order, slots, workload.cold_start(memory_mb))
+        super().__init__(units, workload, order, platform.starting(workload, memory_mb, slots))
         after = units.expected_store_seconds() + platform.publish_seconds
         self.after: list[float] = after.tolist()
         self.soonest: list[tuple[float, int]] = []  # (free, slot), outdated entries included
@@ -91,13 +91,14 @@ class Spread(OnePass):
         while soonest and self.free[soonest[0][1]] != soonest[0][0]:
             heappop(soonest)
         opened = len(self.free)
-        if opened < self.slots and (not soonest or soonest[0][0] > ready + self.start_seconds):
-            return opened
+        if opened < self.slots:
+            if not soonest or soonest[0][0] > ready + self.starting[opened]:
+                return opened
         return soonest[0][1]
 
     def _free(self, slot: int, ready: float) -> float:
         if slot == len(self.free):
-            return ready + self.start_seconds
+            return ready + self.starting[slot]
         return max(self.free[slot], ready)
 
     def _take(self, unit: int, slot: int, start: float, end: float) -> None:

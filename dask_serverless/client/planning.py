@@ -107,7 +107,8 @@ class Planning:
         plan = self.planned(informed(ready.planner, model), dag, translation)
         due = in_milliseconds(latest_begins(plan, dag, model, self.resources))
         spent = time.perf_counter() - begun
-        return Remembered(graph, plan, model, ready.goals, spent, due)
+        guessed = not model.predictions.knows_all(function_names(dag))
+        return Remembered(graph, plan, model, ready.goals, spent, guessed, due)
 
     def planned(self, planner: Planner, dag: Dag, translation: Translation) -> Plan:
         """As containers will carry it out; whoever computes is told what they will not."""

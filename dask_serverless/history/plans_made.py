@@ -41,6 +41,7 @@ class Remembered:
     model: CostModel
     goals: Goals
     spent: float  # seconds of planning
+    guessed: bool = False  # some of its functions had never been measured
     due: Sequence[int] = ()  # by bundle: when it should have begun, in ms after the submission
     times: int = 1  # that this graph was planned
     ran: float = 0.0  # seconds of runs since then
@@ -70,8 +71,8 @@ class Remembered:
     def came(self, seconds: float, gb_seconds: float) -> list[Followed]:
         """A run by this plan took so long; what is to be recorded of that."""
         forecast, way = self.plan.prediction, self.plan.way
-        if forecast is None:
-            return []
+        if forecast is None or (self.guessed and self.times == 1):
+            return []  # what came beside guesses would put right forecasts that go by numbers
         times = Outcome(forecast.modelled_seconds, seconds)
         paid = Outcome(forecast.modelled_gb_seconds, gb_seconds)
         self.ran += seconds

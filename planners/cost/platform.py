@@ -73,6 +73,13 @@ class Platform:
             needed_mb = float(workload.peak_mb[task])
             raise TooLittleMemory(task, workload.dag.label(task), needed_mb, memory_mb)
 
+    def starting(self, workload: Workload, memory_mb: int, containers: int) -> list[float]:
+        """What so many take to be there, those that are warm first."""
+        warm = min(dict(self.warm).get(memory_mb, 0), containers) if self.idle_seconds > 0 else 0
+        there = [workload.warm_start(memory_mb)] * warm if warm else []
+        cold = containers - warm
+        return there + ([workload.cold_start(memory_mb)] * cold if cold else [])
+
     def memory_of(self, resources: Resources) -> int:
         """The one size of a plan whose planner does not choose sizes."""
         return resources.memory_mb or self.default_memory_mb

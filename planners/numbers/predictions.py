@@ -94,6 +94,10 @@ class Predictions(ABC):
         """Whether anything was said or measured of any of them; if not, why plan by it?"""
         return True
 
+    def knows_all(self, functions: Sequence[str]) -> bool:
+        """Whether nothing has to be guessed."""
+        return all(self.knows((function,)) for function in functions)
+
     @abstractmethod
     def seconds(self, function: str, memory_mb: int, sla: Sla = "average") -> Line:
         """Execution time over the bytes of all inputs."""

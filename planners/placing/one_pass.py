@@ -15,10 +15,10 @@ class OnePass(ABC):
     """Each unit once, in the given order, to the slot that ``_place`` decides on; plain lists."""
 
     def __init__(
-        self, units: Units, workload: Workload, order: list[int], slots: int, start_seconds: float
+        self, units: Units, workload: Workload, order: list[int], starting: list[float]
     ) -> None:
-        self.units, self.order, self.slots = units, order, slots
-        self.start_seconds = start_seconds  # of the container of a new slot
+        self.units, self.order = units, order
+        self.slots, self.starting = len(starting), starting  # seconds, of each slot's container
         self.download = workload.download
         self.seconds: list[float] = units.seconds.tolist()
         self.constant_bytes: list[float] = units.constant_bytes.tolist()

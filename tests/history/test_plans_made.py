@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import dask
 import numpy as np
@@ -61,6 +62,13 @@ def test_a_plan_whose_runs_miss_the_deadline_is_not_used_again() -> None:
     assert not made.will_do
     assert told[0].seconds == 5.0 and told[0].graph == "graph"
     assert made.plan.prediction is not None and made.plan.prediction.runs == 1
+
+
+def test_what_came_of_a_plan_by_guesses_says_nothing_of_the_next_one() -> None:
+    made = replace(remembered(times=1), guessed=True)
+    before = made.plan.prediction
+    assert made.came(50.0, 50.0) == [] and made.plan.prediction == before
+    assert replace(made, times=2).came(50.0, 50.0)  # of a function that is never measured
 
 
 def test_only_the_last_plans_are_kept() -> None:

@@ -73,6 +73,7 @@ def test_unknown_functions_get_the_constants_answer_on_no_samples() -> None:
         assert known.output_bytes("g", sla) == constant.output_bytes("g", sla)
     assert known.seconds("g", 1024).samples == 0
     assert known.knows(["f", "g"]) and not known.knows(["g"])
+    assert known.knows_all(["f"]) and not known.knows_all(["f", "g"])
     assert not predicted({}, {}).knows(["f"])
     assert predicted({}, {}, Constant(task_seconds=7)).seconds("f", VCPU_MB).at() == 7
 

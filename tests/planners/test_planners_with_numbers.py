@@ -107,6 +107,24 @@ def test_uniform_spreads_long_tasks():
     assert sorted(slots_of_tasks(plan)[1:]) == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("planner", [Uniform, ListSchedule])
+@pytest.mark.parametrize(("warm", "slots"), [(0, 1), (1, 1), (3, 3), (9, 4)])
+def test_containers_that_are_warm_are_used_where_starting_them_would_not_pay(planner, warm, slots):
+    dag, predictions = numbers(fan_out(12), 0.02, cold_start_seconds=60, warm_start_seconds=0)
+    platform = Platform(warm=((1769, warm),))
+    options = {"effort": 1} if planner is ListSchedule else {}  # its first pass alone
+    plan = planner(predictions, platform, **options).plan(dag, Resources(4, 1769))
+    assert len(set(plan.slots.tolist())) == slots
+    assert plan.prediction.cold_starts == (0 if warm else 1)
+
+
+def test_what_is_warm_at_another_size_starts_cold():
+    dag, predictions = numbers(fan_out(12), 0.02, cold_start_seconds=60, warm_start_seconds=0)
+    platform = Platform(warm=((256, 9),))
+    plan = Uniform(predictions, platform).plan(dag, Resources(4, 1769))
+    assert len(set(plan.slots.tolist())) == 1
+
+
 def test_uniform_pairs_long_tasks_with_short_ones():
     dag, predictions = numbers(independent(4), [9, 1, 9, 1])
     plan = Uniform(predictions).plan(dag, Resources(2))
