@@ -43,6 +43,11 @@ class Wishes(NamedTuple):
     budget: float | None = None
 
     @property
+    def limited(self) -> bool:
+        """Whether a plan may miss any of them."""
+        return self.deadline is not None or self.budget is not None
+
+    @property
     def limits(self) -> str:
         """The limits that a plan may miss, for people."""
         told = [("deadline", self.deadline, " s"), ("budget", self.budget, "")]
@@ -114,7 +119,7 @@ class Settings:
     def wishes(self, keywords: Mapping[str, Any]) -> Wishes:
         """For one call, of whose keywords some may be these."""
         wishes = Wishes(self.sla, self.deadline, self.budget)
-        told = [name for name in Wishes._fields if name in keywords]
+        told = keywords.keys() & Wishes._fields
         if not told:
             return wishes
         checked = {n: _checked(f"compute({n}=...)", n, keywords[n]) for n in told}

@@ -6,7 +6,6 @@ import html
 import os
 import threading
 import weakref
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,21 +16,13 @@ from dask.local import get_sync
 from dask_serverless.client import forks
 from dask_serverless.client.callbacks import Observers, active
 from dask_serverless.client.engine import Engine, end, end_dropped
-from dask_serverless.client.ignored import annotated, check_annotations, check_options
 from dask_serverless.client.report import RunReport
 from dask_serverless.config import Settings, shown_all
 from dask_serverless.description import described, with_settings
 from dask_serverless.errors import PlanRefused, SettingsError
-from dask_serverless.store.connect import open_link
-from dask_serverless.store.link import Link
 from dask_serverless.worker import inside
 
 if TYPE_CHECKING:
-    from dask.highlevelgraph import Layer
-
-    from dask_serverless.client.planning import Planning
-    from dask_serverless.client.surroundings import Surroundings
-    from dask_serverless.client.watch import Watch
     from dask_serverless.dashboard.process import DashboardProcess
     from dask_serverless.simulation.simulation import Simulation
     from planners.cost.outlook import Outlook
@@ -72,17 +63,16 @@ class Serverless:
     def __call__(self, graph: Any, keys: Any, **options: Any) -> Any:
         """Compute ``keys`` of what Dask passes; this is all that Dask needs of a scheduler."""
         with forks.importing:
+            from dask_serverless.client.calling import Asked, surroundings
             from dask_serverless.client.failed import Failed, raise_here
             from dask_serverless.client.run import Run
 
         if inside.is_container():
             return get_sync(graph, keys)
-        check_options(options)
-        layers = list(annotated(graph))
-        check_annotations(layers)
+        asked = Asked.by(graph, options)
         engine = self._ready()
         with active(options.get("callbacks")) as known, engine.link() as (url, link):
-            run = Run(self._surroundings(engine, url, link, layers, options), Observers(known))
+            run = Run(surroundings(self, engine, url, link, asked), Observers(known))
             try:
                 return run.compute(graph, keys)
             except Failed as failed:
@@ -120,14 +110,14 @@ class Serverless:
         It prints, and ``compare("wukong", "uniform")`` puts other planners beside it.
         """
         with forks.importing:
+            from dask_serverless.client.calling import planning
             from dask_serverless.client.handed_over import handed_over
             from dask_serverless.translation.home import divided
             from dask_serverless.translation.translate import materialise, translate
 
-        planning = self._planning(self._ready(), {})
         caught = handed_over("plan", *collections)
         translation, _ = divided(translate(materialise(caught.graph), caught.keys))
-        return planning.look(translation)
+        return planning(self, self.settings, self._ready(), {}).look(translation)
 
     def simulate(
         self, collection: Any, *, predictions: Predictions | None = None, **backend: Any
@@ -139,9 +129,11 @@ class Serverless:
         is the same for all of them unless ``predictions`` say otherwise.
         """
         with forks.importing:
+            from dask_serverless.client.calling import planning
             from dask_serverless.simulation.what_if import what_if
 
-        backend.setdefault("containers", self._planning(self._ready(), {}).containers)
+        usual = planning(self, self.settings, self._ready(), {})
+        backend.setdefault("containers", usual.containers)
         return what_if(collection, self.planner, predictions, **backend)
 
     @property
@@ -166,69 +158,6 @@ class Serverless:
         from dask_serverless.dashboard.reporting import reported
 
         return reported(Path(path).absolute(), self._ready().audience)
-
-    def _surroundings(
-        self,
-        engine: Engine,
-        url: str,
-        link: Link,
-        layers: Sequence[Layer],  # that bear annotations
-        options: dict[str, Any],
-    ) -> Surroundings:
-        with forks.importing:
-            from dask_serverless.client.hearing import shown_by
-            from dask_serverless.client.retries import Retries
-            from dask_serverless.client.surroundings import Surroundings
-
-        settings = self.settings
-        return Surroundings(
-            backend=engine.backend,
-            link=link,
-            side=lambda: open_link(url),
-            store=url,
-            storage=engine.storage(settings),
-            endings=engine.endings,
-            planning=self._planning(engine, options),
-            lease_seconds=settings.lease_seconds,
-            attempts=settings.attempts,
-            result_limit=settings.result_limit,
-            retries=Retries.asked_for(layers, settings.retries_of(options, dask.get_annotations())),
-            access=engine.access,
-            show=shown_by(settings.logs),
-            watch=self._watch(engine, url, link),
-        )
-
-    def _watch(self, engine: Engine, url: str, link: Link) -> Watch:
-        """Who looks at the run: nobody, as a rule."""
-        settings = self.settings
-        watch = engine.audience.watch(url, link, settings.events, settings.history)
-        if not settings.progress:
-            return watch
-        with forks.importing:
-            from dask_serverless.progress.display import displayed
-
-        return displayed(watch, settings.progress, lambda: open_link(url))
-
-    def _planning(self, engine: Engine, options: dict[str, Any]) -> Planning:
-        with forks.importing:
-            from dask_serverless.client.planning import Planning
-            from dask_serverless.history.opening import open_history
-            from planners.aimed import aimed
-
-        settings, most = self.settings, engine.backend.containers
-        limits = options.get("num_workers"), settings.containers, most
-        wishes = settings.wishes(options)
-        return Planning(
-            planner=aimed(self.planner, *wishes),
-            wishes=wishes,
-            containers=max(1, min(limit for limit in limits if limit)),
-            history=open_history(settings) if settings.history else None,
-            optimizations=settings.optimizations,
-            warmth=engine.warmth,
-            same_host=engine.backend.same_host,
-            sizes_mb=engine.sizes_mb,
-            price_table=settings.prices,
-        )
 
     def _begin(self) -> None:
         """Processes first: they come up while the planner is imported and the graph is made."""

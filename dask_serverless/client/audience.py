@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+from dask_serverless.client import forks
+from dask_serverless.client.watch import NOBODY, Watch
 from dask_serverless.coordination.watched import INDEX
 from dask_serverless.errors import StoreError
 from dask_serverless.store.link import Link
-
-if TYPE_CHECKING:
-    from dask_serverless.client.watch import Watch
 
 # Dashboards subscribe to it: who is there is seen without a key. In a cluster each node counts only
 # its own subscribers, so that both sides turn to the one that has the list of runs.
@@ -48,14 +47,15 @@ class Audience:
 
     def watch(self, store: str, link: Link, events: Any, history: bool | str) -> Watch:
         """What one run tells: nothing, where nobody looks."""
-        from dask_serverless.client.watch import NOBODY, StoreWatch
-        from dask_serverless.worker.rhythm import rhythm_of
-
         if self.dashboard is not None:
             self.dashboard.follow(store, history, self.shared)
         listed = self.dashboard is not None or self.others_look(link)
         if not (listed or self.reports):
             return NOBODY
+        with forks.importing:
+            from dask_serverless.client.store_watch import StoreWatch
+            from dask_serverless.worker.rhythm import rhythm_of
+
         return StoreWatch(link, rhythm_of(events), store, tuple(self.reports), listed)
 
     def others_look(self, link: Link) -> bool:

@@ -25,6 +25,7 @@ from dask_serverless.client.planning import Planned
 from dask_serverless.client.report import RunReport
 from dask_serverless.client.results import Results
 from dask_serverless.client.surroundings import Surroundings
+from dask_serverless.client.watch import Left
 from dask_serverless.coordination.base import Story, Submission
 from dask_serverless.errors import RunLost, StoreError
 from dask_serverless.history.gathering import Gathering
@@ -39,8 +40,6 @@ from planners.plans.bundles import Bundles, bundles_of
 
 MANY_TASKS = 1000  # to collect what they left takes longer than a round trip
 PATIENT_SECONDS = 1.5  # containers wait somewhat longer for a run that is being planned
-
-Early = tuple[Invitation, int]  # how many were invited before the run was planned
 
 
 class Distribution:
@@ -65,7 +64,7 @@ class Distribution:
         self.pause = pause
         self.sizes_mb = around.planning.sizes_mb
         self.invitation = Invitation(
-            report.run, secrets.token_hex(4), around.store,
+            report.run, secrets.token_hex(4), around.store, early=True, asked=time.time(),
             memory_mb=min(self.sizes_mb, default=0), largest_mb=max(self.sizes_mb, default=0),
         )  # fmt: skip
         self.coordination = around.coordination(around.link, report.run, self.invitation.epoch)
@@ -88,9 +87,8 @@ class Distribution:
                 waited = self.report.phases["wait"] > self.around.lease_seconds
                 self.hearing.finish(self.coordination)
                 self.report.dropped_lines = self.hearing.dropped
-                self.around.watch.ending(
-                    self.report.run, waited or self.losses.heard, self.hearing.listens
-                )
+                lost = waited or self.losses.heard
+                self.around.watch.ending(Left(self.report.run, lost, self.hearing.listens))
                 ending.carry_out(self.coordination, self.blobs)
                 self.losses.close()
                 self.report.client_calls = self.coordination.calls
@@ -101,7 +99,7 @@ class Distribution:
 
     def carried_out(self, ending: Ending) -> dict[int, Any]:
         report, translation = self.report, self.translation
-        early = self.invite_early()
+        invited = self.invite_early()
         with report.phase("plan"):
             planned = self.planning.plan(translation)
             report.plan = plan = planned.plan
@@ -113,15 +111,12 @@ class Distribution:
         report.tasks, report.bundles = translation.dag.tasks, bundles.count
         with report.phase("encode"):
             encoded = encode_run(translation, plan, bundles, self.blobs, report.run, self.sizes_mb)
-        self.invite_again(early)
+        self.invite_again(invited)
         for containers, seconds, memory_mb in encoded.starts:
             self.around.backend.invoke(self.invitation.to_be_warm(seconds, memory_mb), containers)
         with report.phase("submit"):
             submission = self.submission(encoded, planned.due)
-            shown = self.around.watch.begun(
-                report.run, translation.dag, plan, self.around.containers, report.foreseen,
-                report.prices,
-            )  # fmt: skip
+            shown = self.around.watch.begun(report, translation.dag, self.around.containers)
         with report.phase("wait"):
             ending.submitted = True
             listening = self.hearing.begun(report.run)
@@ -131,21 +126,19 @@ class Distribution:
         with report.phase("collect"):
             return dict(zip(self.wanted, self.results.values(self.wanted), strict=True))
 
-    def invite_early(self) -> Early:
-        """Containers come up (or wake up) while the client still plans and encodes."""
+    def invite_early(self) -> int:
+        """Containers come up (or wake up) while the client still plans and encodes: so many."""
         backend = self.around.backend
         roots = int(np.count_nonzero(self.translation.dag.input_counts == 0))
         backend.watch(self.invitation.run, self.losses.gone)
-        invitation = replace(self.invitation, early=True, asked=time.time())
         count = min(self.around.containers, roots)
-        backend.invoke(invitation, count)
-        return invitation, count
+        backend.invoke(self.invitation, count)
+        return count
 
-    def invite_again(self, early: Early) -> None:
+    def invite_again(self, count: int) -> None:
         """Containers that came while a large graph was planned have waited, and are gone."""
-        invitation, count = early
-        if time.time() - invitation.asked > PATIENT_SECONDS:
-            self.around.backend.invoke(replace(invitation, asked=time.time()), count)
+        if time.time() - self.invitation.asked > PATIENT_SECONDS:
+            self.around.backend.invoke(replace(self.invitation, asked=time.time()), count)
 
     def submission(self, encoded: Encoded, due: Sequence[int]) -> Submission:
         around = self.around

@@ -36,7 +36,6 @@ from dask_serverless.store.link import Link
 from dask_serverless.worker.access import PLAIN, Access
 
 if TYPE_CHECKING:
-    from dask_serverless.blobs.storage import Storage
     from dask_serverless.signing.secret import Secret
 
 
@@ -91,17 +90,6 @@ class Engine:
                 self.embedded, self.ready = private_store(self.backend), ""
             self.ready = self.ready or self.embedded.wait_ready()
             return self.ready
-
-    def storage(self, settings: Settings) -> Storage:
-        """Where a run's blobs live, and in what form."""
-        from dask_serverless.blobs.storage import Storage
-
-        return Storage(
-            url=settings.blobs,
-            folders=tuple(self.folders.paths) if self.backend.same_host else (),
-            inline_bytes=settings.inline_bytes,
-            compression=settings.compression,
-        )
 
     @contextmanager
     def link(self) -> Iterator[tuple[str, Link]]:

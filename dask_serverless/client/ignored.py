@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from dask import get_annotations
 from dask.highlevelgraph import HighLevelGraph, Layer
 
 from dask_serverless.config import RETRIES, Wishes, suggestion
@@ -55,12 +54,12 @@ def check_options(options: Mapping[str, Any]) -> None:
         )
 
 
-def check_annotations(layers: Iterable[Layer]) -> None:
+def check_annotations(around: Mapping[str, Any], layers: Iterable[Layer]) -> None:
     """Warn of ``dask.annotate(...)``: most of what it can ask for is not done here.
 
     That around the call counts as well: it is meant for all that is computed within.
     """
-    for borne in (get_annotations(), *(layer.annotations for layer in layers)):
+    for borne in (around, *[layer.annotations for layer in layers]):
         for name in borne or ():
             if name not in OF_DASK and name not in HEEDED:
                 tell(

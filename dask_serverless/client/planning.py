@@ -118,14 +118,15 @@ class Planning:
             raise PlanRefused(str(error), error) from error
         if plan.annotations:
             plan = as_carried_out(plan, translation, self.optimizations)
-        self.tell_of_memory(planner.name, int(plan.memory_mb.max(initial=0)))
-        if plan.prediction is None and self.wishes.limits:
+        if self.sizes_mb or planner.name not in BUILT_IN:  # which name a size in any case
+            self.tell_of_memory(planner.name, int(plan.memory_mb.max(initial=0)))
+        if plan.prediction is None and self.wishes.limited:
             self.tell_of_limits()
         return plan
 
     def tell_of_memory(self, planner: str, most_mb: int) -> None:
-        """What of it is not carried out. Planners that are built in name a size in any case."""
-        if not self.sizes_mb and most_mb and planner not in BUILT_IN:
+        """What of it is not carried out."""
+        if not self.sizes_mb and most_mb:
             tell(
                 "memory_mb",
                 planner,
@@ -156,20 +157,18 @@ class Planning:
     def look(self, translation: Translation) -> Outlook:
         """What a run would be like, planned as it would be."""
         planned = self.plan(translation)
-        return self.outlook(replace(planned, dag=with_flags(planned.dag, translation)))
+        return self.outlook(planned.plan, with_flags(planned.dag, translation), planned.model)
 
     def foreseen(self, planned: Planned) -> Callable[[], Outlook]:
         """Its outlook, for whoever asks later; holds no data, and no keys of tasks."""
-        dag = replace(planned.dag, labels=())
-        return partial(self.outlook, Planned(planned.plan, dag, None, planned.model))
+        return partial(self.outlook, planned.plan, planned.dag.without_labels(), planned.model)
 
-    def outlook(self, planned: Planned) -> Outlook:
+    def outlook(self, plan: Plan, dag: Dag, model: CostModel | None) -> Outlook:
         """What would come of it: by the numbers that decided, else by those that there are."""
         with forks.importing:
             from planners.cost.outlook import Outlook
 
-        plan, dag = planned.plan, planned.dag
-        model = planned.model or self.model(dag)
+        model = model or self.model(dag)
         return Outlook(plan, dag, model, self.resources, partial(self.other, model))
 
     def other(self, model: CostModel, name: str) -> Planner:

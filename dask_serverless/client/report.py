@@ -167,6 +167,12 @@ class RunReport:
         return VsPlan(self.foreseen(), self)
 
     @property
+    def by_numbers(self) -> Callable[[], Outlook] | None:
+        """How it is expected to go, where the plan was made by numbers."""
+        known = self.plan is not None and self.plan.prediction is not None
+        return self.foreseen if known else None
+
+    @property
     def store_calls(self) -> int:
         return self.client_calls + self.container_calls
 

@@ -14,9 +14,9 @@ from dask_serverless.errors import RunUnreadable
 from planners.graph.arrays import Flags, Ids, Offsets, offsets_from_counts
 from planners.graph.dag import Dag
 from planners.numbers.workload import function_names
-from planners.plans.plan import Plan
 
 if TYPE_CHECKING:
+    from dask_serverless.client.report import RunReport
     from planners.cost.outlook import Outlook
 
 MOST_FORESEEN = 1000  # bundles: to work out more takes longer than a picture of them is worth
@@ -76,10 +76,12 @@ class Structure:
 
 
 def structure_of(
-    run: str, submitted: float, dag: Dag, plan: Plan, containers: int, host: str
+    report: RunReport, submitted: float, dag: Dag, containers: int, host: str = ""
 ) -> Structure:
+    plan = report.plan
+    assert plan is not None, "the report of a run that has been planned"
     return Structure(
-        run=run,
+        run=report.run,
         submitted=submitted,
         input_offsets=dag.input_offsets,
         inputs=dag.inputs,

@@ -1,49 +1,22 @@
-"""Watch: what a run leaves in the store for whoever looks at it, while it goes on and afterwards."""
+"""Watch: what the client tells of a run to whoever looks at it; nobody does, as a rule."""
 
 from __future__ import annotations
 
-import logging
-import socket
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
-
-import msgpack
-
-from dask_serverless.blobs.base import Command
-from dask_serverless.client.audience import Reporting
-from dask_serverless.client.failed import Failed
-from dask_serverless.client.kept import keep, measured
-from dask_serverless.client.report import RunReport
-from dask_serverless.client.structure import (
-    Structure,
-    planned_times,
-    predicted_times,
-    structure_of,
-)
-from dask_serverless.coordination import watched
-from dask_serverless.errors import StoreError
-from dask_serverless.store.link import Link
-from dask_serverless.worker.rhythm import Rhythm
-from planners.graph.dag import Dag
-from planners.plans.plan import Plan
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from planners.cost.outlook import Outlook
-    from planners.cost.platform import Prices
+    from dask_serverless.blobs.base import Command
+    from dask_serverless.client.report import RunReport
+    from dask_serverless.worker.rhythm import Rhythm
+    from planners.graph.dag import Dag
 
-logger = logging.getLogger(__name__)
 
-REPORTED = (
-    "tasks", "bundles", "cold_starts", "warm_starts", "client_calls", "container_calls",
-    "bytes_moved", "cost", "paid_gb_seconds", "makespan_seconds", "wall_seconds", "phases", "containers",
-)  # fmt: skip
-MANY_TASKS = 1000  # to pack more takes longer than a round trip
-KEEP_SECONDS = 24 * 3600  # what is left of a run: from its beginning, and again from its end
-MOST_ERROR_CHARACTERS = 20_000
-PATIENCE_SECONDS = 1.0  # with a store that is gone: the run's own error is not to wait for this
+class Left(NamedTuple):
+    """What is among a run's own keys as it ends, and may be wanted for longer."""
+
+    run: str
+    losses: bool  # containers may have been lost
+    lines: bool  # tasks may have printed
 
 
 class Watch(Protocol):
@@ -53,24 +26,14 @@ class Watch(Protocol):
     def rhythm(self) -> Rhythm | None:
         """How often containers tell of it; None: not at all."""
 
-    def begun(
-        self,
-        run: str,
-        dag: Dag,
-        plan: Plan,
-        containers: int,
-        foreseen: Callable[[], Outlook],
-        prices: Callable[[], Prices],
-    ) -> list[Command]:
-        """What goes to the store before the run; ``foreseen`` tells how it is expected to go."""
+    def begun(self, report: RunReport, dag: Dag, containers: int) -> list[Command]:
+        """What goes to the store before the run; the report has its plan by now."""
 
     def submitted(self) -> None:
         """Containers are at work, and there is time for what is large."""
 
-    def ending(self, run: str, lost: bool, listened: bool) -> None:
-        """The run's own keys are about to go; ``lost`` says whether containers may have been, and
-        ``listened`` whether what tasks printed is among them.
-        """
+    def ending(self, left: Left) -> None:
+        """The run's own keys are about to go."""
 
     def over(self, report: RunReport, error: BaseException | None) -> None:
         """The client has what it wanted, or knows why not."""
@@ -81,141 +44,14 @@ class Nobody:
 
     rhythm = None
 
-    def begun(
-        self,
-        run: str,
-        dag: Dag,
-        plan: Plan,
-        containers: int,
-        foreseen: Callable[[], Outlook],
-        prices: Callable[[], Prices],
-    ) -> list[Command]:
+    def begun(self, report: RunReport, dag: Dag, containers: int) -> list[Command]:
         return []
 
     def submitted(self) -> None: ...
 
-    def ending(self, run: str, lost: bool, listened: bool) -> None: ...
+    def ending(self, left: Left) -> None: ...
 
     def over(self, report: RunReport, error: BaseException | None) -> None: ...
 
 
 NOBODY = Nobody()
-
-
-class StoreWatch:
-    """Tells the store. That it cannot is no reason for a run to fail."""
-
-    def __init__(
-        self, link: Link, rhythm: Rhythm, store: str, reports: Sequence[Reporting], listed: bool
-    ) -> None:
-        self.link = link
-        self.rhythm = rhythm
-        self.store = store
-        self.reports = reports
-        self.listed = listed  # among the runs that dashboards show
-        self.begun_at = 0.0
-        self.foreseen: Callable[[], Outlook] | None = None
-        self.structure: Structure | None = None  # until it is stored
-        self.shape_bytes = 0  # of it, as it was stored
-        self.losses: list[tuple[int, int, str]] = []  # bundle, how many, why the last one
-
-    def begun(
-        self,
-        run: str,
-        dag: Dag,
-        plan: Plan,
-        containers: int,
-        foreseen: Callable[[], Outlook],
-        prices: Callable[[], Prices],
-    ) -> list[Command]:
-        self.begun_at = time.time()
-        for report in self.reports:
-            report.note(self.store, run)
-        host = socket.gethostname()
-        structure = structure_of(run, self.begun_at, dag, plan, containers, host)
-        self.structure = replace(structure, prices=vars(prices()))
-        self.foreseen = foreseen if plan.prediction is not None else None  # made by numbers
-        if dag.tasks > MANY_TASKS:
-            return watched.begun(run, KEEP_SECONDS)
-        return [*watched.begun(run, KEEP_SECONDS), *self.shape()]
-
-    def submitted(self) -> None:
-        if self.structure is not None:
-            run = self.structure.run
-            self.attempt(*self.shape())
-            self.bound(run, self.shape_bytes)
-
-    def shape(self) -> list[Command]:
-        """What the run looks like, and where dashboards hear of it."""
-        structure, self.structure = self.structure, None
-        assert structure is not None
-        if self.foreseen is not None:
-            outlook = self.foreseen()
-            structure = replace(
-                structure, timeline=planned_times(outlook), predicted=predicted_times(outlook)
-            )
-        told = {
-            "run": structure.run, "submitted": structure.submitted, "tasks": structure.tasks,
-            "bundles": structure.bundle_count, "host": structure.host,
-        }  # fmt: skip
-        packed = structure.pack()
-        self.shape_bytes = len(packed)
-        commands = [watched.shaped(structure.run, packed, KEEP_SECONDS)]
-        return commands + watched.listed(msgpack.packb(told)) if self.listed else commands
-
-    def ending(self, run: str, lost: bool, listened: bool) -> None:
-        if listened:
-            self.attempt(*watched.lines_kept(run, KEEP_SECONDS))
-        if lost:
-            losses = self.attempt(("HGETALL", watched.losses_key(run)))
-            self.losses = watched.losses(losses[0]) if losses else []
-
-    def over(self, report: RunReport, error: BaseException | None) -> None:
-        if not self.begun_at:
-            return
-        self.submitted()  # where the run failed before
-        told = {
-            "at": time.time(),
-            "error": shown(error.error if isinstance(error, Failed) else error),
-            "losses": self.losses,
-            **{name: getattr(report, name) for name in REPORTED},
-        }
-        added = watched.added(report.run, watched.OVER, msgpack.packb(told))
-        used = measured(report.run)
-        replies = self.attempt(added, *watched.kept(report.run, KEEP_SECONDS), *used)
-        nbytes = sum(reply or 0 for reply in replies[-len(used) :])
-        self.bound(report.run, max(nbytes, self.shape_bytes))  # to measure may be forbidden
-
-    def bound(self, run: str, nbytes: int) -> None:
-        """What only a report is made of is removed with the end of that."""
-        if self.listed:
-            with self.told("what a run leaves is not counted"):
-                keep(self.link, run, nbytes, KEEP_SECONDS)
-
-    def attempt(self, *commands: Command) -> list[Any]:
-        with self.told("whoever watches is not told"):
-            return self.link.call(*commands)
-        return []
-
-    @contextmanager
-    def told(self, otherwise: str) -> Iterator[None]:
-        """What the store does not take, or not soon, is left."""
-        patience = self.link.patience_seconds
-        self.link.patience_seconds = min(patience, PATIENCE_SECONDS)
-        try:
-            yield
-        except StoreError as error:
-            logger.info("%s: %s", otherwise, error)
-        finally:
-            self.link.patience_seconds = patience
-
-
-def shown(error: BaseException | None) -> str:
-    """User code made it: to put it into words may fail."""
-    if error is None:
-        return ""
-    try:
-        text = f"{type(error).__name__}: {error}"
-    except Exception:
-        text = type(error).__name__
-    return text[:MOST_ERROR_CHARACTERS].encode(errors="replace").decode()

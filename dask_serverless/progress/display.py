@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from dask_serverless.blobs.base import LIVE_SECONDS, Command
 from dask_serverless.client.report import RunReport
 from dask_serverless.client.structure import planned_times, structure_of
-from dask_serverless.client.watch import Watch
+from dask_serverless.client.watch import Left, Watch
 from dask_serverless.coordination import watched
 from dask_serverless.dashboard.following import Following
 from dask_serverless.dashboard.view import View
@@ -22,11 +22,9 @@ from dask_serverless.progress.standing import Forecast, Standing, left
 from dask_serverless.store.link import Link
 from dask_serverless.worker.rhythm import NEVER, Rhythm
 from planners.graph.dag import Dag
-from planners.plans.plan import Plan
 
 if TYPE_CHECKING:
     from planners.cost.outlook import Outlook
-    from planners.cost.platform import Prices
 
 QUIET_SECONDS = 0.3  # shorter runs are over before anybody could read of them
 LOOK_SECONDS = 0.2  # between two looks
@@ -59,19 +57,11 @@ class ProgressWatch:
         other = self.other.rhythm
         return OWN if other is None else Rhythm(*map(min, other, OWN))
 
-    def begun(
-        self,
-        run: str,
-        dag: Dag,
-        plan: Plan,
-        containers: int,
-        foreseen: Callable[[], Outlook],
-        prices: Callable[[], Prices],
-    ) -> list[Command]:
-        commands = self.other.begun(run, dag, plan, containers, foreseen, prices)
-        structure = structure_of(run, time.time(), dag, plan, containers, "")
+    def begun(self, report: RunReport, dag: Dag, containers: int) -> list[Command]:
+        commands, run = self.other.begun(report, dag, containers), report.run
+        structure = structure_of(report, time.time(), dag, containers)
         self.following = Following(run, View(structure))
-        self.foreseen = foreseen if plan.prediction is not None else None  # made by numbers
+        self.foreseen = report.by_numbers
         self.begun_at = time.monotonic()
         target = contextvars.copy_context().run  # a notebook tells by it which cell shows what
         self.thread = threading.Thread(
@@ -83,8 +73,8 @@ class ProgressWatch:
     def submitted(self) -> None:
         self.other.submitted()
 
-    def ending(self, run: str, lost: bool, listened: bool) -> None:
-        self.other.ending(run, lost, listened)
+    def ending(self, left: Left) -> None:
+        self.other.ending(left)
 
     def over(self, report: RunReport, error: BaseException | None) -> None:
         self.over_yet.set()

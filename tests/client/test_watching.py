@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from dask_serverless.client.watch import StoreWatch
+from dask_serverless.client.store_watch import StoreWatch
 from dask_serverless.store.address import parse
 from dask_serverless.store.link import NETWORK_PATIENCE_SECONDS, Link
 from dask_serverless.worker.rhythm import Rhythm

@@ -21,6 +21,7 @@ from clients import Client
 from dask import delayed
 
 from dask_serverless import Serverless
+from dask_serverless.client.calling import watch
 from dask_serverless.client.watch import NOBODY
 from dask_serverless.errors import SettingsError
 from dask_serverless.progress.screens import Terminal
@@ -176,7 +177,7 @@ def test_a_terminal_that_cannot_go_back_gets_whole_lines(tmp_path: Path) -> None
 def test_without_it_a_run_is_watched_by_nobody(serverless: Serverless) -> None:
     engine = serverless._ready()
     with engine.link() as (url, link):
-        assert serverless._watch(engine, url, link) is NOBODY
+        assert watch(serverless.settings, engine, url, link) is NOBODY
 
 
 def test_nothing_is_left_in_the_store(tmp_path: Path) -> None:
