@@ -72,7 +72,7 @@ class Distribution:
         self.results = Results(self.coordination, self.blobs, translation.dag)
         self.losses = Losses(around, self.invitation)
         self.hearing = Hearing(around.show, translation) if around.show is not None else DEAF
-        self.gathering = Gathering() if around.history is not None else None
+        self.gathering: Gathering | None = None
         # Callbacks that look at values would be shown that of a copy, which nobody stores.
         planning = around.planning
         self.planning = planning.without("task_dup") if observers.values else planning
@@ -103,6 +103,8 @@ class Distribution:
         with report.phase("plan"):
             planned = self.planning.plan(translation)
             report.plan = plan = planned.plan
+            if self.around.history is not None and planned.teaches:
+                self.gathering = Gathering()
             report.prices = self.planning.prices
             report.foreseen = self.planning.foreseen(planned)
             for onlooker in onlookers:
@@ -223,6 +225,7 @@ class Distribution:
         planning, report = self.planning, self.report
         planning.warmth.heard(report.containers)
         if self.gathering is None or planning.history is None:
+            planned.passed(report.makespan_seconds)
             return
         gb_seconds = report.gb_seconds(Platform.default_memory_mb)
         followed = planned.came(report.makespan_seconds, gb_seconds)

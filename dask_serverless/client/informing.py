@@ -11,7 +11,6 @@ from dask_serverless.history.plans_made import Keys
 from planners.cost.model import CostModel
 from planners.graph.dag import Dag
 from planners.numbers.predictions import Unmeasured
-from planners.numbers.workload import function_names
 from planners.plans.checked import CheckedPlanner
 from planners.plans.goals import Goals
 from planners.plans.plan import Planner
@@ -20,13 +19,28 @@ DIGEST_BYTES = 16  # of the shape of a graph
 MOST_PREPARED = 16
 
 
-def decisive(settings: Hashable, dag: Dag, graph: str, warm: int) -> Keys:
+def decisive(settings: Hashable, dag: Dag, names: tuple[str, ...], graph: str, warm: int) -> Keys:
     """All that decides a plan but for the numbers; ``graph`` is its signature."""
     shape = blake2b(digest_size=DIGEST_BYTES)
     for column in (dag.functions, dag.inputs, dag.input_offsets, dag.wanted):
         shape.update(column.tobytes())
     alike = (settings, graph, warm)
-    return Keys((*alike, function_names(dag), shape.digest()), alike)
+    return Keys((*alike, names, shape.digest()), alike)
+
+
+class Told:
+    """Settings of a planner, as part of a key: they hash as themselves, which takes long, once."""
+
+    __slots__ = ("hash", "settings")
+
+    def __init__(self, settings: Hashable) -> None:
+        self.settings, self.hash = settings, hash(settings)
+
+    def __hash__(self) -> int:
+        return self.hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Told) and self.settings == other.settings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +66,7 @@ def prepared(planner: Planner, optimizations: tuple[str, ...]) -> Prepared:
         planner,
         switched,
         asks,
-        settings_of(inner) if asks else None,
+        Told(settings_of(inner)) if asks else None,
         getattr(inner, "goals", Goals()),
     )
     if len(_prepared) >= MOST_PREPARED:

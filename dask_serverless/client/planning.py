@@ -53,9 +53,19 @@ class Planned:
     model: CostModel | None = None  # the numbers that decided, if any did
     due: Sequence[int] = ()  # when bundles should have begun: those that are late may be moved
 
+    @property
+    def teaches(self) -> bool:
+        """Whether it is worth measuring how the tasks do."""
+        return self.known is None or self.known.teaches(time.monotonic())
+
     def came(self, seconds: float, gb_seconds: float) -> list[Followed]:
         """What it took to carry it out, for the history."""
         return self.known.came(seconds, gb_seconds) if self.known is not None else []
+
+    def passed(self, seconds: float) -> None:
+        """It was carried out once more, without a lesson."""
+        if self.known is not None:
+            self.known.ran += seconds
 
 
 @dataclass(frozen=True)
@@ -80,8 +90,9 @@ class Planning:
         dag = identified(translation)
         if not ready.asks:
             return Planned(self.planned(planner, translation.dag, translation), dag)
-        graph = signature(function_names(dag), dag.tasks, self.containers)
-        keys = decisive((ready.settings, self.sizes_mb), dag, graph, self.warmth.count())
+        names = function_names(dag)
+        graph = signature(names, dag.tasks, self.containers)
+        keys = decisive((ready.settings, self.sizes_mb), dag, names, graph, self.warmth.count())
         plans = self.history.plans
         known = plans.find(keys.exact)
         if known is not None and known.will_do:

@@ -19,7 +19,9 @@ from planners.structural import Structural
 MOST_PLANS = 64
 LEARNING = 3  # times that a graph is planned anew, whatever that takes: its numbers are new
 NEWS = 0.2  # of the outcomes that are known: fewer change a forecast by less than it costs
+LESSON_SECONDS = 0.05  # runs that follow each other faster teach nothing new after that
 SHARE = 0.02  # of the time that runs of a graph take, for planning it after that
+SETTLED = 10  # times less of it in the end: the more often it was planned, the less that changes
 
 
 class Keys(NamedTuple):
@@ -45,12 +47,23 @@ class Remembered:
     due: Sequence[int] = ()  # by bundle: when it should have begun, in ms after the submission
     times: int = 1  # that this graph was planned
     ran: float = 0.0  # seconds of runs since then
+    taught: float = -LESSON_SECONDS  # by a monotonic clock, when a run was measured last
     times_told: list[Outcome] = field(default_factory=list)  # not in the forecast yet
     paid_told: list[Outcome] = field(default_factory=list)
 
     @property
     def will_do(self) -> bool:
-        return self.times >= LEARNING and SHARE * self.ran < self.spent and self.meets_goals
+        if self.times < LEARNING or not self.meets_goals:
+            return False
+        patience = min(self.times - LEARNING + 1, SETTLED)
+        return SHARE * self.ran < self.spent * patience
+
+    def teaches(self, now: float) -> bool:
+        """Whether to measure one more run: for one that takes a millisecond, that is dear."""
+        if self.times >= LEARNING and now - self.taught < LESSON_SECONDS:
+            return False
+        self.taught = now
+        return True
 
     @property
     def needs_no_numbers(self) -> bool:

@@ -17,7 +17,15 @@ from dask_serverless.history.archive import MemoryArchive
 from dask_serverless.history.entry import Entry
 from dask_serverless.history.history import History
 from dask_serverless.history.observations import Followed, Observations, Overhead
-from dask_serverless.history.plans_made import LEARNING, MOST_PLANS, Keys, PlansMade, Remembered
+from dask_serverless.history.plans_made import (
+    LEARNING,
+    LESSON_SECONDS,
+    MOST_PLANS,
+    SETTLED,
+    Keys,
+    PlansMade,
+    Remembered,
+)
 from dask_serverless.history.platform import measured_platform
 from dask_serverless.history.signature import signature
 from planners.auto import Auto
@@ -25,6 +33,7 @@ from planners.cost.model import CostModel
 from planners.cost.platform import Platform
 from planners.graph.dag import Dag
 from planners.numbers.predictions import Constant
+from planners.numbers.workload import function_names
 from planners.plans.goals import Goals
 from planners.plans.plan import Resources
 
@@ -49,6 +58,24 @@ def test_a_plan_is_used_again_until_runs_have_taken_what_planning_may_cost() -> 
     for _ in range(5):
         made.came(1.0, 1.0)
     assert not made.will_do
+
+
+def test_plans_settle() -> None:
+    often = remembered(spent=0.1, times=LEARNING + 100)
+    for _ in range(5 * (SETTLED - 1)):
+        often.came(1.0, 1.0)
+    assert often.will_do
+    for _ in range(5):
+        often.came(1.0, 1.0)
+    assert not often.will_do
+
+
+def test_runs_in_a_tight_loop_are_measured_now_and_then() -> None:
+    made = remembered()
+    taught = [made.teaches(now / 1000) for now in range(1000)]
+    assert taught[0] and sum(taught) == pytest.approx(1 / LESSON_SECONDS, abs=1)
+    new = remembered(times=LEARNING - 1)
+    assert all(new.teaches(now / 1000) for now in range(10))
 
 
 def test_while_a_graph_is_new_it_is_planned_each_time() -> None:
@@ -90,10 +117,10 @@ def test_only_the_last_plans_are_kept() -> None:
 )
 def test_graphs_are_told_apart_by_all_that_decides_a_plan(other: Dag) -> None:
     auto = prepared(Auto(), ()).settings
-    mine, same = (decisive(auto, dag, "graph", 2) for dag in (DAG, DAG))
+    mine, same = (decisive(auto, dag, ("f",), "graph", 2) for dag in (DAG, DAG))
     assert mine == same
-    assert decisive(auto, other, "graph", 2).exact != mine.exact
-    assert decisive(auto, DAG, "graph", 1).alike != mine.alike
+    assert decisive(auto, other, function_names(other), "graph", 2).exact != mine.exact
+    assert decisive(auto, DAG, ("f",), "graph", 1).alike != mine.alike
 
 
 class Unhashable:
