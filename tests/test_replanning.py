@@ -14,6 +14,7 @@ import pytest
 from dask import delayed
 
 from dask_serverless import Serverless
+from dask_serverless.client import looks
 from planners.cost import patience
 from planners.cost.model import CostModel
 from planners.numbers.workload import function_names
@@ -94,6 +95,21 @@ def test_what_waits_behind_a_task_that_does_not_end_is_run_elsewhere(tmp_path, m
     assert "late in their slots, and moved" in str(told)
     assert "late in their slots, and moved" in told._repr_html_()
     assert f"version {told.version}" in str(report)
+
+
+def test_where_nobody_else_is_left_the_client_looks_when_a_bundle_is_late(tmp_path, monkeypatch):
+    """The container that could take it has left: nothing else invites it before the next look."""
+    monkeypatch.setattr(patience, "SHORTEST_SECONDS", 0.0)
+    monkeypatch.setattr(patience, "SHARE", float("inf"))
+    with Serverless(
+        containers=2, history=str(tmp_path / "history"), planner=Pinned()
+    ) as serverless:
+        dask.compute(graph(tmp_path, "learning", stuck=False), scheduler=serverless)
+        monkeypatch.setattr(looks, "LOOK_SECONDS", 300.0)
+        stuck = graph(tmp_path, "stuck", stuck=True)
+        assert dask.compute(stuck, scheduler=serverless) == ([2, *range(OTHERS)],)
+        assert serverless.last_run.vs_plan().version >= OTHERS
+        assert serverless.last_run.wall_seconds < 60.0
 
 
 def test_a_run_without_a_past_has_no_such_times(tmp_path):

@@ -17,7 +17,8 @@ from dask_serverless.client.ending import Ending
 from dask_serverless.client.hearing import DEAF, Hearing
 from dask_serverless.client.home import AtHome
 from dask_serverless.client.listener import Listener
-from dask_serverless.client.lookout import LOOK_SECONDS, Lookout
+from dask_serverless.client.lookout import Lookout
+from dask_serverless.client.looks import Looks
 from dask_serverless.client.losses import Losses
 from dask_serverless.client.onlookers import onlookers
 from dask_serverless.client.pause import CollectorPaused
@@ -190,14 +191,16 @@ class Distribution:
     def wait(self, submission: Submission, before: Sequence[Command], bundles: Bundles) -> None:
         """Until every bundle is done."""
         lookout = Lookout(
-            self.coordination, self.blobs, self.losses, self.hearing, self.translation.dag, bundles
-        )
+            self.coordination, self.blobs, self.losses, self.hearing, self.translation.dag, bundles,
+            Looks(submission.due),
+        )  # fmt: skip
         listener = Listener(
             lookout, self.results, self.home, self.observers, self.report, self.gathering,
             self.around.result_limit,
         )  # fmt: skip
         if self.observers.times or self.home is not None or self.hearing.listens:
             self.coordination.submit(submission, before)
+            lookout.begin()
             self.pause.end()
             self.around.watch.submitted()
             lookout.follow(listener.heed)
@@ -213,12 +216,13 @@ class Distribution:
         """Of a run whose end is all that matters."""
         if self.translation.dag.tasks > MANY_TASKS:
             self.coordination.submit(submission, before)
+            lookout.begin()
             self.pause.end()  # what it left undone is done while containers work
             self.around.watch.submitted()
-            return lookout.story(self.wanted, LOOK_SECONDS)
+            return lookout.story(self.wanted)
         self.pause.end()
-        story = self.coordination.submit(submission, before, LOOK_SECONDS, self.wanted)
-        return story or lookout.story(self.wanted, 0.0)
+        story = self.coordination.submit(submission, before, lookout.patience, self.wanted)
+        return story or lookout.story(self.wanted)
 
     def teach(self, planned: Planned, bundles: Bundles) -> None:
         """What containers have measured is there for the next plan, and what came of this one."""

@@ -9,6 +9,7 @@ from dask_serverless.blobs.base import LIVE_SECONDS
 from dask_serverless.blobs.blobs import Blobs
 from dask_serverless.client.failed import Failed
 from dask_serverless.client.hearing import Deaf, Hearing
+from dask_serverless.client.looks import Looks
 from dask_serverless.client.losses import Losses
 from dask_serverless.coordination.base import (
     LOST,
@@ -25,7 +26,6 @@ from dask_serverless.worker.failure import spoken_before, unpack_failure, whole
 from planners.graph.dag import Dag
 from planners.plans.bundles import Bundles
 
-LOOK_SECONDS = 1.0  # how long the client relies on being told, before it looks for itself
 REST_SECONDS = 0.05  # callbacks hear of bundles in batches: one store call each is too many
 KEEP_SECONDS = LIVE_SECONDS / 3  # how often what the run has outside its keys is kept alive
 
@@ -41,6 +41,7 @@ class Lookout:
         hearing: Hearing | Deaf,
         dag: Dag,
         bundles: Bundles,
+        looks: Looks,
     ) -> None:
         self.coordination = coordination
         self.blobs = blobs
@@ -48,13 +49,24 @@ class Lookout:
         self.hearing = hearing
         self.dag = dag
         self.bundles = bundles
-        self.looked = self.kept = time.monotonic()
+        self.looks = looks
+        self.submitted = self.looked = self.kept = time.monotonic()
         self.over = False  # whether all bundles were done at the last look
 
-    def story(self, tasks: Sequence[int], patience: float) -> Story:
-        """How the run went, once it is over; ``patience`` is in seconds, for the first look."""
-        while not self.look(patience):
-            patience = LOOK_SECONDS
+    def begin(self) -> None:
+        """The run is in the store from now on; to get there may have taken a while."""
+        self.submitted = self.looked = time.monotonic()
+
+    @property
+    def patience(self) -> float:
+        """Seconds until the next look."""
+        after = self.looks.after(self.looked - self.submitted)
+        return max(self.submitted + after - time.monotonic(), 0.0)
+
+    def story(self, tasks: Sequence[int]) -> Story:
+        """How the run went, once it is over."""
+        while not self.look(self.patience):
+            pass
         return self.coordination.story(tasks)
 
     def follow(self, heed: Callable[[Event], None]) -> None:
@@ -62,7 +74,7 @@ class Lookout:
         last, done = "0-0", 0
         while done < self.bundles.count:
             hearing, over = self.hearing, self.over
-            news = self.coordination.news(last, LOOK_SECONDS, REST_SECONDS, hearing.last)
+            news = self.coordination.news(last, self.patience, REST_SECONDS, hearing.last)
             last = news.last
             hearing.heed(news)
             for event in news.events:
@@ -75,7 +87,7 @@ class Lookout:
 
     def look_in_time(self) -> None:
         """Also between events, since the client may have much to do with each."""
-        if time.monotonic() - self.looked > LOOK_SECONDS:
+        if not self.patience:
             self.over = self.look()
 
     def look(self, patience: float = 0.0) -> bool:

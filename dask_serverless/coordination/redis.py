@@ -45,13 +45,15 @@ EVENTS_AT_ONCE = 10_000
 
 
 # What stands in front of each script. Every line counts: the server runs all of it at each call.
+# And every number: as an argument of a call it is written out by printf with 17 digits, which takes as
+# long as a short command. So those that are known are texts there.
 SHARED = {
     "begin": ("keys", "expiry"),
     "withdraw": ("keys",),
-    "claim": ("keys", "common", "queues", "moving", "claims", "by_size"),
+    "claim": ("keys", "common", "held", "queues", "moving", "claims", "by_size"),
     "publish": ("keys", "common", "queues", "moving", "claims", "by_size", "settling", "near"),
-    "sweep": ("keys", "expiry", "common", "queues", "moving", "claims", "by_size"),
-    "renew": ("keys", "common"),
+    "sweep": ("keys", "expiry", "common", "held", "queues", "moving", "claims", "by_size"),
+    "renew": ("keys", "common", "held"),
     "fail": ("keys", "common"),
     "tell": ("keys", "common"),
     "close": ("keys", "expiry", "common"),

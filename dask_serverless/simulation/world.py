@@ -14,6 +14,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any
 
+from dask_serverless.client.looks import Looks
 from dask_serverless.coordination.base import ANYONE, OK, Whom
 from dask_serverless.coordination.memory import MemoryCoordination, MemoryStore
 from dask_serverless.simulation.facts import Facts
@@ -21,7 +22,6 @@ from dask_serverless.simulation.model import BackendModel
 from dask_serverless.simulation.places import Placed, Places
 from dask_serverless.worker import machine as m
 
-LOOK_SECONDS = 1.0  # how often the client looks after its run
 QUIET_LOOKS = 3  # after so many without a call between them, nothing can be new
 MB_PER_GB = 1024
 NOBODY = -1
@@ -53,6 +53,7 @@ class World:
         self.store = MemoryStore(clock=lambda: self.now)
         self.run = MemoryCoordination(self.store, "run", "epoch")
         self.places = Places(model)
+        self.looks = Looks(facts.due)
         self.containers: dict[int, Container] = {}
         self.half_trip = model.store_rtt / 2
         self.looking = False
@@ -197,7 +198,7 @@ class World:
 
     def look_later(self) -> None:
         self.looking = True
-        self.later(self.now + LOOK_SECONDS, self.look, None)
+        self.later(self.looks.after(self.now), self.look, None)
 
     def look(self, _: None) -> None:
         """The client sweeps: who was invited and has not come is invited again."""

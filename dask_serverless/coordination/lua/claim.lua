@@ -4,6 +4,27 @@
 --       invited to have at least (MiB)
 -- Reply: {'lost'} | {'over', why}
 --        | {'ok', {bundle, spec, inputs, makers} or {}, invitations, header or ''}
+
+-- The first bundle of a container whose neighbours had better be its own, too: each begins somewhere
+-- else.
+local function take_anywhere(container, token)
+  local count = redis.call('ZCARD', key('ready')) - 1
+  if count <= 0 or work_of(container) then return nil end
+  local rank = math.floor(tonumber(string.sub(redis.sha1hex(container), 1, 8), 16) / 2 ^ 32 * count)
+  local name = redis.call('ZRANGE', key('ready'), rank, rank)[1]
+  redis.call('ZREM', key('ready'), name)
+  if redis.call('HEXISTS', key('state'), name) == 1 then return nil end
+  return give(name, -1, container, token)
+end
+
+-- An invitation was answered: the one for this slot, if it was for one, else the oldest of its size.
+local function answered(slot, size)
+  local owner = slot and redis.call('HGET', key('slots'), slot)
+  if owner and redis.call('ZREM', key('invites'), owner .. ' ' .. hex(slot)) == 1 then return end
+  local name = of_size('invites', size)
+  if entries(name) > 0 then redis.call('ZPOPMIN', key(name)) end
+end
+
 if over then return {'over', over} end
 local slot = tonumber(ARGV[4])
 if by_size and ARGV[7] then by_size.came(ARGV[2], ARGV[7]) end

@@ -43,7 +43,7 @@ local function announce(outputs, children)
   end
   for _, child in ipairs(cmsgpack.unpack(children)) do
     local new, first, edges = 0, child[3], child[4]
-    for i = 5, #child do new = new + 1 - redis.call('SETBIT', key('edges'), child[i], 1) end
+    for i = 5, #child do new = new + 1 - redis.call('SETBIT', key('edges'), child[i], '1') end
     -- A bundle that was held back by a lost container runs again, and its children may be done.
     if new > 0 and redis.call('BITCOUNT', key('edges'), first, first + math.floor((edges - 1) / 8)) == edges then
       ready[#ready + 1] = child
@@ -56,7 +56,7 @@ local function complete(name, releases, event)
   redis.call('HSET', key('state'), name, 'd')
   redis.call('ZREM', key('leases'), name)
   settle(name, releases, released)
-  done = redis.call('HINCRBY', KEYS[1], 'done', 1)
+  done = redis.call('HINCRBY', KEYS[1], 'done', '1')
   if done == tonumber(meta[6]) then
     last_event, makespan = event, microseconds() - redis.call('HGET', KEYS[1], 'submitted')
     redis.call('XADD', key('events'), '*', 'e', event, 't', makespan)

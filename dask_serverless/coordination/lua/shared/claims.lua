@@ -6,7 +6,7 @@ local function give(bundle, slot, container, token)
   if slotted then serve(container, slot) end
   redis.call('HSET', key('state'), bundle, token)
   redis.call('HSET', key('working'), container, bundle .. ' ' .. slot)
-  redis.call('ZADD', key('leases'), now() + lease_of(bundle), bundle)
+  redis.call('ZADD', key('leases'), string.format('%d', now() + lease_of(bundle)), bundle)
   return bundle
 end
 
@@ -46,7 +46,7 @@ local function take(container, token, invited_for)
     bundle = take_slot(invited_for, container, token)
   end
   while not bundle do
-    local slot = redis.call('ZRANGE', key('free'), 0, 0)[1]
+    local slot = redis.call('ZRANGE', key('free'), '0', '0')[1]
     if not slot or slot == '' then break end
     bundle = take_slot(tonumber(slot), container, token)
   end
@@ -55,18 +55,6 @@ local function take(container, token, invited_for)
     return bundle and give(bundle, -1, container, token)
   end
   return bundle
-end
-
--- The first bundle of a container whose neighbours had better be its own, too: each begins somewhere
--- else.
-local function take_anywhere(container, token)
-  local count = redis.call('ZCARD', key('ready')) - 1
-  if count <= 0 or work_of(container) then return nil end
-  local rank = math.floor(tonumber(string.sub(redis.sha1hex(container), 1, 8), 16) / 2 ^ 32 * count)
-  local name = redis.call('ZRANGE', key('ready'), rank, rank)[1]
-  redis.call('ZREM', key('ready'), name)
-  if redis.call('HEXISTS', key('state'), name) == 1 then return nil end
-  return give(name, -1, container, token)
 end
 
 local function inputs_of(spec)
@@ -130,7 +118,7 @@ local function invitations(token)
   local wanted = math.min(room, waiting) - asked
   if wanted <= 0 then return list end
   if called > 0 then
-    for _, word in ipairs(redis.call('ZRANGE', key('called'), 1, wanted + asked)) do
+    for _, word in ipairs(redis.call('ZRANGE', key('called'), '1', wanted + asked)) do
       if #list < wanted and not redis.call('ZSCORE', key('invites'), word) then
         local container, slot = string.match(word, '^(.*) (%x+)$')
         list[#list + 1] = tonumber(slot, 16) .. ' ' .. container
@@ -143,12 +131,4 @@ local function invitations(token)
     redis.call('ZADD', key('invites'), now(), token .. ':' .. i)
   end
   return list
-end
-
--- An invitation was answered: the one for this slot, if it was for one, else the oldest of its size.
-local function answered(slot, size)
-  local owner = slot and redis.call('HGET', key('slots'), slot)
-  if owner and redis.call('ZREM', key('invites'), owner .. ' ' .. hex(slot)) == 1 then return end
-  local name = of_size('invites', size)
-  if entries(name) > 0 then redis.call('ZPOPMIN', key(name)) end
 end

@@ -11,7 +11,7 @@ if patient then
   local function tell_move(bundle, slot, due, container)
     local owner = redis.call('HGET', key('slots'), slot)
     local busy = owner and work_of(owner)
-    local version = redis.call('HINCRBY', KEYS[1], 'version', 1)
+    local version = redis.call('HINCRBY', KEYS[1], 'version', '1')
     local told = {version, tonumber(bundle), slot, due, container, owner or '', tonumber(busy or -1)}
     redis.call('XADD', key('events'), '*', 'm', cmsgpack.pack(told))
     redis.call('EXPIRE', key('events'), live)
@@ -23,7 +23,7 @@ if patient then
     local late = since_submission()
     while true do
       local word, due = unpack(
-        redis.call('ZRANGEBYSCORE', key('patience'), '-inf', late, 'WITHSCORES', 'LIMIT', 0, 1))
+        redis.call('ZRANGEBYSCORE', key('patience'), '-inf', late, 'WITHSCORES', 'LIMIT', '0', '1'))
       if not word then return nil end
       local head, name = string.match(word, '^(%x+) (%x+)$')
       local slot, bundle = tonumber(head, 16), tostring(tonumber(name, 16))

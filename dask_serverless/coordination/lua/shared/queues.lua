@@ -13,7 +13,7 @@ local function words(name, head, ...)
 end
 
 local function first_word(name, head)
-  local word = words(name, head, 'LIMIT', 0, 1)[1]
+  local word = words(name, head, 'LIMIT', '0', '1')[1]
   return word and string.sub(word, #head + 2)
 end
 
@@ -22,13 +22,13 @@ local function place(slot)
   local owner = redis.call('HGET', key('slots'), slot)
   local bundle, serving
   if owner then
-    redis.call('ZADD', key('kept'), 0, owner .. ' ' .. hex(slot))
+    redis.call('ZADD', key('kept'), '0', owner .. ' ' .. hex(slot))
     bundle, serving = work_of(owner)
   end
   if not owner or (bundle and serving ~= slot) then
     redis.call('ZADD', key('free'), slot, slot)
   elseif not bundle and not redis.call('ZSCORE', key('free'), slot) then
-    redis.call('ZADD', key('called'), 0, owner .. ' ' .. hex(slot))
+    redis.call('ZADD', key('called'), '0', owner .. ' ' .. hex(slot))
   end
 end
 
@@ -45,7 +45,7 @@ local function make_ready(bundle, slot)
     redis.call('ZADD', key(of_size('ready', -1 - slot)), bundle, bundle)
   else
     local word = hex(slot) .. ' ' .. hex(bundle)
-    redis.call('ZADD', key('queues'), 0, word)
+    redis.call('ZADD', key('queues'), '0', word)
     if patient then wait_for_slot(word, bundle) end
     place(slot)
   end
@@ -80,7 +80,7 @@ end
 local function pop_ready(size)
   local name = key(of_size('ready', size))
   while true do
-    local first = redis.call('ZRANGE', name, 0, 0)[1]
+    local first = redis.call('ZRANGE', name, '0', '0')[1]
     if not first or first == '' then return nil end
     redis.call('ZREM', name, first)
     if redis.call('HEXISTS', key('state'), first) == 0 then return first end
@@ -120,6 +120,6 @@ local function adopt(container, slot)
     redis.call('ZREM', key('kept'), owner .. ' ' .. hex(slot))
   end
   if first_word('queues', hex(slot)) then
-    redis.call('ZADD', key('kept'), 0, container .. ' ' .. hex(slot))
+    redis.call('ZADD', key('kept'), '0', container .. ' ' .. hex(slot))
   end
 end

@@ -9,7 +9,7 @@ local function release(releases, released)
   releases = cmsgpack.unpack(releases)
   for i = 1, #releases, 2 do
     local task, uses = releases[i], releases[i + 1]
-    if uses == 1 or redis.call('HINCRBY', key('uses'), task, 1) >= uses then
+    if uses == 1 or redis.call('HINCRBY', key('uses'), task, '1') >= uses then
       local reference = redis.call('HGET', key('out'), task)
       redis.call('HDEL', key('out'), task)
       if uses > 1 then redis.call('HDEL', key('uses'), task) end
@@ -38,7 +38,7 @@ local function settle(bundle, releases, released)
       redis.call('HDEL', key('spec'), name)
       release(mine, released)
       for lender in string.gmatch(redis.call('HGET', key('borrowed'), name) or '', '%d+') do
-        if redis.call('HINCRBY', key('lent'), lender, -1) <= 0 then
+        if redis.call('HINCRBY', key('lent'), lender, '-1') <= 0 then
           redis.call('HDEL', key('lent'), lender)
           local owed = redis.call('HGET', key('owed'), lender)
           redis.call('HDEL', key('owed'), lender)
