@@ -13,7 +13,7 @@ import dask
 import numpy as np
 from dask.delayed import Delayed, delayed
 
-from benchmarks.dataplane.graphs import block, last_of, look, nap, sum_of_firsts, total
+from benchmarks.dataplane.graphs import last_of, look, nap, slow_block, sum_of_firsts, total
 from benchmarks.network.apart import Apart
 from benchmarks.network.proxy import Proxy
 from benchmarks.report import duration
@@ -42,7 +42,8 @@ WITHIN = 0.25  # of the forecast
 BLOCK_BYTES = 16_000_000
 LOOKS = 2  # more downloads at once than cores would measure the cores
 LOOK_SECONDS = 0.03
-PAIRS = 16
+BLOCK_SECONDS = 0.03
+PAIRS = 32
 PARTNER_SECONDS = 0.03
 TOGETHER_SECONDS = 0.12  # so that no more than two blocks are on their way at once, on average
 
@@ -140,7 +141,7 @@ def one_block_for_all() -> Delayed:
 
 def several_looks() -> Delayed:
     """A block whose handover takes longer than to look at it here, once and again."""
-    large = delayed(block, pure=False)(0, BLOCK_BYTES)
+    large = delayed(slow_block, pure=False)(0, BLOCK_BYTES, BLOCK_SECONDS)
     looks = [delayed(look, pure=False)(large, number, LOOK_SECONDS) for number in range(LOOKS)]
     return delayed(total, pure=False)(*looks)
 
@@ -149,7 +150,7 @@ def blocks_with_partners() -> Delayed:
     """Each block is looked at with a number, which somebody has to make meanwhile."""
     looks = [
         delayed(look, pure=False)(
-            delayed(block, pure=False)(pair, BLOCK_BYTES),
+            delayed(slow_block, pure=False)(pair, BLOCK_BYTES, BLOCK_SECONDS),
             delayed(nap, pure=False)(PARTNER_SECONDS),
             TOGETHER_SECONDS,
         )
@@ -167,7 +168,7 @@ def late_fan_out() -> Delayed:
 def late_join() -> Delayed:
     """A long task and two large blocks, for one that takes all three."""
     long = delayed(nap, pure=False)(1.0)
-    blocks = [delayed(block, pure=False)(number, BLOCK_BYTES) for number in range(2)]
+    blocks = [delayed(slow_block, pure=False)(n, BLOCK_BYTES, BLOCK_SECONDS) for n in range(2)]
     return delayed(sum_of_firsts, pure=False)(long, *blocks)
 
 
@@ -197,15 +198,15 @@ CASES = (
         Clustering(),
         several_looks,
         expected=sum(range(LOOKS)),
-        seconds_of={"block": 0.02, "look": LOOK_SECONDS},
-        output_bytes_of={"block": BLOCK_BYTES},
+        seconds_of={"slow_block": BLOCK_SECONDS, "look": LOOK_SECONDS},
+        output_bytes_of={"slow_block": BLOCK_BYTES},
     ),
     Case(
         DelayedIo(),
         blocks_with_partners,
         expected=sum(range(PAIRS)) + PAIRS,
-        seconds_of={"block": 0.02, "nap": PARTNER_SECONDS, "look": TOGETHER_SECONDS},
-        output_bytes_of={"block": BLOCK_BYTES},
+        seconds_of={"slow_block": BLOCK_SECONDS, "nap": PARTNER_SECONDS, "look": TOGETHER_SECONDS},
+        output_bytes_of={"slow_block": BLOCK_BYTES},
     ),
     Case(
         Prewarm(), late_fan_out, expected=CONTAINERS, seconds_of={"nap": 0.8}, cold=True
@@ -214,8 +215,8 @@ CASES = (
         Preload(),
         late_join,
         expected=2.0,
-        seconds_of={"nap": 1.0, "block": 0.02, "sum_of_firsts": 0.001},
-        output_bytes_of={"block": BLOCK_BYTES},
+        seconds_of={"nap": 1.0, "slow_block": BLOCK_SECONDS, "sum_of_firsts": 0.001},
+        output_bytes_of={"slow_block": BLOCK_BYTES},
         planner=InSlots((0, 1, 2, 0)),
     ),
 )  # fmt: skip

@@ -18,6 +18,14 @@ def block(number: int, nbytes: int = BLOCK_BYTES) -> Block:
     return np.full(nbytes // 8, float(number))
 
 
+def slow_block(number: int, nbytes: int, seconds: float) -> Block:
+    """Takes that long in any case: how long memory takes to come, no forecast knows."""
+    begun = time.perf_counter()
+    made = block(number, nbytes)
+    time.sleep(max(0.0, seconds - (time.perf_counter() - begun)))
+    return made
+
+
 def large_block(number: int) -> Block:
     return block(number, 4 * BLOCK_BYTES)
 

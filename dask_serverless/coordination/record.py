@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha1
 from heapq import heappop, heappush
 
 from dask_serverless.coordination.base import ANYONE, Event, Submission, Whom
@@ -19,6 +18,7 @@ from dask_serverless.coordination.ordered import Ordered
 from dask_serverless.coordination.sizes import size_of, size_with
 
 INVITE_MS = 2000  # as in the scripts
+GOLDEN = 0.6180339887  # the same
 SILENT = "no sign of life"  # likewise
 TIGHT = " since it had {} of memory in use: most likely its platform has ended it for want of more"
 
@@ -248,9 +248,8 @@ class Record:
         spread = spread and not self.submission.sizes
         if not spread or not self.ready[-1] or container in self.working:
             return None
-        share = int(sha1(container.encode()).hexdigest()[:8], 16) / 2**32
         ready = sorted(self.ready[-1])
-        return self.pick(ready[int(share * len(ready))])
+        return self.pick(ready[int(GOLDEN * len(self.working) % 1 * len(ready))])
 
     def serve(self, container: str, slot: int) -> None:
         """A container begins to serve a slot (-1: none): what else waits for it is anyone's."""

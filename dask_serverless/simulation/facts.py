@@ -31,7 +31,7 @@ def numbers(values: npt.NDArray[Any]) -> Sequence[Any]:
 
 
 class Facts:
-    """By bundle, as the encoder and the cost model have them; annotations are not heeded."""
+    """By bundle, as the encoder and the cost model have them; annotations are not heeded; see ``NearFacts``."""
 
     def __init__(
         self,
@@ -42,8 +42,9 @@ class Facts:
         due: Sequence[int] = (),
     ) -> None:
         self.due = due
+        self.slotted = bool((plan.slots >= 0).any())
         dag = workload.dag
-        plan = replace(plan, annotations=())
+        plan = replace(plan, annotations=self.heeded(plan))
         layout = lay_out(plan, workload, platform)
         crossings = layout.crossings
         between = bundles_of(dag, plan)
@@ -74,9 +75,13 @@ class Facts:
             specs=[front(self.slots[b], self.edges.inputs(b)) for b in range(self.count)],
             blobs=(),
             ready=[(bundle, self.slots[bundle]) for bundle in self.roots],
-            slotted=True,
+            slotted=self.slotted,
             due=self.due,
         )
+
+    def heeded(self, plan: Plan) -> tuple[object, ...]:
+        """The annotations that make a difference here."""
+        return ()
 
     def report(self, bundle: int, claim: str) -> Report:
         """Outputs are sizes here: where they are, nobody has to know."""

@@ -10,7 +10,11 @@ import numpy as np
 from dask_serverless.client.pause import CollectorPaused
 from dask_serverless.simulation.facts import Facts
 from dask_serverless.simulation.model import BackendModel
+from dask_serverless.simulation.near import NearWorld
+from dask_serverless.simulation.near_facts import NearFacts
 from dask_serverless.simulation.world import World
+from dask_serverless.translation.encode import near_of
+from planners.cost.layout import lay_out
 from planners.cost.platform import Platform
 from planners.graph.arrays import Floats, Ids
 from planners.numbers.workload import Workload
@@ -62,6 +66,16 @@ class Simulation:
         return "\n".join(lines)
 
 
+def world_of(
+    workload: Workload, plan: Plan, platform: Platform, model: BackendModel, due: Sequence[int]
+) -> World:
+    """One that takes account of what waits in memory, where anything does: it is slower."""
+    asks = lay_out(plan, workload, platform).asks(platform.ask_bytes)
+    if asks or near_of(plan):
+        return NearWorld(NearFacts(workload, plan, platform, model, due), model)
+    return World(Facts(workload, plan, platform, model, due), model)
+
+
 def simulate(
     workload: Workload,
     plan: Plan,
@@ -76,7 +90,7 @@ def simulate(
     """
     plan.validate(workload.dag)
     with CollectorPaused():  # millions of objects and no garbage
-        world = World(Facts(workload, plan, platform or Platform(), model, due), model).live()
+        world = world_of(workload, plan, platform or Platform(), model, due).live()
     starts, moved = world.cold_starts + world.warm_starts, world.bytes_up + world.bytes_down
     return Simulation(
         plan=plan,

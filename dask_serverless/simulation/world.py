@@ -140,12 +140,9 @@ class World:
                     at = self.fetch(container, instruction.assignment.bundle, at)
                     todo.extend(container.machine.handle(m.Fetched()))
                 case m.Execute():
-                    at += self.facts.running[container.machine.bundle]
-                    todo.extend(container.machine.handle(m.Ran()))
+                    at = self.execute(container, at)
                 case m.Publish():
-                    at += self.facts.storing[instruction.bundle]
-                    self.bytes_up += self.facts.stored_bytes[instruction.bundle]
-                    self.later(at + self.half_trip, self.publish, (container, instruction))
+                    self.ask(container, instruction, at)
                 case m.Claim():
                     self.later(at + self.half_trip, self.claim, (container, instruction))
                 case m.Invite():
@@ -154,6 +151,15 @@ class World:
                     self.later(at, self.left, container)
                 case _:
                     raise AssertionError(f"nothing goes wrong here, but {instruction}")
+
+    def execute(self, container: Container, at: float) -> float:
+        container.todo.extend(container.machine.handle(m.Ran()))
+        return at + self.facts.running[container.machine.bundle]
+
+    def ask(self, container: Container, publish: m.Publish, at: float) -> None:
+        at += self.facts.storing[publish.bundle]
+        self.bytes_up += self.facts.stored_bytes[publish.bundle]
+        self.later(at + self.half_trip, self.publish, (container, publish))
 
     def fetch(self, container: Container, bundle: int, at: float) -> float:
         """What this container has not made itself comes from the store."""

@@ -22,7 +22,8 @@ class Events:
     """Everything in plain lists, because what happens next depends on what happened before.
 
     Events come in the order of (time, rank): containers that are warm by then, then bundles by id,
-    each first ``computed`` (only where an output is held back), then ``finished``.
+    each first ``computed`` (only where what it stores depends on others, see ``AskingEvents``),
+    then ``finished``.
     """
 
     def __init__(
@@ -44,9 +45,6 @@ class Events:
         self.cause = [NONE] * bundles  # the bundle but for which this one had begun earlier
         self.last_arrival = [NONE] * bundles
         self.expected: dict[int, int] = {}  # bundle → the idle container that waits for it
-        self.holders: dict[int, int] = {}  # fan-in → the bundle that holds its output for it
-        self.held: set[int] = set()  # bundles that held their output back at least once
-        self.promised: dict[int, int] = {}  # bundle whose holding paid → the fan-in it goes on with
         self.pending: list[tuple[bool, int]] = []  # a heap: has a slot, ready and without container
         self.queue: list[tuple[float, int, int, int]] = []  # time, rank, memory size, containers
         self.running = 0
@@ -64,9 +62,9 @@ class Events:
         self.is_head: list[bool] = (layout.stretch == np.arange(layout.bundles)).tolist()
         self.exec_seconds: list[float] = layout.exec_seconds.tolist()
         self.store_seconds: list[float] = layout.store_seconds.tolist()
+        self.constant_bytes: list[float] = layout.constant_bytes.tolist()
         self.fetch_bytes: list[float] = layout.fetch_bytes.tolist()
         self.store_bytes: list[float] = layout.store_bytes.tolist()
-        self.held_for: list[int] = layout.succession.held_for.tolist()
         self.early_bytes, self.prewarms = layout.early_bytes, layout.prewarms
 
     def _read_graph(self, layout: Layout) -> None:
@@ -83,7 +81,8 @@ class Events:
 
     def _read_platform(self) -> None:
         self.idle_seconds = self.platform.idle_seconds
-        self.download = self.workload.download
+        self.publish_seconds = self.platform.publish_seconds
+        self.download, self.upload = self.workload.download, self.workload.upload
         sizes = {*self.memory}
         self.cold_seconds = {size: self.workload.cold_start(size) for size in sizes}
         self.warm_seconds = {size: self.workload.warm_start(size) for size in sizes}
@@ -113,6 +112,11 @@ class Events:
 
     def _finish(self, bundle: int, now: float) -> None:
         """Its edges are announced; its container goes on, waits or ends; others are invoked."""
+        ready = self._announce(bundle, now)
+        self._settle(bundle, self._go_on(bundle, ready, now), ready, now)
+
+    def _announce(self, bundle: int, now: float) -> list[int]:
+        """The bundles that are ready by it."""
         waiting_for = self.waiting_for
         ready: list[int] = []
         for place in range(self.child_offsets[bundle], self.child_offsets[bundle + 1]):
@@ -123,9 +127,9 @@ class Events:
             if left == 0:
                 self.ready[child] = now
                 ready.append(child)
-            elif left == 1 and child in self.holders:
-                self._release(self.holders.pop(child), child, now)
-        taken = self._go_on(bundle, ready, now)
+        return ready
+
+    def _settle(self, bundle: int, taken: int, ready: list[int], now: float) -> None:
         for child in ready:
             if child == taken:
                 continue
@@ -141,7 +145,7 @@ class Events:
     def _go_on(self, bundle: int, ready: list[int], now: float) -> int:
         """The bundle that its container takes, NONE if it waits for one, or LEAVES."""
         container = self.container[bundle]
-        following = self.promised.pop(bundle, self.next[bundle])
+        following = self.next[bundle]
         if following == NONE:
             memory = self.memory[bundle]
             for child in ready:
@@ -186,11 +190,7 @@ class Events:
         self.fetched[bundle] = fetched
         if bundle in self.prewarms:
             self._prewarm(bundle, now)
-        computed = fetched + self.exec_seconds[bundle]
-        if self.held_for[bundle] != NONE:
-            heappush(self.queue, (computed, 2 * bundle, 0, 0))
-        else:
-            self._store(bundle, computed)
+        self._store(bundle, fetched + self.exec_seconds[bundle])
 
     def _store(self, bundle: int, computed: float) -> None:
         self.moved_up[bundle] = self.store_bytes[bundle]
@@ -198,33 +198,17 @@ class Events:
         heappush(self.queue, (finished, 2 * bundle + 1, 0, 0))
 
     def _computed(self, bundle: int, now: float) -> None:
-        """Held back if the fan-in may still become ours; asked again when the wait is over."""
-        fan_in, wait = self.held_for[bundle], float(self.layout.succession.held_seconds[bundle])
-        if bundle in self.held:
-            if self.holders.get(fan_in) == bundle:
-                del self.holders[fan_in]
-                self._store(bundle, now)
-        elif self.waiting_for[fan_in] == 1:
-            self._release(bundle, fan_in, now)
-        elif wait > 0 and fan_in not in self.holders:
-            self.holders[fan_in] = bundle
-            heappush(self.queue, (now + wait, 2 * bundle, 0, 0))
-        else:
-            self._store(bundle, now)
-        self.held.add(bundle)
+        """Nothing that happens meanwhile changes what it does then, so it is never waited for."""
+        self._store(bundle, now)
 
-    def _release(self, bundle: int, fan_in: int, now: float) -> None:
-        """All others have arrived: it announces and goes on, and stores nothing for the fan-in."""
-        self.promised[bundle] = fan_in
-        self.moved_up[bundle] = size = float(self.layout.held_bytes[bundle])
-        stored = now + (self.workload.upload.at(size) if size else 0.0)
-        self.finished[bundle] = finished = stored + self.platform.publish_seconds
-        heappush(self.queue, (finished, 2 * bundle + 1, 0, 0))
+    def _first(self) -> int:
+        """What a container that is invoked begins with."""
+        return heappop(self.pending)[1]
 
     def _dispatch(self, now: float, freed_by: int) -> None:
         """Invokes containers for what is ready, flexible bundles and lower ids first."""
         while self.pending and self.running < self.containers:
-            bundle = heappop(self.pending)[1]
+            bundle = self._first()
             size = self.memory[bundle]
             idle = self.pool.get(size)
             if idle and now - idle[-1] >= self.idle_seconds:
@@ -257,9 +241,10 @@ class Events:
     def _bytes_to_fetch(self, bundle: int) -> float:
         """What this very container did not make itself."""
         container = self.container[bundle]
-        size = float(self.layout.constant_bytes[bundle])
+        made_by, parents = self.container, self.parents
+        size = self.constant_bytes[bundle]
         for place in range(self.parent_offsets[bundle], self.parent_offsets[bundle + 1]):
-            if self.container[self.parents[place]] != container:
+            if made_by[parents[place]] != container:
                 size += self.pair_bytes[place]
         return size
 

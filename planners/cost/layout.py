@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from planners.cost.platform import Platform
 from planners.graph.arrays import Flags, Floats, Ids, sums
@@ -21,6 +22,9 @@ from planners.plans.crossings import Crossings
 from planners.plans.legality import check_values
 from planners.plans.plan import FLEXIBLE, Plan
 from planners.plans.succession import NONE, Succession, only_children
+
+Places = npt.NDArray[np.int64]
+Edge = tuple[int, int, float]  # from a bundle to another one, with its bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +67,7 @@ class Layout:
             by_bundle.setdefault(bundle, []).append(task)
         return by_bundle
 
-    def handovers(self) -> list[tuple[int, int, float]]:
+    def handovers(self) -> list[Edge]:
         """Where a container that is free then has an only child to keep: parent, child, bytes."""
         parents, children, sizes = only_children(
             self.plan.slots, self.memory_mb, self.crossings, self.pair_bytes
@@ -73,14 +77,37 @@ class Layout:
         rows = parents[free].tolist(), children[free].tolist(), sizes[free].tolist()
         return list(zip(*rows, strict=True))
 
-    def fan_ins(self) -> list[tuple[int, int, float]]:
+    def fan_ins(self) -> list[Edge]:
         """Where a container may go on with a fan-in that alone needs its output: the same."""
+        return self._edges(self._fan_ins_among(np.arange(len(self.pair_bytes))))
+
+    def asks(self, least_bytes: float) -> list[Edge]:
+        """Those of them for which containers ask before they store, whatever the plan says.
+
+        Asking costs a call, and only the last one of a fan-in's inputs is given it.
+        """
+        pairs = self._fan_ins_among(np.flatnonzero(self.pair_bytes >= least_bytes))
+        if not len(pairs):
+            return []
+        crossings = self.crossings
+        waited_for = np.bincount(crossings.consumers)[crossings.pair_consumers[pairs]]
+        brought = np.bincount(crossings.pair_of)[pairs]
+        return self._edges(pairs[self.pair_bytes[pairs] * brought >= least_bytes * waited_for])
+
+    def _fan_ins_among(self, pairs: Places) -> Places:
         parents, children = self.crossings.pair_producers, self.crossings.pair_consumers
-        fits = (self.crossings.taker_counts[parents] == 1) & (self.next[parents] == NONE)
-        fits &= (self.plan.slots[children] == FLEXIBLE) & (self.stretch[children] == children)
-        fits &= self.memory_mb[parents] == self.memory_mb[children]
-        rows = parents[fits].tolist(), children[fits].tolist(), self.pair_bytes[fits].tolist()
-        return list(zip(*rows, strict=True))
+        pairs = pairs[self.plan.slots[children[pairs]] == FLEXIBLE]
+        pairs = pairs[self.next[parents[pairs]] == NONE]
+        if not len(pairs):  # as in most plans
+            return pairs
+        pairs = pairs[self.crossings.taker_counts[parents[pairs]] == 1]
+        pairs = pairs[self.stretch[children[pairs]] == children[pairs]]
+        alike = self.memory_mb[parents[pairs]] == self.memory_mb[children[pairs]]
+        return np.asarray(pairs[alike])
+
+    def _edges(self, pairs: Places) -> list[Edge]:
+        columns = self.crossings.pair_producers, self.crossings.pair_consumers, self.pair_bytes
+        return list(zip(*[column[pairs].tolist() for column in columns], strict=True))
 
 
 def lay_out(plan: Plan, workload: Workload, platform: Platform) -> Layout:

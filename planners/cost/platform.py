@@ -44,12 +44,15 @@ class Platform:
     bundle_seconds: float = 0.0  # that a container takes for each bundle over its tasks' own time
     task_seconds: float = 0.0  # the same, for each task
     prices: Prices = field(default_factory=Prices)
+    ask_bytes: float = 1 << 20  # from there on containers ask, before they store an output,
+    # whether they may go on with its user: storing takes longer than a round trip
 
     def __post_init__(self) -> None:
         check_number("idle time", "platform", self.idle_seconds)
         check_number("publish time", "platform", self.publish_seconds)
         check_number("time of a bundle", "platform", self.bundle_seconds)
         check_number("time of a task", "platform", self.task_seconds)
+        check_number("bytes to ask for", "platform", self.ask_bytes)
         for size, count in self.warm:
             check_number(f"the count of idle containers of {size} MB", "platform", count)
         if not self.memory_sizes_mb or not min(*self.memory_sizes_mb, self.default_memory_mb) > 0:

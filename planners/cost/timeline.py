@@ -6,8 +6,9 @@ has not got, runs the tasks, stores what others need, and publishes. The contain
 the slot's bundles in the order of their ids and is held, and paid for, from the first to the last.
 A container that has no slot, or is through with it, goes on with one child that it made ready (an
 only child, the one with most bytes, rather than a fan-in) and the others are invoked; without such a
-child it takes the first flexible bundle that waits for a container. Transfers do not slow each other
-down, and a bundle's tasks run one after another.
+child it takes the first flexible bundle that waits for a container. Before it stores much for a
+fan-in, it asks whether that may be its own to go on with. Transfers do not slow each other down, and
+a bundle's tasks run one after another.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from planners.cost.asking import AskingEvents
 from planners.cost.events import Events
+from planners.cost.holding import HoldingEvents
 from planners.cost.layout import Layout, lay_out
 from planners.cost.platform import Platform
 from planners.graph.arrays import Floats, Ids
@@ -136,7 +139,7 @@ def predict_timeline(
     plan: Plan, workload: Workload, platform: Platform, resources: Resources
 ) -> Timeline:
     layout = lay_out(plan, workload, platform)
-    events = Events(layout, workload, platform, resources.containers).run()
+    events = events_of(layout, workload, platform, resources.containers).run()
     prewarms = [note for notes in layout.prewarms.values() for note in notes]
     return Timeline(
         plan=plan,
@@ -164,6 +167,16 @@ def predict_timeline(
             for note in prewarms
         ),
     )
+
+
+def events_of(layout: Layout, workload: Workload, platform: Platform, containers: int) -> Events:
+    """As much of what containers do as makes a difference: looking at less takes less time."""
+    asks = layout.asks(platform.ask_bytes)
+    if (layout.succession.held_for != NONE).any():
+        return HoldingEvents(layout, workload, platform, containers, asks)
+    if asks:
+        return AskingEvents(layout, workload, platform, containers, asks)
+    return Events(layout, workload, platform, containers)
 
 
 def critical_seconds(workload: Workload, memory_mb: int) -> float:

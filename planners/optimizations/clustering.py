@@ -44,11 +44,13 @@ class Clustering(Annotating):
         return notes
 
     def _fan_ins(self, timeline: Timeline) -> list[Annotation]:
-        upload = timeline.workload.upload
+        """Where containers do not look of their own accord."""
+        upload, layout = timeline.workload.upload, timeline.layout
+        asks = {(bundle, child) for bundle, child, _ in layout.asks(timeline.platform.ask_bytes)}
         return [
             CheckFanIn(saves_seconds=upload.at(size), bundle=bundle, child=child)
-            for bundle, child, size in timeline.layout.fan_ins()
-            if size and timeline.cause[child] == bundle
+            for bundle, child, size in layout.fan_ins()
+            if size and timeline.cause[child] == bundle and (bundle, child) not in asks
         ]
 
 

@@ -50,6 +50,10 @@ class Reference:
         self.holds |= {
             note.bundle: (note.child, note.wait_seconds) for note in self.notes(HoldOutput)
         }
+        self.plan_holds = bool(self.holds)
+        for bundle in self.bundles:
+            if bundle not in self.holds and (child := self.asks_for(bundle)) is not None:
+                self.holds[bundle] = child, self.unasked_wait(bundle, child)
 
     def notes(self, kind):
         return [note for note in self.plan.annotations if isinstance(note, kind)]
@@ -88,6 +92,24 @@ class Reference:
             ]
             if parent not in self.after and only:
                 self.after[parent] = min(only, key=lambda c: (-self.bytes_between(parent, c), c))
+
+    def asks_for(self, bundle):
+        """The fan-in for which a container asks of its own accord whether it may go on with it."""
+        takers = [b for b in self.bundles if bundle in self.parents[b]]
+        if len(takers) != 1 or bundle in self.after:
+            return None
+        child = takers[0]
+        free = self.slot[child] == -1 and child not in self.after.values()
+        if not free or self.memory[child] != self.memory[bundle]:
+            return None
+        given = [task for task in self.needs[child] if self.bundle_of[task] == bundle]
+        size = sum(map(self.size, given))
+        large = size * len(given) >= self.platform.ask_bytes * len(self.needs[child])
+        return child if large else None
+
+    def unasked_wait(self, bundle, child):
+        storing = self.workload.upload.per_byte * self.bytes_between(bundle, child)
+        return storing if self.plan_holds and self.exec_seconds(bundle) < storing else 0.0
 
     def companions(self, bundle):
         """Bundles that are certain to run in the same container."""
@@ -148,7 +170,10 @@ class Reference:
         self.idle = defaultdict(list)
         for memory, count in self.platform.warm:
             self.idle[memory] += [0.0] * count
-        self.queue, self.waits, self.holder, self.goes_to = [], {}, {}, {}
+        self.queue, self.waits = [], {}
+        self.held = defaultdict(list)  # container → bundles, the oldest first
+        self.until, self.stored_aside = {}, defaultdict(float)
+        self.latest = defaultdict(lambda: -1)  # container → what it took from the queue last
         self.moved = 0.0
         self.prewarm(-1, 0.0)
         followers = set(self.after.values())
@@ -178,8 +203,9 @@ class Reference:
         while (
             self.queue and len(self.invoked) - sum(e is not None for e in self.ended) < self.places
         ):
-            bundle = min(self.queue, key=lambda b: (self.slot[b] != -1, b))
+            bundle = self.first_of_a_container()
             self.queue.remove(bundle)
+            self.latest[len(self.made)] = bundle
             memory = self.memory[bundle]
             warm = [t for t in self.idle[memory] if now - t < self.platform.idle_seconds]
             if warm:
@@ -215,57 +241,118 @@ class Reference:
         self.made[container].add(bundle)
         self.prewarm(bundle, now)
         computed = self.fetched[bundle] + self.exec_seconds(bundle)
-        if bundle in self.holds:
+        if bundle in self.holds or self.held[container]:
             self.at(computed, 2 * bundle, lambda t: self.computed(bundle, t))
         else:
             self.store(bundle, computed)
 
+    def first_of_a_container(self):
+        order = sorted(self.queue, key=lambda b: (self.slot[b] != -1, b))
+        at_work = len(self.invoked) - sum(e is not None for e in self.ended)
+        spread = self.plan_holds and set(self.slot) == {-1} and len(set(self.memory)) == 1
+        return order[int(0.6180339887 * at_work % 1 * len(order)) if spread else 0]
+
     def store(self, bundle, now):
         self.moved += self.bytes_to_store(bundle)
-        end = now + self.store_seconds(bundle)
-        self.at(end, 2 * bundle + 1, lambda t: self.finish(bundle, t))
+        self.call([bundle], now, self.store_seconds(bundle), self.finish)
+
+    def kept_bytes(self, bundle):
+        child, _ = self.holds[bundle]
+        return self.bytes_to_store(bundle) - self.bytes_to_store(bundle, except_for=child)
+
+    def call(self, bundles, now, seconds, then):
+        for bundle in bundles:
+            self.finished[bundle] = now + seconds
+        self.at(now + seconds, 2 * bundles[0] + 1, lambda t: then(bundles, t))
+
+    def seconds_of(self, size):
+        self.moved += size
+        return (self.workload.upload.at(size) if size else 0.0) + self.platform.publish_seconds
 
     def computed(self, bundle, now):
-        child, wait = self.holds[bundle]
-        if self.parents[child] - self.arrived[child] == {bundle}:
-            self.go_without_storing(bundle, child, now)
-        elif wait > 0 and child not in self.holder:
-            self.holder[child] = bundle
-            self.at(now + wait, 2 * bundle, lambda t: self.give_up(bundle, child, t))
-        else:
-            self.store(bundle, now)
-
-    def give_up(self, bundle, child, now):
-        if self.holder.get(child) == bundle:
-            del self.holder[child]
-            self.store(bundle, now)
-
-    def go_without_storing(self, bundle, child, now):
-        self.goes_to[bundle] = child
-        size = self.bytes_to_store(bundle, except_for=child)
-        self.moved += size
-        stored = now + (self.workload.upload.at(size) if size else 0.0)
-        end = stored + self.platform.publish_seconds
-        self.at(end, 2 * bundle + 1, lambda t: self.finish(bundle, t))
-
-    def finish(self, bundle, now):
-        self.finished[bundle] = now
-        made_ready = []
-        for child in self.bundles:
-            if bundle not in self.parents[child]:
-                continue
-            self.arrived[child].add(bundle)
-            missing = self.parents[child] - self.arrived[child]
-            if not missing:
-                self.ready[child] = now
-                made_ready.append(child)
-            elif child in self.holder and missing == {self.holder[child]}:
-                self.go_without_storing(self.holder.pop(child), child, now)
         container = self.container[bundle]
+        now = max(now, self.stored_aside[container])
+        if bundle not in self.holds:
+            self.moved += self.bytes_to_store(bundle)
+            return self.call([bundle], now, self.store_seconds(bundle), self.answered)
+        child, wait = self.holds[bundle]
+        self.held[container].append(bundle)
+        self.until[bundle] = now + wait
+        rest = self.bytes_to_store(bundle, except_for=child)
+        self.call([bundle], now, self.seconds_of(rest), self.answered)
+
+    def answered(self, bundles, now):
+        """To a container that holds something back, at least when it called."""
+        (bundle,) = bundles
+        container = self.container[bundle]
+        held = self.held[container]
+        if not held:  # the thread has stored it meanwhile
+            return self.finish(bundles, now)
+        done = [] if bundle in held else [bundle]
+        fan_in = None if bundle in self.after else self.complete(held, done)
+        if fan_in is not None:
+            lenders = [one for one in held if self.holds[one][0] == fan_in]
+            self.held[container] = [one for one in held if one not in lenders]
+            for one in lenders:
+                self.finished[one] = now
+            self.finish(done + lenders, now, goes_on=fan_in, container=container, cause=bundle)
+        else:
+            self.finish(done, now, container=container, cause=bundle)
+        if bundle in self.held[container]:
+            self.at(self.until[bundle], 2 * bundle, lambda t: self.overdue(bundle, t))
+
+    def complete(self, held, done):
+        for one in reversed(held):
+            child, _ = self.holds[one]
+            mine = {other for other in held if self.holds[other][0] == child}
+            if self.parents[child] - self.arrived[child] - set(done) == mine:
+                return child
+        return None
+
+    def overdue(self, bundle, now):
+        if bundle in self.held[self.container[bundle]]:
+            self.store_aside(bundle, now)
+
+    def store_aside(self, bundle, now):
+        container = self.container[bundle]
+        self.held[container].remove(bundle)
+        now = max(now, self.stored_aside[container])
+        self.call([bundle], now, self.seconds_of(self.kept_bytes(bundle)), self.given_aside)
+        self.stored_aside[container] = self.finished[bundle]
+
+    def given_aside(self, bundles, now):
+        self.hand_out(self.announce(bundles, now), None, now)
+        self.invoke(now)
+
+    def announce(self, bundles, now):
+        made_ready = []
+        for bundle in bundles:
+            for child in self.bundles:
+                if bundle in self.parents[child]:
+                    self.arrived[child].add(bundle)
+                    if self.parents[child] == self.arrived[child]:
+                        self.ready[child] = now
+                        made_ready.append(child)
+        return made_ready
+
+    def hand_out(self, made_ready, following, now):
+        for child in made_ready:
+            if child in self.waits:
+                self.begin(child, self.waits.pop(child), now)
+            elif child in self.heads and child != following:
+                self.queue.append(child)
+
+    def finish(self, bundles, now, goes_on=None, container=None, cause=None):
+        cause = bundles[0] if cause is None else cause
+        container = self.container[cause] if container is None else container
+        memory = self.memory[cause]
+        made_ready = self.announce(bundles, now)
         mine = [c for c in made_ready if c in self.heads and self.slot[c] == -1]
-        mine = [c for c in mine if self.memory[c] == self.memory[bundle]]
-        following = self.goes_to.get(bundle, self.after.get(bundle))
-        if following is None and mine:
+        mine = [c for c in mine if self.memory[c] == memory]
+        held = self.held[container]
+        patient = all(self.until[one] > now for one in held)
+        following = self.after.get(cause) if goes_on is None else goes_on
+        if following is None and mine and patient:
             following = mine[0]
         if following is None:
             pass  # until it is known what else is ready
@@ -273,23 +360,39 @@ class Reference:
             self.begin(following, container, now)
         else:
             self.waits[following] = container
-        for child in made_ready:
-            if child in self.waits:
-                self.begin(child, self.waits.pop(child), now)
-            elif child in self.heads and child != following:
-                self.queue.append(child)
+            for one in list(held):
+                self.store_aside(one, now)
+        self.hand_out(made_ready, following, now)
         if following is None:
-            self.take_or_end(container, self.memory[bundle], now)
+            self.take_or_end(container, memory, now, patient)
         self.invoke(now)
 
-    def take_or_end(self, container, memory, now):
-        first = min(self.queue, key=lambda b: (self.slot[b] != -1, b), default=None)
-        if first is not None and self.slot[first] == -1 and self.memory[first] == memory:
-            self.queue.remove(first)
-            self.begin(first, container, now)
+    def take_or_end(self, container, memory, now, patient):
+        order = sorted(self.queue, key=lambda b: (self.slot[b] != -1, b))
+        fits = [b for b in order[:1] if self.slot[b] == -1 and self.memory[b] == memory]
+        held = self.held[container]
+        if held:
+            fits = self.meanwhile(container, memory, held) + fits if patient else []
+        if fits:
+            self.queue.remove(fits[0])
+            self.latest[container] = fits[0]
+            self.begin(fits[0], container, now)
+        elif held:
+            self.held[container] = []
+            now = max(now, self.stored_aside[container])
+            size = sum(map(self.kept_bytes, held))
+            self.call(held, now, self.seconds_of(size), self.finish)
         else:
             self.ended[container] = now
             self.idle[self.size_of[container]].append(now)
+
+    def meanwhile(self, container, memory, held):
+        """Bundles that it had rather take while it holds something back."""
+        mine = [b for b in self.queue if self.slot[b] == -1 and self.memory[b] == memory]
+        partners = [b for one in reversed(held) for b in sorted(self.parents[self.holds[one][0]])]
+        after = self.latest[container]
+        neighbours = range(after + 1, after + 65)
+        return [b for b in (*partners, *neighbours) if b in mine]
 
     @property
     def makespan(self):

@@ -67,6 +67,7 @@ def platforms(draw):
         warm=tuple(draw(st.lists(counts, max_size=1))),
         idle_seconds=draw(st.sampled_from([0.0, 1.0, 100.0])),
         publish_seconds=draw(st.sampled_from([0.0, 0.125])),
+        ask_bytes=draw(st.sampled_from([0.0, 128.0, 1e9])),
     )
 
 

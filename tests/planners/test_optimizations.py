@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import annotations, plans, platforms, workloads
 
+from planners.cost.model import CostModel
 from planners.cost.platform import Platform
 from planners.cost.timeline import predict_timeline
 from planners.numbers.predictions import VCPU_MB, Constant
@@ -39,7 +40,7 @@ MB = 1_000_000
 RESOURCES = Resources(16)
 
 
-def timeline_of(pairs, seconds, output_bytes, bundles, slots, **options):
+def timeline_of(pairs, seconds, output_bytes, bundles, slots, containers=16, **options):
     """A second a step and 100 MB a second, unless said otherwise."""
     tasks = len(seconds)
     names = tuple(f"task-{task}" for task in range(tasks))
@@ -58,11 +59,12 @@ def timeline_of(pairs, seconds, output_bytes, bundles, slots, **options):
     )
     plan.validate(dag)
     workload = Workload.predict(dag, predictions)
-    return predict_timeline(plan, workload, Platform(publish_seconds=0.0), RESOURCES)
+    platform = Platform(publish_seconds=0.0)
+    return predict_timeline(plan, workload, platform, Resources(containers))
 
 
-def saved_by(timeline, *optimizations):
-    better = optimize(timeline, RESOURCES, optimizations)
+def saved_by(timeline, *optimizations, containers=16):
+    better = optimize(timeline, Resources(containers), optimizations)
     return timeline.makespan_seconds - better.makespan_seconds, better.plan.annotations
 
 
@@ -130,21 +132,53 @@ def test_clustering_compares_again_with_real_sizes():
 
 
 def test_clustering_looks_before_it_stores_at_a_fan_in():
+    # for so little, containers do not look of their own accord
     timeline = timeline_of(
-        [(0, 2), (1, 2)], [5, 1, 1], [100 * MB, MB, 0], [0, 1, 2], [FLEXIBLE] * 3
+        [(0, 2), (1, 2)],
+        [5, 1, 1],
+        [MB, MB // 2, 0],
+        [0, 1, 2],
+        [FLEXIBLE] * 3,
+        bytes_per_second=MB,
     )
     saved, notes = saved_by(timeline, Clustering())
     assert CheckFanIn(saves_seconds=1.0, bundle=0, child=2) in notes
     assert saved == pytest.approx(1.0)
 
 
-def test_delayed_io_holds_a_big_output_for_a_fan_in():
-    timeline = timeline_of([(0, 2), (1, 2)], [4, 5, 1], [500 * MB, 0, 0], [0, 1, 2], [FLEXIBLE] * 3)
-    saved, (note,) = saved_by(timeline, DelayedIo())
+def test_containers_look_of_their_own_accord_before_they_store_much():
+    timeline = timeline_of(
+        [(0, 2), (1, 2)], [5, 1, 1], [100 * MB, MB, 0], [0, 1, 2], [FLEXIBLE] * 3
+    )
+    assert timeline.makespan_seconds == pytest.approx(6.01)  # nothing is stored for it
+    assert saved_by(timeline, Clustering()) == (0.0, ())
+
+
+def test_delayed_io_holds_a_big_output_while_its_container_makes_the_other_input():
+    pairs, seconds = [(0, 2), (1, 2)], [1, 2, 1]
+    alone = [0, 1, 2], [FLEXIBLE] * 3
+    timeline = timeline_of(pairs, seconds, [500 * MB, 0, 0], *alone, containers=1)
+    saved, (note,) = saved_by(timeline, DelayedIo(), containers=1)
     assert isinstance(note, HoldOutput) and (note.bundle, note.child) == (0, 2)
     assert note.wait_seconds == pytest.approx(10.0)
-    # Stored, it would be there after 9 s, and ours to go on with: holding saves all but the wait.
-    assert saved == pytest.approx(4.0)
+    assert saved == pytest.approx(5.0)  # of storing
+
+
+def test_delayed_io_asks_no_container_to_wait_idly():
+    timeline = timeline_of([(0, 2), (1, 2)], [4, 5, 1], [500 * MB, 0, 0], [0, 1, 2], [FLEXIBLE] * 3)
+    assert saved_by(timeline, DelayedIo()) == (0.0, ())  # it stores, as there is nothing else to do
+
+
+def test_what_is_held_for_too_long_is_stored_while_its_container_runs_on():
+    pairs, alone = [(0, 3), (2, 3)], ([0, 1, 2, 3], [FLEXIBLE] * 4)
+    timeline = timeline_of(pairs, [1, 9, 6, 1], [100 * MB, 0, 0, 0], *alone, containers=2)
+    note = HoldOutput(saves_seconds=0.0, bundle=0, child=3, wait_seconds=2.0)
+    plan = replace(timeline.plan, annotations=(note,))
+    held = predict_timeline(plan, timeline.workload, timeline.platform, Resources(2))
+    assert held.begun[1] == pytest.approx(1.0)  # by whoever holds
+    assert held.finished[0] == pytest.approx(1.0 + 2.0 + 1.0)
+    assert held.begun[3] == pytest.approx(6.0)  # elsewhere
+    assert held.fetched[3] == pytest.approx(7.0)
 
 
 def test_streaming_stores_early_outputs_while_later_tasks_run():
@@ -156,11 +190,9 @@ def test_streaming_stores_early_outputs_while_later_tasks_run():
 
 @pytest.mark.parametrize("planner", [Uniform(), Wukong()])
 def test_any_planner_composes_them(planner):
-    dag = random_dag(4, 200)
-    plain = predict_timeline(
-        planner.plan(dag, RESOURCES), Workload.predict(dag, Constant()), Platform(), RESOURCES
-    )
-    plan = Optimized(planner).plan(dag, RESOURCES)
+    dag, model = random_dag(4, 200), CostModel(Constant(task_output_bytes=3e6))
+    plain = model.timeline(planner.plan(dag, RESOURCES), model.workload(dag), RESOURCES)
+    plan = Optimized(planner, model=model).plan(dag, RESOURCES)
     plan.validate(dag)
     assert plan.planner == planner.name
     assert plan.annotations
