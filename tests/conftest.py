@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 
+import dask
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -23,10 +24,14 @@ settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test learns from the user's own runs, nor teaches them anything."""
-    with pytest.MonkeyPatch.context() as patch:
+def own_past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test learns from the user's own runs, nor teaches them anything; and none from another
+    test, but for those that ask for a history: which plan they get must not depend on the order.
+    """
+    off = dask.config.set({"serverless.history": False})
+    with off, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("DASK_SERVERLESS__HISTORY", "false")
         yield
 
 

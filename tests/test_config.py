@@ -25,6 +25,13 @@ from dask_serverless.errors import SettingsError, StoreUrlInvalid
 from dask_serverless.values import CHECKS
 
 
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that speaks of settings but what a test says itself."""
+    for name in [name for name in os.environ if name.startswith("DASK_SERVERLESS")]:
+        monkeypatch.delenv(name)
+
+
 def test_the_defaults_need_nothing() -> None:
     settings = Settings.gather()
     assert settings.store is None

@@ -40,7 +40,7 @@ def show(store: str | None, pattern: str | None, as_json: bool) -> None:
         return
     click.echo(f"Measurements in {archive.shown}")
     if not rows:
-        click.echo("None yet: they come with runs of Serverless(history=True).")
+        click.echo("None yet: they come with runs.")
     for table in tables(rows, time.time()):
         print_table(table)
     print_paid([row for row in rows if row.kind == PAID])

@@ -12,8 +12,8 @@ from dask_serverless.history.tables import duration
 MOST_ROWS = 100
 COLUMNS = ("function", "tasks ", "timed ", "predicted, mean ", "measured, mean ", "difference ")
 NOTHING = (
-    '<p class="quiet">This plan was made from the graph alone. With history=True, runs teach what '
-    "the next ones will take, and what was predicted stands here beside what came.</p>"
+    '<p class="quiet">This plan was made from the graph alone. Runs teach what the next ones '
+    "will take (unless history=False); what was predicted then stands here beside what came.</p>"
 )
 
 

@@ -8,9 +8,9 @@ import warnings
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from secrets import randbits
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from dask_serverless.errors import HistoryUnusable, ServerlessError
+from dask_serverless.errors import HistoryUnusable, ServerlessError, StoreUnreachable
 from dask_serverless.history.archive import Archive, MemoryArchive
 from dask_serverless.history.description import Row, matching, rows_of
 from dask_serverless.history.entry import Entries, merged
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from planners.numbers.predictions import Predictions
 
 SAVE_SECONDS = 1.0  # from a record to the next save: what runs in a loop is saved in one go
+SAVE_SHARE = 0.01  # of the time, at most, for saving while runs go on
+
+AWAY: Any = object()  # said by a store that does not answer
 
 WELL_KNOWN = 16  # samples of a function after which one more changes little
 
@@ -50,6 +53,7 @@ class History:
         self.dropped = 0  # numbers that were no measurements
         self.problem: Exception | None = None  # why the archive is not used any more
         self.told = False
+        self.took = 0.0  # seconds, to save it the last time
         self.ended = False  # the process is about to end, and waits for no thread of ours
         self.loaded = False
         self.saved: Entries = {}
@@ -120,7 +124,7 @@ class History:
         """What predictions rest on, those functions first that took longest in all."""
         self.save()
         with self.lock:
-            return rows_of(self.saved)
+            return rows_of({**self.saved, **merged(self.saved, self.unsaved)})
 
     def forget(self, pattern: str | None = None) -> list[Row]:
         """Forget the functions that a pattern means, or everything; what that was."""
@@ -154,17 +158,23 @@ class History:
                 self.load()
             with self.lock:
                 self.fold()
-                adding, self.unsaved = self.unsaved, {}
-                self.saved = {**self.saved, **merged(self.saved, adding)}
-            if adding:
-                self.use(lambda: self.archive.add(adding))
+                before, adding = self.saved, self.unsaved
+                self.saved, self.unsaved = {**before, **merged(before, adding)}, {}
+            if adding and self.use(lambda: self.archive.add(adding), away=AWAY) is AWAY:
+                with self.lock:  # to be saved with what comes next
+                    self.saved = before
+                    self.unsaved = {**adding, **merged(adding, self.unsaved)}
+                return
             self.load()
 
     def save_later(self) -> None:
-        time.sleep(self.save_seconds)
+        """A history of many megabytes takes a while to be written: then that is done more rarely."""
+        time.sleep(max(self.save_seconds, self.took / SAVE_SHARE))
         with self.lock:
             self.saver = None
+        begun = time.monotonic()
         self.save_quietly()
+        self.took = time.monotonic() - begun
 
     def start(self, saver: threading.Thread) -> None:
         try:
@@ -197,10 +207,16 @@ class History:
             self.dropped += dropped
             self.unsaved |= merged(self.unsaved, entries)
 
-    def use(self, action: Callable[[], Answer]) -> Answer | None:
-        """The archive's answer, or None and from now on an archive in memory."""
+    def use(self, action: Callable[[], Answer], away: Answer | None = None) -> Answer | None:
+        """The archive's answer, or None and from now on an archive in memory; ``away`` while its
+        store does not answer: whoever computes is told of that, and it may come back.
+        """
         try:
             return action()
+        except StoreUnreachable:
+            with suppress(Exception):
+                self.archive.close()
+            return away
         except Exception as error:  # history is a help: whatever is wrong with it fails no run
             self.problem = error
             if not isinstance(error, HistoryUnusable):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import operator
+import os
+import subprocess
+import sys
 import time
 
 import dask
@@ -63,9 +66,36 @@ def test_planners_that_go_by_numbers_plan_with_them_and_the_answer_is_right(path
             assert dask.compute(total, scheduler=client) == (6000.0,)
 
 
+SCRIPT = """
+import operator
+from dask import compute, delayed
+from dask_serverless import serverless
+
+for _ in range(3):
+    print(*compute(delayed(sum)([delayed(operator.neg)(n) for n in range(4)]), scheduler=serverless))
+"""
+
+
+def test_by_default_each_process_learns_from_those_before(tmp_path):
+    own = {"XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("DASK_SERVERLESS")} | own
+    for times in (1, 2):
+        told = subprocess.run(
+            [sys.executable, "-W", "error", "-c", SCRIPT],
+            env=environment, capture_output=True, text=True, timeout=120, check=True,
+        )  # fmt: skip
+        assert (told.stdout.split(), told.stderr) == (["-6"] * 3, "")
+        (row,) = [
+            r
+            for n, r in known(str(tmp_path / "dask-serverless" / "history")).items()
+            if n == "_operator.neg"
+        ]
+        assert row.calls >= times
+
+
 def test_without_it_nothing_is_measured_and_nothing_is_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with Serverless(containers=1) as client:
+    with Serverless(containers=1, history=False) as client:
         assert dask.compute(delayed(abs)(-1), scheduler=client) == (1,)
     assert list(tmp_path.iterdir()) == []
 

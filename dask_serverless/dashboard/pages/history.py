@@ -53,5 +53,5 @@ def known(measurements: Measurements, now: float) -> str:
         if len(each.rows) > MOST_ROWS:
             parts.append(f'<p class="quiet">and {len(each.rows) - MOST_ROWS:,} more</p>')
     if not measurements.rows:
-        parts.append("<p>None yet: they come with runs of Serverless(history=True).</p>")
+        parts.append("<p>None yet: they come with runs.</p>")
     return "".join(parts)

@@ -61,7 +61,8 @@ class PlanPage(Page):
 
 NOTHING = (
     '<div class="nothing"><h2>Nothing was predicted</h2><p>This plan was made from the graph alone, '
-    "or is too large to be drawn. With history=True, runs teach what the next ones will take.</p></div>"
+    "or is too large to be drawn. Runs teach what the next ones will take, unless "
+    "history=False.</p></div>"
 )
 
 
