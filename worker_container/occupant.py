@@ -79,7 +79,7 @@ class Occupant(LocalBackend):
         )
         self.settings = settings
         self.owned = owned  # by a client: its end is that of its runs
-        self.tell = tell
+        self.tell_owner = tell
         self.peers = peers
         self.taking = threading.Lock()  # not the one that is held while the nursery is spoken to
         self.visit: Visit | None = None
@@ -177,7 +177,7 @@ class Occupant(LocalBackend):
 
     def invite_others(self, invitation: Invitation) -> None:
         if self.called_away:
-            self.tell(Invite(invitation))
+            self.tell_owner(Invite(invitation))
         else:
             self.peers.invite(invitation)
 
@@ -192,7 +192,7 @@ class Occupant(LocalBackend):
                 self.working = message.container
             case Resting():
                 self.rest()  # first: who hears of it may invite at once
-        heard = self.tell(message)
+        heard = self.tell_owner(message)
         if isinstance(message, Gone) and not heard:  # else whoever hears of it has the say
             self.put_back(message)
 

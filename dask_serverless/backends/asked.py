@@ -12,18 +12,19 @@ from contextlib import suppress
 from dataclasses import replace
 
 from dask_serverless.backends.asking import Answer, Asking, Platform
-from dask_serverless.backends.base import Gone, Loss
+from dask_serverless.backends.base import Loss
+from dask_serverless.backends.listeners import Listeners
 from dask_serverless.backends.messages import Gone as ProcessGone
 from dask_serverless.backends.messages import Invite, Message, Refused, Trouble, Unable
 from dask_serverless.backends.own_in_store import OwnInStore
-from dask_serverless.errors import ContainersClosed, SettingsError, StoreError
+from dask_serverless.errors import SettingsError, StoreError
 from dask_serverless.signing.secret import Secret
 from dask_serverless.store.connect import open_link
 from dask_serverless.store.link import Link
 from dask_serverless.worker.invitation import Invitation
 
 
-class AskedBackend:
+class AskedBackend(Listeners):
     same_host = False
     at_once = 0  # requests under way; 0: as many as there may be containers
     answered_at_the_end = False  # a request lasts as long as its container works on the run
@@ -36,6 +37,7 @@ class AskedBackend:
         lease_seconds: float,
         secret: Secret | None = None,  # that its containers are configured with
     ) -> None:
+        super().__init__()
         self.platform = platform  # for as long as the backend is open
         self.containers = containers
         self.secret = secret
@@ -46,8 +48,6 @@ class AskedBackend:
         self.modules: dict[str, str] = {}  # of runs under way: where the client's own are
         self.store = ""
         self.link: Link | None = None
-        self.watched: dict[str, Gone] = {}
-        self.stopping: dict[str, Callable[[], None]] = {}
         self.closed = False
 
     def new_asking(self) -> Asking:
@@ -104,9 +104,6 @@ class AskedBackend:
                 error = SettingsError(message.setting, message.problem)
                 self.tell(Loss("", message.problem, error=error), run)
 
-    def watch(self, run: str, gone: Gone) -> None:
-        self.watched[run] = gone
-
     def stop(self, run: str, settled: Callable[[], None]) -> None:
         """Nobody can say which container works on what: each learns it when its claim is renewed."""
         self.stopping[run] = settled
@@ -117,26 +114,16 @@ class AskedBackend:
         patience.daemon = True
         patience.start()
 
-    def settle(self, *runs: str) -> None:
-        for run in runs:
-            if settled := self.stopping.pop(run, None):
-                settled()
-
     def forget(self, run: str) -> None:
         self.watched.pop(run, None)
         self.modules.pop(run, None)
         self.asking.drop(run)
 
-    def tell(self, loss: Loss, run: str = "") -> None:
-        for watched, gone in list(self.watched.items()):
-            if run in ("", watched):
-                gone(loss)
-
     def close(self) -> None:
         with self.lock:
             self.closed = True
             self.asking.platform.close()
-        self.tell(Loss("", "its containers were closed", error=ContainersClosed()))
+        self.tell_of_close()
         for run in {*self.watched, *self.stopping}:
             self.asking.drop(run)
         with suppress(StoreError):

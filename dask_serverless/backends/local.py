@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-import dask_serverless
-from dask_serverless.backends.base import ALL, Gone, Loss
-from dask_serverless.backends.cores import cores
-from dask_serverless.backends.lines import Lines
+from dask_serverless.backends.base import ALL, Loss
+from dask_serverless.backends.listeners import Listeners
 from dask_serverless.backends.messages import Gone as ContainerGone
 from dask_serverless.backends.messages import (
     Import,
@@ -37,9 +31,9 @@ from dask_serverless.backends.messages import (
     Unable,
 )
 from dask_serverless.backends.own_modules import OWN, Changes
-from dask_serverless.backends.processes import can_weigh, ended
-from dask_serverless.backends.words import REMEMBERED_BYTES, last_lines
-from dask_serverless.errors import ContainersClosed, ContainersNotStarting, SettingsError
+from dask_serverless.backends.processes import can_weigh
+from dask_serverless.backends.spawned import START, NurseryProcess
+from dask_serverless.errors import SettingsError
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.paths import searched
 
@@ -48,38 +42,11 @@ if TYPE_CHECKING:
 
 # Libraries that take long to import: the nursery imports what the client has of them.
 HEAVY = {"numpy", "pandas", "pyarrow", "scipy", "dask", "xarray", "sklearn", "zarr", "fsspec"}
-THREADS = (  # what decides how many threads BLAS and OpenMP start
-    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS",
-)  # fmt: skip
-
-
-# Arrays of some megabytes come from the kernel page by page and go back there when they are freed:
-# with glibc's defaults that is most of the time of cheap array tasks (map_overlap on blocks of
-# 1.3 MB: 0.40 s, of which 0.27 s in page faults; 0.12 s with these). Containers keep what they have
-# until they are idle, and trim then.
-MALLOC = {
-    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),  # the largest that glibc takes
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
-    "MALLOC_TOP_PAD_": str(16 << 20),
-}
-
 LAST_WORDS_SECONDS = 0.05  # what killed containers have sent is in the store by then
-CLOSE_SECONDS = 5.0
-MODULE = "dask_serverless.backends.nursery_process"
-PACKAGE_FOLDER = str(Path(dask_serverless.__file__).parents[1])
-# Like ``python -m``, but whatever is in the working folder (a random.py of the user's) is not taken
-# for a module, and the package is the one that the client has.
-START = (
-    "import sys; folder = sys.argv.pop(1); "
-    "folder in sys.path or sys.path.insert(0, folder); "
-    f"from {MODULE} import main; main()"
-)
-
 _backends: weakref.WeakSet[LocalBackend] = weakref.WeakSet()
 
 
-class LocalBackend:
+class LocalBackend(Listeners):
     same_host = True
     program = START  # of the nursery
 
@@ -94,6 +61,7 @@ class LocalBackend:
         folders: Sequence[str] = (),
         secret: Secret | None = None,
     ) -> None:
+        super().__init__()
         self.containers = containers
         self.memory_bytes = memory_bytes
         self.idle_seconds = idle_seconds
@@ -105,8 +73,6 @@ class LocalBackend:
         self.nursery: NurseryProcess | None = None
         self.closed = False
         self.refusal: SettingsError | None = None
-        self.watched: dict[str, Gone] = {}
-        self.stopping: dict[str, Callable[[], None]] = {}
         self.over: list[str] = []  # runs that the nursery may forget
         self.loaded = 0  # how many modules the client had when it was last looked at
         self.known: set[str] = set()  # modules that the nursery was told of
@@ -177,18 +143,10 @@ class LocalBackend:
             self.edition = own.edition
             self._send(Own(in_json(own), own.reloaded))
 
-    def watch(self, run: str, gone: Gone) -> None:
-        self.watched[run] = gone
-
     def stop(self, run: str, settled: Callable[[], None]) -> None:
         self.stopping[run] = settled
         if not self._send(Stop(run)):
             self.settle(run)
-
-    def settle(self, *runs: str) -> None:
-        for run in runs:
-            if settled := self.stopping.pop(run, None):
-                settled()
 
     def forget(self, run: str) -> None:
         self.watched.pop(run, None)
@@ -198,7 +156,7 @@ class LocalBackend:
         with self.lock:
             self.closed = True
             nursery, self.nursery = self.nursery, None
-        self._tell(Loss("", "its containers were closed", error=ContainersClosed()))
+        self.tell_of_close()
         if nursery is not None:
             nursery.close()
         self.settle(*list(self.stopping))
@@ -236,123 +194,18 @@ class LocalBackend:
                 self.settle(message.run)
             case ContainerGone():
                 loss = Loss(message.container, message.why, message.claimed, message.words)
-                self._tell(loss, message.run)
+                self.tell(loss, message.run)
             case Trouble():
-                self._tell(Loss("", message.why, cut_off=True), message.run)
+                self.tell(Loss("", message.why, cut_off=True), message.run)
             case Unable():
-                self._tell(Loss("", message.why, claimed=False), message.run)
+                self.tell(Loss("", message.why, claimed=False), message.run)
             case Refused():
                 self.refusal = SettingsError(message.setting, message.problem)
-                self._tell(Loss("", message.problem, error=self.refusal))
+                self.tell(Loss("", message.problem, error=self.refusal))
 
     def bereaved(self, loss: Loss) -> None:
         """The nursery is gone, with all containers."""
-        self._tell(loss)
-
-    def _tell(self, loss: Loss, run: str = "") -> None:
-        """Whoever watches this run, or any."""
-        for watched, gone in list(self.watched.items()):
-            if run in ("", watched):
-                gone(loss)
-
-
-class NurseryProcess:
-    """The process that starts containers, as the client sees it."""
-
-    def __init__(self, opening: Opening, program: str) -> None:
-        ours, theirs = socket.socketpair()
-        self.errors = temporary()  # until it is up: what it says of why it does not come up
-        shown = standard_error()
-        numbers = [str(theirs.fileno()), str(shown)]
-        self.command = [sys.executable, "-P", "-c", program, PACKAGE_FOLDER, *numbers]
-        try:
-            self.process = subprocess.Popen(
-                self.command,
-                pass_fds=[theirs.fileno(), shown],
-                stdin=subprocess.DEVNULL,
-                stderr=self.errors,
-                start_new_session=True,  # Ctrl-C is the client's business
-                env=environment(opening.containers),
-            )
-        except OSError as error:
-            ours.close()
-            self.errors.close()
-            raise ContainersNotStarting(self.shown_command, str(error)) from error
-        finally:
-            theirs.close()
-            os.close(shown)
-        self.lines = Lines(ours)
-        self.lines.send(opening)
-
-    @property
-    def shown_command(self) -> str:
-        return f"{sys.executable} -m {MODULE}"
-
-    def end(self) -> tuple[str, str]:
-        """How it ended, once its connection has: in words of ours, and in its own."""
-        self.lines.close()
-        try:
-            self.process.wait(CLOSE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        code = self.process.returncode
-        how = ended(-code if code < 0 else code << 8)
-        size = self.errors.seek(0, os.SEEK_END)
-        self.errors.seek(max(0, size - REMEMBERED_BYTES))
-        words = last_lines(self.errors.read())
-        self.errors.close()
-        return f"the process that starts containers ({self.shown_command}) ended: {how}", words
-
-    def close(self) -> None:
-        with suppress(OSError):
-            self.lines.stream.shutdown(socket.SHUT_RDWR)
-        try:
-            self.process.wait(CLOSE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.lines.close()  # whoever listens has heard of the end by now
-        with suppress(ValueError):  # whoever listens closes both as well
-            self.errors.close()
-
-    def abandon(self) -> None:
-        """In a fork of the client: it is the parent's."""
-        self.lines.close()
-        self.errors.close()
-
-
-def temporary() -> IO[bytes]:
-    if hasattr(os, "memfd_create"):
-        return open(os.memfd_create("dask-serverless-errors"), "w+b", buffering=0)
-    return tempfile.TemporaryFile(buffering=0)
-
-
-def standard_error() -> int:
-    """A descriptor that goes where the client's errors go, if there is such a place."""
-    try:
-        return os.dup(2)
-    except OSError:
-        return os.open(os.devnull, os.O_WRONLY)
-
-
-def environment(containers: int) -> dict[str, str]:
-    """The client's, with BLAS and OpenMP held to a container's share of the cores."""
-    share = str(max(1, cores() // containers))
-    env = dict(os.environ)
-    for name in THREADS:
-        env.setdefault(name, share)
-    for name, value in MALLOC.items():
-        env.setdefault(name, value)
-    # pyarrow's allocator would start a thread at import, and the nursery forks from one thread only
-    env.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
-    env["DASK_SCHEDULER"] = "synchronous"
-    # An empty entry is the working folder, which may be gone: Python itself would not start then.
-    # The nursery searches where the client does as soon as it is up.
-    entries = [folder for folder in env.pop("PYTHONPATH", "").split(os.pathsep) if folder]
-    if entries:
-        env["PYTHONPATH"] = os.pathsep.join(entries)
-    return env
+        self.tell(loss)
 
 
 def in_json(own: Changes) -> dict[str, list[Any]]:

@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 
-from dask_serverless.backends.base import Gone, Loss
+from dask_serverless.backends.base import Loss
 from dask_serverless.backends.docker.attendance import Attendance
 from dask_serverless.backends.docker.settings import MIB, USUAL_MEMORY, DockerSettings
 from dask_serverless.backends.docker.site import Site
+from dask_serverless.backends.listeners import Listeners
 from dask_serverless.backends.local import heavy_modules
 from dask_serverless.backends.messages import Stop
-from dask_serverless.errors import ContainersClosed, ServerlessError, SettingsError
+from dask_serverless.errors import ServerlessError, SettingsError
 from dask_serverless.signing.secret import Secret
 from dask_serverless.store.address import parse
 from dask_serverless.store.bridged import BridgedStore
@@ -26,7 +27,7 @@ OWN_NAMES = {"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopbac
 _backends: weakref.WeakSet[DockerBackend] = weakref.WeakSet()
 
 
-class DockerBackend:
+class DockerBackend(Listeners):
     same_host = False
 
     def __init__(
@@ -41,6 +42,7 @@ class DockerBackend:
         store: str | None = None,
         secret: Secret | None = None,
     ) -> None:
+        super().__init__()
         self.settings = settings
         self.secret = secret  # of what is in the store; a private one needs none
         self.sealing = secret or Secret.drawn()  # of invitations, whatever store it is
@@ -55,9 +57,8 @@ class DockerBackend:
         self.lock = threading.RLock()
         self.attendance: Attendance | None = None
         self.refusal: ServerlessError | None = None
-        self.watched: dict[str, Gone] = {}
         self.stores: dict[str, str] = {}  # run → where it is: containers do not say
-        self.stopping: dict[str, tuple[Callable[[], None], set[str]]] = {}
+        self.leaving: dict[str, set[str]] = {}  # run that stops → containers that are still there
         _backends.add(self)
 
     @property
@@ -123,15 +124,12 @@ class DockerBackend:
             return self.store.url_for_containers
         return store
 
-    def watch(self, run: str, gone: Gone) -> None:
-        self.watched[run] = gone
-
     def stop(self, run: str, settled: Callable[[], None]) -> None:
         with self.lock:  # whoever leaves meanwhile is counted after this
             attendance = self.attendance
             names = attendance.drop(run) if attendance else []
             if names:
-                self.stopping[run] = (settled, set(names))
+                self.stopping[run], self.leaving[run] = settled, set(names)
         if not names or attendance is None:
             settled()
             return
@@ -148,11 +146,11 @@ class DockerBackend:
     def close(self) -> None:
         with self.lock:
             attendance, self.attendance = self.attendance, None
-        self.tell(Loss("", "its containers were closed", error=ContainersClosed()))
+        self.tell_of_close()
         if attendance is not None:
             attendance.site.close()
-        for run in list(self.stopping):
-            self.settle(run)
+        self.settle(*list(self.stopping))
+        self.leaving.clear()
 
     # what becomes of containers
 
@@ -163,26 +161,16 @@ class DockerBackend:
     def left(self, run: str, name: str) -> None:
         """A container does not work on this run any more."""
         with self.lock:
-            _, names = self.stopping.get(run, (None, set[str]()))
+            names = self.leaving.get(run, set())
             names.discard(name)
+            if not names:
+                self.leaving.pop(run, None)
         if not names:
             self.settle(run)
-
-    def settle(self, run: str) -> None:
-        with self.lock:
-            settled, _ = self.stopping.pop(run, (None, None))
-        if settled is not None:
-            settled()
 
     def refuse(self, error: ServerlessError) -> None:
         self.refusal = error
         self.tell(Loss("", str(error), error=error))
-
-    def tell(self, loss: Loss, run: str = "") -> None:
-        """Whoever watches this run, or any."""
-        for watched, gone in list(self.watched.items()):
-            if run in ("", watched):
-                gone(loss)
 
     def abandon(self) -> None:
         """In a fork of the client: it is the parent's."""

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from dask_serverless.backends.base import Gone, Loss
 from dask_serverless.backends.executor.calls import Calls, Surroundings
 from dask_serverless.backends.executor.engines import (
     executor_of,
@@ -20,12 +19,13 @@ from dask_serverless.backends.executor.engines import (
     places_of,
     underlying,
 )
-from dask_serverless.errors import ContainersClosed, SettingsError, StoreError
+from dask_serverless.backends.listeners import Listeners
+from dask_serverless.errors import SettingsError, StoreError
 from dask_serverless.signing.secret import Secret
 from dask_serverless.worker.invitation import Invitation
 
 
-class ExecutorBackend:
+class ExecutorBackend(Listeners):
     def __init__(
         self,
         given: Any,
@@ -35,6 +35,7 @@ class ExecutorBackend:
         lease_seconds: float = 15.0,
         secret: Secret | None = None,
     ) -> None:
+        super().__init__()
         self.executor = executor_of(given)
         self.containers = how_many(self.executor, containers)
         self.same_host = on_this_host(self.executor)
@@ -44,8 +45,6 @@ class ExecutorBackend:
         self.lock = threading.RLock()
         self.calls: Calls | None = None  # none before the first invitation
         self.closed = False
-        self.watched: dict[str, Gone] = {}
-        self.stopping: dict[str, Callable[[], None]] = {}
         _backends.add(self)
 
     def start(self) -> None:
@@ -88,9 +87,6 @@ class ExecutorBackend:
             if other is not self and same and (calls := other.calls) is not None:
                 calls.dismiss(count)
 
-    def watch(self, run: str, gone: Gone) -> None:
-        self.watched[run] = gone
-
     def stop(self, run: str, settled: Callable[[], None]) -> None:
         self.stopping[run] = settled
         calls = self.calls
@@ -100,31 +96,21 @@ class ExecutorBackend:
                 return
         except StoreError:  # gone, and the run with it
             pass
-        self.settle([run])
-
-    def settle(self, runs: Sequence[str]) -> None:
-        for run in runs:
-            if settled := self.stopping.pop(run, None):
-                settled()
+        self.settle(run)
 
     def forget(self, run: str) -> None:
         self.watched.pop(run, None)
         if (calls := self.calls) is not None:
             calls.forget(run)
 
-    def tell(self, loss: Loss) -> None:
-        """Executors do not say what a call worked on: whoever waits for anything finds out."""
-        for gone in list(self.watched.values()):
-            gone(loss)
-
     def close(self) -> None:
         with self.lock:
             self.closed = True
             calls, self.calls = self.calls, None
-        self.tell(Loss("", "its containers were closed", error=ContainersClosed()))
+        self.tell_of_close()
         if calls is not None:
             calls.close()
-        self.settle(list(self.stopping))
+        self.settle(*list(self.stopping))
 
 
 def how_many(executor: Any, wanted: int | None) -> int:

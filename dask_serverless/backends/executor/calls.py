@@ -62,7 +62,7 @@ class Surroundings:
     lease_seconds: float
     tell: Callable[[Loss], None]
     stopping: Callable[[], Sequence[str]]  # runs that nobody is to work on any more
-    left: Callable[[Sequence[str]], None]  # those of them on which nobody does
+    left: Callable[..., None]  # those of them on which nobody does
     make_way: Callable[
         [int], None
     ]  # others of this process on the same executor, with what is idle
@@ -185,7 +185,7 @@ class Calls:
         if news.loss is not None:
             self.around.tell(news.loss)
         if news.left:
-            self.around.left(news.left)
+            self.around.left(*news.left)
         if news.crowded:
             self.around.make_way(news.crowded)
         with self.lock:

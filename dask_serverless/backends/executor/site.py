@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from dask_serverless.backends.lines import Lines
 from dask_serverless.backends.messages import Keeping, Lost
 from dask_serverless.backends.pages import PAGE_BYTES, Page, pages_in
 from dask_serverless.backends.saying import Saying
+from dask_serverless.backends.unnamed import unnamed_file
 from dask_serverless.worker.paths import searched
 
 MOST_PAGES = 1024  # a page takes memory when it is written
@@ -33,6 +33,7 @@ package.__path__ = [folder]
 sys.modules["dask_serverless"] = package
 sys.path[:] = {path!r}
 from dask_serverless.backends.executor.keeper import main
+from dask_serverless.backends.unnamed import unnamed_file
 main(arguments)
 """
 
@@ -42,7 +43,7 @@ class Site:
 
     def __init__(self, lease_seconds: float) -> None:
         self.lock = threading.Lock()
-        self.memory = temporary()
+        self.memory = shared_pages()
         self.pages = pages_in(self.memory)
         self.blank = list(range(MOST_PAGES))
         self.interruptions: dict[int, ThreadInterruption] = {}  # by the numbers of their pages
@@ -116,15 +117,11 @@ def page_at(lease_seconds: float) -> Iterator[tuple[Site, int, Page]]:
             site.close()
 
 
-def temporary() -> int:
-    """A file in memory, where the system has such, that the keeper maps as well."""
-    if hasattr(os, "memfd_create"):
-        number = os.memfd_create("dask-serverless-pages")
-    else:
-        with tempfile.TemporaryFile() as file:
-            number = os.dup(file.fileno())
-    os.truncate(number, MOST_PAGES * PAGE_BYTES)
-    return number
+def shared_pages() -> int:
+    """What the keeper maps as well: a descriptor."""
+    with unnamed_file("pages") as file:
+        os.truncate(file.fileno(), MOST_PAGES * PAGE_BYTES)
+        return os.dup(file.fileno())
 
 
 _lock = threading.Lock()
