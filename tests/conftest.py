@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import dask
 import pytest
 from hypothesis import HealthCheck, settings
+from store_servers import Servers
 
 from dask_serverless import Serverless
+from dask_serverless.store import connect
 from dask_serverless.store.connect import open_link
 from dask_serverless.store.embedded import EmbeddedStore
 from dask_serverless.store.link import Link
@@ -40,6 +44,14 @@ def store_url() -> Iterator[str]:
     """A private server for tests that speak to the store themselves."""
     with EmbeddedStore() as store:
         yield store.wait_ready()
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[Servers]:
+    """Servers of a test's own, configured as it likes."""
+    connect._checked.clear()  # ports come back with other servers behind them
+    with ExitStack() as stack:
+        yield Servers(tmp_path, stack)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dask_serverless.errors.base import ServerlessError
+from planners.errors import GoalError, GoalInvalid
 
 
 class HistoryUnusable(ServerlessError):
@@ -30,7 +31,8 @@ class PlanRefused(ServerlessError, ValueError):
         self.reason = reason  # the planner's own error with its data, say what is possible
 
     def __str__(self) -> str:
-        of = "settings deadline and budget" if hasattr(self.reason, "goal") else "setting planner"
+        aims = isinstance(self.reason, GoalError | GoalInvalid)
+        of = "settings deadline and budget" if aims else "setting planner"
         return f"{self.problem} (the {of})"
 
 

@@ -8,13 +8,10 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from functools import partial
 
 import dask
-import dask.array as da
-import dask.bag as db
-import dask.dataframe as dd
 import numpy as np
-import pandas as pd
 import pytest
 from awaiting import eventually
 from dask import delayed
@@ -31,6 +28,7 @@ from lambda_tasks import (
     sleep_once,
     wait_to_be_killed,
 )  # fmt: skip
+from usual_graphs import check_collections, tree
 
 from dask_serverless import Serverless
 from dask_serverless.errors import BundleLost, ContainersCutOff, PlatformUnavailable, SettingsError
@@ -50,24 +48,9 @@ def compute(*values, client):
     return dask.compute(*values, scheduler=client)
 
 
-def tree(count):
-    values = [delayed(abs)(-n, pure=False) for n in range(count)]
-    while len(values) > 1:
-        values = [delayed(sum)(values[i : i + 2]) for i in range(0, len(values), 2)]
-    return values[0]
-
-
 @pytest.mark.filterwarnings("ignore:Computing mixed collections")
 def test_arrays_dataframes_and_bags(client):
-    x = da.random.default_rng(1).random((400, 400), chunks=100)
-    frame = pd.DataFrame({"a": np.arange(1000) % 7, "b": np.arange(1000.0)})
-    table = dd.from_pandas(frame, npartitions=4)
-    bag = db.range(100, npartitions=5).map(lambda n: n % 3).frequencies()
-    wanted = dask.compute((x + x.T).sum(axis=0), table.groupby("a").b.mean(), bag, scheduler="sync")
-    found = compute((x + x.T).sum(axis=0), table.groupby("a").b.mean(), bag, client=client)
-    np.testing.assert_allclose(found[0], wanted[0])
-    pd.testing.assert_series_equal(found[1].sort_index(), wanted[1].sort_index())
-    assert sorted(found[2]) == sorted(wanted[2])
+    check_collections(partial(dask.compute, scheduler=client))
 
 
 def test_all_containers_that_the_platform_has_take_part(client):

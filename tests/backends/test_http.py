@@ -17,6 +17,7 @@ import pytest
 from awaiting import eventually
 from dask import delayed
 from http_platform import TOKEN, platform
+from usual_graphs import tree
 
 from dask_serverless import Serverless
 from dask_serverless.backends.http.backend import HttpBackend
@@ -49,13 +50,6 @@ def client(request, cloud, store_url):
 
 def compute(*values, client):
     return dask.compute(*values, scheduler=client)
-
-
-def tree(count):
-    values = [delayed(abs)(-n, pure=False) for n in range(count)]
-    while len(values) > 1:
-        values = [delayed(sum)(values[i : i + 2]) for i in range(0, len(values), 2)]
-    return values[0]
 
 
 def test_a_graph_runs_on_all_containers_that_the_platform_has(client, cloud):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import dask
@@ -21,7 +21,6 @@ from store_servers import Servers
 from dask_serverless.command.checks import machine
 from dask_serverless.command.checks.blobs import probed
 from dask_serverless.command.cli import serverless
-from dask_serverless.store import connect
 from dask_serverless.store.address import parse
 from dask_serverless.store.link import Link
 
@@ -29,18 +28,6 @@ PASSWORD = "correct-horse"
 LEAST_PRIVILEGE = (  # as docs/security.md has it: no administration, no keys but ours
     "on", f">{PASSWORD}", "~ds:*", "&ds:*", "+@all", "-@admin", "-@dangerous", "+info",
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def unchecked() -> None:
-    """Ports come back with other servers behind them: forget which ones were checked."""
-    connect._checked.clear()
-
-
-@pytest.fixture
-def start_server(tmp_path: Path) -> Iterator[Servers]:
-    with ExitStack() as stack:
-        yield Servers(tmp_path, stack)
 
 
 def doctor(*arguments: str, **settings: object) -> Result:

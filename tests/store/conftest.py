@@ -4,26 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 from store_servers import Servers, settled, until
 
-from dask_serverless.store import connect
 from dask_serverless.store.address import parse
 from dask_serverless.store.link import Link
-
-
-@pytest.fixture(autouse=True)
-def unchecked() -> None:
-    """Ports come back with other servers behind them: forget which ones were checked."""
-    connect._checked.clear()
-
-
-@pytest.fixture
-def start_server(tmp_path: Path) -> Iterator[Servers]:
-    with ExitStack() as stack:
-        yield Servers(tmp_path, stack)
 
 
 @pytest.fixture
