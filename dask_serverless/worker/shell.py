@@ -44,7 +44,7 @@ class Shell:
         self.cold = False
         if files.close():  # functions may hold open files: they are fetched again
             self.forget()
-        return not stay.too_early
+        return not stay.asking.too_early
 
     def new(self, invitation: Invitation) -> KnownRun:
         coordination = self.means.connections.coordination(invitation)

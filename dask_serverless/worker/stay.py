@@ -9,20 +9,14 @@ from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 
-from dask_serverless.coordination.base import LOST, OK, Answer, Assignment, Report
-from dask_serverless.errors import (
-    ResultNotPicklable,
-    StoreError,
-    StoreFull,
-    StoreValueTooLarge,
-)
+from dask_serverless.coordination.base import OK, Answer, Assignment, Report
+from dask_serverless.errors import StoreError, StoreFull, StoreValueTooLarge
 from dask_serverless.worker import machine as m
-from dask_serverless.worker.again import References, nowhere, references, with_makers
+from dask_serverless.worker.again import nowhere, references, with_makers
+from dask_serverless.worker.asking import Asking
 from dask_serverless.worker.attempt import Attempt
-from dask_serverless.worker.blame import Blame, of_input
+from dask_serverless.worker.blame import Blame
 from dask_serverless.worker.bundle import BundleSpec, decode
-from dask_serverless.worker.environment import differing
-from dask_serverless.worker.exceptions import in_words
 from dask_serverless.worker.execute import StepFailed, Watch, together
 from dask_serverless.worker.inputs import fetched, unpickled
 from dask_serverless.worker.interruption import Interrupt
@@ -32,8 +26,7 @@ from dask_serverless.worker.means import Means
 from dask_serverless.worker.outputs import Outputs, Unstorable
 from dask_serverless.worker.overdue import Overdue
 from dask_serverless.worker.preloading import Side
-from dask_serverless.worker.remade import note
-from dask_serverless.worker.room import lacking
+from dask_serverless.worker.raising import Raising, unstorable
 from dask_serverless.worker.shelf import Shelf
 from dask_serverless.worker.table import FunctionFailed
 from dask_serverless.worker.timing import Timer
@@ -42,7 +35,6 @@ from dask_serverless.worker.work import Work
 
 HELD_BYTES = 512 << 20  # of outputs that wait in memory while other bundles run
 TURN_SECONDS = 0.02  # with one run, before another one's turn: to change costs a millisecond
-EARLY_SECONDS = 2.0  # a client that takes longer to plan and encode invites again
 
 
 class Stay:
@@ -55,6 +47,7 @@ class Stay:
         self.invitation = invitation
         self.run = run
         self.machine = m.Machine(claims)
+        self.asking = Asking(means, invitation, run)
         self.cold = cold  # whether the container was born for this
         self.arrived = time.perf_counter()
         self.attempt = Attempt(invitation.run, means.container, -1, "")
@@ -63,7 +56,6 @@ class Stay:
         self.unannounced: list[bytes] = []  # what the call under way is to announce
         self.deleted: list[bytes] = []  # not reported yet
         self.after = -1  # the last bundle that it took because it was the next one
-        self.too_early = False  # whether it left a run that is still being planned, for another
         self.came = time.time()
         run.meter.arrived(invitation.asked, self.came)
         means.usage.begin()
@@ -125,57 +117,14 @@ class Stay:
         self.means.holding.end_locks()
 
     def claim(self, instruction: m.Claim) -> m.Event:
-        early = self.invitation.early and instruction.invited
-        answer = self.await_run(instruction) if early else self.ask(instruction)
+        answer = self.asking.claim(instruction)
         self.run.introduced(answer.header)
         if instruction.invited:
             asked = self.invitation.asked
             self.run.witness.came(self.means.container, self.cold, asked, self.came)
         self.turned_to(answer)
-        self.hold(answer, instruction.claim)
+        self.asking.hold(answer, instruction.claim, self.shelf)
         return m.Answered(answer)
-
-    def ask(self, instruction: m.Claim, early_seconds: float = 0.0) -> Answer:
-        return self.run.coordination.claim(
-            self.means.container,
-            instruction.claim,
-            slot=instruction.slot,
-            invited=instruction.invited,
-            header=self.run.header is None,
-            early_seconds=early_seconds,
-            memory_mb=self.means.memory_mb if self.invitation.memory_mb else 0,
-            wanted_mb=self.invitation.memory_mb,
-        )
-
-    def await_run(self, instruction: m.Claim) -> Answer:
-        """The run is still being planned: wait for it, unless somebody else has work."""
-        interruption = self.means.interruption
-        try:
-            interruption.waiting = True
-            if not self.means.holding.others_wait:
-                return self.ask(instruction, EARLY_SECONDS)
-        except Interrupt:
-            pass  # perhaps too late: the claim may have been answered, and is then asked again
-        finally:
-            interruption.waiting = False
-        answer = self.ask(instruction)
-        self.too_early = answer.status == LOST
-        return answer
-
-    def hold(self, answer: Answer, claim: str) -> None:
-        """From now on, and not only when functions are here: imports may outlast a lease."""
-        assignment = answer.assignment
-        if assignment is not None and assignment.refused is None:
-            bundle = assignment.bundle
-        elif answer.held and assignment is None:
-            bundle = answer.held[0]
-            claim = self.shelf.held[bundle].attempt.claim
-        else:
-            self.means.holding.drop()
-            return
-        assert self.run.header is not None
-        lease_seconds = self.run.header.lease_seconds
-        self.means.holding.hold(self.invitation, bundle, claim, lease_seconds)
 
     def fetch(self, assignment: Assignment, claim: str) -> m.Event:
         """Everything the bundle needs from outside, fetched together."""
@@ -210,7 +159,7 @@ class Stay:
             blame = Blame("unpickling the function", function=failed.index)
             return self.unreadable(failed.__cause__ or failed, blame)
         except BaseException as error:
-            return self.unreadable(error, self.blame(spec, inputs))
+            return self.unreadable(error, self.raising.blame(spec, inputs))
         fetching = time.perf_counter() - begun
         spec = self.run.voice.noting(spec)
         self.work = Work(self.attempt, settled, spec, values, constants, fetching, at_risk=at_risk)
@@ -235,13 +184,6 @@ class Stay:
         for containers, seconds, memory_mb in spec.starts:
             for _ in range(containers):
                 self.means.invite(self.invitation.to_be_warm(seconds, memory_mb))
-
-    def blame(self, spec: BundleSpec | None, inputs: References) -> Blame:
-        """Which of a bundle's inputs and constants could not be had."""
-        settled = self.run.settled
-        if spec is None or settled is None:
-            return Blame("fetching a bundle")
-        return of_input(settled.blobs, {**inputs, **spec.pickled, **spec.hoisted}, spec.program)
 
     def execute(self) -> m.Event:
         work, interruption = self.under_way, self.means.interruption
@@ -345,7 +287,7 @@ class Stay:
             return self.unstorable(works[0], error, tasks[-1] if tasks else -1)
         self.turned_to(answer, works)
         self.shelf.put(works, answer)
-        self.hold(answer, following)
+        self.asking.hold(answer, following, self.shelf)
         if works[0].settled.header.measure:
             run.meter.published(commands, time.perf_counter() - begun)
         return m.Answered(answer)
@@ -387,32 +329,23 @@ class Stay:
         )  # fmt: skip
         return work.told
 
+    @property
+    def raising(self) -> Raising:
+        return Raising(self.means, self.invitation, self.run)
+
     def unstorable(self, work: Work, error: BaseException, task: int) -> m.Event:
         function = work.function_of(task)
-        if not isinstance(error, OSError | StoreError):
-            name = work.settled.name_of(function)
-            error = ResultNotPicklable(name, f"{type(error).__name__}: {error}")
-        return self.raised(error, Blame("storing the result of", task, function))
+        blame = Blame("storing the result of", task, function)
+        return self.raised(unstorable(work, error, function), blame)
 
     def unreadable(self, error: BaseException, blame: Blame) -> m.Event:
-        """What the client or another container has pickled may need versions that are not here."""
-        header = self.run.header
-        if header is not None and (why := differing(header.packages)):
-            note(error, why)
+        self.raising.note_versions(error)
         return self.raised(error, blame)
 
     def raised(self, error: BaseException, blame: Blame) -> m.Event:
         self.means.interruption.claim = ""
         try:
-            if isinstance(error, Interrupt):
-                return m.Interrupted()
-            outgrow = self.means.outgrow
-            if outgrow is not None and isinstance(error, self.means.outgrown(self.invitation)):
-                outgrow(in_words(error))
-            if why := lacking(error):
-                note(error, why)
-            spoke = self.run.voice.told()
-            return m.Raised(self.attempt.failure(error, blame, self.run.settled, spoke))
+            return self.raising.event(self.attempt, error, blame)
         finally:
             self.rest()  # not before: a class may take longer to pickle than a lease lasts
 
