@@ -24,7 +24,7 @@ from dask_serverless.backends.pages import new_pages
 from dask_serverless.backends.processes import ended
 from dask_serverless.backends.ward import Ward
 from dask_serverless.backends.words import Words
-from dask_serverless.client import distribution, lookout
+from dask_serverless.client import looks
 from dask_serverless.worker.invitation import Invitation
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
@@ -123,8 +123,7 @@ def test_containers_are_children_of_the_nursery_and_the_nursery_has_one_thread()
 
 def test_what_is_said_while_the_nursery_comes_up_is_heard(monkeypatch):
     """The invitation waits in its socket together with the settings; the sweep would repeat it."""
-    for module in (distribution, lookout):
-        monkeypatch.setattr(module, "LOOK_SECONDS", 300.0)
+    monkeypatch.setattr(looks, "LOOK_SECONDS", 300.0)
     with Serverless(containers=1) as client:
         started = time.monotonic()
         assert compute(client, delayed(sum)([1, 2])) == (3,)
