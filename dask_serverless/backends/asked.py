@@ -9,9 +9,9 @@ import secrets
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from dask_serverless.backends.asking import Answer, Asking, Platform
+from dask_serverless.backends.asking import MOST_REST_SECONDS, Answer, Asking, Platform
 from dask_serverless.backends.base import Loss
 from dask_serverless.backends.listeners import Listeners
 from dask_serverless.backends.messages import Gone as ProcessGone
@@ -22,6 +22,18 @@ from dask_serverless.signing.secret import Secret
 from dask_serverless.store.connect import open_link
 from dask_serverless.store.link import Link
 from dask_serverless.worker.invitation import Invitation
+
+
+@dataclass(frozen=True)
+class Start:
+    """How long a platform may take for containers to come."""
+
+    setting: str = "start_seconds"  # how a user names the next one
+    seconds: float = 300.0  # while none works
+    retry_after_seconds: float = MOST_REST_SECONDS  # the longest Retry-After that is heeded
+
+
+USUAL_START = Start()
 
 
 class AskedBackend(Listeners):
@@ -36,12 +48,14 @@ class AskedBackend(Listeners):
         containers: int,
         lease_seconds: float,
         secret: Secret | None = None,  # that its containers are configured with
+        start: Start = USUAL_START,
     ) -> None:
         super().__init__()
         self.platform = platform  # for as long as the backend is open
         self.containers = containers
         self.secret = secret
         self.lease_seconds = lease_seconds
+        self.starting = start
         self.lock = threading.RLock()
         self.asking = self.new_asking()
         self.own = OwnInStore(f"{name}-{secrets.token_hex(3)}", secret)
@@ -51,7 +65,15 @@ class AskedBackend(Listeners):
         self.closed = False
 
     def new_asking(self) -> Asking:
-        return Asking(self.platform(), self.containers, self.heard, self.at_once)
+        most_rest = self.starting.retry_after_seconds
+        return Asking(self.platform(), self.containers, self.heard, self.at_once, most_rest)
+
+    def standing(self, run: str) -> str:
+        """What came of asking for containers, for people: while none comes."""
+        answer = self.asking.answers.get(run)
+        if answer is None:
+            return "nothing was answered yet"
+        return f"{answer.why}, but nobody came" if answer.came else answer.why
 
     def start(self) -> None:
         """The platform starts what it needs."""

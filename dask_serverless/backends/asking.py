@@ -17,6 +17,9 @@ from dask_serverless.worker.invitation import Invitation
 
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.02, 1.0
 PATIENCE_SECONDS = 20.0  # then the sweep has asked again, if it is still needed
+LOOK_SECONDS = 1.0  # while the platform rests: whether anybody still wants what is asked for
+MOST_ANSWERS = 1000  # that are noted, of as many runs
+MOST_REST_SECONDS = 60.0  # that a platform may ask for
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Answer:
     why: str = ""  # nobody came: for people
     reached: bool = True  # whether a container, or the platform's gate, has answered
     refusal: ServerlessError | None = None  # no repetition changes that
+    rest_seconds: float = 0.0  # that the platform wants from whoever asks it
 
 
 class Platform(Protocol):
@@ -48,10 +52,20 @@ Heard = Callable[[Invitation, Answer], None]
 class Asking:
     """Runs take turns, as they do in a nursery. ``heard`` is told how each invitation went."""
 
-    def __init__(self, platform: Platform, most: int, heard: Heard, at_once: int = 0) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        most: int,
+        heard: Heard,
+        at_once: int = 0,
+        most_rest_seconds: float = MOST_REST_SECONDS,
+    ) -> None:
         self.platform = platform
         self.at_once = at_once or most  # requests under way
         self.heard = heard
+        self.most_rest_seconds = most_rest_seconds
+        self.rests_until = 0.0  # the platform, for all runs
+        self.answers: dict[str, Answer] = {}  # run → the last one
         self.changed = threading.Condition()
         self.waiting = Waiting(most)
         self.threads = 0
@@ -71,6 +85,7 @@ class Asking:
         """Ask no more for this run; whether nobody does."""
         with self.changed:
             self.waiting.drop(run)
+            self.answers.pop(run, None)
             if self.under_way[run]:
                 self.dropped.add(run)
             return not self.under_way[run]
@@ -102,12 +117,39 @@ class Asking:
         pause = SHORTEST_PAUSE_SECONDS
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
+            deadline += self.rest(invitation.run)
             try:
                 answer = self.platform.invoke(invitation)
             except Exception as error:  # that nobody foresaw: this thread must go on, for all runs
-                return Answer(why=f"{type(error).__name__}: {error}", reached=False)
-            over = self.platform.closed.is_set() or invitation.run in self.dropped
-            if answer.came or answer.refusal or over or time.monotonic() > deadline:
+                return self.noted(invitation, Answer(why=told(error), reached=False))
+            self.noted(invitation, answer)
+            over = self.unwanted(invitation.run) or time.monotonic() > deadline
+            if answer.came or answer.refusal or over:
                 return answer
             self.platform.closed.wait(random.uniform(0.5, 1.0) * pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def noted(self, invitation: Invitation, answer: Answer) -> Answer:
+        rest = min(answer.rest_seconds, self.most_rest_seconds)
+        with self.changed:
+            if rest > 0:
+                self.rests_until = max(self.rests_until, time.monotonic() + rest)
+            if invitation.run not in self.dropped:
+                self.answers[invitation.run] = answer
+            if len(self.answers) > MOST_ANSWERS:  # whoever is asked here may not hear of runs' ends
+                del self.answers[next(iter(self.answers))]
+        return answer
+
+    def rest(self, run: str) -> float:
+        """While the platform wants that, as long as the run wants anything; for how many seconds."""
+        begun = time.monotonic()
+        while (left := self.rests_until - time.monotonic()) > 0 and not self.unwanted(run):
+            self.platform.closed.wait(min(left, LOOK_SECONDS))
+        return time.monotonic() - begun
+
+    def unwanted(self, run: str) -> bool:
+        return self.platform.closed.is_set() or run in self.dropped
+
+
+def told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

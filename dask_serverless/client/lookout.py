@@ -110,7 +110,7 @@ class Lookout:
         if condition.status == OVER and condition.why == "failed":
             raise self.failure(condition.error)
         if condition.status == OK:
-            self.losses.check(self.coordination, condition.done)
+            self.losses.check(self.coordination, condition)
             self.losses.invite(condition.invitations)
         return condition.status == OVER
 

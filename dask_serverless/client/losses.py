@@ -9,8 +9,9 @@ from contextlib import suppress
 
 from dask_serverless.backends.base import Loss
 from dask_serverless.blobs.base import LIVE_SECONDS
+from dask_serverless.client.absence import Absence
 from dask_serverless.client.surroundings import Surroundings
-from dask_serverless.coordination.base import OK, Coordination, Whom
+from dask_serverless.coordination.base import OK, Condition, Coordination, Whom
 from dask_serverless.errors import (
     ContainersCutOff,
     ContainersNotStarting,
@@ -30,6 +31,7 @@ class Losses:
         self.refusal: ServerlessError | None = None  # why the backend has given up
         self.cut_off: list[str] = []  # why containers could not reach the store
         self.unclaimed: list[str] = []  # why containers ended before they had any work
+        self.absence = Absence(around.backend, invitation.run)
         self.done = 0  # bundles, at the last look
         self.heard = False  # of any
         self.link: Link | None = None  # of the backend's thread
@@ -66,7 +68,7 @@ class Losses:
         for each in whom:
             self.around.backend.invoke(self.invitation.to(each, time.time()))
 
-    def check(self, coordination: Coordination, done: int) -> None:
+    def check(self, coordination: Coordination, condition: Condition) -> None:
         """Bundles count the containers that are lost with them; these had none yet."""
         if self.refusal is not None:
             raise self.refusal
@@ -74,11 +76,12 @@ class Losses:
             coordination.probe()  # a full store takes nothing from containers either
         if len(self.cut_off) >= self.around.attempts:
             raise ContainersCutOff(self.cut_off[-1])
-        if done > self.done:
-            self.done = done
+        if condition.working or condition.done > self.done:  # then others do come
+            self.done = condition.done
             self.unclaimed.clear()
         if len(self.unclaimed) >= self.around.attempts:
             raise ContainersNotStarting("", self.unclaimed[-1])
+        self.absence.look(condition)
 
     def close(self) -> None:
         if self.link is not None:

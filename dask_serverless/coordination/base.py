@@ -123,6 +123,7 @@ class Condition:
     invitations: Sequence[Whom] = ()
     why: str = ""
     error: bytes = b""
+    working: int = 0  # containers
 
 
 class What(Enum):

@@ -254,8 +254,9 @@ class MemoryCoordination(MemorySteps):
                     self.end(record, msgpack.packb(told))
             if record.over:
                 return Condition(OVER, why=record.over, error=record.error)
-            now = self.now()
-            return Condition(OK, record.done, record.invite(f"sweep:{now}", now))
+            now, working = self.now(), len(record.working)
+            asked = record.invite(f"sweep:{now}", now)
+            return Condition(OK, record.done, asked, working=working)
 
     def news(
         self, last: str, wait_seconds: float, rest_seconds: float = 0.0, last_said: str = ""

@@ -266,7 +266,8 @@ class RedisCoordination:
         reply = self.link.call(*commands, wait_seconds=wait_seconds)[-1]
         status = reply[0].decode()
         if status == OK:
-            return Condition(OK, done=reply[1], invitations=invitations(reply[2]))
+            done, asked, working = reply[1:]
+            return Condition(OK, done=done, invitations=invitations(asked), working=working)
         if status == OVER:
             return Condition(OVER, why=reply[1].decode(), error=reply[2])
         return Condition(LOST)

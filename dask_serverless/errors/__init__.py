@@ -8,6 +8,7 @@ New ones go where their concern is; this is where users, and pickles, find them.
 
 from dask_serverless.errors.base import PackageMissing, ServerlessError, SettingsError
 from dask_serverless.errors.containers import (
+    ContainersAbsent,
     ContainersClosed,
     ContainersCutOff,
     ContainersNotStarting,
@@ -60,6 +61,7 @@ __all__ = [
     "BlobLost",
     "BlobsFull",
     "BundleLost",
+    "ContainersAbsent",
     "ContainersClosed",
     "ContainersCutOff",
     "ContainersNotStarting",

@@ -29,9 +29,28 @@ class ContainersNotStarting(ServerlessError, OSError):
 
     def __str__(self) -> str:
         how = f" (by {self.command})" if self.command else ""
+        shell = " Does that command work in a shell?" if self.command else ""
+        why = self.why.rstrip().removesuffix(".")
         return (
-            f"No container could be started{how} that lived long enough to work: {self.why} "
-            "Does that command work in a shell? The settings are attempts and memory."
+            f"No container could be started{how} that lived long enough to work: {why}.{shell} "
+            "The settings are attempts and memory."
+        )
+
+
+class ContainersAbsent(ServerlessError, TimeoutError):
+    """A platform was asked for containers, and none has come."""
+
+    def __init__(self, seconds: int, standing: str, setting: str) -> None:
+        super().__init__(seconds, standing, setting)
+        self.seconds = seconds
+        self.standing = standing  # what it has answered
+        self.setting = setting
+
+    def __str__(self) -> str:
+        return (
+            f"No container has come for {self.seconds} s: {self.standing}. Look whether the "
+            "platform has any, and what its own log says of them (`dask serverless doctor` asks for "
+            f"one). If they take longer to start, raise the setting {self.setting}."
         )
 
 

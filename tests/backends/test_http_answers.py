@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from contextlib import contextmanager
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import dask
@@ -12,11 +14,17 @@ import pytest
 from dask import delayed
 
 from dask_serverless import Serverless
+from dask_serverless.backends import asking
 from dask_serverless.backends.asking import Asking
-from dask_serverless.backends.http.endpoint import Endpoint
+from dask_serverless.backends.http.endpoint import Endpoint, seconds_of
 from dask_serverless.backends.http.settings import HttpSettings
 from dask_serverless.backends.messages import Resting, line_of
-from dask_serverless.errors import PlatformUnavailable
+from dask_serverless.errors import (
+    ContainersAbsent,
+    ContainersNotStarting,
+    PlatformUnavailable,
+    SettingsError,
+)
 from dask_serverless.worker.invitation import Invitation
 
 TOKEN = "t" * 16
@@ -24,15 +32,19 @@ INVITATION = Invitation("run", "epoch", "")
 
 
 @contextmanager
-def answering(status, content):
-    """A server that answers every request in this way; its URL."""
+def answering(status, content, asked=None, **headers):
+    """A server that answers every request in this way; its URL. When it is asked is noted."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self):
             self.rfile.read(int(self.headers["Content-Length"]))
+            if asked is not None:
+                asked.append(time.monotonic())
             self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name.replace("_", "-"), value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
@@ -81,6 +93,78 @@ def test_a_compute_there_ends_with_what_was_answered(store_url):
             dask.compute(delayed(abs)(-1), scheduler=client)
 
 
+FOR_EVER = [(202, "accepted"), (429, "no room"), (409, "busy"), (503, "no room")]
+
+
+@pytest.mark.parametrize(("status", "content"), FOR_EVER)
+def test_a_platform_that_answers_so_for_ever_is_waited_for_with_a_warning_and_an_end(
+    store_url, status, content
+):
+    told = {"backend": "http", "token": TOKEN, "containers": 2, "store": store_url, "wait": False}
+    with answering(status, content.encode()) as url:
+        with Serverless(url=url, start_seconds=3.0, **told) as client:
+            with (
+                pytest.warns(UserWarning, match=f"{url} answered {status} .{content}.*until 3 s"),
+                pytest.raises(
+                    ContainersAbsent, match=f"{url} answered {status} .{content}"
+                ) as error,
+            ):
+                dask.compute(delayed(abs)(-1), scheduler=client)
+    assert "http.start_seconds" in str(error.value)
+    assert TOKEN not in str(error.value)
+
+
+def test_what_gateways_answer_in_the_place_of_containers_ends_a_run(store_url, monkeypatch):
+    monkeypatch.setattr(asking, "PATIENCE_SECONDS", 0.2)
+    told = {"backend": "http", "token": TOKEN, "containers": 2, "store": store_url}
+    with answering(500, b"oops") as url, Serverless(url=url, **told) as client:
+        with pytest.raises(ContainersNotStarting, match=f"{url} answered 500 .oops.") as error:
+            dask.compute(delayed(abs)(-1), scheduler=client)
+    assert "shell" not in str(error.value)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_platform_that_wants_a_rest_gets_it(status):
+    asked, answers = [], threading.Semaphore(0)
+    with answering(status, b"slowly", asked, Retry_After="2") as url:
+        patient = Asking(Endpoint(HttpSettings(url, TOKEN)), 1, lambda *_: answers.release())
+        patient.ask(INVITATION)
+        while len(asked) < 2:
+            answers.acquire(timeout=0.05)
+        patient.drop("run")
+        assert patient.settled(60)
+        patient.platform.close()
+    assert asked[1] - asked[0] >= 2
+
+
+def test_no_rest_is_longer_than_the_setting_says():
+    asked, answers = [], threading.Semaphore(0)
+    with answering(429, b"slowly", asked, Retry_After="86400") as url:
+        endpoint = Endpoint(HttpSettings(url, TOKEN))
+        patient = Asking(endpoint, 1, lambda *_: answers.release(), most_rest_seconds=0.1)
+        patient.ask(INVITATION)
+        while len(asked) < 2:
+            answers.acquire(timeout=0.05)
+        endpoint.close()
+        assert patient.settled(60)
+
+
+@pytest.mark.parametrize(
+    ("words", "least", "most"),
+    [("7", 7, 7), (formatdate(time.time() + 3600, usegmt=True), 3000, 3600), ("soon", 0, 0), ("", 0, 0),
+     ("-3", 0, 0), (formatdate(0, usegmt=True), 0, 0), ("9" * 400, 0, float("inf"))],
+)  # fmt: skip
+def test_when_a_platform_wants_to_be_asked_again(words, least, most):
+    assert least <= seconds_of(words) <= most
+
+
+@pytest.mark.parametrize("url", ["https://host/path?code=secret", "https://host/#secret"])
+def test_a_url_that_may_have_a_secret_is_refused_and_not_shown(url):
+    with pytest.raises(SettingsError, match=r"http\.url has a query") as error:
+        HttpSettings(url, TOKEN)
+    assert "secret" not in str(error.value)
+
+
 class Unforeseen:
     """A platform that raises, once."""
 
@@ -102,11 +186,11 @@ def test_an_error_that_nobody_foresaw_is_told_and_others_are_asked_for_all_the_s
         told.append(answer)
         heard.release()
 
-    asking = Asking(Unforeseen(), 1, hear)
+    unforeseen = Asking(Unforeseen(), 1, hear)
     for _ in range(3):
-        asking.ask(INVITATION)
+        unforeseen.ask(INVITATION)
         assert heard.acquire(timeout=60)
-        assert asking.settled(60)
+        assert unforeseen.settled(60)
     assert [(answer.came, answer.reached) for answer in told] == [(False, False)] * 3
     assert "so deep an answer" in told[0].why
-    assert asking.under_way == Counter()
+    assert unforeseen.under_way == Counter()

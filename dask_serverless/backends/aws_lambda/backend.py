@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from dask_serverless.backends.asked import AskedBackend
+from dask_serverless.backends.asked import AskedBackend, Start
 from dask_serverless.backends.asking import LONGEST_PAUSE_SECONDS, PATIENCE_SECONDS
 from dask_serverless.backends.aws_lambda.checking import KEY, KEY_SECONDS, verdict
 from dask_serverless.backends.aws_lambda.functions import AT_ONCE, Function, lambda_client
@@ -43,7 +43,8 @@ class LambdaBackend(AskedBackend):
         self.refusal: ServerlessError | None = None
         self.checked: threading.Thread | None = None
         self.connect = partial(lambda_client, settings.region, settings.endpoint_url)
-        super().__init__("lambda", self.functions, containers, lease_seconds, secret)
+        start = Start("aws_lambda.start_seconds", settings.start_seconds)
+        super().__init__("lambda", self.functions, containers, lease_seconds, secret, start)
 
     @property
     def sizes_mb(self) -> Sequence[int]:

@@ -87,7 +87,7 @@ class Function:
             return self.unreached(error)
         except PlatformUnavailable as error:
             return Answer(why=str(error), refusal=error)
-        return Answer(came=True)
+        return Answer(came=True, why=f"{self.name} took the invocation")
 
     def refused(self, error: Any) -> Answer:
         """What AWS has against it."""

@@ -24,6 +24,7 @@ class LambdaSettings(ImageSettings):
     function: str = "dask-serverless"  # the functions' common name: dask-serverless-1769, …
     region: str | None = None  # None: as the AWS configuration says (AWS_REGION, a profile)
     endpoint_url: str | None = None  # of an emulator; None: AWS itself
+    start_seconds: float = 300.0  # while no container comes and none works: then a run ends
     # What only `dask serverless deploy lambda` goes by:
     requirements: str | None = None  # a requirements.txt (or lock file) for the image
     base: str | None = None  # the image to build on; None: python:X.Y-slim, with the client's X.Y
@@ -40,6 +41,9 @@ class LambdaSettings(ImageSettings):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
                 self.refuse(name, f"must be a whole number from {least} to {most}")
+        start = self.start_seconds
+        if isinstance(start, bool) or not isinstance(start, int | float) or not 0 < start < 1e6:
+            self.refuse("start_seconds", "must be a number of seconds above 0")
         self.check_image()
 
     def check_names(self) -> None:

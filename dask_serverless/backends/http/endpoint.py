@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import ssl
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import replace
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
@@ -46,22 +48,22 @@ class Endpoint:
             invitation = replace(invitation, store="")
         body = {"invitation": sealed(invitation, self.secret), "wait": self.settings.wait}
         try:
-            status, content = self.ask("POST", "/invoke", json.dumps(body).encode())
+            status, content, retry_after = self.ask("POST", "/invoke", json.dumps(body).encode())
         except (OSError, HTTPException) as error:
             why = f"{self.settings.url} does not answer: {error or type(error).__name__}"
             return Answer(why=why, reached=False)
-        return self.answer(status, content)
+        return self.answer(status, content, retry_after)
 
-    def answer(self, status: int, content: bytes) -> Answer:
+    def answer(self, status: int, content: bytes, retry_after: str = "") -> Answer:
         why = f"{self.settings.url} answered {status} ({shown(content)})"
         if status == 202:
-            return Answer(came=True)
+            return Answer(came=True, why=why)
         if status == 200:
             return visited(why, messages(content))
         if status in BUSY:
-            return Answer(why=why)
+            return Answer(why=why, rest_seconds=seconds_of(retry_after))
         if status in AGAIN:
-            return Answer(why=why, reached=False)
+            return Answer(why=why, reached=False, rest_seconds=seconds_of(retry_after))
         if status in DENIED:
             problem = f"is not that of the containers: {why}. It must be their WORKER_TOKEN."
             return Answer(why=why, refusal=SettingsError("http.token", problem))
@@ -70,8 +72,10 @@ class Endpoint:
             return Answer(why=why, refusal=SettingsError("secret", problem))
         return elsewhere(why)
 
-    def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
-        """Over a kept connection, if there is one; the other side may have closed it meanwhile."""
+    def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes, str]:
+        """Status, content and Retry-After, over a kept connection, if there is one; the other side
+        may have closed it meanwhile.
+        """
         while True:
             try:
                 connection, kept = self.idle.pop(), True
@@ -92,7 +96,7 @@ class Endpoint:
                 connection.close()
             else:
                 self.idle.append(connection)
-            return status, content
+            return status, content, response.getheader("Retry-After", "")
 
     def connection(self) -> HTTPConnection:
         parts = self.settings.parts
@@ -124,7 +128,7 @@ def visited(why: str, told: list[Message]) -> Answer:
     """
     if not any(isinstance(message, Resting) for message in told):
         return elsewhere(why)
-    return Answer(came=True, told=told)
+    return Answer(came=True, told=told, why=why)
 
 
 def elsewhere(why: str) -> Answer:
@@ -138,6 +142,15 @@ def messages(content: bytes) -> list[Message]:
         with suppress(ValueError, TypeError, KeyError, RecursionError):  # a gateway's own words
             found.append(message_of(line))
     return found
+
+
+def seconds_of(retry_after: str) -> float:
+    """From now on: it is a number of them, or a date."""
+    with suppress(ValueError, TypeError, OverflowError):
+        if retry_after.strip().isdigit():
+            return float(retry_after)
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    return 0.0
 
 
 def shown(content: bytes) -> str:

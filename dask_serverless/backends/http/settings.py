@@ -21,11 +21,16 @@ class HttpSettings:
         True  # a request lasts as long as its container works; False: it is answered at once
     )
     request_seconds: float = 900.0  # the platform's limit for a request, which wait=True must keep
+    start_seconds: float = 300.0  # while no container comes and none works: then a run ends
+    retry_after_seconds: float = 60.0  # the longest Retry-After of the platform that is heeded
 
     def __post_init__(self) -> None:
         parts = self.parts
         if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
             self.refuse("url", "must be like https://host/path, without a user or password")
+        if parts.query or parts.fragment:
+            problem = "has a query: /invoke is added to a path. Who may ask is told by http.token"
+            raise SettingsError("http.url", f"{problem}.")
         if not isinstance(self.token, str) or len(self.token) < LEAST_TOKEN:
             raise SettingsError(
                 "http.token",
@@ -33,13 +38,11 @@ class HttpSettings:
             )
         if not isinstance(self.wait, bool):
             self.refuse("wait", "must be true or false")
-        seconds = self.request_seconds
-        if (
-            isinstance(seconds, bool)
-            or not isinstance(seconds, int | float)
-            or not 0 < seconds < 1e6
-        ):
-            self.refuse("request_seconds", "must be a number of seconds above 0")
+        for name in ("request_seconds", "start_seconds", "retry_after_seconds"):
+            seconds = getattr(self, name)
+            number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+            if not number or not 0 < seconds < 1e6:
+                self.refuse(name, "must be a number of seconds above 0")
 
     def refuse(self, name: str, problem: str) -> None:
         raise SettingsError(f"http.{name}", f"is {getattr(self, name)!r}, but {problem}.")

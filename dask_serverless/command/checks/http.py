@@ -29,7 +29,7 @@ def check_http(settings: Settings) -> Iterator[Finding]:
     told = settings.http or HttpSettings()
     with closing(Endpoint(replace(told, wait=True, request_seconds=VISIT_SECONDS))) as endpoint:
         try:
-            status, content = endpoint.ask("GET", "/health")
+            status, content, _ = endpoint.ask("GET", "/health")
         except (OSError, HTTPException) as error:
             why = str(error) or type(error).__name__
             yield failed("platform", f"{told.url} does not answer: {why}", SET_UP)

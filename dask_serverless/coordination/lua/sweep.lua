@@ -2,7 +2,7 @@
 -- ARGV: epoch, containers known to be gone {container, why, …} (cmsgpack; '*': all of them),
 --       seconds the keys may live;
 --       containers among these for whose size the run is too large, if any (cmsgpack)
--- Reply: {'lost'} | {'over', why, error or ''} | {'ok', done, invitations}
+-- Reply: {'lost'} | {'over', why, error or ''} | {'ok', done, invitations, containers at work}
 
 local function slot_of(spec)
   return struct.unpack('<i4', spec)
@@ -124,4 +124,5 @@ if by_size then
   for name in pairs(group_of_sizes(by_size.count)) do redis.call('EXPIRE', key(name), ARGV[3]) end
 end
 if over then return {'over', over, redis.call('HGET', KEYS[1], 'error') or ''} end
-return {'ok', tonumber(redis.call('HGET', KEYS[1], 'done') or 0), invitations('sweep:' .. now())}
+local done, working = tonumber(redis.call('HGET', KEYS[1], 'done') or 0), redis.call('HLEN', key('working')) - 1
+return {'ok', done, invitations('sweep:' .. now()), working}
