@@ -173,7 +173,7 @@ class Distribution:
             ready=encoded.ready,
             slotted=encoded.slotted,
             spread=encoded.spread,
-            due=() if self.sizes_mb else due,  # whoever is large enough may be elsewhere
+            due=due,
             sizes=self.sizes_mb,
         )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from dask_serverless.coordination.sizes import number_of
+
 if TYPE_CHECKING:
     from dask_serverless.client.report import RunReport
 
@@ -32,7 +34,7 @@ def moved_bundles(report: RunReport) -> list[MovedBundle]:
         MovedBundle(
             move.version,
             move.bundle,
-            move.slot,
+            number_of(move.slot),
             move.container,
             at - submitted,
             move.due_ms / 1000,

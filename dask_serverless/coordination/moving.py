@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import NamedTuple
@@ -10,6 +11,7 @@ import msgpack
 
 from dask_serverless.coordination.base import NEVER
 from dask_serverless.coordination.ordered import Ordered
+from dask_serverless.coordination.sizes import size_of
 
 TYPES = [int, int, int, int, str, str, int]  # of what is noted of a move
 Late = tuple[int, int, int]  # when it was due (ms after the submission), slot, bundle
@@ -45,7 +47,7 @@ class Patience:
         self.due = due  # by bundle
         self.waiting: dict[tuple[int, int], int] = {}  # (slot, bundle) → when it is late
         self.coming: list[Late] = []  # a heap; may hold some that wait no more
-        self.late: Ordered[Late] = Ordered()
+        self.late: defaultdict[int, Ordered[Late]] = defaultdict(Ordered)  # by size
 
     def add(self, slot: int, bundle: int) -> None:
         if self.due and self.due[bundle] < NEVER:
@@ -59,20 +61,20 @@ class Patience:
     def discard(self, slot: int, bundle: int) -> None:
         due = self.waiting.pop((slot, bundle), None)
         if due is not None:
-            self.late.discard((due, slot, bundle))
+            self.late[size_of(slot)].discard((due, slot, bundle))
 
-    def pop(self, now: float) -> Late | None:
-        """The one that was due first; it waits no more."""
-        if not self.count(now):
+    def pop(self, now: float, size: int) -> Late | None:
+        """The one that was due first, of those for a container of that size; it waits no more."""
+        if not self.count(now, size):
             return None
-        due, slot, bundle = self.late.pop()
+        due, slot, bundle = self.late[size].pop()
         del self.waiting[slot, bundle]
         return due, slot, bundle
 
-    def count(self, now: float) -> int:
-        """How many are late, so many ms after the submission."""
+    def count(self, now: float, size: int) -> int:
+        """How many of that size are late, so many ms after the submission."""
         while self.coming and self.coming[0][0] <= now:
             due, slot, bundle = heappop(self.coming)
             if self.waiting.get((slot, bundle)) == due:
-                self.late.add((due, slot, bundle))
-        return len(self.late)
+                self.late[size_of(slot)].add((due, slot, bundle))
+        return len(self.late[size])

@@ -213,9 +213,9 @@ class Record:
                 self.invites.discard(owner, slot)
                 self.kept[owner].discard(slot)
 
-    def pop_late(self, now: float) -> Late | None:
+    def pop_late(self, now: float, size: int) -> Late | None:
         """Of the bundles that waited too long for the containers of their slots, the first."""
-        while (late := self.patience.pop(now - self.submitted_ms)) is not None:
+        while (late := self.patience.pop(now - self.submitted_ms, size)) is not None:
             _, slot, bundle = late
             self.ready[slot].discard(bundle)
             self.settle_slot(slot)
@@ -296,7 +296,7 @@ class Record:
         if self.submission.sizes:
             return self.invite_by_size(claim, now)
         flexible = len(self.ready[-1]) if -1 in self.ready else 0
-        late = self.patience.count(now - self.submitted_ms)
+        late = self.patience.count(now - self.submitted_ms, 0)
         waiting = flexible + self.invites.called + len(self.free) + late
         room = self.submission.containers - len(self.working)
         if not waiting or room <= 0:
@@ -357,9 +357,9 @@ class Record:
             invites = self.invites_of(size)
             invites.expire(now - INVITE_MS)
             flexible = len(self.ready[-1 - size]) if -1 - size in self.ready else 0
-            waiting[max(self.least, size)] += (
-                flexible + len(self.free_of(size)) - len(invites.invited)
-            )
+            ready = flexible + len(self.free_of(size))
+            late = self.patience.count(now - self.submitted_ms, size)
+            waiting[max(self.least, size)] += ready + late - len(invites.invited)
         return waiting
 
     def silence(self, container: str) -> str:

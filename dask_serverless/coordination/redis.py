@@ -163,12 +163,12 @@ class RedisCoordination:
         """When each bundle should have begun, and what of it waits for containers now."""
         due, seconds = submission.due, submission.live_seconds
         yield ("SET", self.prefix + "due", struct.pack(f"<{len(due)}I", *due), "EX", seconds)
-        words: list[Any] = []
+        words: defaultdict[int, list[Any]] = defaultdict(list)  # by size
         for bundle, slot in submission.ready:
             if slot >= 0 and due[bundle] < NEVER:
-                words += (due[bundle], f"{slot:08x} {bundle:08x}")
-        if words:
-            yield ("ZADD", self.prefix + "patience", *words)
+                words[size_of(slot)] += (due[bundle], f"{slot:08x} {bundle:08x}")
+        for size, of_this in words.items():
+            yield ("ZADD", f"{self.prefix}patience{size or ''}", *of_this)
 
     def withdraw(self) -> None:
         self.ask("withdraw")

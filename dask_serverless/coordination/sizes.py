@@ -18,6 +18,11 @@ def size_of(slot: int) -> int:
     return -1 - slot if slot < 0 else slot >> SLOT_BITS
 
 
+def number_of(slot: int) -> int:
+    """A slot as the plan has it."""
+    return -1 if slot < 0 else slot % SLOTS
+
+
 def of_size(slot: int, size: int) -> int:
     """A planned slot (-1: none) as containers and the store know it."""
     return slot - size if slot < 0 else slot | size << SLOT_BITS

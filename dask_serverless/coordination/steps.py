@@ -122,7 +122,7 @@ class MemorySteps:
     def take_by_size(
         self, record: Record, container: str, claim: str, invited_for: int | None
     ) -> int | None:
-        """Of its own size first, then what a smaller one could do."""
+        """Of its own size first, then what a smaller one could do, and last what is late."""
         mine = record.size(container)
         for size in range(mine, -1, -1) if mine >= record.least else ():
             if (bundle := record.pop(-1 - size)) is not None:
@@ -133,6 +133,9 @@ class MemorySteps:
             for slot in slots:
                 if (bundle := self.take_slot(record, slot, container, claim)) is not None:
                     return bundle
+        for size in range(mine, -1, -1) if mine >= record.least else ():
+            if (bundle := self.take_late(record, container, claim, size)) is not None:
+                return bundle
         return None
 
     def take_first(
@@ -144,9 +147,9 @@ class MemorySteps:
                 return bundle
         return None
 
-    def take_late(self, record: Record, container: str, claim: str) -> int | None:
+    def take_late(self, record: Record, container: str, claim: str, size: int = 0) -> int | None:
         """What waited too long for the container of its slot; it leaves the slot for good."""
-        if (late := record.pop_late(self.now())) is None:
+        if (late := record.pop_late(self.now(), size)) is None:
             return None
         due, slot, bundle = late
         owner = record.slots.get(slot, "")

@@ -33,6 +33,35 @@ def fill(mebibytes):
     return memory_mb()
 
 
+def wait_for(path, seconds=60.0):
+    deadline = time.monotonic() + seconds
+    while not os.path.exists(path):
+        assert time.monotonic() < deadline, f"{path} does not come"
+        time.sleep(0.005)
+
+
+def touch(path):
+    open(path, "w").close()
+    return memory_mb()[0]
+
+
+def source(folder):
+    """Goes on when the long task has begun: what waits for this finds that one's slot taken."""
+    wait_for(f"{folder}/begun")
+
+
+def long(folder, others):
+    """In a run that leaves the plan, this ends only after all others have."""
+    mine = touch(f"{folder}/begun")
+    for number in range(others):
+        wait_for(f"{folder}/{number}")
+    return mine
+
+
+def other(source, folder, number):
+    return touch(f"{folder}/{number}")
+
+
 def crash():
     os.kill(os.getpid(), signal.SIGSEGV)
 

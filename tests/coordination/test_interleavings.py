@@ -54,9 +54,10 @@ class Real:
                 self.link.call(("ZADD", prefix + "leases", 1, bundle))
         for size in ("", 1, 2):
             self.link.call(("ZREMRANGEBYSCORE", f"{prefix}invites{size}", "-inf", "(+inf"))
-        for word in self.link.call(("ZRANGE", prefix + "patience", 0, -1))[0]:
-            if word:
-                self.link.call(("ZADD", prefix + "patience", 0, word))
+        for size in ("", 1, 2):
+            for word in self.link.call(("ZRANGE", f"{prefix}patience{size}", 0, -1))[0]:
+                if word:
+                    self.link.call(("ZADD", f"{prefix}patience{size}", 0, word))
 
 
 @pytest.mark.parametrize("first", range(0, 2000, 500))
@@ -81,10 +82,9 @@ def test_a_task_that_raises_ends_the_run_whatever_else_happens(link):
 
 
 def test_containers_of_several_sizes_get_what_they_are_large_enough_for(link):
-    for seed in range(3000, 3300):
-        lives(seed, Twin(), Moods(sized=True))
-    for seed in range(3300, 3360):
-        lives(seed, Real(link), Moods(sized=True))
+    twins = [lives(seed, Twin(), Moods(sized=True)).moves for seed in range(3000, 3300)]
+    servers = [lives(seed, Real(link), Moods(sized=True)).moves for seed in range(3300, 3360)]
+    assert sum(twins) > 20 and sum(servers) > 3  # bundles left their slots, too
     assert link.call(("KEYS", "*")) == [[]]
 
 
@@ -179,7 +179,8 @@ def call_of(random, graph, container, held, number):
         reports = [kept(random, graph, *other, b"r" + reference, ()) for other in others]
         return "publish", (container, report, following), {"held": reports}
     if dice < 0.8:
-        return "renew", (container, bundle, claim), {}
+        tight = random.choice(["", "", "500 MiB of its limit of 512 MiB"])
+        return "renew", (container, bundle, claim), {"tight": tight}
     if dice < 0.81:
         return "fail", (container, bundle, claim, b"error"), {}
     if dice < 0.88:

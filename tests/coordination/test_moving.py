@@ -12,6 +12,7 @@ from dask_serverless.coordination.memory import MemoryCoordination, MemoryStore
 from dask_serverless.coordination.moving import Move
 from dask_serverless.coordination.redis import RedisCoordination
 from dask_serverless.coordination.signed import SignedCoordination
+from dask_serverless.coordination.sizes import of_size
 from dask_serverless.errors import NotAuthentic
 from dask_serverless.signing.secret import Secret
 
@@ -42,6 +43,57 @@ def test_what_is_late_goes_to_whoever_asks_and_what_is_not_waits(coordination):
     assert names(eventually(lambda: run.claim("c2", "k2").assignment)) == 2
     assert run.claim("c3", "k3").assignment is None
     assert moves(run) == [Move(1, 2, 0, 0, "c2", "c1", 0)]
+
+
+SMALL, LARGE = {"memory_mb": 512, "wanted_mb": 512}, {"memory_mb": 2048, "wanted_mb": 2048}
+SIZES = (512, 2048)
+
+
+def test_what_is_late_goes_to_nobody_who_is_too_small_for_it(coordination):
+    slots = [of_size(0, 1), of_size(0, 1), 1, 1]
+    run = begun(coordination, Graph([[]] * 4, slots, SIZES), [NEVER, 0, NEVER, 0], containers=5)
+    assert names(run.claim("large", "k1", **LARGE).assignment) == 0
+    assert names(run.claim("small", "k2", **SMALL).assignment) == 2
+    asked = eventually(lambda: run.sweep((), 60).invitations)
+    assert sorted(whom.memory_mb for whom in asked) == [512, 2048]
+    assert names(run.claim("small too", "k3", **SMALL).assignment) == 3
+    assert run.claim("small as well", "k4", **SMALL).assignment is None
+    assert names(run.claim("large too", "k5", **LARGE).assignment) == 1
+    assert moves(run) == [
+        Move(1, 3, 1, 0, "small too", "small", 2),
+        Move(2, 1, of_size(0, 1), 0, "large too", "large", 0),
+    ]
+
+
+def test_a_larger_container_takes_what_is_late_for_a_smaller_one_when_nothing_else_waits(
+    coordination,
+):
+    slots = [0, 0, of_size(1, 1), of_size(1, 1)]
+    run = begun(coordination, Graph([[]] * 4, slots, SIZES), [NEVER, 0, NEVER, 5], containers=5)
+    run.claim("small", "k1", **SMALL)
+    run.claim("large", "k2", **LARGE)
+    all_late(run, 2)
+    assert names(run.claim("large too", "k3", **LARGE).assignment) == 3, "its own size first"
+    assert names(run.claim("larger", "k4", **LARGE).assignment) == 1
+
+
+def test_what_is_late_and_has_outgrown_its_size_goes_to_the_next(coordination):
+    run = begun(coordination, Graph([[], []], [0, 0], SIZES), [NEVER, 0], containers=5)
+    run.claim("small", "k1", **SMALL)
+    all_late(run, 1)
+    run.sweep([], 60, outgrown=["small"])
+    assert run.claim("small too", "k2", **SMALL).assignment is None
+    assert names(run.claim("large", "k3", **LARGE).assignment) == 1
+
+
+def test_times_in_a_run_of_several_sizes_leave_no_keys(link):
+    run = RedisCoordination(link, "run", "epoch")
+    run.submit(Graph([[], []], [0, of_size(0, 1)], SIZES).submission(due=[5, 5]))
+    keys = link.call(("KEYS", "*"))[0]
+    assert b"ds:{run}:patience1" in keys
+    assert min(link.call(*(("TTL", key) for key in keys))) > 0, "each has an expiry"
+    run.close()
+    assert link.call(("KEYS", "*")) == [[]]
 
 
 def test_without_times_nothing_leaves_its_slot(coordination):

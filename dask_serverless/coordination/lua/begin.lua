@@ -22,6 +22,6 @@ if ARGV[4] ~= '0' then keep(KEPT.slots, seconds) end
 if ARGV[4] == '2' then keep(KEPT.patience, seconds) end
 if ARGV[#ARGV - 1] == 'sizes' then
   local _, count = string.gsub(ARGV[#ARGV], '%d+', '')
-  keep(group_of_sizes(count), seconds)
+  keep(group_of_sizes(count, ARGV[4] == '2'), seconds)
 end
 return {'ok'}

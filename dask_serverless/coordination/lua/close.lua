@@ -13,7 +13,7 @@ local keys = {}
 for i, name in ipairs(NAMES) do keys[i] = key(name) end
 if sizes then
   local _, count = string.gsub(sizes, '%d+', '')
-  for name in pairs(group_of_sizes(count)) do keys[#keys + 1] = key(name) end
+  for name in pairs(group_of_sizes(count, patient)) do keys[#keys + 1] = key(name) end
 end
 redis.call('UNLINK', unpack(keys))
 return {'ok', references, suspects}

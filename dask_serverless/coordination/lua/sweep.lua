@@ -116,12 +116,12 @@ local function stuck()
 end
 -- Without its lease, say, a bundle whose container is lost would never be put back.
 if not over and (not kept_whole(KEPT.always) or slotted and not kept_whole(KEPT.slots)
-    or by_size and not kept_whole(group_of_sizes(by_size.count)) or stuck()) then
+    or by_size and not kept_whole(group_of_sizes(by_size.count, patient)) or stuck()) then
   damaged()
 end
 for _, name in ipairs(NAMES) do redis.call('EXPIRE', key(name), ARGV[3]) end
 if by_size then
-  for name in pairs(group_of_sizes(by_size.count)) do redis.call('EXPIRE', key(name), ARGV[3]) end
+  for name in pairs(group_of_sizes(by_size.count, patient)) do redis.call('EXPIRE', key(name), ARGV[3]) end
 end
 if over then return {'over', over, redis.call('HGET', KEYS[1], 'error') or ''} end
 local done, working = tonumber(redis.call('HGET', KEYS[1], 'done') or 0), redis.call('HLEN', key('working')) - 1

@@ -1,7 +1,6 @@
 -- How a container comes by a bundle that it is large enough for, in a run with several sizes: 0 is
 -- the smallest. Made only for such a run: to define a function takes time at every call.
 if sizes then
-  local SLOTS = 2 ^ 24 -- of each size
   local mebibytes = {} -- size -> its memory
   local count = 0
   for each in string.gmatch(sizes, '%d+') do mebibytes[count], count = tonumber(each), count + 1 end
@@ -48,12 +47,20 @@ if sizes then
     return bundle
   end
 
-  -- Of its own size first, then what a smaller one could do.
+  local function take_late(size, container, token)
+    local bundle = pop_late(container, size)
+    return bundle and give(bundle, -1, container, token)
+  end
+
+  -- Of its own size first, then what a smaller one could do, and last what is late.
   local function take(container, token, invited_for)
     local mine, bundle = size_of_container(container), nil
     if mine < least then return nil end
     for size = mine, 0, -1 do
       bundle = bundle or take_of(size, container, token, invited_for)
+    end
+    for size = patient and mine or -1, 0, -1 do
+      bundle = bundle or take_late(size, container, token)
     end
     return bundle
   end
@@ -78,6 +85,10 @@ if sizes then
       if slotted then
         local free = redis.call('ZCOUNT', key('free'), size * SLOTS, '(' .. (size + 1) * SLOTS)
         waiting[larger] = waiting[larger] + free
+      end
+      if patient then
+        local late = redis.call('ZCOUNT', key(of_size('patience', size)), '-inf', since_submission())
+        waiting[larger] = waiting[larger] + late
       end
     end
     return waiting, asked

@@ -51,7 +51,7 @@ local function take(container, token, invited_for)
     bundle = take_slot(tonumber(slot), container, token)
   end
   if not bundle and patient then
-    bundle = pop_late(container)
+    bundle = pop_late(container, 0)
     return bundle and give(bundle, -1, container, token)
   end
   return bundle

@@ -19,10 +19,13 @@ for _, group in pairs(KEPT) do
   for name in pairs(group) do NAMES[#NAMES + 1] = name end
 end
 
--- Those of a run with so many sizes.
-local function group_of_sizes(count)
+-- Those of a run with so many sizes, whose bundles may have times to begin by.
+local function group_of_sizes(count, timed)
   local group = {sizes = HASH}
-  for size = 1, count - 1 do group['ready' .. size], group['invites' .. size] = SCORES, SCORES end
+  for size = 1, count - 1 do
+    group['ready' .. size], group['invites' .. size] = SCORES, SCORES
+    if timed then group['patience' .. size] = SCORES end
+  end
   return group
 end
 

@@ -19,7 +19,7 @@
 --   called    zset    '<container> <slot>': a slot with ready bundles that waits for its idle container, all of score 0
 --   kept      zset    '<container> <slot>' for each slot with ready bundles that has a container, all of score 0
 --   due       string  4 bytes a bundle, '<I4': when it should have begun at the latest (ms after the submission), or 2^32 - 1
---   patience  zset    each entry of queues that has such a time -> that time: from then on anyone may have it
+--   patience  zset    each entry of queues that has such a time -> that time: from then on anyone may have it who is large enough
 --   slots     hash    slot -> the container that has it
 --   working   hash    container -> '<bundle> <slot>'
 --   leases    zset    running bundle -> when its claim ends (ms, the store's clock)
@@ -28,6 +28,7 @@
 --   ready1    zset    as ready, of bundles that need the size 1; ready2 likewise, and so on
 --   invites1  zset    as invites, of containers of the size 1; invites2 likewise, and so on
 --   tight     hash    container -> '<bundle> <memory>': nearly all that it has was in use then, by its own account
+--   patience1 zset    as patience, of bundles that need the size 1; patience2 likewise, and so on
 --   finished  hash    container -> the claim of the bundle it finished last
 --   losses    hash    bundle -> how many containers were lost with it, and the last of them: {tries, {{container, why}, ...}} (cmsgpack)
 --   out       hash    task -> its output inline, or where it is, or 'l<bundle>': in a container's memory, made by that bundle

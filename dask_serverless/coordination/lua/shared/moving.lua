@@ -17,17 +17,17 @@ if patient then
     redis.call('EXPIRE', key('events'), live)
   end
 
-  -- The bundle that was due first, if its time is over. It leaves its slot, and nothing else does:
-  -- what else waits there has times of its own.
-  function pop_late(container)
-    local late = since_submission()
+  -- The bundle that was due first, of those for a container of that size, if its time is over. It
+  -- leaves its slot, and nothing else does: what else waits there has times of its own.
+  function pop_late(container, size)
+    local waiting, late = key(of_size('patience', size)), since_submission()
     while true do
       local word, due = unpack(
-        redis.call('ZRANGEBYSCORE', key('patience'), '-inf', late, 'WITHSCORES', 'LIMIT', '0', '1'))
+        redis.call('ZRANGEBYSCORE', waiting, '-inf', late, 'WITHSCORES', 'LIMIT', '0', '1'))
       if not word then return nil end
       local head, name = string.match(word, '^(%x+) (%x+)$')
       local slot, bundle = tonumber(head, 16), tostring(tonumber(name, 16))
-      redis.call('ZREM', key('patience'), word)
+      redis.call('ZREM', waiting, word)
       redis.call('ZREM', key('queues'), word)
       settle_slot(slot, head)
       if redis.call('HEXISTS', key('state'), bundle) == 0 then

@@ -32,12 +32,13 @@ local function place(slot)
   end
 end
 
--- A bundle waits for its slot's container until it is late by its plan.
-local NEVER = 2 ^ 32 - 1
-local wait_for_slot = patient and function(word, bundle)
+-- A bundle waits for its slot's container until it is late by its plan; then for any of its size.
+local NEVER, SLOTS = 2 ^ 32 - 1, 2 ^ 24 -- of each size
+local patience_of = patient and function(slot) return key(of_size('patience', math.floor(slot / SLOTS))) end
+local wait_for_slot = patient and function(slot, word, bundle)
   local due = redis.call('GETRANGE', key('due'), 4 * bundle, 4 * bundle + 3)
   due = #due == 4 and struct.unpack('<I4', due) or NEVER
-  if due < NEVER then redis.call('ZADD', key('patience'), due, word) end
+  if due < NEVER then redis.call('ZADD', patience_of(slot), due, word) end
 end
 
 local function make_ready(bundle, slot)
@@ -46,7 +47,7 @@ local function make_ready(bundle, slot)
   else
     local word = hex(slot) .. ' ' .. hex(bundle)
     redis.call('ZADD', key('queues'), '0', word)
-    if patient then wait_for_slot(word, bundle) end
+    if patient then wait_for_slot(slot, word, bundle) end
     place(slot)
   end
 end
@@ -69,7 +70,7 @@ local function pop_slot(slot)
     local word = first_word('queues', head)
     if not word then break end
     redis.call('ZREM', key('queues'), head .. ' ' .. word)
-    if patient then redis.call('ZREM', key('patience'), head .. ' ' .. word) end
+    if patient then redis.call('ZREM', patience_of(slot), head .. ' ' .. word) end
     local bundle = tostring(tonumber(word, 16))
     if redis.call('HEXISTS', key('state'), bundle) == 0 then found = bundle end
   end
