@@ -45,9 +45,7 @@ class HoldingEvents(AskingEvents):
         self.waits: set[int] = set()  # bundles that hold something back, or run where others do
         self.ran: set[int] = set()  # of these
         self.aside: set[int] = set()  # stored by a thread
-        self.together: dict[
-            int, list[int]
-        ] = {}  # bundle → all that were held and are stored with it
+        self.together: dict[int, list[int]] = {}  # bundle → all held ones, stored with it
         self.storing: dict[int, float] = {}  # container → when its thread is through
         self.after: dict[int, int] = {}  # container → the last bundle that it took from the queue
         self.awaiting: set[int] = set()  # what is pending; the heap may have others, too
