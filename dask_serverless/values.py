@@ -20,7 +20,8 @@ COMPRESSIONS = ("lz4",)
 ALWAYS = "always"  # of ``progress``: also where nobody may be looking
 PRICES = ("gb_second", "invocation", "moved_gb")  # of planners.cost.platform.Prices
 OPTIMIZATIONS = (
-    "clustering", "delayed_io", "local_outputs", "preload", "prewarm", "replanning", "task_dup",
+    "clustering", "delayed_io", "local_outputs", "preload", "prewarm", "replanning", "streaming",
+    "task_dup",
 )  # fmt: skip
 LEAST_SECRET = 16  # letters
 

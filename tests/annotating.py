@@ -6,7 +6,12 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from planners.graph.dag import Dag
-from planners.plans.annotations import DuplicateTask, PreloadInputs
+from planners.plans.annotations import (
+    DuplicateTask,
+    PreloadInputs,
+    StreamInputs,
+    StreamOutputs,
+)
 from planners.plans.bundles import bundles_of
 from planners.plans.plan import Plan, Resources
 from planners.registry import planner_named
@@ -53,3 +58,27 @@ class Preloading:
             for bundle in range(bundles.count)
         )
         return replace(plan, planner=self.name, annotations=notes)
+
+
+@dataclass(frozen=True)
+class Streaming:
+    """Each output leaves as soon as it is made, in parts, and is fetched as these come."""
+
+    inner: str = "simple"
+
+    name = "streaming"
+
+    def plan(self, dag: Dag, resources: Resources) -> Plan:
+        plan = planner_named(self.inner).plan(dag, resources)
+        bundles = bundles_of(dag, plan)
+        tasks, first = bundles.edge_tasks.tolist(), bundles.input_offsets.tolist()
+        of_bundle, offsets = bundles.tasks.tolist(), bundles.task_offsets.tolist()
+        taken = [
+            StreamInputs(0.0, bundle, tuple(tasks[first[bundle] : first[bundle + 1]]))
+            for bundle in range(bundles.count)
+        ]
+        given = [
+            StreamOutputs(0.0, bundle, tuple(of_bundle[offsets[bundle] : offsets[bundle + 1]]))
+            for bundle in range(bundles.count)
+        ]
+        return replace(plan, planner=self.name, annotations=(*taken, *given))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dask
 import in_process
 import pytest
-from annotating import Copying, Preloading
+from annotating import Copying, Preloading, Streaming
 from dask.optimization import cull
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -46,6 +46,14 @@ def test_with_tasks_that_run_again_where_they_are_needed(case, planner, seed):
 def test_with_inputs_that_a_thread_fetches_ahead(case):
     graph, keys = case
     found = in_process.get(graph, keys, planner=Preloading(), inline_bytes=0)
+    assert same(found, by_dask(graph, keys))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=QUIET)
+@given(case=graphs(), planner=st.sampled_from(PLANNERS))
+def test_with_outputs_that_are_stored_while_their_bundle_still_runs(case, planner):
+    graph, keys = case
+    found = in_process.get(graph, keys, planner=Streaming(planner), inline_bytes=0)
     assert same(found, by_dask(graph, keys))
 
 

@@ -30,6 +30,7 @@ from planners.optimizations.delayed_io import DelayedIo
 from planners.optimizations.optimization import Optimization, Optimized
 from planners.optimizations.preload import Preload
 from planners.optimizations.prewarm import Prewarm
+from planners.optimizations.streaming import Streaming
 from planners.optimizations.task_dup import TaskDup
 from planners.plans.plan import Plan, Planner, Resources
 from planners.wukong import Wukong
@@ -45,6 +46,7 @@ LOOK_SECONDS = 0.03
 BLOCK_SECONDS = 0.03
 PAIRS = 32
 PARTNER_SECONDS = 0.03
+SLOW_SECONDS = 0.3
 TOGETHER_SECONDS = 0.12  # so that no more than two blocks are on their way at once, on average
 
 
@@ -172,6 +174,13 @@ def late_join() -> Delayed:
     return delayed(sum_of_firsts, pure=False)(long, *blocks)
 
 
+def late_block() -> Delayed:
+    """A large block that is the last to come, for a container that is done with another task."""
+    short = delayed(nap, pure=False)(SLOW_SECONDS)
+    large = delayed(slow_block, pure=False)(1, BLOCK_BYTES, SLOW_SECONDS)
+    return delayed(sum_of_firsts, pure=False)(short, large)
+
+
 @dataclass(frozen=True)
 class InSlots:
     """A bundle a task; slots by hand, as a planner with a history would give them."""
@@ -218,6 +227,16 @@ CASES = (
         seconds_of={"nap": 1.0, "slow_block": BLOCK_SECONDS, "sum_of_firsts": 0.001},
         output_bytes_of={"slow_block": BLOCK_BYTES},
         planner=InSlots((0, 1, 2, 0)),
+    ),
+    Case(
+        Streaming(),
+        late_block,
+        expected=2.0,
+        seconds_of={
+            "nap": SLOW_SECONDS, "slow_block": SLOW_SECONDS, "sum_of_firsts": 0.001,
+        },
+        output_bytes_of={"slow_block": BLOCK_BYTES},
+        planner=InSlots((0, 1, 0)),
     ),
 )  # fmt: skip
 

@@ -7,7 +7,7 @@ not begun with it fetches by itself. A download that failed is as if it had neve
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from time import monotonic
 from typing import Any
 
@@ -35,6 +35,10 @@ class Shelf:
             self.under_way.add(reference)
             return True
 
+    def has(self, reference: bytes) -> bool:
+        with self.changed:
+            return reference in self.here or reference in self.under_way
+
     def end(self, reference: bytes, data: Any | None, seconds: float = 0.0) -> None:
         with self.changed:
             self.under_way.discard(reference)
@@ -61,6 +65,13 @@ class Shelf:
             waited = monotonic() - begun
             self.saved_seconds += max(0.0, self.took.pop(reference, 0.0) - waited)
             return self.here.pop(reference, None)
+
+    def drop(self, references: Iterable[bytes]) -> None:
+        """Nobody is going to ask for these."""
+        with self.changed:
+            for reference in references:
+                self.here.pop(reference, None)
+                self.took.pop(reference, None)
 
     def clear(self) -> None:
         with self.changed:

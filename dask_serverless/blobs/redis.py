@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dask_serverless.blobs.base import LIVE_SECONDS, Command, Place, Stored
 from dask_serverless.blobs.frames import Frames, size
@@ -25,14 +25,15 @@ class RedisBlobs(Place):
 
     def put(self, name: str, frames: Frames) -> Stored:
         key = self.prefix + name
-        chunks = -(-size(frames) // CHUNK_BYTES)
+        chunk_bytes = self.chunk_bytes(size(frames))
+        chunks = -(-size(frames) // chunk_bytes)
         reference = self.tag + f"{chunks} {key}".encode()
         data = b"".join(frames)
         view = memoryview(data)
         values = (
             [data]
             if chunks == 1
-            else [bytes(view[i * CHUNK_BYTES : (i + 1) * CHUNK_BYTES]) for i in range(chunks)]
+            else [view[i * chunk_bytes : (i + 1) * chunk_bytes] for i in range(chunks)]
         )
         commands: list[Command] = [
             ("SET", k, value, "EX", LIVE_SECONDS)
@@ -40,11 +41,15 @@ class RedisBlobs(Place):
         ]
         return Stored(reference, commands, len(data))
 
+    def chunk_bytes(self, nbytes: int) -> int:
+        """Of each value, for a blob of this size."""
+        return CHUNK_BYTES
+
     def get(self, references: Sequence[bytes]) -> list[bytearray]:
         from dask_serverless.errors import BlobLost
 
         wanted = [keys(reference) for reference in references]
-        replies = iter(self.link.call(*[("GET", key) for group in wanted for key in group]))
+        replies = iter(self.values([key for group in wanted for key in group]))
         blobs = []
         for group in wanted:
             blob = bytearray()
@@ -55,6 +60,10 @@ class RedisBlobs(Place):
                 blob += data
             blobs.append(blob)
         return blobs
+
+    def values(self, names: Sequence[str]) -> list[Any]:
+        """What is under these keys, fetched together; None where there is nothing."""
+        return self.link.call(*[("GET", name) for name in names])
 
     def keep(self, references: Sequence[bytes]) -> None:
         named = [key for reference in references for key in keys(reference)]

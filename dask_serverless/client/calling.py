@@ -12,6 +12,7 @@ from dask_serverless.client import forks
 from dask_serverless.client.engine import Engine
 from dask_serverless.client.hearing import shown_by
 from dask_serverless.client.ignored import annotated, check_annotations, check_options
+from dask_serverless.client.optimizations import NONE, with_whole_blobs
 from dask_serverless.client.planning import Planning
 from dask_serverless.client.retries import Retries
 from dask_serverless.client.surroundings import Surroundings
@@ -81,12 +82,16 @@ def planning(
 ) -> Planning:
     most, wishes = engine.backend.containers, settings.wishes(options)
     containers = min(options.get("num_workers") or most, settings.containers or most, most)
+    optimizations, impossible = settings.optimizations, NONE
+    if engine.backend.same_host or settings.blobs:  # in files that others map, or as objects
+        optimizations, impossible = with_whole_blobs(optimizations)
     return Planning(
         planner=aimed(of.planner, *wishes),
         wishes=wishes,
         containers=max(1, containers),
         history=open_history(settings) if settings.history else None,
-        optimizations=settings.optimizations,
+        optimizations=optimizations,
+        impossible=impossible,
         warmth=engine.warmth,
         same_host=engine.backend.same_host,
         sizes_mb=engine.sizes_mb,

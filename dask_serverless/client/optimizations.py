@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, cast
 
 from dask_serverless.client.ignored import tell
@@ -20,6 +20,8 @@ from planners.plans.annotations import (
     KeepChildren,
     PreloadInputs,
     StartContainers,
+    StreamInputs,
+    StreamOutputs,
 )
 from planners.plans.checked import CheckedPlanner
 from planners.plans.plan import Plan, Planner
@@ -32,8 +34,20 @@ CARRIED_OUT: dict[str, tuple[type, ...]] = {
     "preload": (PreloadInputs,),
     "prewarm": (StartContainers,),
     "replanning": (),  # the store lets bundles go that are late
+    "streaming": (StreamInputs, StreamOutputs),
     "task_dup": (DuplicateTask,),
 }
+
+
+IN_PARTS = ("streaming",)  # what is possible only where the store itself has large outputs
+NONE: tuple[str, ...] = ()
+
+
+@cache
+def with_whole_blobs(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those of these optimizations that are possible elsewhere, and those that are not."""
+    possible = tuple([name for name in names if name not in IN_PARTS])
+    return possible, tuple([name for name in names if name in IN_PARTS])
 
 
 def kinds_of(names: Iterable[str]) -> tuple[type, ...]:
@@ -56,12 +70,17 @@ def planner_with(planner: Planner, switched_on: Collection[str]) -> Planner:
     return planner if kept == chosen else replace(cast("Any", planner), optimizations=kept)
 
 
-def as_carried_out(plan: Plan, translation: Translation, switched_on: Collection[str]) -> Plan:
+def as_carried_out(
+    plan: Plan,
+    translation: Translation,
+    switched_on: Collection[str],
+    impossible: Collection[str] = (),
+) -> Plan:
     """The plan with the annotations that containers will heed."""
     notes = [note for note in plan.annotations if not isinstance(note, Chosen)]
     if not notes:
         return plan
-    heeded = Heeded(translation, switched_on)
+    heeded = Heeded(translation, switched_on, impossible)
     if ignored := [note for note in notes if heeded.refuses(note)]:
         kinds = sorted({getattr(note, "kind", type(note).__name__) for note in ignored})
         tell("plan", f"{plan.planner} {kinds}", message(plan.planner, kinds))
@@ -74,9 +93,12 @@ def as_carried_out(plan: Plan, translation: Translation, switched_on: Collection
 class Heeded:
     """Whether an annotation is kept; it may be none of ours, where the planner is the user's."""
 
-    def __init__(self, translation: Translation, switched_on: Collection[str]) -> None:
+    def __init__(
+        self, translation: Translation, switched_on: Collection[str], impossible: Collection[str]
+    ) -> None:
         self.translation = translation
         self.wanted = kinds_of(switched_on)
+        self.impossible = kinds_of(impossible)
 
     @cached_property
     def repeatable(self) -> Flags:
@@ -86,7 +108,7 @@ class Heeded:
         """Nobody carries it out: whoever made it has to hear of that."""
         if isinstance(note, DuplicateTask) and isinstance(note, self.wanted):
             return not self.repeatable[note.task]
-        return not isinstance(note, kinds_of(CARRIED_OUT))
+        return isinstance(note, self.impossible) or not isinstance(note, kinds_of(CARRIED_OUT))
 
     def keeps(self, note: object) -> bool:
         return isinstance(note, self.wanted) and not self.refuses(note)
@@ -96,5 +118,6 @@ def message(planner: str, kinds: Iterable[str]) -> str:
     return (
         f"The planner {planner!r} asks for what containers do not do here, and the run goes on "
         f"without it: {', '.join(kinds)}. They do {', '.join(sorted(CARRIED_OUT))}; copies of tasks "
-        "(task_dup) only where these surely give the same again."
+        "(task_dup) only where these surely give the same again, and streaming only where outputs are "
+        "in the store itself, not in files of this host nor where the setting blobs has them."
     )

@@ -76,6 +76,7 @@ class Planning:
     containers: int
     history: History | None = None
     optimizations: tuple[str, ...] = OPTIMIZATIONS  # that containers may carry out
+    impossible: tuple[str, ...] = ()  # what they would not be able to, and nobody switched off
     wishes: Wishes = Wishes()  # the planner has them, too, as far as it takes any
     warmth: Warmth = field(default_factory=lambda: Warmth(0.0))
     same_host: bool = True  # as containers, which then have all memory there is
@@ -128,7 +129,7 @@ class Planning:
         except PlanError as error:
             raise PlanRefused(str(error), error) from error
         if plan.annotations:
-            plan = as_carried_out(plan, translation, self.optimizations)
+            plan = as_carried_out(plan, translation, self.optimizations, self.impossible)
         if self.sizes_mb or planner.name not in BUILT_IN:  # which name a size in any case
             self.tell_of_memory(planner.name, int(plan.memory_mb.max(initial=0)))
         if plan.prediction is None and self.wishes.limited:

@@ -65,6 +65,7 @@ class RunReport:
     retries: int = 0  # attempts at tasks that raised, and were made again
     dropped_lines: int = 0  # of what tasks have printed, where somebody listens
     preloaded_seconds: float = 0.0  # of downloads that no bundle had to wait for
+    streamed_seconds: float = 0.0  # of downloads that were done while others still stored
     phases: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
     containers: dict[str, dict[str, float]] = field(default_factory=dict)
     moves: list[tuple[Move, float]] = field(default_factory=list, repr=False)  # and when, by the
@@ -102,6 +103,7 @@ class RunReport:
         self.bytes_moved += told.stored_bytes
         self.bytes_kept += told.kept_bytes
         self.preloaded_seconds += told.saved_seconds
+        self.streamed_seconds += told.streamed_seconds
         self.retries += told.retries
 
     def gb_seconds(self, memory_mb: int) -> float:
@@ -153,9 +155,12 @@ class RunReport:
             if name := optimization_of(note):
                 before = asked.get(name, Asked(0, 0.0))
                 seconds = before.planned_seconds + getattr(note, "saves_seconds", 0.0)
-                saved = self.preloaded_seconds if name == "preload" else None
-                asked[name] = Asked(before.times + 1, seconds, saved)
+                asked[name] = Asked(before.times + 1, seconds, self.saved_by(name))
         return asked
+
+    def saved_by(self, optimization: str) -> float | None:
+        saved = {"preload": self.preloaded_seconds, "streaming": self.streamed_seconds}
+        return saved.get(optimization)
 
     def vs_plan(self) -> VsPlan:
         """What the plan had said beside what came, in all and bundle by bundle, and why they differ."""

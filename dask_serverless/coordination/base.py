@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Protocol
 
 from dask_serverless.blobs.base import Command
+from dask_serverless.coordination.parts import Told
 from dask_serverless.errors import NotAuthentic
 
 OK, LOST, OVER, FENCED = "ok", "lost", "over", "fenced"
@@ -287,6 +288,12 @@ class Coordination(Protocol):
 
     def outputs(self, tasks: Sequence[int]) -> list[bytes | None]:
         """References of outputs."""
+
+    def parts(self, last: str, wait_seconds: float) -> Told:
+        """Parts of outputs that have been stored after ``last``, waiting for one if need be."""
+
+    def write(self, before: Sequence[Command]) -> None:
+        """Carry out commands that write blobs, apart from the call that will announce these."""
 
     def withdraw(self) -> None:
         """The run will not be submitted: those who wait for it need not."""

@@ -30,6 +30,7 @@ from dask_serverless.coordination.near import (
     nearest,
     still,
 )
+from dask_serverless.coordination.parts import Told, told_by
 from dask_serverless.coordination.record import Record
 from dask_serverless.coordination.sizes import size_with
 from dask_serverless.coordination.steps import DONE, MemorySteps, MemoryStore, late
@@ -117,6 +118,7 @@ class MemoryCoordination(MemorySteps):
             record = self.record()
             if record is None:
                 return Answer(LOST)
+            self.write(list(before))
             state = record.state.get(report.bundle)
             again = state == DONE and record.finished.get(container) == report.claim
             if not again and state == report.claim and (report.near or held):
@@ -297,6 +299,20 @@ class MemoryCoordination(MemorySteps):
         with self.store.changed:
             record = self.record()
             return [record.out.get(task) if record else None for task in tasks]
+
+    def parts(self, last: str, wait_seconds: float) -> Told:
+        with self.store.changed:
+            seen, record = int(last.partition("-")[0]), self.record()
+            if record is not None and not record.parts[seen:]:
+                self.store.changed.wait_for(lambda: record.parts[seen:], wait_seconds)
+            found = record.parts[seen:] if record is not None else []
+            return Told(f"{seen + len(found)}-0", found)
+
+    def write(self, before: Sequence[Command]) -> None:
+        with self.store.changed:
+            if (record := self.record()) is not None:
+                record.parts += told_by(self.run, before)
+                self.store.changed.notify_all()
 
     def withdraw(self) -> None:
         with self.store.changed:

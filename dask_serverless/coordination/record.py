@@ -15,6 +15,7 @@ from dask_serverless.coordination.base import ANYONE, Event, Submission, Whom
 from dask_serverless.coordination.lending import Lending
 from dask_serverless.coordination.moving import Late, Patience
 from dask_serverless.coordination.ordered import Ordered
+from dask_serverless.coordination.parts import Part
 from dask_serverless.coordination.sizes import size_of, size_with
 
 INVITE_MS = 2000  # as in the scripts
@@ -135,6 +136,7 @@ class Record:
     events: list[Event] = field(default_factory=list)
     shown: list[bytes] = field(default_factory=list)  # to whoever watches
     said: list[bytes] = field(default_factory=list)  # to the client, of what tasks print
+    parts: list[Part] = field(default_factory=list)  # of outputs that are being stored
     finished: dict[str, str] = field(default_factory=dict)
     tight: dict[str, tuple[int, str]] = field(default_factory=dict)  # container → bundle, memory
     version: int = 0  # how often the plan was changed

@@ -32,6 +32,7 @@ from dask_serverless.coordination.base import (
     What,
     Whom,
 )
+from dask_serverless.coordination.parts import STORED, Told, parts_in, stores
 from dask_serverless.coordination.sizes import size_of
 from dask_serverless.coordination.watched import BATCH, added
 from dask_serverless.errors import StoreFull
@@ -204,7 +205,9 @@ class RedisCoordination:
         held: Sequence[Report] = (),
     ) -> Answer:
         blobs = list(before)
-        stored = [command[1] for command in blobs] if not self.link.cluster else []
+        stored = (
+            [command[1] for command in blobs if stores(command)] if not self.link.cluster else []
+        )
         publish = self.command(
             "publish",
             container,
@@ -336,6 +339,22 @@ class RedisCoordination:
 
     def outputs(self, tasks: Sequence[int]) -> list[bytes | None]:
         return list(self.link.call(("HMGET", self.prefix + "out", *tasks))[0]) if tasks else []
+
+    def parts(self, last: str, wait_seconds: float) -> Told:
+        reply = self.link.call(self.reading("parts", last, wait_seconds), wait_seconds=wait_seconds)
+        entries = reply[0][0][1] if reply[0] else []
+        told = [fields[1] for _, fields in entries if fields[0] == STORED]
+        return Told(
+            entries[-1][0].decode() if entries else last,
+            [part for each in told for part in parts_in(each)],
+        )
+
+    def write(self, before: Sequence[Command]) -> None:
+        try:
+            self.link.call(*before)
+        except StoreFull:
+            self.link.close()  # the server holds what it refused as long as the connection lives
+            raise
 
     def forget(self) -> None:
         self.link.post(self.command("close"))

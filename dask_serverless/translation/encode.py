@@ -16,10 +16,12 @@ from dask_serverless.blobs.base import Command
 from dask_serverless.blobs.blobs import INLINE, Blobs
 from dask_serverless.blobs.frames import framed, join, size
 from dask_serverless.blobs.lock import StoreLock
+from dask_serverless.coordination.parts import begun
 from dask_serverless.coordination.sizes import size_for
 from dask_serverless.errors import FutureInGraph, InputNotPicklable
 from dask_serverless.translation.astray import is_future
 from dask_serverless.translation.sized import sized
+from dask_serverless.translation.streams import Streams, by_bundle_before
 from dask_serverless.translation.translate import Translation
 from dask_serverless.worker.bundle import (
     BundleSpec,
@@ -44,6 +46,7 @@ from planners.plans.annotations import (
     KeepChildren,
     PreloadInputs,
     StartContainers,
+    StreamInputs,
 )
 from planners.plans.bundles import Bundles
 from planners.plans.plan import Plan
@@ -95,6 +98,8 @@ def encode_run(
     roots = bundles.roots
     ready = list(zip(roots.tolist(), plan.slots[roots].tolist(), strict=True))
     constants.keep_apart(specs)
+    if any(isinstance(note, StreamInputs) for note in plan.annotations):
+        constants.commands += begun(run)
     references = (functions, *constants.by_content.values(), *constants.specs)
     blobs_of_run = [r for r in references if r[:1] != INLINE]
     slotted = bool((plan.slots >= 0).any())
@@ -117,7 +122,7 @@ def bundle_specs(
     edges = Edges(translation.dag, plan, bundles)
     stored, wanted = bundles.stored.tolist(), translation.dag.wanted.tolist()
     slots, copies = plan.slots.tolist(), bundles.copies
-    ahead, near = ahead_of(plan), near_of(plan)
+    ahead, near, streams = ahead_of(plan), near_of(plan), Streams.of_plan(plan)
     holds, retries = holds_back(plan), translation.retries
     for bundle, slot in enumerate(slots):
         mine = tasks[offsets[bundle] : offsets[bundle + 1]]
@@ -142,6 +147,7 @@ def bundle_specs(
             near=near.get(bundle),
             beside=edges.beside(bundle) if holds else None,
             retries=among(run, retries) if retries else None,
+            **streams.of(bundle),
         )
 
 
@@ -153,14 +159,8 @@ def among(tasks: list[int], retries: Mapping[int, int]) -> dict[int, int] | None
 
 def ahead_of(plan: Plan) -> dict[int, tuple[int, ...]]:
     """What to fetch for a later bundle, by the one that the same container runs before it."""
-    ahead: dict[int, tuple[int, ...]] = {}
-    for note in plan.annotations:
-        if isinstance(note, PreloadInputs):
-            before = np.flatnonzero(plan.slots[: note.bundle] == plan.slots[note.bundle])
-            if plan.slots[note.bundle] >= 0 and len(before):
-                last = int(before[-1])
-                ahead[last] = (*ahead.get(last, ()), *note.tasks)
-    return ahead
+    notes = [note for note in plan.annotations if isinstance(note, PreloadInputs)]
+    return by_bundle_before(plan, notes)
 
 
 def starts_of(plan: Plan, sizes_mb: Sequence[int]) -> dict[int, tuple[Start, ...]]:

@@ -25,11 +25,13 @@ class Attempt:
     claim: str
     started: float = field(default_factory=time.time)
     written: list[bytes] = field(default_factory=list)  # to be deleted if nobody announces it
+    skipped: int = 0  # names of which something may be stored that nobody announces
     before: list[Command] = field(default_factory=list)  # of a failure that is kept apart
 
     def names(self) -> Iterator[str]:
         """Of blobs: without a gap, so that those which nobody announced can be found."""
-        return (f"{self.run}/{self.claim}-{n}" for n in count(len(self.written)))
+        first = len(self.written) + self.skipped
+        return (f"{self.run}/{self.claim}-{n}" for n in count(first))
 
     def failure(
         self,

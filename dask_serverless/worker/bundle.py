@@ -64,6 +64,9 @@ class BundleSpec:
     # are told, outputs may be held back for those
     retries: Mapping[int, int] | None = None  # how often each task may be tried again; under -1:
     # all others
+    streamed: tuple[int, ...] = ()  # outputs that are stored in parts, since others wait for them
+    coming: tuple[int, ...] = ()  # tasks whose outputs come in parts, for a later bundle here
+    early: tuple[int, ...] = ()  # outputs that are stored while the bundle still runs
 
     @property
     def has_children(self) -> bool:
@@ -76,7 +79,7 @@ def encode(spec: BundleSpec) -> bytes:
         spec.stored, spec.wanted, spec.children, spec.releases, spec.starts, spec.ahead,
         spec.given,
         spec.near if spec.near is None else tuple(map(tuple, spec.near)), spec.beside,
-        spec.retries,
+        spec.retries, spec.streamed, spec.coming, spec.early,
     )  # fmt: skip
     return front(spec.slot, spec.inputs) + pickle.dumps(rest, protocol=5)
 

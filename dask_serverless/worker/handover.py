@@ -26,11 +26,12 @@ Row = list[Any]  # a child: id, slot, first byte, edges, bit, …
 
 
 def large_outputs(spec: BundleSpec, values: Mapping[int, Any], least: int) -> dict[int, int]:
-    """Bytes of those outputs that nobody but other bundles needs, by task."""
+    """Bytes of those outputs that nobody but other bundles needs, by task; some may be stored."""
     if not spec.has_children:
         return {}
     wanted = spec.wanted
-    sizes = {task: nbytes(values[task]) for task in spec.stored if task not in wanted}
+    left = [task for task in spec.stored if task not in wanted and task in values]
+    sizes = {task: nbytes(values[task]) for task in left}
     return {task: size for task, size in sizes.items() if size > least}
 
 

@@ -8,6 +8,7 @@ from itertools import islice
 from time import perf_counter
 from typing import Any
 
+from dask_serverless.coordination.parts import stores
 from dask_serverless.worker.bundle import Step
 from dask_serverless.worker.told import Kind, Measured, Moved, Sample, Taken
 
@@ -102,7 +103,7 @@ class Meter:
     def published(self, before: Sequence[tuple[Any, ...]], seconds: float) -> None:
         """An answer came; blobs that went with the call make it a transfer, else a round trip."""
         if before:
-            nbytes = sum(memoryview(command[2]).nbytes for command in before)
+            nbytes = sum(memoryview(c[2]).nbytes for c in before if stores(c))
             self.transfer("r", True, nbytes, seconds)
         else:
             self.round_trip = seconds

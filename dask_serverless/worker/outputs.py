@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from dask_serverless.blobs.base import Command, Stored
 from dask_serverless.blobs.blobs import INLINE, MOST_INLINE_BYTES, Blobs
+from dask_serverless.worker.early import Sent
+from dask_serverless.worker.in_parts import InParts
 
 
 @dataclass
@@ -21,6 +23,7 @@ class Outputs:
     wanted: dict[int, bytes] = field(default_factory=dict)  # by the client
     wanted_bytes: int = 0
     written: list[bytes] = field(default_factory=list)  # to be deleted if nobody announces it
+    early: Sequence[Sent] = ()  # stored while the bundle still ran
 
     def add(self, task: int, stored: Stored, wanted: bool) -> None:
         self.announced += (task, stored.reference)
@@ -30,6 +33,17 @@ class Outputs:
         if wanted:
             self.wanted[task] = stored.reference
             self.wanted_bytes += stored.nbytes
+
+    def add_early(self, sent: Sequence[Sent], wanted: Container[int]) -> None:
+        self.early = sent
+        for one in sent:
+            self.add(one.task, one.stored, one.task in wanted)
+            self.written.append(one.stored.reference)
+
+    @property
+    def late_bytes(self) -> int:
+        """Of those stored at the end."""
+        return self.nbytes - sum([one.stored.nbytes for one in self.early])
 
     def wanted_within(self, most_bytes: int) -> Mapping[int, bytes] | None:
         return self.wanted if sum(map(len, self.wanted.values())) <= most_bytes else None
@@ -50,15 +64,20 @@ def put_outputs(
     values: dict[int, Any],
     blobs: Blobs,
     names: Iterator[str],
+    in_parts: InParts | None = None,
 ) -> Outputs:
     """What others need of a bundle, stored or on its way into the call; values go with that."""
     outputs = Outputs()
+    streamed = in_parts.tasks if in_parts is not None else ()
     inline = 0
     name = next(names)
     for task in tasks:
         put = blobs.put if inline < MOST_INLINE_BYTES else blobs.put_apart
         try:
-            stored = put(name, values.pop(task))
+            if in_parts is not None and task in streamed:
+                stored = in_parts.put(name, task, values.pop(task))
+            else:
+                stored = put(name, values.pop(task))
         except Exception as error:
             raise Unstorable(task, outputs.written) from error
         if stored.reference[:1] == INLINE:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 
+from dask_serverless.blobs.parted import PartedStorage, parted_in
 from dask_serverless.coordination.base import OK, Answer, Assignment, Report
 from dask_serverless.errors import StoreError, StoreFull, StoreValueTooLarge
 from dask_serverless.worker import machine as m
@@ -17,7 +18,9 @@ from dask_serverless.worker.asking import Asking
 from dask_serverless.worker.attempt import Attempt
 from dask_serverless.worker.blame import Blame
 from dask_serverless.worker.bundle import BundleSpec, decode
+from dask_serverless.worker.early import Early
 from dask_serverless.worker.execute import StepFailed, Watch, together
+from dask_serverless.worker.in_parts import InParts
 from dask_serverless.worker.inputs import fetched, unpickled
 from dask_serverless.worker.interruption import Interrupt
 from dask_serverless.worker.invitation import Invitation
@@ -112,6 +115,8 @@ class Stay:
 
     def rest(self) -> None:
         """No user code runs, and nothing is held."""
+        if self.work is not None:
+            self.work.give_up()
         self.means.interruption.claim = ""
         self.means.holding.drop()
         self.means.holding.end_locks()
@@ -145,6 +150,7 @@ class Stay:
             spec = decoded(assignment.spec)
             self.start_others(spec)
             self.preload(spec)
+            in_parts = self.stream(spec) if spec.streamed or spec.coming or spec.early else None
             here, at_risk = self.shelf.take(spec.inputs)
             inputs = references(spec, assignment, here)
             if assignment.makers and nowhere(inputs):
@@ -152,6 +158,7 @@ class Stay:
             constants = unpickled(spec, blobs)
             values = {**spec.constants, **constants, **here}
             values.update(fetched(inputs, spec.hoisted, blobs))
+            self.run.fetched(spec.inputs)
             interruption.claim = ""
         except (Interrupt, StoreError):
             raise
@@ -162,20 +169,36 @@ class Stay:
             return self.unreadable(error, self.raising.blame(spec, inputs))
         fetching = time.perf_counter() - begun
         spec = self.run.voice.noting(spec)
-        self.work = Work(self.attempt, settled, spec, values, constants, fetching, at_risk=at_risk)
+        self.work = Work(
+            self.attempt, settled, spec, values, constants, fetching,
+            at_risk=at_risk, in_parts=in_parts,
+        )  # fmt: skip
         return m.Fetched()
 
     def preload(self, spec: BundleSpec) -> None:
         if spec.ahead:
             self.run.preload(spec.ahead, self.side)
 
-    def side(self) -> Side:
+    def stream(self, spec: BundleSpec) -> InParts:
+        """Parts of outputs are fetched as they come; how outputs of its own go out."""
+        assert self.run.settled is not None, "a bundle is under way"
+        connections, run = self.means.connections, self.invitation.run
+        blobs = self.run.in_parts(lambda storage: connections.blobs(self.invitation, storage))
+        if (place := parted_in(blobs)) is None:  # files of this host and object stores have none
+            return InParts(run, (), self.run.settled.blobs)
+        if spec.coming:
+            self.run.stream(spec.coming, place, partial(self.side, in_parts=True))
+        return InParts(run, spec.streamed, blobs)
+
+    def side(self, in_parts: bool = False) -> Side:
         """The run, over connections of their own."""
         assert self.run.header is not None, "a bundle has been claimed"
-        connections = self.means.connections.aside()
+        connections, storage = self.means.connections.aside(), self.run.header.storage
+        if in_parts:
+            storage = PartedStorage.of(storage)
         return Side(
             connections.coordination(self.invitation),
-            connections.blobs(self.invitation, self.run.header.storage),
+            connections.blobs(self.invitation, storage),
             connections.close,
         )
 
@@ -235,6 +258,11 @@ class Stay:
         header, witness = work.settled.header, self.run.witness
         seen = witness.watch(work.spec.program)
         watches = [seen] if seen is not None else []
+        if work.spec.early and work.in_parts is not None:
+            names, side = work.attempt.names(), partial(self.side, in_parts=True)
+            tasks = set(work.spec.early) & set(work.spec.stored)
+            work.early = Early(tasks, names, work.in_parts, side)
+            watches.append(work.early.task)
         if header.observe:
             work.timer = Timer(self.tell if header.progress else None)
             watches.append(work.timer.task)
@@ -265,8 +293,9 @@ class Stay:
             except Unstorable as failed:
                 return self.unstorable(work, failed.__cause__ or failed, failed.task)
             self.unannounced += stored[-1].written
+            self.run.stored_early(stored[-1].early)
         answered = self.announce(works, stored, instruction.following)
-        nbytes = sum([outputs.nbytes for outputs in stored])
+        nbytes = sum([outputs.late_bytes for outputs in stored])
         self.run.has_stored(nbytes, time.monotonic() - now)
         return answered
 
@@ -326,6 +355,7 @@ class Stay:
             retries=work.retries,
             spoke=self.run.voice.told(),
             used=self.means.usage.to_tell(),
+            streamed_seconds=self.run.streamed_to_tell(),
         )  # fmt: skip
         return work.told
 

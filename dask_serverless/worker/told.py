@@ -88,6 +88,7 @@ class Finished(NamedTuple):
     retries: int = 0  # attempts at its tasks that raised
     spoke: Sequence[Any] | None = None  # what is known of its container's voice, if anybody listens
     used: Used | None = None  # None: it told a moment ago
+    streamed_seconds: float = 0.0  # of downloads that were under way while others still stored
 
     def pack(self) -> bytes:
         return bytes(msgpack.packb(self))

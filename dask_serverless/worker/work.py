@@ -10,8 +10,10 @@ from typing import Any
 
 from dask_serverless.worker.attempt import Attempt
 from dask_serverless.worker.bundle import BundleSpec
+from dask_serverless.worker.early import Early, Sent
 from dask_serverless.worker.execute import Watch, run
 from dask_serverless.worker.handover import Handover, large_outputs
+from dask_serverless.worker.in_parts import InParts
 from dask_serverless.worker.known_run import Settled
 from dask_serverless.worker.outputs import Outputs, Unstorable, put_outputs
 from dask_serverless.worker.retrying import Final, Raised, Retrying, nap, untold
@@ -36,6 +38,8 @@ class Work:
     timer: Timer = field(default_factory=Timer)
     handover: Handover | None = None  # where large outputs go, if they may stay in memory
     told: Finished | None = None
+    in_parts: InParts | None = None  # where some outputs are streamed
+    early: Early | None = None  # where some are stored while it still runs
 
     def run(self, watch: Watch | None, final: Final = (), raised: Raised = untold) -> None:
         begun = perf_counter()
@@ -62,7 +66,10 @@ class Work:
         has to wait for its turn, if there is room for so many bytes.
         """
         begun = perf_counter()
+        sent = self.sent_early() if self.early is not None else ()
         tasks: Sequence[int] = self.spec.stored
+        if sent:
+            tasks = [task for task in tasks if task in self.values]
         if now is not None and self.told is None:
             self.handover = self.to_hand_over(now, room, seconds_per_byte)
         if self.handover is not None:
@@ -73,14 +80,31 @@ class Work:
             self.handover.remember(tasks, self.values)
         try:
             names, blobs = self.attempt.names(), self.settled.blobs
-            outputs = put_outputs(tasks, self.spec.wanted, self.values, blobs, names)
+            outputs = put_outputs(tasks, self.spec.wanted, self.values, blobs, names, self.in_parts)
         except Unstorable as failed:
             self.attempt.written += failed.written
             raise
         self.attempt.written += outputs.written
+        outputs.add_early(sent, self.spec.wanted)
         self.constants.clear()  # files that they opened are closed when the client hears of it
         self.storing += perf_counter() - begun
         return outputs
+
+    def sent_early(self) -> Sequence[Sent]:
+        """What has been stored by now; the values are not needed here any more."""
+        assert self.early is not None
+        early, self.early = self.early, None
+        sent = early.finish()
+        self.attempt.skipped += early.failed
+        for one in sent:
+            del self.values[one.task]
+            self.attempt.written.append(one.stored.reference)
+        return sent
+
+    def give_up(self) -> None:
+        """The attempt has come to nothing."""
+        if self.early is not None:
+            self.early.give_up()
 
     def to_hand_over(self, now: float, room: float, seconds_per_byte: float) -> Handover | None:
         settled, spec = self.settled, self.spec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from heapq import heappop, heappush
 
 import numpy as np
@@ -66,6 +67,7 @@ class Events:
         self.fetch_bytes: list[float] = layout.fetch_bytes.tolist()
         self.store_bytes: list[float] = layout.store_bytes.tolist()
         self.early_bytes, self.prewarms = layout.early_bytes, layout.prewarms
+        self.coming = layout.coming
 
     def _read_graph(self, layout: Layout) -> None:
         """Bundles with their producers and users; a stretch of one slot waits for itself, too."""
@@ -183,8 +185,8 @@ class Events:
         self.cause[bundle] = cause
         size = self._bytes_to_fetch(bundle) if self.joined[container] else self.fetch_bytes[bundle]
         self.moved_down[bundle] = size
-        if bundle in self.early_bytes:
-            fetched = self._preload(bundle, now, size)
+        if bundle in self.early_bytes or bundle in self.coming:
+            fetched = self._fetch_ahead(bundle, now, size)
         else:
             fetched = now + self.download.base + self.download.per_byte * size if size else now
         self.fetched[bundle] = fetched
@@ -248,17 +250,39 @@ class Events:
                 size += self.pair_bytes[place]
         return size
 
-    def _preload(self, bundle: int, now: float, size: float) -> float:
+    def _fetch_ahead(self, bundle: int, now: float, size: float) -> float:
+        """What was asked for early is here, or on its way; the rest comes when the bundle begins."""
+        loaded, early = self._preload(bundle)
+        streamed, coming = self._stream(bundle)
+        rest = size - early - coming
+        return max(now, loaded, streamed) + (self.download.at(rest) if rest > 0 else 0.0)
+
+    def _preload(self, bundle: int) -> tuple[float, float]:
         """Inputs asked for early come one after another from the moment each is stored."""
-        container = self.container[bundle]
-        early = self.early_bytes[bundle]
-        producers = [one for one in early if self.container[one] != container]
-        clock = self.alive[container]
-        for producer in sorted(producers, key=lambda one: (self.finished[one], one)):
+        early = self.early_bytes.get(bundle, {})
+        clock, size = self.alive[self.container[bundle]], 0.0
+        for producer in self._elsewhere(bundle, early):
             clock = max(clock, self.finished[producer])
             clock += self.download.at(early[producer]) if early[producer] else 0.0
-            size -= early[producer]
-        return max(now, clock) + (self.download.at(size) if size > 0 else 0.0)
+            size += early[producer]
+        return clock, size
+
+    def _stream(self, bundle: int) -> tuple[float, float]:
+        """Others come from the moment on when they are being stored."""
+        coming = self.coming.get(bundle, {})
+        clock, size = self.alive[self.container[bundle]], 0.0
+        for producer in self._elsewhere(bundle, coming):
+            begun = max(clock, self.finished[producer] - self.store_seconds[producer])
+            stored = self.finished[producer] - self.platform.publish_seconds
+            clock = coming[producer].here(begun, stored, self.download)
+            size += coming[producer].nbytes
+        return clock, size
+
+    def _elsewhere(self, bundle: int, producers: Iterable[int]) -> list[int]:
+        """Those that have run in other containers, in the order in which they were done."""
+        container = self.container[bundle]
+        others = [one for one in producers if self.container[one] != container]
+        return sorted(others, key=lambda one: (self.finished[one], one))
 
 
 def _offsets(rows: Ids, count: int) -> Offsets:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from planners.cost.coming import PART_BYTES, Coming
 from planners.cost.platform import Platform
 from planners.graph.arrays import Flags, Floats, Ids, sums
 from planners.numbers.predictions import left_to_store, transfer_seconds
@@ -16,6 +18,7 @@ from planners.plans.annotations import (
     DuplicateTask,
     PreloadInputs,
     StartContainers,
+    StreamInputs,
     StreamOutputs,
 )
 from planners.plans.crossings import Crossings
@@ -45,6 +48,7 @@ class Layout:
     store_seconds: Floats  # from the last task's end to the answer of publish
     held_bytes: Floats  # what is stored even when the fan-in is ours
     early_bytes: dict[int, dict[int, float]]  # bundle → producer → bytes to fetch early
+    coming: dict[int, dict[int, Coming]]  # bundle → producer → what is fetched while it is stored
     prewarms: dict[int, list[StartContainers]]  # by trigger
 
     @property
@@ -150,6 +154,7 @@ def lay_out(plan: Plan, workload: Workload, platform: Platform) -> Layout:
         store_seconds=storing.seconds() + platform.publish_seconds,
         held_bytes=sums(plan.bundles, np.where(held, workload.output_bytes, 0.0), count),
         early_bytes=_early_bytes(plan, workload, crossings),
+        coming=_coming(plan, workload, crossings),
         prewarms=_prewarms(plan),
     )
 
@@ -212,21 +217,40 @@ def _early_bytes(
     plan: Plan, workload: Workload, crossings: Crossings
 ) -> dict[int, dict[int, float]]:
     """What is pre-loaded, of what the bundle still takes: a duplicated task is not fetched."""
-    asked = {
+    asked = _asked(plan, PreloadInputs)
+    early: dict[int, dict[int, float]] = {}
+    for bundle, task in _taken(asked, crossings):
+        producer, sizes = int(plan.bundles[task]), early.setdefault(bundle, {})
+        sizes[producer] = sizes.get(producer, 0.0) + float(workload.output_bytes[task])
+    return early
+
+
+def _coming(plan: Plan, workload: Workload, crossings: Crossings) -> dict[int, dict[int, Coming]]:
+    """What comes in parts. What is pre-loaded as well is counted there."""
+    asked = _asked(plan, StreamInputs) - _asked(plan, PreloadInputs)
+    found: dict[int, dict[int, Coming]] = {}
+    for bundle, task in _taken(asked, crossings):
+        size = float(workload.output_bytes[task])
+        if size > PART_BYTES:
+            producer, coming = int(plan.bundles[task]), found.setdefault(bundle, {})
+            coming[producer] = coming.get(producer, Coming(0.0, 0.0)).and_one_of(size)
+    return found
+
+
+def _asked(plan: Plan, kind: type[PreloadInputs] | type[StreamInputs]) -> set[tuple[int, int]]:
+    return {
         (note.bundle, task)
         for note in plan.annotations
-        if isinstance(note, PreloadInputs)
+        if isinstance(note, kind)
         for task in note.tasks
     }
-    early: dict[int, dict[int, float]] = {}
+
+
+def _taken(asked: set[tuple[int, int]], crossings: Crossings) -> Iterator[tuple[int, int]]:
+    """Of these inputs, those that a bundle really takes from another one."""
     if asked:
-        for bundle, task in zip(
-            crossings.consumers.tolist(), crossings.tasks.tolist(), strict=True
-        ):
-            if (bundle, task) in asked:
-                producer, sizes = int(plan.bundles[task]), early.setdefault(bundle, {})
-                sizes[producer] = sizes.get(producer, 0.0) + float(workload.output_bytes[task])
-    return early
+        rows = zip(crossings.consumers.tolist(), crossings.tasks.tolist(), strict=True)
+        yield from (row for row in rows if row in asked)
 
 
 def _prewarms(plan: Plan) -> dict[int, list[StartContainers]]:

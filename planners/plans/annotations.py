@@ -133,6 +133,15 @@ class StreamOutputs(Annotation):
 
 
 @dataclass(frozen=True)
+class StreamInputs(Annotation):
+    """The container of ``bundle`` fetches the outputs of ``tasks`` while they are being stored."""
+
+    kind: ClassVar[str] = "stream_inputs"
+    bundle: int
+    tasks: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class DuplicateTask(Annotation):
     """``bundle`` runs a copy of ``task``, whose inputs it takes in place of its output."""
 

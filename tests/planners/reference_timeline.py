@@ -14,6 +14,7 @@ from planners.plans.annotations import (
     KeepChildren,
     PreloadInputs,
     StartContainers,
+    StreamInputs,
     StreamOutputs,
 )
 from planners.plans.plan import Plan
@@ -235,8 +236,11 @@ class Reference:
             size = sum(self.size(task) for task in early if self.bundle_of[task] == producer)
             clock = max(clock, self.finished[producer])
             clock += self.workload.download.at(size) if size else 0.0
-        rest = constants + sum(self.size(task) for task in missing if task not in early)
-        started = max(now, clock) if early else now
+        coming = self.coming_to(bundle, set(missing) - early)
+        streamed = self.streamed_until(coming, self.alive[container])
+        ahead = early | coming
+        rest = constants + sum(self.size(task) for task in missing if task not in ahead)
+        started = max(now, *([clock] if early else []), *([streamed] if coming else []), 0.0)
         self.fetched[bundle] = started + (self.workload.download.at(rest) if rest else 0.0)
         self.made[container].add(bundle)
         self.prewarm(bundle, now)
@@ -251,6 +255,21 @@ class Reference:
         at_work = len(self.invoked) - sum(e is not None for e in self.ended)
         spread = self.plan_holds and set(self.slot) == {-1} and len(set(self.memory)) == 1
         return order[int(0.6180339887 * at_work % 1 * len(order)) if spread else 0]
+
+    def coming_to(self, bundle, missing):
+        asked = {t for n in self.notes(StreamInputs) if n.bundle == bundle for t in n.tasks}
+        return {task for task in asked & missing if self.size(task) > 1 << 20}
+
+    def streamed_until(self, coming, clock):
+        download = self.workload.download
+        producers = {self.bundle_of[task] for task in coming}
+        for producer in sorted(producers, key=lambda p: (self.finished[p], p)):
+            sizes = [self.size(task) for task in coming if self.bundle_of[task] == producer]
+            clock = max(clock, self.finished[producer] - self.store_seconds(producer))
+            stored = self.finished[producer] - self.platform.publish_seconds
+            last = max(max(1 << 20, size / 16) for size in sizes)
+            clock = max(clock + download.at(sum(sizes)), stored + download.at(last))
+        return clock
 
     def store(self, bundle, now):
         self.moved += self.bytes_to_store(bundle)

@@ -16,6 +16,7 @@ from planners.plans.annotations import (
     KeepChildren,
     PreloadInputs,
     StartContainers,
+    StreamInputs,
     StreamOutputs,
 )
 from planners.plans.plan import Plan
@@ -44,14 +45,15 @@ def dags(draw, max_tasks=12):
 def workloads(draw, dag_strategy=None):
     dag = draw(dag_strategy or dags())
     seconds = draw(st.lists(eighths, min_size=dag.tasks, max_size=dag.tasks))
-    sizes = st.sampled_from([0, 128, 256, 1024])
+    unit = draw(st.sampled_from([1, 1 << 14]))  # of bytes: outputs of one part, or of several
+    sizes = st.sampled_from([0, 128 * unit, 256 * unit, 1024 * unit])
     outputs = draw(st.lists(sizes, min_size=dag.tasks, max_size=dag.tasks))
     predictions = Constant(
         seconds_of=dict(zip(dag.function_names, seconds, strict=True)),
         output_bytes_of=dict(zip(dag.function_names, outputs, strict=True)),
         threads=2.0,
         transfer_latency_seconds=draw(st.sampled_from([0, 0.125])),
-        bytes_per_second=draw(st.sampled_from([256.0, 4096.0])),
+        bytes_per_second=unit * draw(st.sampled_from([256.0, 4096.0])),
         cold_start_seconds=draw(st.sampled_from([0, 0.5, 2.0])),
         warm_start_seconds=draw(st.sampled_from([0, 0.25])),
     )
@@ -124,9 +126,13 @@ def annotations(draw, plan, workload):
     if draw(st.booleans()):
         notes.append(StreamOutputs(0.0, draw(bundle), tuple(range(0, dag.tasks, 2))))
     for task, producer, consumer in edges[:12]:
-        kind = draw(st.sampled_from(["", "", "preload", "dup", "check", "delay", "cluster"]))
+        kind = draw(
+            st.sampled_from(["", "", "preload", "stream", "dup", "check", "delay", "cluster"])
+        )
         if kind == "preload":
             notes.append(PreloadInputs(0.0, consumer, (task,)))
+        elif kind == "stream":
+            notes.append(StreamInputs(0.0, consumer, (task,)))
         elif kind == "dup":
             notes.append(DuplicateTask(0.0, consumer, task))
         elif kind == "check":

@@ -14,7 +14,7 @@ local KEPT = { -- by when they are needed
   patience = {patience = SCORES},
   losses = {losses = HASH, suspects = SET},
 }
-local NAMES = {'meta', 'begun', 'header', 'edges', 'finished', 'tight', 'events', 'end', 'said', 'due'}
+local NAMES = {'meta', 'begun', 'header', 'edges', 'finished', 'tight', 'events', 'end', 'said', 'parts', 'due'}
 for _, group in pairs(KEPT) do
   for name in pairs(group) do NAMES[#NAMES + 1] = name end
 end

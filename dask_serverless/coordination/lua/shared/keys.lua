@@ -41,6 +41,7 @@
 --   suspects  set     claims that were lost: what they wrote may not have been announced
 --   events    stream  what happened: bundles done ('e'; the last with the makespan in microseconds, 't'), tasks of a bundle under way ('p'), a bundle that left its slot ('m'), the failure ('f')
 --   said      stream  where the client listens: what tasks print ('s'), once it has begun ('b')
+--   parts     stream  where outputs are streamed: parts that have been stored ('p'), once it has begun ('b')
 --   end       stream  one entry, when the run is over: the failure, or the last bundle's event
 
 local prefix = string.sub(KEYS[1], 1, -5)
