@@ -126,7 +126,7 @@ class Serverless:
 
         Keywords describe that backend: ``containers=1000, store_rtt="1ms", cold_start="2s"``;
         ``dask_serverless.simulation.model.BackendModel`` has them all. What tasks take and leave
-        is the same for all of them unless ``predictions`` say otherwise.
+        is what the history knows of them; ``predictions`` may say otherwise.
         """
         with forks.importing:
             from dask_serverless.client.calling import planning
@@ -134,7 +134,7 @@ class Serverless:
 
         usual = planning(self, self.settings, self._ready(), {})
         backend.setdefault("containers", usual.containers)
-        return what_if(collection, self.planner, predictions, **backend)
+        return what_if(collection, usual, predictions, **backend)
 
     @property
     def dashboard_link(self) -> str:

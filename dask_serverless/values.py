@@ -98,7 +98,7 @@ def _duration(value: Any) -> float:
     try:
         read = value if isinstance(value, Real) else parse_timedelta(value)
         number = float(read)
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, OverflowError):  # 1e400s
         raise ValueError(problem) from None
     if not 0 < number < math.inf:
         raise ValueError(problem)

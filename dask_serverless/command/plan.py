@@ -7,6 +7,7 @@ import runpy
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +15,7 @@ import dask
 
 from dask_serverless import serverless
 from dask_serverless.client.onlookers import looking_on
+from dask_serverless.errors import ServerlessError
 
 if TYPE_CHECKING:
     from planners.cost.outlook import Outlook
@@ -61,10 +63,23 @@ def plan(
             runpy.run_path(script, run_name="__main__")
         except Stop:
             pass
+        except ServerlessError:  # told in one line
+            raise
+        except Exception as error:
+            error.__traceback__ = within(script, error.__traceback__)
+            sys.excepthook(type(error), error, error.__traceback__)
+            raise SystemExit(1) from None
         finally:
             serverless.close()
     if not shown.count:
         raise click.ClickException(f"{script} has computed nothing with this scheduler.")
+
+
+def within(script: str, traceback: TracebackType | None) -> TracebackType | None:
+    """As ``python script …`` would show it: without those who run the script."""
+    while traceback is not None and traceback.tb_frame.f_code.co_filename != script:
+        traceback = traceback.tb_next
+    return traceback
 
 
 @contextmanager

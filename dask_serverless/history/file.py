@@ -92,7 +92,9 @@ class FileArchive(Archive):
     def check_kind(self) -> None:
         """A pipe would be waited for, and a device may have no end."""
         if not stat.S_ISREG(os.stat(self.path).st_mode):
-            raise HistoryUnusable(self.shown, "is a pipe, a socket or a device, and no history")
+            raise HistoryUnusable(
+                self.shown, "is a folder, a pipe, a socket or a device, and no history"
+            )
 
     def entry_of(self, key: str, data: bytes) -> tuple[bytes, Entry] | None:
         known = self.entries.get(key)

@@ -48,7 +48,7 @@ class Traits:
             self.function(function, name)
         elif isinstance(function, types.MethodType):
             self.callable(function.__func__)
-            self.parts.append(name_of(type(function.__self__)))
+            self.parts.append(name_of(class_of(function.__self__)))
         elif is_partial(function):
             self.partial(function)
         elif isinstance(function, type):
@@ -147,6 +147,11 @@ class Traits:
         self.parts.append(f"{kind} {length}")
         for _, value in zip(range(MOST_ITEMS), values, strict=False):
             self.value(value)
+
+
+def class_of(owner: Any) -> type:
+    """To which a method is bound, or whose instance it is bound to."""
+    return owner if isinstance(owner, type) else type(owner)
 
 
 def attributes(instance: Any) -> list[tuple[str, Any]]:

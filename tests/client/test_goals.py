@@ -123,7 +123,14 @@ def test_what_cannot_be_judged_is_said_once_and_goes_on(serverless):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("sla", 0), ("sla", "p90"), ("deadline", "soon"), ("deadline", -1), ("budget", float("nan"))],
+    [
+        ("sla", 0),
+        ("sla", "p90"),
+        ("deadline", "soon"),
+        ("deadline", -1),
+        ("deadline", "1e400s"),
+        ("budget", float("nan")),
+    ],
 )
 def test_a_goal_that_means_nothing_is_named_where_it_was_given(serverless, name, value):
     with pytest.raises(SettingsError, match=rf"compute\({name}=...\) is"):

@@ -96,5 +96,7 @@ def test_what_the_script_raises_is_the_scripts(script):
     script.write_text("import dask\ndask.compute(dask.delayed(lambda: 1 / 0)())\n")
     done = planned(script)
     assert done.returncode == 1
+    first, second, *_ = done.stderr.splitlines()
+    assert first.startswith("Traceback") and f'"{script}", line 2' in second
     assert "ZeroDivisionError" in done.stderr
     assert "compute 1" in done.stdout

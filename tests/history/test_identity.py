@@ -99,6 +99,13 @@ class Slotted:
 
     def __call__(self) -> None: ...
 
+    @classmethod
+    def made(cls) -> None: ...
+
+
+class Larger(Slotted):
+    __slots__ = ()
+
 
 def wrap(function):
     @functools.wraps(function)
@@ -114,6 +121,7 @@ PAIRS = [
     (Scale(1), Scale(2)),
     (Slotted(1), Slotted(2)),
     (Scale(1).method, Scale(1).other),
+    (Slotted.made, Larger.made),
     (operator.itemgetter(0), operator.itemgetter(1)),
     (operator.methodcaller("a", 1), operator.methodcaller("a", 2)),
     (methodcaller("sum"), methodcaller("mean")),

@@ -1,5 +1,7 @@
 """``Serverless.simulate``: what a collection would take on a backend that is made up."""
 
+import time
+
 import dask
 import dask.array as da
 import numpy as np
@@ -33,6 +35,18 @@ def test_more_containers_and_a_nearer_store_take_less_time(serverless):
     assert few.model.containers == 2
     assert many.makespan_seconds < few.makespan_seconds / 10
     assert far.makespan_seconds > many.makespan_seconds + 2.0
+
+
+def test_tasks_take_what_was_measured_of_them(tmp_path):
+    """And not what is made up where nothing is known: 10 ms."""
+    tasks = [dask.delayed(time.sleep)(0.2) for _ in range(4)]
+    with Serverless(containers=2, history=str(tmp_path / "history")) as scheduler:
+        before = scheduler.simulate(tasks, containers=4, cold_start=0, store_rtt=0)
+        dask.compute(tasks, scheduler=scheduler)
+        after = scheduler.simulate(tasks, containers=4, cold_start=0, store_rtt=0)
+        made_up = scheduler.simulate(tasks, predictions=Constant(task_seconds=3.0))
+    assert before.makespan_seconds < 0.1
+    assert 0.2 <= after.makespan_seconds < 3.0 <= made_up.makespan_seconds
 
 
 def test_predictions_say_what_keywords_leave_open(serverless):
