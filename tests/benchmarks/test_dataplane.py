@@ -62,6 +62,7 @@ def test_units():
             parse(text)
 
 
+@pytest.mark.timeout(600)
 def test_latency_as_a_command(tmp_path):
     file = tmp_path / "latency.json"
     options = ["--tasks", "32", "--containers", "2", "--repeat", "1", "--store-rtt", "1ms"]
@@ -73,6 +74,7 @@ def test_latency_as_a_command(tmp_path):
     }
 
 
+@pytest.mark.timeout(600)  # some seconds where nobody else works
 def test_dataplane_as_a_command(tmp_path):
     file = tmp_path / "dataplane.json"
     options = ["--only", "diamonds", "--containers", "2", "--repeat", "1", "--rate", "0"]
