@@ -99,7 +99,7 @@ def test_a_run_whose_container_aws_ends_for_want_of_memory_goes_on_with_the_next
             assert compute(delayed(fill)(448), client=client) == ([1024],)
             assert met == [384]
             with client.options(attempts=1) as once:
-                with pytest.raises(BundleLost, match="of its limit of 1024 MiB"):
+                with pytest.raises(BundleLost, match="of its limit of 384 MiB"):
                     compute(delayed(fill)(2048), client=once)
 
 
