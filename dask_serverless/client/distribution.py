@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from dask_serverless.blobs.base import LIVE_SECONDS, Command
 from dask_serverless.client.accounting import use_of
 from dask_serverless.client.callbacks import Observers
 from dask_serverless.client.ending import Ending
+from dask_serverless.client.failed import Failed
 from dask_serverless.client.hearing import DEAF, Hearing
 from dask_serverless.client.home import AtHome
 from dask_serverless.client.listener import Listener
@@ -206,7 +208,12 @@ class Distribution:
             lookout.follow(listener.heed)
             listener.end()
             return
-        story = self.story(submission, before, lookout)
+        try:
+            story = self.story(submission, before, lookout)
+        except Failed:
+            with suppress(StoreError):  # the failure is what counts
+                listener.account(self.coordination.story(()).events)
+            raise
         for event in story.events:
             listener.heed(event)
         if story.outputs:

@@ -51,6 +51,12 @@ class Listener:
             case What.FINISHED:
                 self.finished(Finished.unpack(event.payload), event)
 
+    def account(self, events: Sequence[Event]) -> None:
+        """Of a run that failed: what its containers took until then was taken nevertheless."""
+        for event in events:
+            if event.what is What.FINISHED:
+                self.report.bundle(Finished.unpack(event.payload), event)
+
     def end(self) -> None:
         """All bundles are done."""
         self.bring_home(self.postponed)

@@ -150,7 +150,7 @@ def shown(error: BaseException | None) -> str:
     if error is None:
         return ""
     try:
-        text = f"{type(error).__name__}: {error}"
+        text = f"{type(error).__name__}: {error}".removesuffix(": ")  # Ctrl-C has no words
     except Exception:
         text = type(error).__name__
     return text[:MOST_ERROR_CHARACTERS].encode(errors="replace").decode()

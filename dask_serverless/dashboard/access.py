@@ -13,7 +13,7 @@ from dask_serverless.errors import DashboardUnavailable, SettingsError
 
 HOST, PORT = "127.0.0.1", 8787
 PORTS_TRIED = 50  # from the usual one on, where none is asked for
-COOKIE = "dask-serverless-token"
+USUAL_PORTS = {"http": 80, "https": 443}  # which browsers leave out
 MOST_PORT = 65535
 
 
@@ -106,9 +106,22 @@ class Access:
     def admits(self, token: str) -> bool:
         return not self.token or hmac.compare_digest(token.encode(), self.token.encode())
 
+    @property
+    def cookie(self) -> str:
+        """One for each port: browsers send those of a host to all that listen there."""
+        return f"dask-serverless-token-{self.port}"
+
     def knows(self, host: str) -> bool:
         """Whether this is a name of ours: a page of another name must not read our answers."""
-        return host.lower() in self.origins
+        usual = [f"{host}:{port}" for port in USUAL_PORTS.values()]
+        return any(name.lower() in self.origins for name in (host, *usual))
+
+    def expects(self, origin: str) -> bool:
+        """Whether a page of this origin may open a connection."""
+        scheme, _, host = origin.lower().partition("://")
+        if not host.rpartition(":")[2].isdigit():  # "[::1]" has no port
+            host = f"{host}:{USUAL_PORTS.get(scheme)}"
+        return host in self.origins
 
 
 def own_names(address: Address, port: int) -> tuple[str, ...]:

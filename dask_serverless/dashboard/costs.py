@@ -14,19 +14,25 @@ def prices_of(series: Series) -> Prices:
     return Prices(**series.structure.prices)
 
 
+def reported(series: Series) -> Mapping[str, Any]:
+    """What the client told of containers; nothing, where it was interrupted before it knew."""
+    told = series.over or {}
+    return told if told.get("containers") else {}
+
+
 def account(series: Series, container: ContainerSeries) -> Account:
     """As the client reported it, once it has."""
-    reported: Mapping[str, Any] = (series.over or {}).get("containers", {})
-    if container.name in reported:
-        return account_of(reported[container.name])
+    accounts: Mapping[str, Any] = reported(series).get("containers", {})
+    if container.name in accounts:
+        return account_of(accounts[container.name])
     since = min(container.since, container.last)
     return account_of({"cold": container.cold, "since": since, "until": container.last})
 
 
 def cost(series: Series) -> float:
     """Of the containers that had bundles, and of what they moved."""
-    if series.over is not None and "cost" in series.over:
-        return float(series.over["cost"])
+    if "cost" in reported(series):
+        return float(reported(series)["cost"])
     prices = prices_of(series)
     used = [account(series, c) for c in series.containers.values() if c.bundles]
     moved = prices.cost(0.0, 0, series.told_bytes)

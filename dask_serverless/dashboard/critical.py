@@ -32,6 +32,6 @@ def critical_path(series: Series, levels: Ids) -> Ids:
     path = [task]
     while len(path) < MOST_TASKS and offsets[task + 1] > offsets[task]:
         mine = inputs[offsets[task] : offsets[task + 1]]
-        task = int(mine[np.lexsort((levels[mine], over[mine]))[-1]])
+        task = int(mine[np.lexsort((levels[mine], done[mine]))[-1]])
         path.append(task)
     return np.array(path[::-1], dtype=np.int32)

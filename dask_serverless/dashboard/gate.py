@@ -8,7 +8,7 @@ from typing import Any
 from bokeh.server.auth_provider import AuthProvider
 from tornado.web import HTTPError, RequestHandler
 
-from dask_serverless.dashboard.access import COOKIE, Access
+from dask_serverless.dashboard.access import Access
 
 ANYBODY = "anybody"
 
@@ -17,17 +17,25 @@ def check(access: Access, handler: RequestHandler) -> None:
     """Before anything is answered, the handshake of a web socket included."""
     if not access.knows(handler.request.host):
         raise HTTPError(403, reason="this host name is none of the dashboard's")
+    origin = handler.request.headers.get("Origin") if connects(handler) else None
+    if origin is not None and not access.expects(origin):
+        raise HTTPError(403, reason="pages of this origin may not connect: see --allow-origin")
     if not admitted(access, handler):
         raise HTTPError(401, reason="open the whole link: it has a token")
+
+
+def connects(handler: RequestHandler) -> bool:
+    """To open a web socket, which browsers let any page do."""
+    return handler.request.headers.get("Upgrade", "").lower() == "websocket"
 
 
 def admitted(access: Access, handler: RequestHandler) -> bool:
     """By the token in the link; from then on by a cookie that scripts do not see."""
     told = handler.get_query_argument("token", "")
     if told and access.admits(told):
-        handler.set_cookie(COOKIE, told, httponly=True, samesite="Lax")
+        handler.set_cookie(access.cookie, told, httponly=True, samesite="Lax")
         return True
-    return access.admits(handler.get_cookie(COOKIE) or "")
+    return access.admits(handler.get_cookie(access.cookie) or "")
 
 
 class Gate(AuthProvider):

@@ -18,6 +18,8 @@ BEFORE_DIGITS = re.compile(r"[^0-9]*")
 SHOWN = 200  # groups that are shown by themselves; the smallest of more become one
 REST = "… others"
 MOST_CHARACTERS = 300  # of a key on a page
+# A line break within a name would end up in its neighbours: written as Python writes it.
+ESCAPED = {code: repr(chr(code))[1:-1] for code in (*range(32), 127)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +98,8 @@ def head_of(first: str) -> str:
 
 
 def prefix_of(first: Any) -> str:
-    return shortened(str(key_split(first if isinstance(first, str) else str(first))), 60)
+    prefix = str(key_split(first if isinstance(first, str) else str(first)))
+    return shortened(prefix.translate(ESCAPED), 60)
 
 
 def without_smallest(of: Ids, names: list[str]) -> tuple[Ids, list[str]]:
@@ -111,7 +114,9 @@ def without_smallest(of: Ids, names: list[str]) -> tuple[Ids, list[str]]:
 
 def key_shown(label: Any) -> str:
     """A key as its owner writes it."""
-    return shortened(repr(as_key(label)) if isinstance(label, list) else str(label))
+    if isinstance(label, list):
+        return shortened(repr(as_key(label)))
+    return shortened(str(label).translate(ESCAPED) or repr(label))
 
 
 def key_of(structure: Structure, task: int) -> str:

@@ -31,8 +31,8 @@ def heading(view: View) -> str:
         ("cost", shown(told.cost)),
         ("planner", view.structure.planner),
     ]
-    if told.dropped:
-        facts.append(("not told", f"{told.dropped:,} bundles"))
+    if told.untold:
+        facts.append(("not told of", f"{told.untold:,} bundles"))
     cells = "".join(fact(name, value) for name, value in facts if value)
     return f'<div class="facts">{state}{cells}</div>'
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dask_serverless.dashboard.costs import cost
+from dask_serverless.dashboard.costs import cost, reported
 from dask_serverless.dashboard.series import NEVER, Series
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -27,27 +27,29 @@ class Numbers:
     over: bool
     abandoned: bool
     error: str
-    dropped: int
+    untold: int  # bundles of which no container told
 
 
 def numbers(series: Series, now: float = 0.0) -> Numbers:
     told = series.over or {}
+    accounts = reported(series)
+    tasks, bundles = series.structure.tasks, series.structure.bundle_count
     used = [c for c in series.containers.values() if c.bundles]
     return Numbers(
-        tasks=series.structure.tasks,
-        done_tasks=series.done_tasks,
-        bundles=series.structure.bundle_count,
-        done_bundles=series.done_bundles,
-        containers=len(told["containers"]) if told else len(used),
-        cold_starts=told.get("cold_starts", sum(c.cold for c in used)),
-        warm_starts=told.get("warm_starts", sum(not c.cold for c in used)),
-        bytes_moved=told.get("bytes_moved", series.told_bytes),
+        tasks=tasks,
+        done_tasks=tasks if series.succeeded else series.done_tasks,
+        bundles=bundles,
+        done_bundles=bundles if series.succeeded else series.done_bundles,
+        containers=len(accounts.get("containers", used)),
+        cold_starts=accounts.get("cold_starts", sum(c.cold for c in used)),
+        warm_starts=accounts.get("warm_starts", sum(not c.cold for c in used)),
+        bytes_moved=accounts.get("bytes_moved", series.told_bytes),
         makespan=told.get("makespan_seconds") or max(series.latest, now),
         cost=cost(series),
         over=series.over_at < NEVER,
         abandoned=series.abandoned,
         error=str(told.get("error", "")),
-        dropped=series.dropped,
+        untold=series.untold,
     )
 
 

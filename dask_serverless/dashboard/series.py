@@ -303,13 +303,25 @@ class Series:
         kept = self.crossing & (self.nbytes < 0) & (self.finished <= at)[bundles]
         states[kept] = State.KEPT
         states[self.released <= at] = State.RELEASED
+        if self.succeeded and at >= self.over_at:  # so were those of which no container told
+            states[(self.finished == NEVER)[bundles]] = State.DONE
         states[self.task_failed <= at] = State.FAILED
         return states
+
+    @property
+    def succeeded(self) -> bool:
+        return self.over is not None and self.over.get("error") == ""
 
     @property
     def end(self) -> float:
         """Of what is known: the run's end, or the latest that was told."""
         return self.over_at if self.over_at < NEVER else self.latest
+
+    @property
+    def untold(self) -> int:
+        """Bundles of which nobody told, or not yet: those of a run that went well are done."""
+        bundles = self.structure.bundle_count
+        return bundles - self.done_bundles if self.succeeded else self.dropped
 
     @property
     def done_tasks(self) -> int:
@@ -318,6 +330,7 @@ class Series:
 
     @property
     def done_bundles(self) -> int:
+        """That were told of."""
         return int(np.count_nonzero(self.finished < NEVER))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from tornado.ioloop import IOLoop
 from dask_serverless.dashboard.access import Access
 from dask_serverless.dashboard.gate import Gate
 from dask_serverless.dashboard.handlers import handlers
+from dask_serverless.dashboard.logs import log_without
 from dask_serverless.dashboard.pages import PAGES
 from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.reader import Reader
@@ -37,7 +37,7 @@ MOST_MESSAGE_BYTES = 1 << 20  # of what a browser sends: ranges and clicks
 
 def serve(listening: socket.socket, access: Access, reader: Reader) -> None:
     """Until the process is ended."""
-    logging.getLogger("bokeh").setLevel(logging.ERROR)
+    log_without(access.token)
     for setting in OVERRIDING:
         os.environ.pop(setting, None)
     loop = IOLoop.current()
@@ -50,10 +50,21 @@ def serve(listening: socket.socket, access: Access, reader: Reader) -> None:
         reader.close()
 
 
+class LetIn(frozenset[str]):
+    """All origins: the gate has looked at that of each connection, with scheme and port."""
+
+    def __contains__(self, origin: object) -> bool:
+        return True
+
+
 class Pages(BokehTornado):
     """Bokeh's own would have browsers read its tables and MathJax, too: half of all scripts, before
     anything can be drawn.
     """
+
+    @property
+    def websocket_origins(self) -> LetIn:
+        return LetIn()
 
     def resources(self, absolute_url: str | bool | None = None) -> Any:
         return super().resources(absolute_url).clone(components=COMPONENTS)
@@ -64,7 +75,6 @@ def make_server(
 ) -> BaseServer:
     tornado = Pages(
         applications(reader),
-        extra_websocket_origins=[o for o in access.origins if "[" not in o],
         extra_patterns=handlers(access, reader),
         auth_provider=Gate(access),
         keep_alive_milliseconds=KEEP_ALIVE_MS,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-from bokeh.models import Div, InlineStyleSheet
+from bokeh.models import BasicTicker, CustomJSTickFormatter, Div, InlineStyleSheet
 from bokeh.plotting import figure
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
@@ -35,7 +35,8 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th { text-align: left; font-weight: 500; color: var(--quiet, #6b7280); padding: 4px 10px 4px 2px;
   border-bottom: 1px solid var(--line, #d1d5db); white-space: nowrap; }
 td { padding: 4px 10px 4px 2px; border-bottom: 1px solid var(--faint, #eef0f3); vertical-align: top; }
-td.number, th.number { text-align: right; }
+td.number, th.number { text-align: right; white-space: nowrap; }
+.long { overflow-wrap: anywhere; }
 pre { background: var(--panel, #f6f7f9); padding: 10px; border-radius: 6px; overflow-x: auto;
   font-size: 12px; line-height: 1.45; margin: 4px 0; }
 a { color: #2a7ab8; text-decoration: none; } a:hover { text-decoration: underline; }
@@ -80,6 +81,23 @@ def plain(**settings: Any) -> Any:
     made.title.text_font_size = "13px"
     made.title.text_font_style = "normal"
     return made
+
+
+def whole_numbers() -> BasicTicker:
+    """For what is counted."""
+    return BasicTicker(min_interval=1, desired_num_ticks=5)
+
+
+def byte_ticks() -> CustomJSTickFormatter:
+    """As ``in_bytes`` puts them."""
+    return CustomJSTickFormatter(
+        code="""
+      const units = ["B", "kB", "MB", "GB", "TB"]
+      let place = 0
+      while (Math.abs(tick) >= 1000 && place < units.length - 1) { tick /= 1000; place += 1 }
+      return `${tick} ${units[place]}`
+    """
+    )
 
 
 def without_axes(made: Any) -> Any:

@@ -10,6 +10,8 @@ from bokeh.models import Div
 
 from dask_serverless.dashboard.style import sheet
 
+LONG = 40  # characters: a word of more may be broken, so that it leaves room for other columns
+
 
 class Link(str):
     """A cell that leads to another page of the dashboard: "run=…" of the same page's kind."""
@@ -41,7 +43,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "n
 def cell(value: Any) -> str:
     if isinstance(value, Link):
         return f'<a href="{escape(value.target, quote=True)}">{escape(value)}</a>'
-    return escape(f"{value:,}" if isinstance(value, int) else str(value))
+    text = escape(f"{value:,}" if isinstance(value, int) else str(value))
+    return f'<span class="long">{text}</span>' if len(text) > LONG else text
 
 
 def block(name: str) -> Div:

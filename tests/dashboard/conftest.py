@@ -38,7 +38,7 @@ def tab(browser: Any) -> Iterator[Any]:
         page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("request", lambda r: outside(r.url, errors))
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)  # on a machine where all cores are taken
         yield page
     assert errors == []
 

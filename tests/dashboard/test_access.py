@@ -66,6 +66,35 @@ def test_origins_are_exact(origin: str) -> None:
         checked_origins((origin,))
 
 
+@pytest.mark.parametrize(
+    ("origin", "expected"),
+    [
+        ("http://127.0.0.1:8787", True),
+        ("http://[::1]:8787", True),
+        ("https://example.org", True),  # browsers leave out the usual port
+        ("http://example.org", False),
+        ("https://example.org:8443", False),
+        ("https://other.example.org", False),
+        ("null", False),
+        ("", False),
+    ],
+)
+def test_an_origin_is_expected_with_its_scheme_and_port(origin: str, expected: bool) -> None:
+    access = Access.to(Address.parse(True), 8787, origins=("example.org:443",))
+    assert access.expects(origin) == expected
+
+
+def test_a_host_name_without_its_usual_port_is_known_behind_a_proxy() -> None:
+    access = Access.to(Address.parse(True), 8787, origins=("example.org:443",))
+    assert access.knows("Example.org") and access.knows("127.0.0.1:8787")
+    assert not access.knows("127.0.0.1") and not access.knows("example.com")
+
+
+def test_dashboards_on_one_host_do_not_take_each_others_cookie() -> None:
+    one, other = (Access.to(Address("0.0.0.0"), port) for port in (8787, 8788))
+    assert one.cookie != other.cookie
+
+
 @pytest.fixture(scope="module")
 def served() -> Iterator[int]:
     """The port of a server that wants a token."""

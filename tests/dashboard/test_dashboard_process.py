@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 from awaiting import eventually
@@ -33,7 +35,7 @@ sys.stdin.readline()
 
 def healthy(link: str) -> bool:
     try:
-        with urllib.request.urlopen(link + "health", timeout=20) as answer:
+        with urllib.request.urlopen(link + "health", timeout=60) as answer:
             return answer.read() == b"ok"
     except OSError:
         return False
@@ -58,6 +60,35 @@ def test_it_ends_when_its_owner_is_killed(tmp_path: Path) -> None:
         assert healthy(link)
         client.kill()
         eventually(lambda: not client.left())
+
+
+def test_nothing_that_strangers_ask_for_is_logged_and_the_token_never(capfd: Any) -> None:
+    from dask_serverless.dashboard.access import Address
+    from dask_serverless.dashboard.process import DashboardProcess
+
+    dashboard = DashboardProcess(Address("0.0.0.0", 0))
+    try:
+        token, port = dashboard.access.token, dashboard.access.port
+        for path in (f"no-page?token={token}", "graph?token=guessed", "static/../x"):
+            with pytest.raises(OSError, match="HTTP Error 40"):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=60)
+    finally:
+        dashboard.close()
+    assert capfd.readouterr().err == ""
+
+
+def test_of_an_error_of_its_own_the_token_is_left_out() -> None:
+    from dask_serverless.dashboard.logs import Without
+
+    told = (
+        "tornado.application",
+        40,
+        "here",
+        1,
+        "Uncaught exception GET /graph?token=%s",
+        ("abc",),
+    )
+    assert "abc" not in Without("abc").format(logging.LogRecord(*told, None))
 
 
 def test_ctrl_c_in_the_terminal_is_for_the_client(tmp_path: Path) -> None:

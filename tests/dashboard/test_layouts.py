@@ -75,10 +75,36 @@ def test_many_prefixes_become_a_limited_number_of_groups() -> None:
 
 @pytest.mark.parametrize(
     ("label", "shown"),
-    [("x", "x"), (["x", 0, 1], "('x', 0, 1)"), (3, "3"), (["a", ["b", 1]], "('a', ('b', 1))")],
+    [
+        ("x", "x"),
+        (["x", 0, 1], "('x', 0, 1)"),
+        (3, "3"),
+        (["a", ["b", 1]], "('a', ('b', 1))"),
+        ("one\nline", r"one\nline"),
+        ("", "''"),
+    ],
 )
 def test_keys_are_shown_as_their_owners_write_them(label: object, shown: str) -> None:
     assert key_shown(label) == shown
+
+
+def test_a_line_break_in_a_name_stays_in_its_box() -> None:
+    groups = groups_of(structure([[]], [0], labels=["new\nline\tkey"]))
+    assert list(groups.names) == [r"new\nline\tkey"]
+
+
+def test_many_prefixes_of_one_level_stand_in_several_columns() -> None:
+    pytest.importorskip("bokeh")
+    from dask_serverless.dashboard.pages.overview import MOST_ROWS, places
+
+    names = [f"{a}{b}x" for a in "abcde" for b in "vwxyz"]
+    inputs: list[list[int]] = [[] for _ in names]
+    shape = structure([*inputs, list(range(len(names)))], [0] * 26, labels=[*names, "total"])
+    groups = groups_of(shape)
+    x, y = places(groups)
+    assert len(set(zip(x.tolist(), y.tolist(), strict=True))) == groups.count == 26
+    assert np.bincount(x.astype(int)).max() <= MOST_ROWS
+    assert (x[groups.sources] < x[groups.targets]).all()
 
 
 def test_a_structure_comes_back_as_it_was_stored() -> None:

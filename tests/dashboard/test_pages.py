@@ -62,6 +62,7 @@ def bad(watched: Serverless, good: Any) -> Any:
     [
         "graph",
         "stream",
+        "plan",
         "progress",
         "containers",
         "data",
@@ -132,6 +133,15 @@ def test_a_failed_task_turns_red_and_its_traceback_can_be_read(
     show(tab, f"{watched.dashboard_link}errors?run={bad.run}")
     told = await_text(tab, "errors", "Traceback")
     assert "in fragile" in told and "raise ValueError" in told
+
+
+def test_numbers_of_a_failed_run_agree_too(tab: Any, watched: Serverless, bad: Any) -> None:
+    assert bad.containers and bad.bytes_moved and bad.cost > 0
+    show(tab, f"{watched.dashboard_link}containers?run={bad.run}")
+    page = facts(await_text(tab, "heading", "makespan"))
+    used = f"{len(bad.containers)} ({bad.cold_starts} cold, {bad.warm_starts} warm)"
+    assert page["containers"] == used
+    assert (page["moved"], page["cost"]) == (in_bytes(bad.bytes_moved), f"{bad.cost:.7f}")
 
 
 def test_a_plan_made_from_numbers_is_shown_beside_what_came_of_it(

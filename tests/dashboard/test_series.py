@@ -6,6 +6,7 @@ import numpy as np
 from sightings import SUBMITTED, batch, sighting, structure
 
 from dask_serverless.dashboard.groups import groups_of
+from dask_serverless.dashboard.numbers import numbers
 from dask_serverless.dashboard.series import Series, counted
 from dask_serverless.dashboard.states import State
 from dask_serverless.worker.witness import FAILED, UNDER_WAY
@@ -78,6 +79,40 @@ def test_sightings_that_did_not_arrive_are_counted() -> None:
     series.heed(batch("c1", sighting(0, 0.0), number=3))
     series.heed(batch("c1", sighting(1, 0.0), number=4))
     assert series.dropped == 3
+
+
+OVER = {"at": SUBMITTED + 3, "losses": [], "phases": {}, "error": ""}
+
+
+def test_a_run_that_went_well_is_done_whoever_did_not_tell_of_it() -> None:
+    """A container was killed, and with it what it wanted to tell at its end."""
+    series = Series(DIAMOND)
+    series.heed(batch("c1", sighting(0, 0.0, sizes={0: 8})))
+    series.heed_end(OVER)
+    assert names(series, 2.9) == ["DONE", "READY", "WAITING", "WAITING"]
+    assert names(series) == ["DONE"] * 4
+    told = numbers(series)
+    assert (told.done_tasks, told.done_bundles, told.untold) == (4, 3, 2)
+    series.heed(batch("c2", sighting(1, 1.0), sighting(2, 2.0)))  # it only took longer
+    assert numbers(series).untold == 0
+
+
+def test_of_a_run_that_failed_only_what_was_told_is_done() -> None:
+    series = Series(DIAMOND)
+    series.heed(batch("c1", sighting(0, 0.0, sizes={0: 8})))
+    series.heed_end({**OVER, "error": "ValueError"})
+    told = numbers(series)
+    assert (told.done_tasks, told.done_bundles, told.untold) == (1, 1, 0)
+
+
+def test_of_a_client_that_was_interrupted_containers_count_as_they_told() -> None:
+    series = Series(DIAMOND)
+    series.heed(batch("c1", sighting(0, 0.0, sizes={0: 8}), cold=True))
+    client = {"containers": {}, "cold_starts": 0, "warm_starts": 0, "bytes_moved": 0, "cost": 0.0}
+    series.heed_end({**OVER, **client, "error": "KeyboardInterrupt"})
+    told = numbers(series)
+    assert (told.containers, told.cold_starts, told.bytes_moved) == (1, 1, 8)
+    assert told.cost > 0
 
 
 def test_what_makes_no_sense_is_passed_over() -> None:

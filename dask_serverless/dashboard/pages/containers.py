@@ -14,7 +14,7 @@ from dask_serverless.dashboard.numbers import in_bytes, in_seconds
 from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.reader import Reader
 from dask_serverless.dashboard.series import NEVER, ContainerSeries, Series
-from dask_serverless.dashboard.style import plain
+from dask_serverless.dashboard.style import plain, whole_numbers
 from dask_serverless.dashboard.tables import block, table
 from dask_serverless.dashboard.view import Moment, View
 
@@ -40,6 +40,7 @@ class Containers(Page):
         made = plain(height=190, x_axis_label="seconds since the submission", name="working",
             title="Containers with a bundle", toolbar_location=None)  # fmt: skip
         made.y_range.start = made.x_range.start = 0
+        made.yaxis.ticker = whole_numbers()
         made.varea_step("at", 0, "working", source=self.source, fill_color="#009e73",
             fill_alpha=0.55, step_mode="after")  # fmt: skip
         return made

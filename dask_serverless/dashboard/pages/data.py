@@ -14,7 +14,7 @@ from dask_serverless.dashboard.numbers import in_bytes, numbers
 from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.pages.progress import short
 from dask_serverless.dashboard.reader import Reader
-from dask_serverless.dashboard.style import BAR, plain
+from dask_serverless.dashboard.style import BAR, byte_ticks, plain
 from dask_serverless.dashboard.tables import block, table
 from dask_serverless.dashboard.view import Moment, View
 
@@ -40,7 +40,7 @@ class DataPlane(Page):
             y_range=Range1d(1, 0), toolbar_location=None)  # fmt: skip
         made.ygrid.visible = False
         made.x_range.start = 0
-        made.xaxis.formatter.use_scientific = False
+        made.xaxis.formatter = byte_ticks()
         made.hbar(
             "y", right="bytes", height=0.62, source=self.source, fill_color=BAR, line_color=None
         )

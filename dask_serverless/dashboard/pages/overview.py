@@ -16,9 +16,10 @@ from dask_serverless.dashboard.view import Moment, View
 WIDTH, HEIGHT = 0.74, 0.66  # of a box; columns and rows are one apart
 BAR = (-0.25, -0.1)  # below and above: where the bar is in its box
 INSET = 0.05
-COLUMN_PIXELS, ROW_PIXELS = 150, 84
+COLUMN_PIXELS, ROW_PIXELS = 190, 84
 BOX, INK = "#f1f3f6", "#374151"  # on any background
-LEAST_PIXELS, MOST_PIXELS = 170, 900
+LEAST_PIXELS = 170
+MOST_ROWS = 10  # in one column: the others of a level stand in further ones
 CHARACTERS = 15  # of a name that fit into a box
 
 
@@ -48,7 +49,7 @@ class Overview:
 
     def figure(self) -> Any:
         columns, rows = self.x.max(initial=0) + 1, np.ptp(self.y) + 1 if len(self.y) else 1
-        height = int(np.clip(ROW_PIXELS * rows + 40, LEAST_PIXELS, MOST_PIXELS))
+        height = max(int(ROW_PIXELS * rows + 40), LEAST_PIXELS)
         made = plain(
             height=height, min_width=int(COLUMN_PIXELS * min(columns, 40)), name="overview",
             x_range=Range1d(-0.55, max(columns, 4) - 0.45),
@@ -117,11 +118,14 @@ class Overview:
 def places(groups: Groups) -> tuple[Any, Any]:
     """Columns by level, and within one from top to bottom, around the middle."""
     levels = groups.levels
-    y = np.zeros(groups.count)
+    x, y, column = np.zeros(groups.count), np.zeros(groups.count), 0
     for level in range(int(levels.max(initial=-1)) + 1):
         mine = np.flatnonzero(levels == level)
-        y[mine] = (len(mine) - 1) / 2 - np.arange(len(mine))
-    return levels.astype(float), y
+        for first in range(0, len(mine), MOST_ROWS):
+            part = mine[first : first + MOST_ROWS]
+            x[part], y[part] = column, (len(part) - 1) / 2 - np.arange(len(part))
+            column += 1
+    return x, y
 
 
 def tips() -> str:

@@ -13,7 +13,7 @@ from dask_serverless.dashboard.focus import IN_VIEW, SELECTED, Focus, failed
 from dask_serverless.dashboard.raster import EMPTY, raster_of, whole
 from dask_serverless.dashboard.states import COLOURS, State
 from dask_serverless.dashboard.style import CRITICAL as ON_PATH
-from dask_serverless.dashboard.style import LINE, plain
+from dask_serverless.dashboard.style import LINE, plain, whole_numbers
 from dask_serverless.dashboard.view import Moment, View
 from planners.graph.arrays import Ids, gather_rows
 
@@ -51,6 +51,7 @@ class TaskGraph:
             active_scroll="wheel_zoom", output_backend="webgl", x_axis_label="depth in the graph", name="tasks",
         )  # fmt: skip
         made.yaxis.visible = False
+        made.xaxis.ticker = whole_numbers()
         made.grid.visible = False
         states = LinearColorMapper(palette=[*COLOURS, CLEAR], low=0, high=EMPTY)
         made.image("image", "x", "y", "dw", "dh", source=self.image, color_mapper=states,
