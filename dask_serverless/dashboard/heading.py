@@ -45,6 +45,12 @@ def banner(trouble: str) -> str:
     return f'<div class="banner">{escape(trouble)}</div>' if trouble else ""
 
 
+ENDED = (
+    "The dashboard has ended with the process that it belongs to, or cannot be reached. "
+    "What stands here is the last that it told."
+)
+
+
 def nothing(run: str, trouble: str) -> Div:
     if trouble:
         title, text = f"Run {run}", trouble

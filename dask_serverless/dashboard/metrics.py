@@ -52,6 +52,8 @@ def of_run(view: View) -> Iterator[Any]:
     yield gauge("cold_starts", "Those that were started for it", told.cold_starts)
     yield gauge("moved_bytes", "Bytes of its outputs that were stored", told.bytes_moved)
     yield gauge("makespan_seconds", "From its submission to the latest output", told.makespan)
+    yield gauge("cost", "What its containers cost so far, by the price table", told.cost)
+    yield gauge("untold_bundles", "Bundles of which no container told", told.untold)
     yield gauge("over", "Whether it is over", float(told.over))
     yield gauge("failures", "Tasks that raised", len(series.failures))
     yield gauge("lost_bundles", "Bundles whose container was lost", len(series.tries))

@@ -14,7 +14,7 @@ from dask_serverless.coordination import watched
 from dask_serverless.dashboard.process import require
 from dask_serverless.dashboard.reader import read_whole
 from dask_serverless.dashboard.view import View
-from dask_serverless.errors import ServerlessError, SettingsError
+from dask_serverless.errors import ReportUnwritten, ServerlessError, SettingsError, StoreError
 from dask_serverless.store.connect import open_link
 from dask_serverless.store.link import Link
 
@@ -42,10 +42,19 @@ def reported(path: Path, audience: Audience) -> Iterator[None]:
     audience.reports.append(reporting)
     try:
         yield
-    finally:
-        audience.reports.remove(reporting)
-        others = audience.dashboard is not None or audience.others or bool(audience.reports)
-        write_down(path, reporting, keep=others)
+    except BaseException as error:
+        try:
+            finish(path, reporting, audience)
+        except ReportUnwritten as problem:  # what went wrong in the block is what counts
+            error.add_note(str(problem))
+        raise
+    finish(path, reporting, audience)
+
+
+def finish(path: Path, reporting: Reporting, audience: Audience) -> None:
+    audience.reports.remove(reporting)
+    others = audience.dashboard is not None or audience.others or bool(audience.reports)
+    write_down(path, reporting, keep=others)
 
 
 def check(path: Path) -> None:
@@ -61,7 +70,11 @@ def write_down(path: Path, reporting: Reporting, keep: bool) -> None:
     problems: list[str] = []
     if len(reporting.runs) > MOST_RUNS:
         problems.append(f"{len(reporting.runs)} runs; these are the last {MOST_RUNS} of them.")
+    lost: set[str] = set()  # stores; to wait for one once is enough
     for store, run in reporting.runs:
+        if store in lost:
+            problems.append(f"Run {run}: its store does not answer either.")
+            continue
         try:
             with open_link(store) as link:
                 if (store, run) in reporting.runs[-MOST_RUNS:]:
@@ -70,7 +83,11 @@ def write_down(path: Path, reporting: Reporting, keep: bool) -> None:
                     link.call(("UNLINK", *watched.keys(run)))
         except ServerlessError as error:
             problems.append(f"Run {run}: {error}")
-    write(path, views, problems)
+            lost.update([store] if isinstance(error, StoreError) else [])
+    try:
+        write(path, views, problems)
+    except OSError as error:  # a full disk
+        raise ReportUnwritten(str(path), error.strerror or str(error)) from None
 
 
 def complete(link: Link, run: str) -> View:

@@ -6,9 +6,9 @@ import time
 from typing import Any
 
 from bokeh.layouts import column
-from bokeh.models import Div
+from bokeh.models import CustomJS, Div
 
-from dask_serverless.dashboard.heading import banner, heading, nothing
+from dask_serverless.dashboard.heading import ENDED, banner, heading, nothing
 from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.reader import Opened, Reader
 from dask_serverless.dashboard.replay import Replay
@@ -35,18 +35,34 @@ class Session:
         self.banner = Div(
             sizing_mode="stretch_width", visible=False, stylesheets=[sheet()], name="banner"
         )
+        self.cut_off = Div(
+            text=banner(ENDED), visible=False, stylesheets=[sheet()], name="cut off",
+            sizing_mode="stretch_width",
+        )  # fmt: skip
         self.body = column(sizing_mode="stretch_width")
         self.scheduled = False
         self.ended = False
 
     def begin(self) -> None:
         root = column(
-            self.banner, self.heading, self.body, sizing_mode="stretch_width", name="root"
+            self.banner,
+            self.cut_off,
+            self.heading,
+            self.body,
+            sizing_mode="stretch_width",
+            name="root",
         )
         self.doc.add_root(root)
+        self.tell_of_the_connection()
         self.reader.listeners.add(self.changed)
         self.doc.on_session_destroyed(lambda _: self.end())
         self.update()
+
+    def tell_of_the_connection(self) -> None:
+        """In the browser: when the dashboard has ended, nobody else can."""
+        for event, lost in (("connection_lost", "true"), ("client_reconnected", "false")):
+            code = f"message.visible = {lost}"
+            self.doc.js_on_event(event, CustomJS(args={"message": self.cut_off}, code=code))
 
     def end(self) -> None:
         self.ended = True

@@ -32,7 +32,7 @@ from dask_serverless.errors.runs import (
     RunDamaged,
     RunLost,
 )
-from dask_serverless.errors.showing import DashboardUnavailable, RunUnreadable
+from dask_serverless.errors.showing import DashboardUnavailable, ReportUnwritten, RunUnreadable
 from dask_serverless.errors.store import (
     BlobLost,
     BlobsFull,
@@ -81,6 +81,7 @@ __all__ = [
     "PackageMissing",
     "PlanRefused",
     "PlatformUnavailable",
+    "ReportUnwritten",
     "ResultNotPicklable",
     "ResultTooLarge",
     "RunDamaged",

@@ -24,6 +24,21 @@ class DashboardUnavailable(ServerlessError, OSError):
         )
 
 
+class ReportUnwritten(ServerlessError, OSError):
+    """The file of a report cannot be written when its block ends."""
+
+    def __init__(self, path: str, cause: str) -> None:
+        super().__init__(path, cause)
+        self.path = path
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return (
+            f"The report {self.path} cannot be written: {self.cause}. What was computed is not "
+            "affected. Make room there, or name another place in report(...)."
+        )
+
+
 class RunUnreadable(ServerlessError):
     """What is stored of a watched run cannot be shown."""
 

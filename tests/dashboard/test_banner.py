@@ -11,6 +11,7 @@ from dask_serverless.dashboard.access import Address
 from dask_serverless.store.server import Server
 
 pytest.importorskip("bokeh")
+CUT_OFF = "() => Bokeh.documents[0].get_model_by_name('cut off').visible"
 BANNER = "() => Bokeh.documents[0].get_model_by_name('banner').visible"
 
 
@@ -35,3 +36,18 @@ def test_a_page_says_that_its_store_is_gone_and_then_that_it_is_back(tab: Any) -
         dashboard.close()
         first.stop()
         second.stop()
+
+
+def test_a_page_whose_dashboard_has_ended_says_so(browser: Any) -> None:
+    from dask_serverless.dashboard.process import DashboardProcess
+
+    dashboard = DashboardProcess(Address())
+    with browser.new_context() as context:  # whose errors are those of a lost connection
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        try:
+            show(page, f"{dashboard.link}runs")
+            assert not page.evaluate(CUT_OFF)
+        finally:
+            dashboard.close()
+        page.wait_for_function(CUT_OFF)

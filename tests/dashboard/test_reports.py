@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from browsing import column, show, text
 from dask import delayed
 
 from dask_serverless import Serverless
-from dask_serverless.errors import SettingsError
+from dask_serverless.errors import ReportUnwritten, SettingsError
 from dask_serverless.store.connect import open_link
 
 pytest.importorskip("bokeh")
@@ -65,6 +67,42 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_is_computed(
     for path in (tmp_path, tmp_path / "no" / "such" / "folder.html"):
         with pytest.raises(SettingsError, match="cannot be written"), serverless.report(path):
             raise AssertionError("the block must not run")
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Files of this process may not become as large as a report."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_an_error_that_leaves_nothing_half_written(
+    serverless: Serverless, tmp_path: Path, nothing_left: None
+) -> None:
+    path = tmp_path / "run.html"
+    path.write_text("the last one")
+    unwritten = pytest.raises(ReportUnwritten, match=r"run\.html .* too large")
+    with ExitStack() as stack, unwritten, serverless.report(path):
+        triple(1).compute(scheduler=serverless)
+        stack.enter_context(full_disk())
+    assert [each.name for each in tmp_path.iterdir()] == ["run.html"]
+    assert path.read_text() == "the last one"
+
+
+def test_a_full_disk_does_not_hide_what_went_wrong_in_the_block(
+    serverless: Serverless, tmp_path: Path
+) -> None:
+    negative = pytest.raises(ValueError, match="negative")
+    with ExitStack() as stack, negative as raised, serverless.report(tmp_path / "run.html"):
+        try:
+            triple(-1).compute(scheduler=serverless)
+        finally:
+            stack.enter_context(full_disk())
+    assert "cannot be written" in raised.value.__notes__[-1]
 
 
 def test_with_nobody_looking_nothing_is_told(serverless: Serverless, store_url: str) -> None:
