@@ -13,6 +13,7 @@ from dask_serverless.backends.lines import Lines
 from dask_serverless.backends.messages import Message, line_of, message_of
 from dask_serverless.backends.sealed import sealed
 from dask_serverless.signing.secret import Secret
+from dask_serverless.store.sockets import keep_alive
 from dask_serverless.worker.invitation import Invitation
 
 ANSWER_SECONDS = 30.0  # an answer takes a millisecond, but a host may be overloaded
@@ -105,6 +106,7 @@ def events_of(address: Address) -> Lines:
     except OSError as error:
         raise EntryPointError(str(error)) from error
     try:
+        keep_alive(stream)  # one that is cut off from the network says nothing, for ever
         ask_for_events(stream, address)
     except OSError as error:
         stream.close()

@@ -23,7 +23,7 @@ def open_socket(address: Address) -> socket.socket:
     connection = socket.create_connection((address.host, address.port), CONNECT_SECONDS)
     try:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        _keep_alive(connection)
+        keep_alive(connection)
         return _encrypted(connection, address) if address.tls else connection
     except BaseException:
         connection.close()
@@ -59,7 +59,8 @@ def _open_unix(address: Address) -> socket.socket:
     return connection
 
 
-def _keep_alive(connection: socket.socket) -> None:
+def keep_alive(connection: socket.socket) -> None:
+    """Its reader learns of a peer that has vanished."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     idle = "TCP_KEEPALIVE" if sys.platform == "darwin" else "TCP_KEEPIDLE"
     connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, idle), KEEP_ALIVE_IDLE_SECONDS)

@@ -121,6 +121,31 @@ def test_a_container_that_is_killed_costs_its_bundle_and_not_the_run(docker_clie
     assert time.monotonic() - begun < 14, "it waited for the lease"
 
 
+@pytest.mark.timeout(300)
+def test_a_container_that_is_cut_off_from_the_network_is_replaced(
+    daemon, requirements, monkeypatch
+):
+    for name, value in (("IDLE_SECONDS", 1), ("INTERVAL_SECONDS", 1), ("COUNT", 2)):
+        monkeypatch.setattr(f"dask_serverless.store.sockets.KEEP_ALIVE_{name}", value)
+    with Serverless(
+        backend="docker", containers=1, base=BASE, requirements=requirements, lease_seconds=3
+    ) as client:
+        assert dask.compute(delayed(abs)(-1), scheduler=client) == (1,)
+        site = client._engine.backend.site
+        (first,) = site.containers.values()
+        answers = []
+        tasks = [delayed(sleep_once)(1.0, n) for n in range(4)]
+        thread = threading.Thread(
+            target=lambda: answers.extend(dask.compute(*tasks, scheduler=client))
+        )
+        thread.start()
+        eventually(lambda: any(cell.process for cell in site.pool.cells.values()))
+        daemon.api.disconnect_container_from_network(first.id, site.name, force=True)
+        thread.join(200)
+        assert answers == [0, 1, 2, 3]
+        assert first not in site.containers.values()
+
+
 def test_what_tasks_print_arrives_also_from_processes_that_die(docker_client):
     lines = []
     client = docker_client.options(logs=lines.append, attempts=1)
