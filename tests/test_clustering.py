@@ -73,7 +73,9 @@ def test_children_that_a_plan_keeps_together_take_a_large_output_from_memory(cli
     assert found == 6.0
     assert run.bytes_moved < 1000
     assert run.bytes_kept == BYTES
-    assert run.optimizations["clustering"].times == 1
+    asked = run.optimizations["clustering"]
+    assert (asked.times, asked.planned_seconds) == (1, 1.0)
+    assert asked.saved_seconds == pytest.approx(2 * (0.1 + 0.1))  # as the note reckons
 
 
 def test_an_output_for_children_here_and_elsewhere_is_stored_once(client):
@@ -101,11 +103,15 @@ def test_a_fan_in_is_looked_at_before_storing(client):
 def test_an_output_is_held_back_while_there_is_other_work(client):
     """With one container, every other bundle runs before the fan-in: nothing is stored."""
     value = delayed(corner)(delayed(sum)([delayed(make)(1), delayed(make)(2)]))
-    notes = HoldOutput(1.0, 0, 2, 30.0), HoldOutput(1.0, 1, 2, 30.0)
+    notes = HoldOutput(30.0, 0, 2, 30.0), HoldOutput(30.0, 1, 2, 30.0)
     found, run = compute(client, value, *notes, containers=1)
     assert found == 3.0
     assert run.bytes_moved < 1000
     assert run.bytes_kept == 3 * BYTES
+    workload = run.foreseen().workload
+    worth = workload.upload.at(BYTES) + workload.download.at(BYTES)
+    assert run.optimizations["delayed_io"].saved_seconds == pytest.approx(2 * worth)
+    assert "s by what came" in str(run)
 
 
 def test_while_it_holds_an_output_back_a_container_does_what_meets_it(client):
@@ -137,7 +143,8 @@ def test_what_is_held_back_is_stored_in_time_though_another_bundle_still_runs(cl
     value = delayed(add_corner)(delayed(make)(first), delayed(appears)(first, folders))
     found, run = compute(client, value, HoldOutput(1.0, 1, 3, 0.2), containers=1)
     assert found == 2.0
-    assert run.optimizations["delayed_io"].times == 1
+    asked = run.optimizations["delayed_io"]
+    assert (asked.times, asked.saved_seconds) == (1, 0.0)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="kills containers")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-ROW = Struct("=iidddd")
+ROW = Struct("=iiddddq")
 FIELDS = {
     "bundle": "i4",
     "container": "i4",
@@ -20,11 +20,12 @@ FIELDS = {
     "fetching": "f8",  # seconds, like all that follow
     "running": "f8",
     "storing": "f8",
+    "kept": "i8",  # bytes that were not stored, since the next bundle took them from memory
 }
 
 
 class Course:
-    """40 bytes a bundle, in the order in which they finished: there may be a hundred thousand."""
+    """48 bytes a bundle, in the order in which they finished: there may be a hundred thousand."""
 
     def __init__(self) -> None:
         self.packed = bytearray()
@@ -33,7 +34,13 @@ class Course:
     def bundle(self, told: Finished, event: Event) -> None:
         number = self.containers.setdefault(told.container, len(self.containers))
         self.packed += ROW.pack(
-            told.bundle, number, event.at, told.fetching, told.running, told.storing
+            told.bundle,
+            number,
+            event.at,
+            told.fetching,
+            told.running,
+            told.storing,
+            told.kept_bytes,
         )
 
     def __len__(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -151,16 +151,20 @@ class RunReport:
         from dask_serverless.client.optimizations import optimization_of
 
         asked: dict[str, Asked] = {}
-        for note in self.plan.annotations if self.plan else ():
+        notes = self.plan.annotations if self.plan else ()
+        saved = self.saved(notes) if notes else {}
+        for note in notes:
             if name := optimization_of(note):
                 before = asked.get(name, Asked(0, 0.0))
                 seconds = before.planned_seconds + getattr(note, "saves_seconds", 0.0)
-                asked[name] = Asked(before.times + 1, seconds, self.saved_by(name))
+                asked[name] = Asked(before.times + 1, seconds, saved.get(name))
         return asked
 
-    def saved_by(self, optimization: str) -> float | None:
-        saved = {"preload": self.preloaded_seconds, "streaming": self.streamed_seconds}
-        return saved.get(optimization)
+    def saved(self, notes: Iterable[object]) -> dict[str, float]:
+        with forks.importing:
+            from dask_serverless.client.savings import Savings
+
+        return Savings(self, self.foreseen()).by_name(notes) if self.foreseen else {}
 
     def vs_plan(self) -> VsPlan:
         """What the plan had said beside what came, in all and bundle by bundle, and why they differ."""
