@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dask_serverless import private
 from dask_serverless.errors import ImageNotBuilt
 
 PREFIX = "dask-serverless-image-"
@@ -37,10 +40,19 @@ def own_remedy() -> str:
 
 @contextmanager
 def building() -> Iterator[Path]:
-    """A folder of this host to build an image from; all that goes wrong there is one error."""
+    """A folder of this host to build an image from; all that goes wrong there is one error.
+
+    What clients left that were killed over it goes first.
+    """
+    parent = tempfile.gettempdir()
     try:
-        with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
-            yield Path(folder)
+        private.sweep(PREFIX, Path(parent))
+        folder, lock = private.make(PREFIX, parent)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT) or is_full(str(error))
         raise ImageNotBuilt(str(error), own_remedy() if full else "") from error
