@@ -178,7 +178,7 @@ def test_a_plan_without_numbers_says_how_to_get_them(
     tab: Any, watched: Serverless, good: Any
 ) -> None:
     show(tab, f"{watched.dashboard_link}plan?run={good.run}")
-    await_text(tab, "plan", "history=True")
+    await_text(tab, "plan", "history=False")
 
 
 @pytest.mark.parametrize("path", ["graph", "progress", "data", "errors", "stream"])
