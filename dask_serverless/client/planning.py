@@ -31,13 +31,15 @@ from planners.aimed import aimed, informed
 from planners.cost.model import CostModel
 from planners.cost.patience import latest_begins
 from planners.cost.platform import Platform, Prices
-from planners.errors import PlanError
+from planners.errors import PlanError, PredictionError, TooLittleMemory
 from planners.graph.arrays import Floats
 from planners.graph.dag import Dag
 from planners.numbers.predictions import Unmeasured
 from planners.numbers.workload import function_names
+from planners.plans.annotations import Chosen
 from planners.plans.plan import Plan, Planner, Resources
 from planners.registry import BUILT_IN, planner_by
+from planners.structural import Structural
 
 if TYPE_CHECKING:
     from planners.cost.outlook import Outlook
@@ -116,11 +118,23 @@ class Planning:
         begun = time.perf_counter()
         dag = with_flags(dag, translation)
         model = self.model(dag)
-        plan = self.planned(informed(ready.planner, model), dag, translation)
+        plan = self.by_numbers(informed(ready.planner, model), dag, translation)
         due = in_milliseconds(latest_begins(plan, dag, model, self.resources))
         spent = time.perf_counter() - begun
         guessed = not model.predictions.knows_all(function_names(dag))
         return Remembered(graph, plan, model, ready.goals, spent, guessed, due)
+
+    def by_numbers(self, planner: Planner, dag: Dag, translation: Translation) -> Plan:
+        """What was measured refuses no run: of a chain of functions that each gave forty times what
+        they took, it expects more bytes than there are atoms.
+        """
+        try:
+            return self.planned(planner, dag, translation)
+        except PlanRefused as refused:
+            if not isinstance(refused.reason, PredictionError | TooLittleMemory):
+                raise
+            plan = self.planned(Structural(), dag, translation)
+            return replace(plan, annotations=(Chosen(0.0, plan.planner, str(refused.reason), ()),))
 
     def planned(self, planner: Planner, dag: Dag, translation: Translation) -> Plan:
         """As containers will carry it out; whoever computes is told what they will not."""

@@ -16,6 +16,8 @@ from dask import delayed
 
 from dask_serverless import Serverless
 from dask_serverless.config import Settings
+from dask_serverless.history.identity import identity
+from dask_serverless.history.observations import Calls, Observations, Sample
 from dask_serverless.history.opening import open_history
 
 
@@ -64,6 +66,25 @@ def test_planners_that_go_by_numbers_plan_with_them_and_the_answer_is_right(path
         for _ in range(2):
             total = delayed(sum)([delayed(np.sum)(delayed(slow)(n)) for n in range(4)])
             assert dask.compute(total, scheduler=client) == (6000.0,)
+
+
+def step(x):
+    return x
+
+
+@pytest.mark.parametrize("planner", ["auto", "uniform", "list_schedule", "non_uniform"])
+def test_measurements_that_lead_to_absurd_forecasts_refuse_no_run(path, planner):
+    """Joins that once gave forty times what they took, one after another."""
+    history = open_history(Settings.gather(history=path))
+    rows = [Sample(0, 1000 * n, 0.001, 40_000 * n, 41_000 * n) for n in range(1, 30)]
+    history.record(Observations({identity(step): Calls(29, 0.029, rows)}))
+    with Serverless(containers=2, history=path, planner=planner) as client:
+        ends = [delayed(step)(n) for n in range(4)]
+        for _ in range(30):
+            ends = [delayed(step)(end) for end in ends]
+        assert dask.compute(ends, scheduler=client) == ([0, 1, 2, 3],)
+        assert client.last_run.plan.planner == "structural"
+        assert "of memory" in client.last_run.plan.why
 
 
 SCRIPT = """
