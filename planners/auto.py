@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from math import inf
+from math import hypot, inf
+from operator import attrgetter
 from time import perf_counter
 from typing import ClassVar
 
@@ -162,13 +163,19 @@ class Search:
     def _best(self, meeting: list[Candidate]) -> Candidate:
         """Of a graph that has been run, the first that is as good but for what planning took.
 
-        What is tried first needs less planning, is known better, and forecasts are not exact.
+        What is tried first needs less planning, is known better, and forecasts are not exact: on
+        runs that differ among themselves, the way that did best so far was mostly the luckiest.
         """
         if self.goals.deadline is not None or not self.auto.outcomes:
             return min(meeting, key=self._order)
-        best = min(one.hoped for one in meeting)
-        enough = best * AS_GOOD + self.allowance.spent
-        return next(one for one in meeting if one.hoped <= enough)
+        best = min(meeting, key=attrgetter("hoped"))
+        return next(one for one in meeting if one.hoped <= self._as_good(one, best))
+
+    def _as_good(self, one: Candidate, best: Candidate) -> float:
+        """Seconds that chance alone may have made of the best plan's, and what planning took."""
+        outcomes = self.auto.outcomes
+        doubt = hypot(outcomes.doubt(one.name), outcomes.doubt(best.name))
+        return best.hoped * max(AS_GOOD, 1 + doubt) + self.allowance.spent
 
     def _left(self) -> float:
         """How much may still be done; without end until there is a plan that will do."""

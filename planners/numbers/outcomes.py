@@ -12,14 +12,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate
 from math import exp, log, sqrt
-from statistics import NormalDist, median
+from statistics import NormalDist, stdev
 from typing import NamedTuple
 
 from planners.numbers.predictions import Sla, check_sla
 
 FEW = 3  # runs in one way that say little against it: one of them may have met a busy neighbour
 LAST = 40  # outcomes of one planner that count: what is older says little of today
+FADING = 0.8  # an outcome beside the one after it: first runs import and fill caches, days differ
 ENOUGH = 9  # from which on a percentile is read off them; fewer have no ninth of ten
 SPREAD = 0.1  # of the logarithm: how far runs are apart before anything is known of that
 DOUBT = 2.0  # as many outcomes as that guess is worth
@@ -66,7 +68,7 @@ class Track:
     def _slope(self) -> tuple[float, float]:
         """Base and slope of a line that never falls; flat where the model always said the same."""
         low, high = self._bounds
-        rows, middle = self.recent, median(one.came for one in self.recent)
+        rows, middle = self.recent, newest([one.came for one in self.recent])
         if high <= low * ALIKE or len(rows) < ENOUGH:
             return middle, 0.0
         mean = sum(one.modelled for one in rows) / len(rows)
@@ -86,19 +88,26 @@ class Track:
 
     @cached_property
     def _ratios(self) -> list[float]:
-        return sorted([one.came / self._line(one.modelled) for one in self.recent])
+        return [one.came / self._line(one.modelled) for one in self.recent]
 
     def _factor(self, quantile: float | None) -> float:
         """The middle, which one run beside a busy neighbour does not move; or a percentile."""
-        ratios = self._ratios
         if quantile is None:
-            return median(ratios)
+            return newest(self._ratios)
+        ratios = sorted(self._ratios)
         if len(ratios) < ENOUGH:
             return self._guessed(quantile)
         place = min(max(quantile * (len(ratios) + 1) - 1, 0.0), len(ratios) - 1.0)
         below = int(place)
         above = min(below + 1, len(ratios) - 1)
         return ratios[below] + (place - below) * (ratios[above] - ratios[below])
+
+    @property
+    def doubt(self) -> float:
+        """By what share the middle may be off by chance: one standard error."""
+        if len(self) < FEW:
+            return 0.0
+        return stdev([log(ratio) for ratio in self._ratios]) / sqrt(len(self))
 
     def _guessed(self, quantile: float) -> float:
         """Of few outcomes: lognormal, wider the fewer there are (nearly Student's)."""
@@ -110,6 +119,14 @@ class Track:
         normal = NormalDist().inv_cdf(min(max(quantile, 0.005), 0.995))
         wider = normal * (1 + (normal * normal + 1) / (4 * freedom))
         return exp(mean + wider * sqrt(squares / freedom * (1 + 1 / count)))
+
+
+def newest(values: Sequence[float]) -> float:
+    """The middle, in which the last ones count for more; of two it is the later one."""
+    weighed = sorted([(value, FADING**age) for age, value in enumerate(reversed(values))])
+    so_far = list(accumulate(weight for _, weight in weighed))
+    places = zip(weighed, so_far, strict=True)
+    return next(value for (value, _), weight in places if weight >= so_far[-1] / 2)
 
 
 @dataclass(frozen=True)
@@ -145,6 +162,10 @@ class Outcomes:
             return known
         others = {other: track for other, track in self.seconds.items() if other != way}
         return min(known, forecast(others, way, modelled, sla))
+
+    def doubt(self, way: str) -> float:
+        """By what share the forecast may be off by chance; 0 while too few runs tell."""
+        return self.seconds.get(way, Track()).doubt
 
     def paid(self, way: str, modelled: float, sla: Sla) -> float:
         return forecast(self.gb_seconds, way, modelled, sla)

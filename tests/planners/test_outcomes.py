@@ -86,3 +86,19 @@ def test_a_way_gets_another_chance_after_one_bad_run_and_none_after_three():
     assert outcomes.hoped("uniform", 1.0, "average") == pytest.approx(1.0)
     outcomes = outcomes.after("uniform", [Outcome(1.0, 6.0)] * 2, [])
     assert outcomes.hoped("uniform", 1.0, "average") == pytest.approx(6.0)
+
+
+def test_a_first_run_that_was_slower_is_soon_forgotten():
+    """Imports, caches and first pages make the first of them slower, run by run."""
+    assert track((1.0, 1.8), (1.0, 1.0)).forecast(1.0) == pytest.approx(1.0)
+    assert track((1.0, 1.8), (1.0, 1.6), (1.0, 1.0), (1.0, 1.0)).forecast(1.0) == pytest.approx(1.0)
+
+
+def test_doubt_grows_with_the_spread_and_goes_with_runs():
+    steady = Outcomes().after("one", [Outcome(1.0, 1.0)] * 8, [])
+    assert steady.doubt("one") == pytest.approx(0.0)
+    swinging = [Outcome(1.0, came) for came in (0.7, 1.3, 0.8, 1.2)]
+    few, many = (Outcomes().after("one", swinging * times, []) for times in (1, 8))
+    assert few.doubt("one") == pytest.approx(0.15, abs=0.05)
+    assert few.doubt("one") > 2 * many.doubt("one")
+    assert steady.doubt("other") == 0.0
