@@ -24,6 +24,7 @@ MIDDLE = 0.5
 SURE = 4.0  # standard errors by which a slope differs from none, to be believed
 TINY = 1e-300
 ROUNDING = 1e-6  # of sizes that are all the same
+BEYOND = 10.0  # times the largest input that was measured, for which outputs are still foreseen
 ENOUGH_SAMPLES = 8  # at one memory size, to be believed without looking at other sizes
 
 
@@ -55,7 +56,10 @@ class Measured(Predictions):
 
     def output_bytes(self, function: str, sla: Sla = "average") -> Line:
         line = self._line(function, "output_bytes", check_sla(sla))
-        return line or self._other("output size", function).output_bytes(function, sla)
+        if line is None:
+            return self._other("output size", function).output_bytes(function, sla)
+        largest = float(self.functions[function].column("input_bytes").max())
+        return line._replace(reach=BEYOND * largest)
 
     def peak_bytes(self, function: str, sla: Sla = "average") -> Line:
         line = self._line(function, "peak_bytes", check_sla(sla))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -43,14 +44,19 @@ def cpu_share(memory_mb: float, threads: float = 1.0) -> float:
 
 
 class Line(NamedTuple):
-    """One answer: ``base + per_byte * bytes``, and the number of samples that it rests on."""
+    """One answer: ``base + per_byte * bytes``, and the number of samples that it rests on.
+
+    Of more than ``reach`` bytes it says no more than of those: an output of forty times the input is
+    the input of the next such task, and ten of them in a row would fill any memory there is.
+    """
 
     base: float
     per_byte: float = 0.0
     samples: int = 0
+    reach: float = inf
 
     def at(self, size: float = 0.0) -> float:
-        return self.base + self.per_byte * size
+        return self.base + self.per_byte * min(size, self.reach)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,14 +66,16 @@ class Lines:
     base: Floats
     per_byte: Floats
     samples: npt.NDArray[np.int64]
+    reach: Floats
 
     @staticmethod
     def of(answers: Sequence[Line]) -> Lines:
-        table = np.array(answers, dtype=np.float64).reshape(-1, 3)
-        return Lines(table[:, 0].copy(), table[:, 1].copy(), table[:, 2].astype(np.int64))
+        base, per_byte, samples, reach = np.array(answers, dtype=np.float64).reshape(-1, 4).T.copy()
+        return Lines(base, per_byte, samples.astype(np.int64), reach)
 
     def at(self, functions: npt.NDArray[np.int32], sizes: Sizes) -> Floats:
         """Functions array, bytes array → answers array."""
+        sizes = np.minimum(sizes, self.reach[functions])
         return np.asarray(self.base[functions] + self.per_byte[functions] * sizes)
 
     def check(self, of: str, names: Sequence[str]) -> Lines:

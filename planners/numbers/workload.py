@@ -85,10 +85,11 @@ def _propagate(dag: Dag, outputs: Lines) -> tuple[Floats, Floats]:
     input_bytes: list[float] = dag.constant_bytes.tolist()
     output_bytes: list[float] = bases.tolist()
     offsets, inputs, per_byte = dag.input_offsets.tolist(), dag.inputs.tolist(), slopes.tolist()
+    reach = outputs.reach[dag.functions].tolist()
     for task in range(dag.tasks):
         for producer in inputs[offsets[task] : offsets[task + 1]]:
             input_bytes[task] += output_bytes[producer]
-        output_bytes[task] += per_byte[task] * input_bytes[task]
+        output_bytes[task] += per_byte[task] * min(input_bytes[task], reach[task])
     return np.array(input_bytes, dtype=np.float64), np.array(output_bytes, dtype=np.float64)
 
 

@@ -72,19 +72,39 @@ def step(x):
     return x
 
 
-@pytest.mark.parametrize("planner", ["auto", "uniform", "list_schedule", "non_uniform"])
-def test_measurements_that_lead_to_absurd_forecasts_refuse_no_run(path, planner):
-    """Joins that once gave forty times what they took, one after another."""
+def thirty_steps(client):
+    """Four chains of them; what the plan was."""
+    ends = [delayed(step)(n) for n in range(4)]
+    for _ in range(30):
+        ends = [delayed(step)(end) for end in ends]
+    assert dask.compute(ends, scheduler=client) == ([0, 1, 2, 3],)
+    return client.last_run.plan
+
+
+def measured_before(path, output_bytes, peak_bytes):
+    """Calls of one function with inputs of some kilobytes, by how many times of them they took."""
+    rows = [
+        Sample(0, 1000 * n, 0.001, output_bytes * 1000 * n, peak_bytes * 1000 * n)
+        for n in range(1, 30)
+    ]
     history = open_history(Settings.gather(history=path))
-    rows = [Sample(0, 1000 * n, 0.001, 40_000 * n, 41_000 * n) for n in range(1, 30)]
     history.record(Observations({identity(step): Calls(29, 0.029, rows)}))
+
+
+@pytest.mark.parametrize("planner", ["auto", "uniform", "list_schedule", "non_uniform"])
+def test_measurements_that_no_container_could_hold_refuse_no_run(path, planner):
+    measured_before(path, output_bytes=1, peak_bytes=10**12)
     with Serverless(containers=2, history=path, planner=planner) as client:
-        ends = [delayed(step)(n) for n in range(4)]
-        for _ in range(30):
-            ends = [delayed(step)(end) for end in ends]
-        assert dask.compute(ends, scheduler=client) == ([0, 1, 2, 3],)
-        assert client.last_run.plan.planner == "structural"
-        assert "of memory" in client.last_run.plan.why
+        plan = thirty_steps(client)
+        assert plan.planner == "structural"
+        assert "of memory" in plan.why
+
+
+@pytest.mark.parametrize("planner", ["uniform", "list_schedule", "non_uniform"])
+def test_joins_that_once_gave_forty_times_what_they_took_are_planned_by_numbers(path, planner):
+    measured_before(path, output_bytes=40, peak_bytes=41)
+    with Serverless(containers=2, history=path, planner=planner) as client:
+        assert thirty_steps(client).planner == planner
 
 
 SCRIPT = """

@@ -191,3 +191,29 @@ def test_equal_sizes_explain_no_times_whatever_their_average_is_rounded_to():
             rows = [(0, 52, 0.005 + 1e-4 * n, 0, 0) for n in range(7 * run + 1)]
             sketch = sketch.add(rows, run, float(run))
         assert Measured({"f": sketch}).seconds("f", 0).per_byte == 0
+
+
+def in_a_row(tasks):
+    functions = np.zeros(tasks, dtype=np.int32)
+    return Dag.from_edges(
+        tasks,
+        range(tasks - 1),
+        range(1, tasks),
+        functions=functions,
+        function_names=("f",),
+        constant_bytes=np.array([50.0] + [0.0] * (tasks - 1)),
+    )
+
+
+def test_outputs_of_outputs_do_not_grow_without_end():
+    """Joins that once gave forty times what they took say little of thirty in a row."""
+    rows = [(0, size, 1.0, 40 * size, 40 * size) for size in range(10, 110, 10)]
+    measured = Measured({"f": sketch_of(rows)}, fallback=Constant())
+    known = Workload.predict(in_a_row(30), measured)
+    assert known.output_bytes[0] == pytest.approx(40 * 50)  # of what was seen, the line is believed
+    assert known.output_bytes.max() == pytest.approx(40 * 10 * 100)
+    line = measured.output_bytes("f")
+    assert line.at(1e9) == pytest.approx(40 * 1000)
+    assert Lines.of([line]).at(np.zeros(2, dtype=np.int32), np.array([50.0, 1e9])) == pytest.approx(
+        [2000, 40_000]
+    )
