@@ -35,6 +35,7 @@ __all__ = ["Auto", "GoalError"]
 
 MANY_TASKS = 20_000  # beyond this many, slots are planned for structural's groups, not for tasks
 AS_GOOD = 1.01  # forecasts are no nearer to the truth than that
+NEAR = 1.2  # nor is the model, where it compares two plans of which one was never carried out
 REDUCED = ("uniform", "list_schedule")  # planners whose slots may have less memory
 
 
@@ -126,6 +127,9 @@ class Search:
         self.by_structure = Structural().plan(dag, resources)
         allowance.did(Effort.structural(dag.tasks))
         self.tasks, self.many = dag.tasks, dag.tasks > MANY_TASKS
+        # Slots by guesses are worse than none; where a goal has to be judged, they are all there is.
+        known = auto.predictions.knows_all(function_names(dag))
+        self.guessing = not known and not self.goals.any
         self.groups = self.by_structure.bundles if self.many else chain_of_tasks(dag)
         self.units = int(self.groups.max(initial=-1)) + 1
         self.sizes = self._memory_sizes()
@@ -169,7 +173,20 @@ class Search:
         if self.goals.deadline is not None or not self.auto.outcomes:
             return min(meeting, key=self._order)
         best = min(meeting, key=attrgetter("hoped"))
+        if self._untried(meeting[0], best):
+            return meeting[0]
         return next(one for one in meeting if one.hoped <= self._as_good(one, best))
+
+    def _untried(self, first: Candidate, best: Candidate) -> bool:
+        """Whether only the model says that slots by numbers are faster than what needs none.
+
+        A model that expects four times of what comes does so of all plans, and whichever of them was
+        taken first would be known to be faster than any other is expected to be, for ever.
+        """
+        structural = first.name.startswith(f"{Structural.name} at")
+        if not structural or self.auto.outcomes.tried(first.name):
+            return False
+        return first.prediction.modelled_seconds <= best.prediction.modelled_seconds * NEAR
 
     def _as_good(self, one: Candidate, best: Candidate) -> float:
         """Seconds that chance alone may have made of the best plan's, and what planning took."""
@@ -212,6 +229,9 @@ class Search:
             if size == self.sizes[0]:
                 for planner in self.auto.planners:
                     yield self._custom(planner)
+            if self.guessing:
+                self.lost.append(("all that goes by numbers", "some functions were never measured"))
+                return
             yield from self._by_numbers(sized)
             if not self.many:
                 for planner in (Wukong(), Simple()):

@@ -158,10 +158,14 @@ class Outcomes:
     def hoped(self, way: str, modelled: float, sla: Sla) -> float:
         """The makespan for the choice among ways: one that was gone hardly ever gets another chance."""
         known = self.makespan(way, modelled, sla)
-        if self.runs(way) >= FEW:
+        if self.tried(way):
             return known
         others = {other: track for other, track in self.seconds.items() if other != way}
         return min(known, forecast(others, way, modelled, sla))
+
+    def tried(self, way: str) -> bool:
+        """Whether runs say more of it than a model does."""
+        return self.runs(way) >= FEW
 
     def doubt(self, way: str) -> float:
         """By what share the forecast may be off by chance; 0 while too few runs tell."""
