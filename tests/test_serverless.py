@@ -462,6 +462,52 @@ def test_classes_of_the_script_keep_their_slots(tmp_path):
     ]
 
 
+def test_decorated_functions_of_the_script(tmp_path):
+    """A cache pickles as a name in __main__, and a cached property with its lock (to Python 3.11)."""
+    source = """
+    import functools, random
+    @functools.lru_cache(maxsize=7)
+    def drawn(x):
+        return random.random()
+    @functools.cache
+    def fibonacci(n):
+        return n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)
+    class Model:
+        @functools.cached_property
+        def half(self):
+            return 0.5
+        @functools.lru_cache
+        def scaled(self, x):
+            return x * self.half
+    @functools.singledispatch
+    def kind(value):
+        return "any"
+    @kind.register
+    def of_int(value: int):
+        return "int"
+    def twice():
+        return drawn(1) == drawn(1), drawn.cache_info().hits, drawn.cache_parameters()["maxsize"]
+    def around():
+        inner = functools.lru_cache(lambda x: x + 1)
+        return inner
+    drawn(1), kind(2)
+    s = Serverless(containers=1)
+    tell(*delayed(twice)().compute(scheduler=s))
+    tell(*dask.compute(delayed(fibonacci)(50), delayed(lambda: fibonacci(9))(), scheduler=s))
+    tell(*dask.compute(delayed(Model.scaled)(Model(), 4), delayed(Model().scaled)(6), scheduler=s))
+    tell(*dask.compute(delayed(kind)(3), delayed(kind)("a"), delayed(kind)(True), scheduler=s))
+    back = delayed(around)().compute(scheduler=s)
+    tell(back(1), back(1), back.cache_info().hits, fibonacci.__name__)
+    """
+    assert run_script(tmp_path, source).splitlines() == [
+        "True 1 7",
+        "12586269025 34",
+        "2.0 3.0",
+        "int any int",
+        "2 2 1 fibonacci",
+    ]
+
+
 def test_entries_of_the_import_path_that_are_no_text(tmp_path):
     """Python passes over them; a message to other processes cannot hold them."""
     source = """

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import cloudpickle
 from dask.utils import SerializableLock
 
-from dask_serverless.blobs import known
+from dask_serverless.blobs import decorated, known
 from dask_serverless.blobs.lock import StoreLock
 
 MAKE_CLASS = cloudpickle.cloudpickle._make_skeleton_class
@@ -57,6 +57,7 @@ class Pickler(cloudpickle.Pickler):
         SerializableLock: reduce_lock,
         weakref.ProxyType: reduce_proxy,
         weakref.CallableProxyType: reduce_proxy,
+        **decorated.REDUCED,
     }
 
     @property
@@ -107,6 +108,8 @@ class PicklerByValue(Pickler):
             return self._dynamic_function_reduce(value)
         if isinstance(value, type) and stays(value.__module__):
             return with_slots(value, cloudpickle.cloudpickle._dynamic_class_reduce(value))
+        if isinstance(value, decorated.LruCached) and stays(value.__module__):
+            return decorated.cached_by_value(value)
         if isinstance(value, ModuleType) and value.__name__ in by_value:
             return make_module, (value.__name__,), portable(value)  # a cycle of modules has an end
         return super().reducer_override(value)
