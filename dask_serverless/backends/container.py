@@ -19,6 +19,7 @@ from dask_serverless.backends.messages import Idle, Invite, Leave, Outgrown, Tro
 from dask_serverless.backends.pages import Page, Place
 from dask_serverless.backends.processes import die_with
 from dask_serverless.blobs.lock import Locks, StoreLock
+from dask_serverless.blobs.spares import Spares
 from dask_serverless.store.connect import open_link
 from dask_serverless.worker.access import Access
 from dask_serverless.worker.connections import StoreConnections
@@ -41,6 +42,7 @@ class Outfit:
     mouth: Mouth
     access: Access
     memory: Memory
+    spares: Spares | None
 
 
 def serve(name: str, nursery: Lines, parent: int, outfit: Outfit) -> None:
@@ -59,9 +61,10 @@ class Container:
     def __init__(self, name: str, nursery: Lines, outfit: Outfit) -> None:
         self.nursery = nursery
         self.page = page = outfit.page
+        self.spares = outfit.spares
         means = Means(
             name,
-            StoreConnections(open_link, outfit.access),
+            StoreConnections(open_link, outfit.access, outfit.spares),
             invite=self.invite,
             complain=self.complain,
             holding=Kept(name, page),
@@ -92,6 +95,8 @@ class Container:
     def rest(self) -> None:
         """There is no work: let go of what made the last run fast."""
         self.shell.forget()
+        if self.spares is not None:
+            self.spares.drop()
         trim()
 
     def invite(self, invitation: Invitation) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dask_serverless.backends.base import ALL, Loss
@@ -59,6 +61,7 @@ class LocalBackend(Listeners):
         lease_seconds: float = 15.0,
         attempts: int = 3,
         folders: Sequence[str] = (),
+        spares: str = "",
         secret: Secret | None = None,
     ) -> None:
         super().__init__()
@@ -68,6 +71,7 @@ class LocalBackend(Listeners):
         self.lease_seconds = lease_seconds
         self.attempts = attempts
         self.folders = list(folders)  # to be removed when the client is gone
+        self.spares = spares  # likewise
         self.secret = secret
         self.lock = threading.RLock()
         self.nursery: NurseryProcess | None = None
@@ -113,6 +117,7 @@ class LocalBackend(Listeners):
             lease_seconds=self.lease_seconds,
             attempts=self.attempts,
             folders=self.folders,
+            spares=self.spares,
             path=searched(),
             modules=heavy_modules(),
             own=in_json(own),
@@ -184,9 +189,16 @@ class LocalBackend(Listeners):
             # Its connection closes before its containers are killed: one that claims a bundle in
             # between would keep it until the lease ends.
             why, words = nursery.end()
+            self.sweep_spares()
             time.sleep(LAST_WORDS_SECONDS)
             self.settle(*list(self.stopping))
             self.bereaved(Loss(ALL, why, claimed=proven, words=words))
+
+    def sweep_spares(self) -> None:
+        """Who would have removed what its containers kept is gone with them."""
+        with suppress(FileNotFoundError):  # there are none, or not any more
+            for folder in os.scandir(self.spares):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def heed(self, message: Message) -> None:
         match message:

@@ -30,6 +30,7 @@ class Opening:
     owned: bool = True  # by the client: the end of the connection is its end, and that of its runs
     memory_mb: int = 0  # that its platform gives it, where no group of processes says so
     secret: str = field(default="", repr=False)  # what containers sign with; "": nothing is signed
+    spares: str = ""  # a folder for files that containers keep beside those; "": none
     pooled: bool = False  # one of several nurseries: whoever has them all hands out invitations
 
 

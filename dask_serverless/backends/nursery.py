@@ -296,6 +296,8 @@ class Nursery:
     def mourn(self, ward: Ward, gone: Gone) -> None:
         """A container is dead."""
         self.bear_at = 0.0  # whatever was short is there now
+        if self.opening.spares:
+            shutil.rmtree(os.path.join(self.opening.spares, ward.name), ignore_errors=True)
         if ward.invitation is not None:
             self.client.send(gone)
             self.invite_again(ward.invitation, gone)
@@ -320,7 +322,7 @@ class Nursery:
             with suppress(Exception):
                 clean_after(invitation, connections)
         connections.close()
-        for folder in self.opening.folders:
+        for folder in filter(None, [*self.opening.folders, self.opening.spares]):
             shutil.rmtree(folder, ignore_errors=True)
 
     # what is due

@@ -25,10 +25,12 @@ from dask_serverless.backends.saying import REST_SECONDS, Mouth
 from dask_serverless.backends.tightness import Tightness
 from dask_serverless.backends.ward import Ward
 from dask_serverless.backends.words import Passage, Words
+from dask_serverless.blobs.spares import MOST_BYTES, Spares
 from dask_serverless.worker.access import access_with
-from dask_serverless.worker.usage import Memory, ProcessMemory
+from dask_serverless.worker.usage import Memory, OwnMemory, ProcessMemory
 from dask_serverless.worker.witness import PEAK_UNIT_BYTES
 
+PART_OF_LIMIT = 16  # of the group's memory, that a container's spare files may take
 GRACE_SECONDS = 2.0  # between asking somebody to stop and killing the process
 
 
@@ -105,12 +107,13 @@ class Wards:
             os.close(errors)
             if self.opening.pooled:
                 die_first()
-            opening = self.opening
+            spares = spares_of(self.opening, name)
             outfit = Outfit(
                 self.pages[number],
                 Mouth(self.keeper.saying.writing, alone=True),
                 self.access,
-                memory_of(opening),
+                memory_of(self.opening, spares),
+                spares,
             )
             serve(name, Lines(stream), parent, outfit)
             code = 0
@@ -252,10 +255,20 @@ def limit_of(opening: Opening) -> int:
     return opening.memory_mb or (group_memory().limit >> 20 if opening.pooled else 0)
 
 
-def memory_of(opening: Opening) -> Memory:
+def spares_of(opening: Opening, name: str) -> Spares | None:
+    """Files that it may keep, unless they would take of the memory that it is allowed."""
+    if not opening.spares or opening.memory_bytes:
+        return None
+    limit = group_memory().limit // opening.containers
+    most = min(MOST_BYTES, limit // PART_OF_LIMIT) if limit else MOST_BYTES
+    return Spares(os.path.join(opening.spares, name), most)
+
+
+def memory_of(opening: Opening, spares: Spares | None) -> Memory:
     """Where a container's memory is counted: the group of processes is its own if the host is."""
     if opening.memory_mb:
         return ProcessMemory(opening.memory_mb, alone=True)
     if opening.pooled and (group := GroupPeak()).limit_mb:
         return group
-    return ProcessMemory(opening.memory_bytes >> 20, alone=True)
+    whole = ProcessMemory(opening.memory_bytes >> 20, alone=True)
+    return OwnMemory(whole, lambda: spares.mapped_bytes) if spares is not None else whole

@@ -15,20 +15,26 @@ MEMORY = "/dev/shm"
 
 
 class Folders:
-    """One folder in shared memory, where there is any, and one on disk for when that is full."""
+    """One folder in shared memory, where there is any, and one on disk for when that is full.
+
+    Beside the one in memory is another for files that containers keep.
+    """
 
     def __init__(self) -> None:
         parents = [p for p in (MEMORY, tempfile.gettempdir()) if os.access(p, os.W_OK | os.X_OK)]
-        self.paths: list[str] = []
         self.locks: list[int] = []
         for parent in dict.fromkeys(parents):
             private.sweep(PREFIX, Path(parent))
-            path, lock = private.make(PREFIX, parent)
-            self.paths.append(str(path))
-            self.locks.append(lock)
+        self.paths = [self.make(parent) for parent in dict.fromkeys(parents)]
+        self.spares = self.make(MEMORY) if MEMORY in parents else ""
+
+    def make(self, parent: str) -> str:
+        path, lock = private.make(PREFIX, parent)
+        self.locks.append(lock)
+        return str(path)
 
     def close(self) -> None:
-        for path in self.paths:
+        for path in [*self.paths, self.spares]:
             shutil.rmtree(path, ignore_errors=True)
         for lock in self.locks:
             with suppress(OSError):

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import mmap
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import TypeVar
 
 from dask_serverless.blobs.base import Place, Stored
 from dask_serverless.blobs.frames import Frames, size
 from dask_serverless.errors import BlobLost, BlobsFull
 
+Made = TypeVar("Made")
+
+WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL}  # file systems say so
 MOST_PARTS = 512  # of one writev; the kernel's own limit is 1,024
 
 
 class SharedFiles(Place):
     """Files under directories in order of preference: shared memory first, then a disk.
 
-    Readers map a private copy: pages are shared until a task writes into its input.
+    Readers map a private copy: pages are shared until a task writes into its input. They lock what
+    they map, for as long as they map it: whoever wrote a file may write it anew when it is deleted
+    and nobody has it any more (``spares.py``).
     """
 
     tag = b"f"
@@ -68,12 +75,17 @@ class SharedFiles(Place):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def write(path: str, frames: Frames) -> None:
+def in_folder(path: str, make: Callable[[], Made]) -> Made:
+    """Make what is to have this path; its folder, too, if that is not there."""
     try:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        return make()
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        return make()
+
+
+def write(path: str, frames: Frames) -> None:
+    file = in_folder(path, lambda: os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
     try:
         parts = [view for frame in frames if (view := memoryview(frame).cast("B"))]
         while parts:
@@ -92,8 +104,27 @@ def read(path: str) -> mmap.mmap:
     except FileNotFoundError:
         raise BlobLost(path) from None
     try:
+        lock(file, path)
         if not os.fstat(file).st_size:
             raise BlobLost(path, "is empty")
         return mmap.mmap(file, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
     finally:
         os.close(file)
+
+
+def lock(file: int, path: str) -> None:
+    """Nobody writes it anew while it is mapped: the mapping has the lock from here on.
+
+    Between opening and locking the blob may have been deleted, and its file have become another's.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(file), os.stat(path)):
+            return
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except OSError as error:
+        if error.errno in WITHOUT_LOCKS:  # then nobody gets the one to write, either
+            return
+        raise
+    raise BlobLost(path)

@@ -58,7 +58,7 @@ class Engine:
         self.embedded: EmbeddedStore | None = None
         self.audience = Audience(shared=self.settings.store is not None)
         try:
-            self.backend = make_backend(self.settings, self.folders.paths)
+            self.backend = make_backend(self.settings, self.folders.paths, self.folders.spares)
             self.access = Access(secret_of(self.backend, self.settings))
         except BaseException:
             self.folders.close()
@@ -167,7 +167,7 @@ def secret_of(backend: Backend, settings: Settings) -> Secret | None:
     return secret
 
 
-def make_backend(settings: Settings, folders: list[str]) -> Backend:
+def make_backend(settings: Settings, folders: list[str], spares: str = "") -> Backend:
     if hasattr(settings.backend, "invoke"):
         backend: Backend = settings.backend
         return backend
@@ -202,6 +202,7 @@ def make_backend(settings: Settings, folders: list[str]) -> Backend:
         lease_seconds=settings.lease_seconds,
         attempts=settings.attempts,
         folders=folders,
+        spares=spares,
         secret=drawn(settings),
     )
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from dask_serverless.blobs.blobs import Blobs
+from dask_serverless.blobs.rewriting import rewriting
+from dask_serverless.blobs.spares import Spares
 from dask_serverless.blobs.storage import Storage
 from dask_serverless.coordination.base import Coordination
 from dask_serverless.store.link import Link
@@ -32,9 +34,15 @@ class Connections(Protocol):
 class StoreConnections:
     """To real stores."""
 
-    def __init__(self, open_link: Callable[[str], Link], access: Access = PLAIN) -> None:
+    def __init__(
+        self,
+        open_link: Callable[[str], Link],
+        access: Access = PLAIN,
+        spares: Spares | None = None,
+    ) -> None:
         self.open_link = open_link
         self.access = access
+        self.spares = spares  # of a container that somebody cleans up after
         self.links: dict[str, Link] = {}
 
     def coordination(self, invitation: Invitation) -> Coordination:
@@ -43,7 +51,8 @@ class StoreConnections:
 
     def blobs(self, invitation: Invitation, storage: Storage) -> Blobs:
         link = self.link(invitation.store)
-        return self.access.blobs(link, invitation.run, invitation.epoch, storage)
+        blobs = self.access.blobs(link, invitation.run, invitation.epoch, storage)
+        return blobs if self.spares is None else rewriting(blobs, self.spares)
 
     def link(self, store: str) -> Link:
         if store not in self.links:

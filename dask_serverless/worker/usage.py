@@ -49,6 +49,21 @@ class ProcessMemory:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * PEAK_UNIT_BYTES
 
 
+class OwnMemory:
+    """A process's memory without the files that it keeps mapped: those are no task's."""
+
+    def __init__(self, whole: Memory, mapped: Callable[[], int]) -> None:
+        self.whole = whole
+        self.limit_mb = whole.limit_mb
+        self.mapped = mapped
+
+    def begin(self) -> None:
+        self.whole.begin()
+
+    def peak(self) -> int:
+        return self.whole.peak() - self.mapped()
+
+
 class Usage:
     """Looked at when something is reported anyway."""
 
