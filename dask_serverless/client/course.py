@@ -43,6 +43,10 @@ class Course:
             told.kept_bytes,
         )
 
+    def name_of(self, number: int) -> str:
+        """Of a container; empty if there is none of this number."""
+        return next((name for name, each in self.containers.items() if each == number), "")
+
     def __len__(self) -> int:
         return len(self.packed) // ROW.size
 

@@ -15,6 +15,7 @@ from dask_serverless.blobs.base import LIVE_SECONDS, Command
 from dask_serverless.client.accounting import use_of
 from dask_serverless.client.callbacks import Observers
 from dask_serverless.client.ending import Ending
+from dask_serverless.client.evidence import Evidence, asked_ahead
 from dask_serverless.client.failed import Failed
 from dask_serverless.client.hearing import DEAF, Hearing
 from dask_serverless.client.home import AtHome
@@ -106,8 +107,9 @@ class Distribution:
         with report.phase("plan"):
             planned = self.planning.plan(translation)
             report.plan = plan = planned.plan
+            report.evidence = Evidence.wanted_by(plan, translation) if plan.annotations else None
             if self.around.history is not None and planned.teaches:
-                self.gathering = Gathering()
+                self.gathering = Gathering(ahead=asked_ahead(plan.annotations))
             report.prices = self.planning.prices
             report.foreseen = self.planning.foreseen(planned)
             for onlooker in onlookers:
@@ -155,7 +157,7 @@ class Distribution:
             progress=self.observers.times and not self.observers.values,
             local_outputs="local_outputs" in self.planning.optimizations,
             delayed_io="delayed_io" in self.planning.optimizations,
-            measure=self.gathering is not None,
+            measure=self.gathering is not None or self.report.evidence is not None,
             rhythm=around.watch.rhythm,
             listens=self.hearing.listens,
             folder=working_folder() if around.backend.same_host else "",

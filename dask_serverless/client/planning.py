@@ -216,8 +216,12 @@ class Planning:
     def model(self, dag: Dag) -> CostModel:
         """The numbers that the planner goes by; where it needs none, what there are."""
         inner = innermost(self.planner)
-        wanted = CostModel(sla=self.wishes.sla or "average")
-        own = CostModel.of(inner) if isinstance(inner, CostModel) else wanted
+        numbers = getattr(inner, "model", None)  # of what is wrapped around a planner
+        own = CostModel(sla=self.wishes.sla or "average")
+        if isinstance(inner, CostModel):
+            own = CostModel.of(inner)
+        elif isinstance(numbers, CostModel):
+            own = numbers
         own = replace(own, platform=self.sized(replace(own.platform, prices=self.prices())))
         if self.history is None or not isinstance(own.predictions, Unmeasured):
             return own

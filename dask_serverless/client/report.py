@@ -16,6 +16,7 @@ from dask_serverless.errors import NothingToCompare
 from dask_serverless.worker.told import Finished
 
 if TYPE_CHECKING:
+    from dask_serverless.client.evidence import Evidence
     from dask_serverless.client.vs_plan import VsPlan
     from planners.cost.outlook import Outlook
     from planners.cost.platform import Prices
@@ -74,6 +75,7 @@ class RunReport:
     prices: Callable[[], Prices] = field(default=lambda: usual_prices(), repr=False)
     course: Course = field(default_factory=Course, repr=False)
     foreseen: Callable[[], Outlook] | None = field(default=None, repr=False)  # of the plan
+    evidence: Evidence | None = field(default=None, repr=False)  # where a plan's savings need it
     started: float = field(default_factory=time.perf_counter)
     wall_seconds: float = 0.0  # of the whole call, by the client's clock
     makespan_seconds: float = 0.0  # from submission to the last output stored, by the store's clock
@@ -99,6 +101,8 @@ class RunReport:
             mine["peak"] = max(mine["peak"], told.used.peak_bytes)
             mine["memory_mb"] = told.used.memory_mb
         self.course.bundle(told, event)
+        if self.evidence is not None:
+            self.evidence.add(told)
         self.container_calls += told.calls
         self.bytes_moved += told.stored_bytes
         self.bytes_kept += told.kept_bytes
@@ -158,6 +162,8 @@ class RunReport:
                 before = asked.get(name, Asked(0, 0.0))
                 seconds = before.planned_seconds + getattr(note, "saves_seconds", 0.0)
                 asked[name] = Asked(before.times + 1, seconds, saved.get(name))
+        if self.bytes_kept and (local := self.kept_local(notes)).times:
+            asked["local_outputs"] = local
         return asked
 
     def saved(self, notes: Iterable[object]) -> dict[str, float]:
@@ -165,6 +171,13 @@ class RunReport:
             from dask_serverless.client.savings import Savings
 
         return Savings(self, self.foreseen()).by_name(notes) if self.foreseen else {}
+
+    def kept_local(self, notes: Iterable[object]) -> Asked:
+        """What no plan has to ask for."""
+        with forks.importing:
+            from dask_serverless.client.kept_local import KeptLocal
+
+        return KeptLocal(self, notes).asked
 
     def vs_plan(self) -> VsPlan:
         """What the plan had said beside what came, in all and bundle by bundle, and why they differ."""

@@ -1,24 +1,31 @@
 """Savings: what the optimizations of a plan have saved, as far as what came tells it.
 
 By the same reckoning as the plan's own, with the bytes that there were and the containers that ran
-what: an output that was stored all the same, or taken elsewhere, has saved nothing. How long a start
-or the download of what was computed anew instead would have taken, nobody knows.
+what: an output that was stored all the same, or taken elsewhere, has saved nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from functools import cached_property
+from statistics import median
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from dask_serverless.client.evidence import Copied, asked_ahead
 from dask_serverless.client.optimizations import optimization_of
 from planners.numbers.predictions import Line
 from planners.plans.annotations import (
     Annotation,
     CheckFanIn,
+    DuplicateTask,
     HoldOutput,
     KeepChildren,
+    StartContainers,
 )
+from planners.plans.crossings import Crossings
 
 if TYPE_CHECKING:
     from dask_serverless.client.report import RunReport
@@ -30,7 +37,9 @@ class Savings:
 
     def __init__(self, report: RunReport, outlook: Outlook) -> None:
         self.report = report
-        self.workload = outlook.workload
+        self.evidence = report.evidence
+        self.plan, self.workload = outlook.plan, outlook.workload
+        self.memory_mb = outlook.model.platform.default_memory_mb
 
     def by_name(self, notes: Iterable[object]) -> dict[str, float]:
         """Seconds, by the name of the optimization; those that nothing tells of are missing."""
@@ -59,6 +68,10 @@ class Savings:
                     return 0.0
                 worth = self.workload.upload.at(kept) + self.workload.download.at(kept)
                 return max(worth - (note.wait_seconds - note.saves_seconds), 0.0)
+            case DuplicateTask():
+                return self.by_copy(note)
+            case StartContainers():
+                return self.by_start(note)
         return None
 
     @cached_property
@@ -78,3 +91,65 @@ class Savings:
 
     def kept_for(self, bundle: int, child: int) -> int:
         return self.kept.get(bundle, 0) if self.same_container(bundle, child) else 0
+
+    # copies of tasks
+
+    def by_copy(self, note: DuplicateTask) -> float | None:
+        """The transfer that it was run for, less what it took; negative, where that was more.
+
+        Where its maker turned out to be the same container, it would have had it from memory.
+        """
+        if self.evidence is None:
+            return None
+        took = self.evidence.of_task(note.task) or self.foretold(note)
+        upload = self.evidence.upload(self.workload.upload)
+        download = self.evidence.download(self.workload.download)
+        inputs, output = took.input_bytes / took.samples, took.output_bytes / took.samples
+        avoided = 0.0
+        if not self.same_container(int(self.plan.bundles[note.task]), note.bundle):
+            avoided = download.at(output)
+            if note.task in self.never_stored:
+                avoided += upload.at(output) / self.copies[note.task]
+        return avoided - took.seconds / took.calls - (download.at(inputs) if inputs else 0.0)
+
+    def foretold(self, note: DuplicateTask) -> Copied:
+        """Where no call of it was measured, as the plan had it."""
+        task, memory_mb = note.task, int(self.plan.memory_mb[note.bundle]) or self.memory_mb
+        sizes = float(self.workload.input_bytes[task]), float(self.workload.output_bytes[task])
+        return Copied(1, float(self.workload.seconds(memory_mb)[task]), 1, *sizes)
+
+    @cached_property
+    def copies(self) -> Counter[int]:
+        return Counter(note.task for note in self.notes(DuplicateTask))
+
+    @cached_property
+    def never_stored(self) -> set[int]:
+        """Copied tasks whose output is left to nobody else."""
+        dag, notes = self.workload.dag, self.notes(DuplicateTask)
+        crossings = Crossings.of(dag, self.plan.bundles, len(self.plan.slots), notes)
+        stored = dag.wanted.copy()
+        stored[crossings.tasks] = True
+        copied = np.array(list(self.copies), dtype=np.int64)
+        return set(copied[~stored[copied]].tolist())
+
+    def notes(self, kind: type[DuplicateTask]) -> Sequence[DuplicateTask]:
+        return [note for note in self.plan.annotations if isinstance(note, kind)]
+
+    # containers started ahead
+
+    def by_start(self, note: StartContainers) -> float | None:
+        """A cold start, less what bundles waited for the containers that were there instead.
+
+        These are the new ones that came soonest, as many as all notes of the plan have asked for:
+        by which of them each came, nobody can tell. One that was not needed has saved nothing.
+        """
+        if self.evidence is None:
+            return None
+        ahead = asked_ahead(self.plan.annotations)
+        begun_by = self.report.course.name_of(self.ran_by.get(note.trigger, -1))
+        waits = {**self.evidence.cold_waits}
+        others = [waits.pop(begun_by)] if begun_by in waits else []  # it was there before
+        in_order = sorted(waits.values())
+        others += in_order[ahead:]
+        cold = median(others) if others else self.workload.cold_start(note.memory_mb)
+        return sum(max(cold - waited, 0.0) for waited in in_order[:ahead]) / max(ahead, 1)

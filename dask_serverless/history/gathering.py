@@ -27,8 +27,9 @@ PLACES = {"r": "redis", "f": "shared", "u": "url", "z": "compressed", "m": "memo
 class Gathering:
     """Collects events while a run is under way, at no cost; what they mean is worked out later."""
 
-    def __init__(self, memory_mb: float = 0.0) -> None:
+    def __init__(self, memory_mb: float = 0.0, ahead: int = 0) -> None:
         self.memory_mb = memory_mb  # of the run's containers; 0: the backend's default
+        self.ahead = ahead  # containers that the plan has asked for before they were needed
         self.told: list[Finished] = []
 
     def bundle(self, finished: Finished) -> None:
@@ -65,7 +66,7 @@ class Gathering:
         return Observations(
             {name: Calls(*total) for name, total in gathered.functions.items()},
             gathered.transfers,
-            gathered.starts,
+            waited_for(gathered.starts, self.ahead),
             gathered.publishes,
             gathered.overheads,
             followed,
@@ -114,3 +115,12 @@ class Gathered:
         if found is None:
             found = self.known[kind] = chain_identity([self.names[each] for each in kind])
         return found
+
+
+def waited_for(starts: Sequence[Start], ahead: int) -> list[Start]:
+    """Without the new containers that came soonest: nobody saw how long those that were asked for
+    ahead took to start, and it would seem as if starts took no time, and needed no asking ahead.
+    """
+    cold = [place for place, start in enumerate(starts) if start.cold]
+    soonest = set(sorted(cold, key=starts.__getitem__)[:ahead])
+    return [start for place, start in enumerate(starts) if place not in soonest]

@@ -8,7 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from planners.cost.timeline import Timeline
+from planners.graph.arrays import Floats, Ids
 from planners.numbers.predictions import transfer_seconds
+from planners.numbers.workload import Workload
 from planners.optimizations.annotating import Annotating
 from planners.plans.annotations import Annotation, DuplicateTask
 
@@ -38,9 +40,19 @@ class TaskDup(Annotating):
         blocked = np.zeros(workload.dag.tasks, dtype=np.bool_)
         blocked[users] = True
         worth &= ~blocked[tasks]
+        saved = saved + shares_of_uploads(workload, tasks, tasks[worth])[tasks]
         return tuple(
             DuplicateTask(saves_seconds=seconds, bundle=bundle, task=task)
             for seconds, bundle, task in zip(
                 saved[worth].tolist(), consumers[worth].tolist(), tasks[worth].tolist(), strict=True
             )
         )
+
+
+def shares_of_uploads(workload: Workload, needed: Ids, copied: Ids) -> Floats:
+    """By task, what storing it takes by the copies of it, where nobody else needs it elsewhere."""
+    count = workload.dag.tasks
+    copies = np.bincount(copied, minlength=count)
+    spared = (copies == np.bincount(needed, minlength=count)) & ~workload.dag.wanted
+    storing = transfer_seconds(workload.upload, workload.output_bytes)
+    return np.where(spared, storing / np.maximum(copies, 1), 0.0)

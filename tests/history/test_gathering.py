@@ -60,6 +60,15 @@ def test_what_a_bundle_takes_beside_its_tasks_is_known_where_all_of_them_were_me
     assert observations.overheads == [Overhead(3, 1.0)]
 
 
+def test_starts_of_containers_that_were_asked_for_ahead_teach_nothing_of_starts() -> None:
+    """That was long before anybody waited for them; else plans would soon ask for none ahead."""
+    gathering = Gathering(ahead=2)
+    for cold, waited in ((True, 0.75), (False, 0.001), (True, 0.0), (True, 0.0), (True, 0.5)):
+        gathering.bundle(finished(Measured([], [], waited, -1.0), cold))
+    starts = gathering.of([])().starts
+    assert starts == [Start(True, 0.75), Start(False, 0.001), Start(True, 0.5)]
+
+
 def test_an_event_survives_its_way_and_is_learned_from() -> None:
     measured = Measured([((0,), Taken(9, 4.5, [ROW] * 9))], [], -1.0, -1.0)
     gathering = Gathering()

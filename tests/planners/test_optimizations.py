@@ -108,8 +108,8 @@ def test_task_dup_runs_a_cheap_task_again_instead_of_fetching():
     timeline = timeline_of([(0, 1), (0, 2)], [0.1, 1, 1], [300 * MB, 0, 0], [0, 1, 2], [0, 0, 1])
     saved, (note,) = saved_by(timeline, TaskDup())
     assert isinstance(note, DuplicateTask) and (note.task, note.bundle) == (0, 2)
-    assert note.saves_seconds == pytest.approx(2.9)
-    assert saved >= 2.9  # and nothing is stored any more
+    assert note.saves_seconds == pytest.approx(3.0 + 3.0 - 0.1)  # nothing is stored any more
+    assert saved >= note.saves_seconds - 1e-9  # nor waited for
 
 
 def test_clustering_keeps_children_that_are_dearer_to_hand_over():
