@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from dask_serverless.coordination.base import Answer, Report
@@ -73,7 +74,7 @@ class NearWorld(World):
         desk = self.desk(container)
         if desk.held.pop(kept.bundle, None) is None:
             return
-        stored = max(self.now, desk.giving_until) + self.put(kept, None)
+        stored = self.put(kept, None, max(self.now, desk.giving_until))
         desk.giving_until = stored + self.model.store_rtt + self.model.store_service
         self.later(stored + self.half_trip, self.given, (container, kept))
 
@@ -99,11 +100,12 @@ class NearWorld(World):
         assert first is not None
         works = [first, *(desk.held[one] for one, _ in publish.held if one in desk.held)]
         until = None if publish.store else at
-        at += sum([self.put(kept, until) for kept in works])
+        for kept in works:
+            at = self.put(kept, until, at)
         self.later(at + self.half_trip, self.announce, Call(container, publish, works))
 
-    def put(self, kept: Kept, now: float | None) -> float:
-        """Seconds for what has to be stored by now; the rest waits."""
+    def put(self, kept: Kept, now: float | None, at: float) -> float:
+        """When what has to be stored by now is stored, from ``at`` on; the rest waits."""
         facts = self.facts
         if now is not None and not kept.reported:
             large = {t: int(size) for t, size in kept.left.items() if facts.may_wait(t, size)}
@@ -115,9 +117,13 @@ class NearWorld(World):
         if kept.handover is not None:
             kept.handover.look(now)
         keeps = kept.handover.keeps if kept.handover is not None else lambda _: False
-        size = sum([kept.left.pop(task) for task in list(kept.left) if not keeps(task)])
+        return self.store_outputs(kept, [task for task in kept.left if not keeps(task)], at)
+
+    def store_outputs(self, kept: Kept, tasks: Sequence[int], at: float) -> float:
+        """When they are stored, in one go from ``at`` on."""
+        size = sum([kept.left.pop(task) for task in tasks])
         self.bytes_up += size
-        return self.model.upload_line.at(size) if size else 0.0
+        return at + self.model.upload_line.at(size) if size else at
 
     def report(self, kept: Kept) -> Report:
         report = self.facts.report(kept.bundle, kept.claim)

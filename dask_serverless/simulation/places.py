@@ -30,6 +30,7 @@ class Places:
         self.random = Random(model.seed)
         self.born = min(model.warm, model.limit)  # more of them never run
         self.idle: dict[int, float] = dict.fromkeys(range(self.born), 0.0)  # → since when
+        self.coming: dict[int, float] = {}  # containers that are started ahead of need → when
         self.running = 0
         self.waiting: deque[Whom] = deque()
 
@@ -43,6 +44,18 @@ class Places:
         self.running -= 1
         self.idle[container] = now
 
+    def start_ahead(self, now: float) -> int | None:
+        """The number of one more container, which nothing waits for; None if there is no room."""
+        if self.running + len(self.idle) + len(self.coming) >= self.model.limit:
+            return None
+        self.born += 1
+        self.coming[self.born - 1] = now + self.model.draw_cold_start(self.random)
+        return self.born - 1
+
+    def came(self, number: int) -> None:
+        if (moment := self.coming.pop(number, None)) is not None:  # else it has been given work
+            self.idle[number] = moment
+
     def place(self, now: float) -> list[Placed]:
         """All that can be placed by now."""
         placed = []
@@ -54,6 +67,9 @@ class Places:
     def _placed(self, whom: Whom, now: float) -> Placed:
         if (container := self._warm(whom.container, now)) is not None:
             return Placed(whom, container, False, self.model.warm_start)
+        if self.coming:
+            container = min(self.coming, key=self.coming.__getitem__)
+            return Placed(whom, container, True, max(self.coming.pop(container) - now, 0.0))
         self.born += 1
         return Placed(whom, self.born - 1, True, self.model.draw_cold_start(self.random))
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dask_serverless.client.pause import CollectorPaused
+from dask_serverless.simulation.ahead import AheadWorld
+from dask_serverless.simulation.ahead_facts import AHEAD, AheadFacts
 from dask_serverless.simulation.facts import Facts
 from dask_serverless.simulation.model import BackendModel
 from dask_serverless.simulation.near import NearWorld
@@ -69,7 +71,11 @@ class Simulation:
 def world_of(
     workload: Workload, plan: Plan, platform: Platform, model: BackendModel, due: Sequence[int]
 ) -> World:
-    """One that takes account of what waits in memory, where anything does: it is slower."""
+    """One that takes account of what is done ahead, or waits in memory, where anything does: these
+    are slower.
+    """
+    if any(isinstance(note, AHEAD) for note in plan.annotations):
+        return AheadWorld(AheadFacts(workload, plan, platform, model, due), model)
     asks = lay_out(plan, workload, platform).asks(platform.ask_bytes)
     if asks or near_of(plan):
         return NearWorld(NearFacts(workload, plan, platform, model, due), model)
@@ -91,7 +97,8 @@ def simulate(
     plan.validate(workload.dag)
     with CollectorPaused():  # millions of objects and no garbage
         world = world_of(workload, plan, platform or Platform(), model, due).live()
-    starts, moved = world.cold_starts + world.warm_starts, world.bytes_up + world.bytes_down
+    starts = world.cold_starts + world.warm_starts + world.asked_ahead
+    moved = world.bytes_up + world.bytes_down
     return Simulation(
         plan=plan,
         model=model,

@@ -64,6 +64,7 @@ class World:
         self.finished = array("d", bytes(8 * facts.count))
         self.container = array("i", [NOBODY]) * facts.count
         self.cold_starts = self.warm_starts = self.vain = self.calls = 0
+        self.asked_ahead = 0  # containers that were started before they were needed
         self.bytes_up = self.bytes_down = self.gb_seconds = 0.0
 
     def live(self) -> World:
@@ -138,7 +139,6 @@ class World:
             match instruction:
                 case m.Fetch():
                     at = self.fetch(container, instruction.assignment.bundle, at)
-                    todo.extend(container.machine.handle(m.Fetched()))
                 case m.Execute():
                     at = self.execute(container, at)
                 case m.Publish():
@@ -162,7 +162,14 @@ class World:
         self.later(at + self.half_trip, self.publish, (container, publish))
 
     def fetch(self, container: Container, bundle: int, at: float) -> float:
-        """What this container has not made itself comes from the store."""
+        size = self.turn_to(container, bundle, at)
+        self.bytes_down += size
+        self.fetched[bundle] = at = at + self.download.at(size) if size else at
+        container.todo.extend(container.machine.handle(m.Fetched()))
+        return at
+
+    def turn_to(self, container: Container, bundle: int, at: float) -> float:
+        """The bytes that come from the store: what this container has not made itself."""
         facts, made_by = self.facts, self.container
         made_by[bundle] = number = container.number
         size = facts.constant_bytes[bundle]
@@ -171,9 +178,7 @@ class World:
                 size += facts.producer_bytes[place]
         container.memory_mb = max(container.memory_mb, facts.memory_mb[bundle])
         self.begun[bundle] = at
-        self.bytes_down += size
-        self.fetched[bundle] = at = at + self.download.at(size) if size else at
-        return at
+        return size
 
     # calls, each acting at the moment at which the store has done it
 
