@@ -75,8 +75,11 @@ def inviting(settings: ContainerSettings, news: News) -> Callable[[Message], obj
 
 
 def await_owner(occupant: Occupant, end: threading.Event) -> None:
-    """Without an owner nobody waits for the runs: nothing of them is to be left, here or there."""
-    while sys.stdin.buffer.read(1 << 10):
+    """Without an owner nobody waits for the runs: nothing of them is to be left, here or there.
+
+    Not through sys.stdin: at its end the interpreter wants the lock that a reader there holds.
+    """
+    while os.read(sys.stdin.fileno(), 1 << 10):
         pass
     occupant.close()
     end.set()

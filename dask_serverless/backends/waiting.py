@@ -57,6 +57,9 @@ class Waiting:
     def drop(self, run: str) -> None:
         self.runs.pop(run, None)
 
+    def clear(self) -> None:
+        self.runs.clear()
+
     def others(self, run: str) -> bool:
         """Whether any run but this one waits."""
         return len(self.runs) > (run in self.runs)

@@ -363,3 +363,21 @@ def test_a_token_that_anybody_could_guess_is_refused():
     assert told.returncode != 0
     assert "WORKER_TOKEN" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_a_container_that_is_ended_while_its_owner_lives_says_nothing():
+    """Python's own end wants standard input, which a thread of ours still read from."""
+    told = {"token": TOKEN, "name": "owned", "host": "127.0.0.1", "port": free_port()}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "worker_container"], cwd=ROOT, env={**os.environ, "WORKER_OWNED": "1"},
+        stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    process.stdin.write(json.dumps(told).encode() + b"\n")
+    process.stdin.flush()
+    point = EntryPoint(Address(told["host"], told["port"], TOKEN))
+    eventually(lambda: healthy(point))
+    point.close()
+    process.send_signal(signal.SIGTERM)
+    said = process.stderr.read()
+    assert (process.wait(20), said) == (0, b"")
+    process.stdin.close()

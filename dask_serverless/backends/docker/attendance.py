@@ -65,9 +65,25 @@ class Attendance:
         self.told = told
         self.client = client
         self.lock = threading.RLock()  # of the site's pool
+        self.begun = False  # and not given up since
 
     def begin(self) -> None:
-        threading.Thread(target=self._live, name="dask-serverless-docker", daemon=True).start()
+        """Once more after it was given up: what was wrong may have been put right."""
+        with self.lock:
+            begun, self.begun = self.begun, True
+        if not begun:
+            threading.Thread(target=self._live, name="dask-serverless-docker", daemon=True).start()
+
+    def give_up(self, error: ServerlessError) -> None:
+        with self.lock:  # before it is told: whoever begins a run after that begins anew
+            self.begun = False
+        self.refuse(error)
+
+    def refuse(self, error: ServerlessError) -> None:
+        """Every run hears of it and ends; until then nobody tries the same for it again and again."""
+        with self.lock:
+            self.site.pool.waiting.clear()
+        self.client.refuse(error)
 
     def invite(self, invitation: Invitation, count: int) -> None:
         with self.lock:
@@ -154,11 +170,10 @@ class Attendance:
         try:
             site.image = site.make_image()
         except ServerlessError as error:
-            self.client.refuse(error)
+            self.give_up(error)
             return
         except Exception as error:
-            why = f"{type(error).__name__}: {error}"
-            self.client.refuse(ContainersNotStarting("", why))
+            self.give_up(ContainersNotStarting("", f"{type(error).__name__}: {error}"))
             return
         with self.lock:
             for _ in range(min(site.settings.warm, site.pool.most)):
@@ -178,7 +193,7 @@ class Attendance:
         site, why = self.site, ""
         try:
             limits = self.limits(self.sizes[cell.size])
-            container.start(site.image, limits, site.token, self.told())
+            container.start(site.present_image(), limits, site.token, self.told())
             threading.Thread(target=container.pass_on, name=cell.name, daemon=True).start()
             if lines := container.listen():
                 self.came(cell)
@@ -188,7 +203,7 @@ class Attendance:
         except ServerlessError as error:
             why = str(error)
             if not site.closed:
-                self.client.refuse(error)
+                self.refuse(error)
         finally:
             container.remove()
             self.bury(cell, container, why)
@@ -257,7 +272,7 @@ class Attendance:
             site.containers.pop(cell.name, None)
         self.client.left(cell.run, cell.name)
         if not expected and not why:
-            told = f"the container {cell.name} {site.end_of(container.id)}"
+            told = f"the container {cell.name} {site.ends.of(container.id)}"
             claimed = cell.state is State.WORKING and bool(cell.process)
             process = cell.process if claimed else ""
             self.client.tell(Loss(process, told, claimed, container.words))

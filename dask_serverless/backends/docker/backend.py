@@ -100,11 +100,14 @@ class DockerBackend(Listeners):
             return self.store
 
     def invoke(self, invitation: Invitation, count: int = 1) -> None:
-        if self.refusal is not None:
-            raise self.refusal
         attendance = self.attendance
         if attendance is None:  # closed, while a run of another thread is under way: it hears of it
             return
+        if invitation.early:  # a run begins: what was refused before may have been put right
+            self.refusal = None
+            attendance.begin()
+        if self.refusal is not None:
+            raise self.refusal
         if invitation.warm_in is not None:
             attendance.warm(invitation, count)
             return

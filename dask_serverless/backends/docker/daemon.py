@@ -68,16 +68,36 @@ class Attached:
             self.stream.close()
 
 
+class Events:
+    """What happens to containers, as it happens: container, what, its exit status."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def __iter__(self) -> Iterator[tuple[str, str, str]]:
+        for event in self.stream:
+            actor = event.get("Actor", {})
+            status = actor.get("Attributes", {}).get("exitCode", "?")
+            yield actor.get("ID", ""), event.get("Action", ""), status
+
+    def close(self) -> None:
+        """Whoever reads comes to the end."""
+        with suppress(OSError):
+            self.stream.close()
+
+
 class Daemon:
     """Any thread may use it."""
 
     def __init__(self) -> None:
         try:
             import docker
+            from requests import ConnectionError
         except ImportError as error:
             problem = f"the package docker cannot be imported ({error})"
             raise PlatformUnavailable("docker", problem, INSTALL) from None
         self.errors = docker.errors
+        self.gone = ConnectionError  # of the daemon's socket
         try:
             self.client = docker.from_env(timeout=API_SECONDS, version="auto")
             self.client.ping()
@@ -92,6 +112,9 @@ class Daemon:
         """What the daemon has against something, as an error of ours."""
         try:
             yield
+        except self.gone as error:
+            problem = f"no Docker daemon answers any more ({last(error)})"
+            raise PlatformUnavailable("docker", problem, START) from error
         except (self.errors.DockerException, OSError) as error:
             why = said(error)
             problem = f"{doing} failed: {why}"
@@ -109,10 +132,8 @@ class Daemon:
 
     def image_id(self, base: str) -> str:
         """Pulled first, if it is not here."""
-        try:
+        with self.refusing(f"to look for the image {base}"), suppress(self.errors.ImageNotFound):
             return str(self.client.images.get(base).id)
-        except self.errors.ImageNotFound:
-            pass
         try:
             return str(self.client.images.pull(base).id)
         except (self.errors.APIError, OSError) as error:
@@ -121,11 +142,12 @@ class Daemon:
             raise ImageNotBuilt(why, daemons_remedy(why, remedy)) from None
 
     def has_image(self, tag: str) -> bool:
-        try:
-            self.client.images.get(tag)
-        except self.errors.ImageNotFound:
-            return False
-        return True
+        with self.refusing(f"to look for the image {tag}"):
+            try:
+                self.client.images.get(tag)
+            except self.errors.ImageNotFound:
+                return False
+            return True
 
     def build(self, folder: str, tag: str, base: str) -> None:
         told: list[str] = []
@@ -138,7 +160,7 @@ class Daemon:
                 if "error" in step:
                     why = "".join(told[-SHOWN_LINES:]).strip()
                     raise ImageNotBuilt(why, daemons_remedy(why))
-        except self.errors.DockerException as error:
+        except (self.errors.DockerException, self.gone) as error:
             why = said(error)
             raise ImageNotBuilt(why, daemons_remedy(why)) from error
 
@@ -154,12 +176,20 @@ class Daemon:
 
     # networks
 
-    def make_network(self, pool: str) -> str:
-        """A private one; where its host is."""
+    def make_network(self, pool: str, subnet: Mapping[str, str] | None = None) -> Mapping[str, str]:
+        """A private one: its subnet, and where its host is there. The daemon chooses, if nobody does."""
         with self.refusing("to make a private network"):
-            network = self.api.create_network(pool, driver="bridge", labels={LABEL: pool})
+            network = self.api.create_network(
+                pool, driver="bridge", labels={LABEL: pool},
+                ipam={"Driver": "default", "Config": [subnet]} if subnet else None,
+            )  # fmt: skip
             found = self.api.inspect_network(network["Id"])
-        return str(found["IPAM"]["Config"][0]["Gateway"])
+        told = found["IPAM"]["Config"][0]
+        return {name: str(told[name]) for name in ("Subnet", "Gateway")}
+
+    def has_network(self, pool: str) -> bool:
+        with self.refusing(f"to look for the network {pool}"):
+            return bool(self.api.networks(filters={"label": f"{LABEL}={pool}"}))
 
     # containers
 
@@ -211,12 +241,10 @@ class Daemon:
         with suppress(self.errors.DockerException, OSError):
             self.api.remove_container(container, force=True, v=True)
 
-    def ends(self, pool: str) -> Iterator[tuple[str, str, Mapping[str, str]]]:
-        """What happens to a pool's containers: container, what, details."""
+    def events(self, pool: str) -> Events:
+        """The ends of a pool's containers, from now on."""
         wanted = {"label": f"{LABEL}={pool}", "event": ["die", "oom"], "type": "container"}
-        for event in self.api.events(filters=wanted, decode=True):
-            actor = event.get("Actor", {})
-            yield actor.get("ID", ""), event.get("Action", ""), actor.get("Attributes", {})
+        return Events(self.api.events(filters=wanted, decode=True))
 
     def clear(self, pool: str) -> None:
         """Remove all that a pool has made, but images."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from dask_serverless import private
 from dask_serverless.backends.docker.container import Container
 from dask_serverless.backends.docker.daemon import Daemon
+from dask_serverless.backends.docker.ends import Ends
 from dask_serverless.backends.docker.image import Image
 from dask_serverless.backends.docker.pool import Pool
 from dask_serverless.backends.docker.settings import DockerSettings
@@ -52,8 +53,8 @@ class Site:
         self.links: dict[str, Link] = {}
         self.storing = threading.Lock()  # of whoever uses them
         self.image = ""  # once there is one
-        self.ends: dict[str, str] = {}  # container → how it ended
-        self.ended = threading.Condition()
+        self.making = threading.Lock()
+        self.ends = Ends(self.daemon, self.name)
         self.over = threading.Event()
         private.sweep(PREFIX, self.folder.parent, lambda folder: self.daemon.clear(folder.name))
         self.guard = subprocess.Popen(
@@ -62,15 +63,20 @@ class Site:
             start_new_session=True,
         )  # fmt: skip
         try:
-            self.gateway = self.daemon.make_network(self.name)
+            self.subnet = self.daemon.make_network(self.name)
         except BaseException:
             self.close()
             raise
-        threading.Thread(target=self._hear_ends, name="dask-serverless-ends", daemon=True).start()
+        self.ends.begin()
 
     @cached_property
     def cpus(self) -> int:
         return self.daemon.cpus()
+
+    @property
+    def gateway(self) -> str:
+        """Where containers reach this host."""
+        return self.subnet["Gateway"]
 
     @property
     def closed(self) -> bool:
@@ -80,6 +86,18 @@ class Site:
         settings = self.settings
         return Image(settings.base_image, settings.requirements_file).ready(self.daemon)
 
+    def present_image(self) -> str:
+        """What a container needs is made again where it is not there any more.
+
+        While none is there, the daemon counts both as unused: `docker system prune` removes them.
+        """
+        with self.making:
+            if not self.daemon.has_network(self.name):  # the private store listens at its gateway
+                self.daemon.make_network(self.name, self.subnet)
+            if not self.daemon.has_image(self.image):
+                self.image = self.make_image()
+            return self.image
+
     def put_own(self, store: str) -> str:
         """See to it that containers find the client's own modules: the key."""
         with self.storing:
@@ -87,25 +105,10 @@ class Site:
                 self.links[store] = open_link(store)
             return self.own.put(self.links[store])
 
-    def _hear_ends(self) -> None:
-        with suppress(Exception):  # the daemon is gone, and so are its containers
-            for container, what, details in self.daemon.ends(self.name):
-                with self.ended:
-                    if what == "oom":
-                        self.ends[container] = "ran out of memory"
-                    elif container not in self.ends:
-                        self.ends[container] = f"exited with status {details.get('exitCode', '?')}"
-                    self.ended.notify_all()
-
-    def end_of(self, container: str) -> str:
-        """How it ended, in words."""
-        with self.ended:
-            self.ended.wait_for(lambda: container in self.ends, 1.0)
-            return self.ends.get(container, "ended, and nobody knows how")
-
     def close(self) -> None:
         """Nothing is left."""
         self.over.set()
+        self.ends.close()
         threads = [
             threading.Thread(target=container.remove)
             for container in list(self.containers.values())
