@@ -19,7 +19,8 @@ from dask_serverless.backends.aws_lambda.parts import (
     Step,
 )
 from dask_serverless.backends.aws_lambda.settings import LambdaSettings, sizes_of
-from dask_serverless.backends.docker.image import MACHINES, Image
+from dask_serverless.backends.docker.image import Image
+from dask_serverless.backends.docker.packages import MACHINES
 
 if TYPE_CHECKING:
     from dask_serverless.config import Settings

@@ -9,11 +9,8 @@ from __future__ import annotations
 import compileall
 import hashlib
 import importlib.metadata
-import platform
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,16 +18,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dask_serverless.backends.docker.daemon import Daemon
-from dask_serverless.backends.docker.room import building, is_full, own_remedy
+from dask_serverless.backends.docker.packages import Packages, contents, minor
+from dask_serverless.backends.docker.room import building
 from dask_serverless.errors import ImageNotBuilt
 
 REPOSITORY = "dask-serverless"
 NEEDED = ("cloudpickle", "dask", "hiredis", "msgpack", "numpy")  # what containers import
 OURS = ("dask_serverless", "planners", "worker_container")
 SITE = "site-packages"
-INSTALL_SECONDS = 600.0
-SHOWN_LINES = 12
-MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
 FROM_PACKAGES = "ARG BASE\nFROM ${{BASE}}\nCOPY {site} /opt/dask-serverless/{site}\n"
 
 
@@ -92,39 +87,9 @@ class Image:
 
     def build_packages(self, daemon: Daemon, tag: str) -> None:
         with building() as folder:
-            self.install(folder / SITE, folder)
+            Packages(self.needed, self.requirements, self.constraints).install(folder / SITE)
             (folder / "Dockerfile").write_text(FROM_PACKAGES.format(site=SITE))
             daemon.build(str(folder), tag, self.base)
-
-    def install(self, target: Path, folder: Path) -> None:
-        constraints = folder / "constraints.txt"
-        constraints.write_text("\n".join(self.constraints))
-        command = [
-            sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-            "--target", str(target), "--constraint", str(constraints), *for_linux(), *self.needed,
-        ]  # fmt: skip
-        if self.requirements is not None:
-            command += ["--requirement", str(self.requirements)]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
-            )
-        except subprocess.TimeoutExpired:
-            why = f"pip did not install its packages within {INSTALL_SECONDS:.0f} s"
-            raise ImageNotBuilt(why, "Is there a network to install from?") from None
-        if done.returncode:
-            words = "\n".join((done.stdout + done.stderr).strip().splitlines()[-SHOWN_LINES:])
-            remedy = own_remedy() if is_full(words) else self.remedy
-            raise ImageNotBuilt(f"pip could not install its packages:\n{words}", remedy)
-
-    @property
-    def remedy(self) -> str:
-        if self.requirements is None:
-            return "They are those of this client, in its versions."
-        return (
-            f"They are those of {self.requirements} (the setting requirements), in the versions "
-            "that this client has: what differs there, make the same here."
-        )
 
     def build_ours(self, daemon: Daemon, packages: str, tag: str) -> None:
         with building() as folder:
@@ -136,10 +101,6 @@ class Image:
             check = f'RUN ["python3", "-P", "-m", "worker_container.check", "{minor()}"]\n'
             (folder / "Dockerfile").write_text(text + check)
             daemon.build(str(folder), tag, packages)
-
-
-def minor() -> str:
-    return ".".join(platform.python_version_tuple()[:2])
 
 
 def normal(name: str) -> str:
@@ -164,23 +125,5 @@ def content(path: Path) -> str:
     return f"{path.name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
-def contents(path: Path) -> Iterator[str]:
-    """A file of requirements, and those that it includes."""
-    text = path.read_text()
-    yield text
-    for line in text.splitlines():
-        if match := re.match(r"\s*(?:-r|--requirement|-c|--constraint)[\s=]+(\S+)", line):
-            yield from contents(path.parent / match[1])
-
-
 def digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-
-
-def for_linux() -> list[str]:
-    """Containers run Linux, whatever the client runs."""
-    if sys.platform == "linux":
-        return []
-    machine = MACHINES.get(platform.machine().lower(), platform.machine())
-    wanted = ["--platform", f"manylinux2014_{machine}", "--python-version", minor()]
-    return [*wanted, "--only-binary", ":all:"]

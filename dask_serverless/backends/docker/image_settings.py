@@ -6,7 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from dask_serverless.backends.docker.image import minor
+from dask_serverless.backends.docker.packages import minor
 
 
 class ImageSettings(ABC):

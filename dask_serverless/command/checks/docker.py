@@ -11,7 +11,8 @@ from typing import Any
 from dask.utils import format_bytes
 
 from dask_serverless.backends.docker.daemon import Daemon, Limits
-from dask_serverless.backends.docker.image import Image, minor
+from dask_serverless.backends.docker.image import Image
+from dask_serverless.backends.docker.packages import minor
 from dask_serverless.backends.docker.settings import LEAST_MEMORY, USUAL_MEMORY, DockerSettings
 from dask_serverless.backends.docker.site import Site
 from dask_serverless.command.checks.finding import Finding, failed, ok, warning
