@@ -6,6 +6,7 @@ import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
+from itertools import islice
 from time import perf_counter
 from types import BuiltinFunctionType
 from typing import Any
@@ -63,28 +64,40 @@ def run(
     values: MutableMapping[int, Any],
     keep: Collection[int],
     watch: Watch | None = None,
+    looks: Sequence[int] = (),
 ) -> None:
-    """Run a bundle's steps; ``values`` comes with inputs and constants, and goes with ``keep``."""
+    """Run a bundle's steps; ``values`` comes with inputs and constants, and goes with ``keep``.
+
+    A watch that has had enough is told again of the tasks that begin at one of ``looks``, in order.
+    """
     # an interrupt may come before the first step
     out, function = program[0][:2] if program else (-1, -1)
     task: list[Step] = []  # the steps of a task that is watched
     begun = 0.0
+    steps = zip(program, last_uses(program, keep), strict=True)
+    begin = 0
     try:
-        for step, drop in zip(program, last_uses(program, keep), strict=True):
-            out, function, arguments, keywords = step
-            if watch is not None and not task:
-                begun = perf_counter()
-            if keywords is None:
-                values[out] = functions[function](*[values[name] for name in arguments])
-            else:
-                values[out] = call(functions[function], [values[n] for n in arguments], keywords)
-            if watch is not None:
-                task.append(step)
-                if out >= 0:  # a task's last step bears its name
-                    watch = watch if watch(task, begun, perf_counter(), values) else None
-                    task = []
-            for name in drop:
-                del values[name]
+        for end in (*looks, len(program)):
+            listening = watch
+            for step, drop in islice(steps, end - begin):
+                out, function, arguments, keywords = step
+                if listening is not None and not task:
+                    begun = perf_counter()
+                if keywords is None:
+                    values[out] = functions[function](*[values[name] for name in arguments])
+                else:
+                    values[out] = call(
+                        functions[function], [values[n] for n in arguments], keywords
+                    )
+                if listening is not None:
+                    task.append(step)
+                    if out >= 0:  # a task's last step bears its name
+                        if not listening(task, begun, perf_counter(), values):
+                            listening = None
+                        task = []
+                for name in drop:
+                    del values[name]
+            begin = end
     except BaseException as error:
         raise StepFailed(owner(program, out), function) from error
 

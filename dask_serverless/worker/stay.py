@@ -211,12 +211,17 @@ class Stay:
     def execute(self) -> m.Event:
         work, interruption = self.under_way, self.means.interruption
         header, meter = work.settled.header, self.run.meter
-        measured = header.measure and not header.observe and meter.wants(work.spec.program)
+        looks, measured = [], False
+        if header.measure and not header.observe:
+            looks = meter.looks(work.spec.program)
+            measured = meter.wants(work.spec.program) or bool(looks)
         watch = self.watch(work, measured)
         try:
             with self.overdue():
                 interruption.claim = work.attempt.claim
-                work.run(watch, self.means.outgrown(self.invitation), self.run.witness.raised)
+                work.run(
+                    watch, looks, self.means.outgrown(self.invitation), self.run.witness.raised
+                )
                 interruption.claim = ""
         except StepFailed as failed:
             interruption.claim = ""

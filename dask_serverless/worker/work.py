@@ -41,14 +41,21 @@ class Work:
     in_parts: InParts | None = None  # where some outputs are streamed
     early: Early | None = None  # where some are stored while it still runs
 
-    def run(self, watch: Watch | None, final: Final = (), raised: Raised = untold) -> None:
+    def run(
+        self,
+        watch: Watch | None,
+        looks: Sequence[int] = (),
+        final: Final = (),
+        raised: Raised = untold,
+    ) -> None:
         begun = perf_counter()
         if self.spec.retries is not None:
             retrying = Retrying(self.spec.retries, nap, final, raised)
             wasted = self.run_again(retrying, watch)
         else:
             wasted = 0.0
-            run(self.spec.program, self.settled.functions, self.values, self.spec.stored, watch)
+            spec = self.spec
+            run(spec.program, self.settled.functions, self.values, spec.stored, watch, looks)
         self.running = perf_counter() - begun - wasted
         self.at_risk += self.running
 

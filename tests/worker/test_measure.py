@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dask_serverless.worker.execute import run
-from dask_serverless.worker.measure import ROWS_A_KIND, Meter, nbytes, sampled
+from dask_serverless.worker.measure import MOST_NEW, ROWS_A_KIND, Meter, nbytes, sampled
 from dask_serverless.worker.told import Finished, Measured, Moved
 
 FUNCTIONS = [operator.add, time.sleep, np.ones]
@@ -89,6 +89,45 @@ def test_a_meter_measures_no_more_than_its_share_of_time_allows():
     assert wanted[0] and sum(wanted) < 10
     meter.ended(60.0)
     assert meter.wants(short), "after a minute of tasks there is time again"
+
+
+def test_each_function_is_measured_once_though_there_is_no_time_left():
+    """Of a long bundle only the first tasks would be known otherwise, whatever comes after them."""
+    program = [(n, 0, (n - 1, -2), None) for n in range(1, 200)]
+    program += [(-5, 2, (-1,), None), (200, 3, (-5,), None)]  # one task of two steps
+    program += [(n, 0, (n - 1, -2), None) for n in range(201, 250)]
+    meter = Meter()
+    meter.expect(4)
+    meter.spent = 1.0  # no time at all
+    assert meter.looks(program) == [0, 199]
+    values = {0: 1, -1: 2, -2: 1}
+    run(program, [*FUNCTIONS, len], values, (249,), meter.task, meter.looks(program))
+    assert values == {249: 2 + 49}
+    taken = dict(meter.report().kinds)
+    assert {kind: one.calls for kind, one in taken.items()} == {(0,): 1, (2, 3): 1}
+    assert meter.looks(program) == [], "all that it has were met"
+
+
+def test_of_thousands_of_functions_few_are_measured_without_time():
+    program = [(n, n, (-1,), None) for n in range(5000)]
+    meter = Meter()
+    meter.expect(5000)
+    meter.spent = 1.0
+    for begin in range(0, 5000, 100):
+        part = program[begin : begin + 100]
+        looks = meter.looks(part)
+        run(part, [abs] * 5000, {-1: 1}, (), meter.task, looks)
+    assert len(meter.report().kinds) == MOST_NEW
+
+
+def test_frames_are_sized_by_their_columns_and_never_by_hand():
+    text = pd.Series(["some text"] * 1000, dtype=object)
+    frame = pd.DataFrame({"n": np.zeros(1000), "text": text})
+    assert 50_000 < nbytes(frame) < 100_000
+    assert nbytes([frame] * 3) >= 150_000
+    assert nbytes({n: frame for n in range(4)}) >= 200_000
+    frame = pd.DataFrame({"text": pd.array(["some text"] * 1000, dtype="category")})
+    assert 1000 < nbytes(frame) < 10_000
 
 
 def test_long_tasks_are_always_measured():
