@@ -20,7 +20,7 @@ from planners.graph.chains import chain_of_tasks
 from planners.graph.dag import Dag
 from planners.list_schedule import EFFORT, ListSchedule
 from planners.non_uniform import NonUniform, best_memory
-from planners.numbers.workload import Workload, function_names
+from planners.numbers.workload import Workload, function_names, names_of_tasks
 from planners.optimizations.optimization import ALL, Optimization, optimize
 from planners.plans.annotations import Chosen
 from planners.plans.checked import CheckedPlanner
@@ -128,7 +128,7 @@ class Search:
         allowance.did(Effort.structural(dag.tasks))
         self.tasks, self.many = dag.tasks, dag.tasks > MANY_TASKS
         # Slots by guesses are worse than none; where a goal has to be judged, they are all there is.
-        known = auto.predictions.knows_all(function_names(dag))
+        known = auto.predictions.knows_all(names_of_tasks(dag))
         self.guessing = not known and not self.goals.any
         self.groups = self.by_structure.bundles if self.many else chain_of_tasks(dag)
         self.units = int(self.groups.max(initial=-1)) + 1

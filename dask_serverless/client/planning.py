@@ -35,7 +35,7 @@ from planners.errors import PlanError, PredictionError, TooLittleMemory
 from planners.graph.arrays import Floats
 from planners.graph.dag import Dag
 from planners.numbers.predictions import Unmeasured
-from planners.numbers.workload import function_names
+from planners.numbers.workload import function_names, names_of_tasks
 from planners.plans.annotations import Chosen
 from planners.plans.plan import Plan, Planner, Resources
 from planners.registry import BUILT_IN, planner_by
@@ -121,7 +121,7 @@ class Planning:
         plan = self.by_numbers(informed(ready.planner, model), dag, translation)
         due = in_milliseconds(latest_begins(plan, dag, model, self.resources))
         spent = time.perf_counter() - begun
-        guessed = not model.predictions.knows_all(function_names(dag))
+        guessed = not model.predictions.knows_all(names_of_tasks(dag))
         return Remembered(graph, plan, model, ready.goals, spent, guessed, due)
 
     def by_numbers(self, planner: Planner, dag: Dag, translation: Translation) -> Plan:

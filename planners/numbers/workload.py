@@ -76,6 +76,12 @@ def function_names(dag: Dag) -> tuple[str, ...]:
     return tuple(f"function {function}" for function in range(functions))
 
 
+def names_of_tasks(dag: Dag) -> tuple[str, ...]:
+    """Of those, the ones that any task has: steps of fused tasks are in the table by themselves."""
+    names, used = function_names(dag), np.bincount(dag.functions)
+    return tuple([names[function] for function in np.flatnonzero(used)])
+
+
 def _propagate(dag: Dag, outputs: Lines) -> tuple[Floats, Floats]:
     """Input and output sizes; only where an output depends on its inputs does order matter."""
     bases, slopes = outputs.base[dag.functions], outputs.per_byte[dag.functions]

@@ -107,6 +107,27 @@ def test_joins_that_once_gave_forty_times_what_they_took_are_planned_by_numbers(
         assert thirty_steps(client).planner == planner
 
 
+def nap(seconds):
+    time.sleep(seconds)
+    return seconds
+
+
+def long_nap(seconds):
+    return nap(seconds)
+
+
+def test_slots_are_planned_by_numbers_where_a_long_task_would_come_last(path):
+    """Also of a graph whose table has functions that are only steps of its tasks."""
+    few = [delayed(nap, pure=False)(0.004) for _ in range(40)]
+    total = delayed(sum)([*few, delayed(long_nap)(delayed(abs)(-0.16))])
+    with Serverless(containers=2, history=path) as client:
+        for _ in range(20):
+            dask.compute(total, scheduler=client)
+            if client.last_run.plan.planner != "structural":
+                break
+        assert client.last_run.plan.planner != "structural", str(client.last_run.plan)
+
+
 SCRIPT = """
 import operator
 from dask import compute, delayed

@@ -212,6 +212,14 @@ def test_no_slots_are_planned_by_guesses_but_goals_are_judged_by_them():
     assert len(tried(plan)[0]) > 3
 
 
+def test_a_step_of_fused_tasks_that_no_task_consists_of_is_no_guess():
+    known = {"known": Sketch().add([(1769, 0, 1, 0, 0)], 0)}
+    measured = Measured(known, fallback=Unmeasured(task_seconds=5.0))
+    functions = np.ones(DAG.tasks, dtype=np.int32)
+    dag = replace(DAG, function_names=("step", "known"), functions=functions)
+    assert len(tried(Auto(measured, seconds=10.0).plan(dag, RESOURCES))[0]) > 3
+
+
 def test_history_of_some_functions_is_none_if_nothing_stands_in_for_the_others():
     measured = Measured({"known": Sketch().add([(1769, 0, 1, 0, 0)], 0)})
     functions = np.arange(DAG.tasks, dtype=np.int32) % 2
