@@ -43,19 +43,17 @@ class Rewriting(Place):
         reference = self.tag + os.fsencode(path)
         if self.spares.write(path, frames, nbytes):
             return Stored(reference, [], nbytes)
-        roomy = self.roomy()
         stored = self.inner.put(name, frames)
-        if roomy and stored.reference == reference:
+        if stored.reference == reference and self.roomy():
             self.spares.adopt(path, nbytes)
+        else:
+            self.spares.drop()
         return stored
 
     def roomy(self) -> bool:
-        """Others may need the room more: nothing is kept then."""
+        """Else others need the room more."""
         found = os.statvfs(self.directory)
-        roomy = found.f_bavail * ROOMY >= found.f_blocks
-        if not roomy:
-            self.spares.drop()
-        return roomy
+        return found.f_bavail * ROOMY >= found.f_blocks
 
     def get(self, references: Sequence[bytes]) -> list[mmap.mmap]:
         return self.inner.get(references)

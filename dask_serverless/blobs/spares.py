@@ -28,6 +28,7 @@ from dask_serverless.blobs.shared import in_folder
 MOST_BYTES = 128 << 20  # of one container
 MOST_FILES = 256  # likewise; each that is mapped is an open file
 MOST_LOOKS = 2  # at files of the right size: blobs go in the order in which they came, nearly
+POPULATE_WRITE = 23  # Linux's advice: map all pages now, ready to be written
 SLACK = 8  # by this part a file may be too long: of outputs of many sizes, some find one
 
 
@@ -80,6 +81,8 @@ class Spare:
         if self.memory is None:
             os.ftruncate(file, self.pages * mmap.PAGESIZE)
             self.memory = mmap.mmap(file, self.pages * mmap.PAGESIZE)
+            with suppress(OSError):  # before Linux 5.14 each page is mapped when it is written
+                self.memory.madvise(POPULATE_WRITE)
         os.ftruncate(file, nbytes)
         self.nbytes = nbytes
         return self.memory

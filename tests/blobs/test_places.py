@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -353,16 +352,6 @@ def test_an_error_that_is_not_about_room_is_not_hidden(tmp_path):
     with pytest.raises(OSError) as caught:
         SharedFiles([str(tmp_path)]).put("run/a-0", framed(1))
     assert caught.value.errno in (errno.ENOTDIR, errno.EEXIST)
-
-
-@pytest.fixture
-def small_disk(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("small")
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if os.getuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root can mount a small disk")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 # Folders

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -214,10 +215,8 @@ def test_a_file_that_somebody_cut_off_is_not_written_to(writer, reader, kept):
 
 def test_a_folder_that_was_removed_only_costs_the_files(writer, reader, kept):
     reader.delete([writer.put("run/a-0", numbers(0)).reference])
-    kept_before = list(kept.kept)
-    for path in kept_before:
-        os.unlink(path)
-    os.rmdir(kept.folder)
+    shutil.rmtree(kept.folder)
+    shutil.rmtree(writer.large.directory)
     for number in (1, 2):
         stored = writer.put(f"run/a-{number}", numbers(number))
         assert (reader.get([stored.reference])[0] == numbers(number)).all()
@@ -249,6 +248,20 @@ def test_nothing_is_kept_where_others_need_the_room(place, kept, monkeypatch):
     monkeypatch.setattr(rewriting_module, "ROOMY", 0)
     blobs.put("run/a-1", numbers(1))
     assert not kept.kept
+
+
+def test_a_full_place_is_left_as_by_anybody_else(small_disk, tmp_path):
+    """And what was kept there goes."""
+    place = SharedFiles([str(small_disk), str(tmp_path / "disk")])
+    kept = Spares(str(small_disk / "kept"))
+    blobs = rewriting(Blobs(place), kept)
+    first = blobs.put("run/a-0", numbers(0, MIB // 4))
+    assert kept.kept
+    second = blobs.put("run/b-0", numbers(1))
+    assert str(tmp_path).encode() in second.reference
+    assert not kept.kept
+    found = blobs.get([first.reference, second.reference])
+    assert (found[0] == numbers(0, MIB // 4)).all() and (found[1] == numbers(1)).all()
 
 
 def test_only_plain_shared_files_are_written_anew(place, kept):
