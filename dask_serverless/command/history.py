@@ -19,7 +19,7 @@ from dask_serverless.history.opening import archive_of
 from dask_serverless.history.tables import NAME_WIDTH, Table, shortened, tables
 from planners.cost.platform import Prices
 
-WIDTHS = (7, 8, 9, 8, 10, 10)  # of the other columns: 80 in all
+WIDTHS = (7, 8, 8, 8, 11, 10)  # of the other columns, with a space before each: 80 in all
 
 
 def archive_for(store: str | None) -> Archive:

@@ -58,7 +58,7 @@ def duration(seconds: float) -> str:
     if seconds >= 100:
         return f"{seconds:.0f} s"
     for unit, factor in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= factor:
+        if seconds >= 0.9995 * factor:  # three digits of less would be 1e+03
             return f"{seconds / factor:.3g} {unit}"
     return f"{seconds * 1e6:.3g} us"
 

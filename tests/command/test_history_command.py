@@ -74,6 +74,14 @@ def test_a_table_shows_what_was_measured() -> None:
     assert shown.output.isascii()
 
 
+def test_the_widest_cells_stay_apart() -> None:
+    wide = Sample(0, 1e6, 0.000352, 320_000, 9e8)
+    history = history_at(Settings.gather())
+    history.record(Observations({"mine.load": Calls(100_000, 35.2, [wide] * 9)}, [], [], []))
+    history.close()
+    assert re.search(r"^mine\.load +100000 +\d+ +352 us +352 us +312\.50 kiB +", run().output, re.M)
+
+
 def test_a_name_filters() -> None:
     learn()
     for name in ("load", "mine.load", "mine.load#0123456789ab", "m*.lo?d", "*#0123456789ab"):
@@ -152,8 +160,8 @@ def test_what_a_script_has_turned_on_is_shown_also_where_settings_have_it_off() 
 
 
 def test_numbers_read_well() -> None:
-    assert [duration(x) for x in (0, 2.5e-7, 1e-6, 0.0123456, 1, 999.6, 5000)] == [
-        "0 us", "0.25 us", "1 us", "12.3 ms", "1 s", "1000 s", "5000 s",
+    assert [duration(x) for x in (0, 2.5e-7, 1e-6, 0.0123456, 0.99996, 1, 999.6, 5000)] == [
+        "0 us", "0.25 us", "1 us", "12.3 ms", "1 s", "1 s", "1000 s", "5000 s",
     ]  # fmt: skip
     assert [ago(x) for x in (-5, 0, 59, 60, 7200, 1e6)] == [
         "now", "now", "59 s", "1 min", "2 h", "11 d",
