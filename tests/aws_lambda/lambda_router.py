@@ -45,6 +45,7 @@ class Router(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.queues: dict[str, queue.SimpleQueue[Event]] = {}
         self.throttled = 0  # how many of the next requests are refused
+        self.refused = ""  # the access key whose requests all are
         self.copies = 1  # of each event: "at least once" is all that AWS promises
         self.denied = ""  # what every request is refused for
         self.asked: list[Asked] = []
@@ -77,6 +78,12 @@ class Router(ThreadingHTTPServer):
         """Asynchronous invocations, all or one party's."""
         return [each for each in self.asked if each.how == "Event" and who in ("", each.who)]
 
+    def throttles(self, who: str) -> bool:
+        if self.throttled > 0:
+            self.throttled -= 1
+            return True
+        return who == self.refused
+
     def run(self, function: str, payload: bytes) -> bytes:
         """To its end; what fails is not repeated."""
         event = Event(payload, repeated=False)
@@ -107,8 +114,7 @@ class Handler(BaseHTTPRequestHandler):
         router.asked.append(Asked(who, function, how, payload))
         if router.denied:
             self.answer(403, b'{"Message": "not authorized"}', error=router.denied)
-        elif router.throttled > 0:
-            router.throttled -= 1
+        elif router.throttles(who):
             self.answer(429, b'{"message": "Rate Exceeded."}', error="TooManyRequestsException")
         elif function not in router.queues:
             self.answer(404, b'{"Message": "not found"}', error="ResourceNotFoundException")

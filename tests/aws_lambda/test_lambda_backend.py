@@ -31,9 +31,18 @@ from lambda_tasks import (
 from usual_graphs import check_collections, tree
 
 from dask_serverless import Serverless
-from dask_serverless.errors import BundleLost, ContainersCutOff, PlatformUnavailable, SettingsError
+from dask_serverless.backends import asking
+from dask_serverless.errors import (
+    BundleLost,
+    ContainersAbsent,
+    ContainersCutOff,
+    PlatformUnavailable,
+    SettingsError,
+)
 from dask_serverless.store.server import Server
 from planners.plans.plan import FLEXIBLE, Plan
+
+EVER = 1 << 30  # requests
 
 
 @contextmanager
@@ -148,6 +157,53 @@ def test_what_is_throttled_is_asked_again(client, cloud):
     cloud.throttled = 10
     assert compute(tree(16), client=client) == (120,)
     assert cloud.throttled == 0
+
+
+def throttled_until(cloud, since):
+    """For the rest of the platform's patience and more: then there is room."""
+    eventually(lambda: len(cloud.events()) > since, 60)
+    cloud.throttled = 0
+
+
+def test_what_is_throttled_for_longer_than_anybody_asks_goes_on_when_that_ends(
+    store_url, cloud, monkeypatch
+):
+    monkeypatch.setattr(asking, "PATIENCE_SECONDS", 0.3)
+    cloud.throttled, before = EVER, len(cloud.events())
+    room = threading.Thread(target=throttled_until, args=(cloud, before + 20))
+    room.start()
+    with client_of(cloud, store_url) as client:
+        assert compute(tree(16), client=client) == (120,)
+    room.join()
+
+
+def test_what_is_throttled_for_ever_is_waited_for_with_a_warning_and_an_end(store_url, cloud):
+    cloud.throttled, before = EVER, len(cloud.events())
+    try:
+        with client_of(cloud, store_url, start_seconds=3.0) as client:
+            with (
+                pytest.warns(UserWarning, match=r"Rate Exceeded\. They are waited for until 3 s"),
+                pytest.raises(ContainersAbsent, match="Rate Exceeded") as caught,
+            ):
+                compute(tree(16), client=client)
+            assert "aws_lambda.start_seconds" in str(caught.value)
+            asked = len(cloud.events()) - before
+            cloud.throttled = 0
+            assert compute(tree(16), client=client) == (120,)
+    finally:
+        cloud.throttled = 0
+    assert asked < 100, "it backs off"
+
+
+def test_containers_that_are_throttled_leave_it_to_the_client_to_ask(client, cloud):
+    eventually(lambda: not client._engine.backend.checked.is_alive())
+    cloud.refused = CONTAINERS
+    try:
+        root = delayed(add_slowly)(1, 1)
+        after = [delayed(add_slowly)(root, n) for n in range(6)]
+        assert compute(*after, client=client) == tuple(range(2, 8))
+    finally:
+        cloud.refused = ""
 
 
 def replayed(payload):

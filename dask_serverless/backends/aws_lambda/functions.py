@@ -93,13 +93,14 @@ class Function:
         """What AWS has against it."""
         code = error.response.get("Error", {}).get("Code", "")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        why = f"{self.name}: {error.response.get('Error', {}).get('Message') or code or status}"
+        said = str(error.response.get("Error", {}).get("Message") or code or status)
+        why = f"{self.name}: {said.rstrip('.')}"
         if code in BUSY or status == 429:
             return Answer(why=why)
         if code in AGAIN or status >= 500:
             return Answer(why=why, reached=False)
         remedy = DEPLOY if code == "ResourceNotFoundException" else ALLOW if status == 403 else ""
-        refusal = PlatformUnavailable("lambda", f"{why.rstrip('.')} ({code or status})", remedy)
+        refusal = PlatformUnavailable("lambda", f"{why} ({code or status})", remedy)
         return Answer(why=why, refusal=refusal)
 
     def unreached(self, error: Any) -> Answer:
