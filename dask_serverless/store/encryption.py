@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dask_serverless.errors import StoreUrlInvalid
+from dask_serverless.errors import StoreUnreachable, StoreUrlInvalid
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -58,7 +58,7 @@ def encrypted(connection: socket.socket, address: Address) -> socket.socket:
     except ssl.SSLCertVerificationError as error:
         known = "An authority of your own is named by ?ssl_ca_certs=/path/to/ca.pem in the URL"
         problem = f"certificate verify failed ({error.verify_message.rstrip('.')}). {known}"
-        raise ConnectionError(problem) from None
+        raise StoreUnreachable(address.shown, problem) from None  # now and for ever
 
 
 def context_of(address: Address) -> SSLContext:

@@ -199,7 +199,7 @@ class Link:
                 return wire.receive(len(commands), wait_seconds)
             except (OSError, ProtocolError) as error:
                 self._disconnect()
-                if not _is_of_connection(error):
+                if isinstance(error, StoreError) or not _is_of_connection(error):
                     raise
                 self._refuse_too_large(commands)
                 patience = patience or Patience(self.patience_seconds)
