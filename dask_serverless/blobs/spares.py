@@ -15,6 +15,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+import resource
 import shutil
 import threading
 from collections import OrderedDict
@@ -26,7 +27,8 @@ from dask_serverless.blobs.frames import Frames
 from dask_serverless.blobs.shared import in_folder
 
 MOST_BYTES = 128 << 20  # of one container
-MOST_FILES = 256  # likewise; each that is mapped is an open file
+MOST_FILES = 256  # likewise
+PART_OF_FILES = 4  # of those that a process may have open: each that is mapped is one
 MOST_LOOKS = 2  # at files of the right size: blobs go in the order in which they came, nearly
 POPULATE_WRITE = 23  # Linux's advice: map all pages now, ready to be written
 SLACK = 8  # by this part a file may be too long: of outputs of many sizes, some find one
@@ -117,6 +119,12 @@ def same_run(name: str, other: str) -> bool:
     return os.path.dirname(name) == os.path.dirname(other)
 
 
+def most_files() -> int:
+    """Tasks open files of their own."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_FILES if soft == resource.RLIM_INFINITY else min(MOST_FILES, soft // PART_OF_FILES)
+
+
 def pages(nbytes: int) -> int:
     return -(-nbytes // mmap.PAGESIZE)
 
@@ -127,6 +135,7 @@ class Spares:
     def __init__(self, folder: str, most_bytes: int = MOST_BYTES) -> None:
         self.folder = folder  # on the blobs' file system, and nobody else's
         self.most_bytes = most_bytes
+        self.most_files = most_files()
         self.kept: OrderedDict[str, Spare] = OrderedDict()  # in the order of their last use
         self.by_pages: dict[int, OrderedDict[str, Spare]] = {}  # likewise
         self.nbytes = 0
@@ -172,7 +181,7 @@ class Spares:
         """Make some, at the cost of other runs: one that writes more than may be kept would else
         drop each file a moment before it is free.
         """
-        while len(self.kept) >= MOST_FILES or self.nbytes + nbytes > self.most_bytes:
+        while len(self.kept) >= self.most_files or self.nbytes + nbytes > self.most_bytes:
             if not self.kept or same_run(next(iter(self.kept.values())).name, name):
                 return False
             self.drop_one()

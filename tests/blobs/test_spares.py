@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -238,6 +239,25 @@ def test_no_more_is_kept_than_allowed_and_other_runs_make_room(place, tmp_path):
     kept.drop()
     assert not os.path.exists(kept.folder)
     assert blobs.get([b"f" + os.fsencode(os.path.join(place.directories[0], "run/a-0"))])
+
+
+def test_most_files_that_may_be_open_are_left_to_tasks(place, tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    open_now = len(os.listdir("/proc/self/fd"))
+    most = 2 * open_now + 40
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, before[1]))
+    try:
+        kept = Spares(str(tmp_path / "kept"))
+        blobs = rewriting(Blobs(place), kept)
+        for run in range(2):  # the second time they are mapped
+            put = [blobs.put(f"{run}/a-{n}", numbers(n, 80_000)) for n in range(most)]
+            blobs.delete([stored.reference for stored in put])
+        assert kept.mapped_bytes > 0
+        assert len(os.listdir("/proc/self/fd")) <= open_now + most // 4
+        kept.drop()
+        assert len(os.listdir("/proc/self/fd")) == open_now
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_nothing_is_kept_where_others_need_the_room(place, kept, monkeypatch):
