@@ -55,12 +55,15 @@ class Canary:
 class Attacked:
     """One run, a bundle for each task, in this process."""
 
-    def __init__(self, link, url, graph, keys, *, run="run", inline_bytes=16 << 10, secret=SECRET):
+    def __init__(
+        self, link, url, graph, keys,
+        *, run="run", inline_bytes=16 << 10, secret=SECRET, blobs=None, compression=None,
+    ):  # fmt: skip
         self.link, self.run = link, run
         self.access = Access(secret)
         self.translation = translate(graph, keys)
         self.invitation = Invitation(run, "epoch", url)
-        self.storage = Storage(inline_bytes=inline_bytes)
+        self.storage = Storage(blobs, inline_bytes=inline_bytes, compression=compression)
         self.client = self.access.coordination(link, run, "epoch")
         self.blobs = self.access.blobs(link, run, "epoch", self.storage)
         tasks = self.translation.dag.tasks

@@ -201,6 +201,24 @@ def test_a_blob_of_another_task_copied_over_it(attacked):
     ended_with(run, "blob .*run/container")
 
 
+@pytest.mark.parametrize("what", ["canary", "other"])
+@pytest.mark.parametrize("compression", [None, "lz4"])
+def test_a_blob_overwritten_in_a_folder_that_others_write_to(
+    attacked, canary, tmp_path, what, compression
+):
+    """``blobs=`` of a folder that hosts share, or of a bucket."""
+    folder = tmp_path / "blobs"
+    run = attacked(STRUCK, inline_bytes=0, blobs=f"file://{folder}", compression=compression)
+
+    def overwrite():
+        one, other = sorted(f for f in folder.rglob("*container*") if f.is_file())[:2]
+        pickled = b"".join(join(canary.pickled, []))
+        one.write_bytes(pickled if what == "canary" else other.read_bytes())
+
+    later(overwrite)
+    ended_with(run, "blob .*container")
+
+
 # At the client
 
 
