@@ -235,6 +235,25 @@ def test_a_forged_failure_is_not_unpickled(attacked, canary):
         run.result("c")
 
 
+def test_an_output_of_the_run_is_no_failure_of_it(attacked):
+    """What a task returns is signed as well, and may be anything: only not something else."""
+    run = attacked()
+    run.work()
+    output = run.call("HGET", run.key("out"), run.task("c"))
+    run.call("HSET", run.key("meta"), "over", "failed", "error", output)
+    with pytest.raises(NotAuthentic, match="was signed as 'output"):
+        run.result("c")
+
+
+def test_an_output_of_the_run_is_no_event_of_it(attacked):
+    run = attacked()
+    run.work()
+    output = run.call("HGET", run.key("out"), run.task("c"))
+    run.call("XADD", run.key("events"), "*", "e", output)
+    with pytest.raises(NotAuthentic, match="was signed as 'output"):
+        run.result("c")
+
+
 def test_a_forged_event_tells_no_outputs(attacked, canary):
     run = attacked(STRUCK)
     later(run.call, "XADD", run.key("events"), "*", "e", msgpack.packb([0, {2: canary.inline}]))

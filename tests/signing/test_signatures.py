@@ -10,7 +10,16 @@ from attacked import SECRET, flipped
 
 from dask_serverless.errors import NotAuthentic
 from dask_serverless.signing.secret import INVITATIONS, STORE, Secret
-from dask_serverless.signing.signatures import LENGTH, OUTPUT, SPEC, VERSION, counted
+from dask_serverless.signing.signatures import (
+    BLOB,
+    EVENT,
+    FAILURE,
+    LENGTH,
+    OUTPUT,
+    SPEC,
+    VERSION,
+    counted,
+)
 
 OURS = SECRET.signatures("run", "epoch")
 
@@ -48,6 +57,13 @@ def test_a_piece_is_nothing_but_what_it_was_signed_as(kind, name):
     piece = OURS.signed(OUTPUT, 12, b"data")
     with pytest.raises(NotAuthentic, match="was signed as 'output 12'"):
         OURS.opened(kind, name, piece)
+
+
+@pytest.mark.parametrize("kinds", [(FAILURE,), (EVENT,), (SPEC, BLOB), ("out",), ("output 12",)])
+def test_nor_is_it_one_of_another_kind(kinds):
+    piece = OURS.signed(OUTPUT, 12, b"data", "claim")
+    with pytest.raises(NotAuthentic, match="was signed as 'output 12 claim'"):
+        OURS.opened_any(kinds, piece)
 
 
 def test_what_a_data_says_of_itself_is_no_subject():
