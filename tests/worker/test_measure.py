@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from dask_serverless.worker.execute import run
 from dask_serverless.worker.measure import MOST_NEW, ROWS_A_KIND, Meter, nbytes, sampled
@@ -128,6 +129,27 @@ def test_frames_are_sized_by_their_columns_and_never_by_hand():
     assert nbytes({n: frame for n in range(4)}) >= 200_000
     frame = pd.DataFrame({"text": pd.array(["some text"] * 1000, dtype="category")})
     assert 1000 < nbytes(frame) < 10_000
+
+
+@pytest.mark.parametrize(
+    ("took", "counted"),
+    [
+        ([4e-5, 1e-6, 1e-6], 3e-6),  # caches were cold
+        ([4e-5, 3e-5, 1e-6], 7.1e-5),
+        ([1e-6, 4e-5], 4.1e-5),
+        ([4e-5], 4e-5),  # all that is known
+        ([0.1, 0.001], 0.101),  # another size, maybe
+    ],
+)
+def test_a_first_call_with_cold_caches_does_not_stand_for_the_others(took, counted):
+    meter = Meter()
+    meter.few = True  # whatever that takes
+    for seconds in took:
+        meter.task([(0, 0, (), None)], 1.0, 1.0 + seconds, {0: None})
+    ((_, taken),) = meter.report().kinds
+    assert (taken.calls, len(taken.samples)) == (len(took), len(took))
+    assert taken.seconds == pytest.approx(counted, rel=1e-6)
+    assert sum(sample.seconds for sample in taken.samples) == pytest.approx(counted, rel=1e-6)
 
 
 def test_long_tasks_are_always_measured():
