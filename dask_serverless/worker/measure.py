@@ -181,7 +181,7 @@ def _nbytes(value: Any) -> int:
         return frame_bytes(value)
     if type(value) in (list, tuple) and value:
         return sys.getsizeof(value) + len(value) * nbytes(value[0])
-    if type(value) is dict and value:
+    if isinstance(value, dict) and value:
         return sys.getsizeof(value) + len(value) * nbytes(next(iter(value.values())))
     return sys.getsizeof(value, 0)
 
