@@ -172,6 +172,8 @@ class History:
         time.sleep(max(self.save_seconds, self.took / SAVE_SHARE))
         with self.lock:
             self.saver = None
+            if not self.recorded and not self.unsaved:  # closed meanwhile, which saved it
+                return
         begun = time.monotonic()
         self.save_quietly()
         self.took = time.monotonic() - begun

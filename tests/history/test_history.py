@@ -273,6 +273,22 @@ def test_a_store_that_does_not_answer_is_no_warning_and_gets_it_later(
         other.close()
 
 
+def test_what_has_been_closed_is_not_opened_again_by_its_own_thread(store_url: str) -> None:
+    history = History(RedisArchive(store_url), 0.05)
+    history.record(observed("closed"))
+    saver = history.saver
+    history.close()
+    assert saver is not None
+    saver.join(30)
+    assert history.archive.link is None
+    history.record(observed("closed"))
+    saver = history.saver
+    assert saver is not None
+    saver.join(30)
+    assert calls_of(store_url, "closed") == 4
+    history.close()
+
+
 def test_no_result_is_lost_where_warnings_are_errors(tmp_path: Path) -> None:
     history = open_history(Settings.gather(**{"history": True, **broken("damaged", tmp_path)}))
     with warnings.catch_warnings():
