@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import os
 import threading
+import warnings
 import weakref
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -17,7 +18,7 @@ from dask_serverless.client import forks
 from dask_serverless.client.callbacks import Observers, active
 from dask_serverless.client.engine import Engine, end, end_dropped
 from dask_serverless.client.report import RunReport
-from dask_serverless.config import Settings, shown_all
+from dask_serverless.config import DESCRIPTIONS, Settings, shown_all
 from dask_serverless.description import described, with_settings
 from dask_serverless.errors import PlanRefused, SettingsError
 from dask_serverless.worker import inside
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
 # command, also for those that have nothing to do with it.
 
 AUTO = "auto"  # the planner that goes by what the history knows
+SETTINGS = frozenset(setting.name for setting in DESCRIPTIONS)
+CHANGED_LATE = (
+    "cannot be changed in an object that is there: use Serverless({0}=...), or for some computes "
+    "options({0}=...)."
+)
 
 
 @with_settings
@@ -46,11 +52,21 @@ class Serverless:
     """
 
     @described
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, /, *others: Any, **settings: Any) -> None:
+        if others:  # scheduler=Serverless: Dask calls the class itself, with a graph and keys
+            raise TypeError(
+                "Serverless() takes settings, as keywords: Serverless(containers=4). "
+                "As a scheduler pass an object, not the class: scheduler=Serverless()"
+            )
         self._keywords = settings
         self._settings = Settings.gather(**settings)
         self._prepare()
         self._begin()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in SETTINGS:  # nothing would come of it
+            raise SettingsError(name, CHANGED_LATE.format(name))
+        super().__setattr__(name, value)
 
     def _prepare(self) -> None:
         self.last_run: RunReport | None = None
@@ -209,6 +225,13 @@ class Serverless:
         """In a container, tasks that compute with this object do so there and then."""
         return nested, ()
 
+    def __copy__(self) -> Serverless:
+        return self
+
+    def __deepcopy__(self, known: object) -> Serverless:
+        """As part of a configuration that is copied: the same containers."""
+        return self
+
     def __dask_tokenize__(self) -> tuple[str, int]:
         return "Serverless", id(self)
 
@@ -245,7 +268,14 @@ class Lazy(Serverless):
 
 
 def nested() -> Any:
-    """What a Serverless object becomes in a container."""
+    """What a Serverless object becomes in a container, and in any other process that gets it."""
+    if not inside.is_container():
+        warnings.warn(
+            "A Serverless object does not travel to other processes, but for tasks: what computes "
+            'with it here does so in this process alone, like scheduler="sync". Make another '
+            "Serverless() here.",
+            stacklevel=2,
+        )
     return get_sync
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -24,6 +26,7 @@ from dask import delayed
 
 import dask_serverless
 from dask_serverless import Serverless
+from dask_serverless.errors import SettingsError
 from dask_serverless.store.connect import open_link
 
 
@@ -150,6 +153,34 @@ def test_a_task_may_get_the_scheduler_itself_as_an_argument(serverless):
 
     function = delayed(lambda: inner(serverless))
     assert compute(function(), client=serverless) == ((3,),)
+
+
+def test_a_copied_configuration_still_computes_with_the_object(serverless):
+    view = serverless.options(attempts=2)
+    assert [copy.copy(serverless), *copy.deepcopy([serverless, view])] == [
+        serverless,
+        serverless,
+        view,
+    ]
+
+
+def test_in_another_process_that_is_no_container_it_says_that_it_computes_there(serverless):
+    with pytest.warns(UserWarning, match=r"Make another Serverless\(\)"):
+        elsewhere = pickle.loads(pickle.dumps(serverless))
+    assert elsewhere({"x": (sum, [1, 2])}, "x") == 3
+
+
+def test_the_class_as_a_scheduler_is_told_off():
+    with pytest.raises(TypeError, match=r"scheduler=Serverless\(\)"):
+        delayed(sum)([1, 2]).compute(scheduler=Serverless)
+
+
+def test_a_setting_that_is_changed_later_is_told_off(serverless):
+    for told in (serverless, serverless.options(attempts=2)):
+        with pytest.raises(SettingsError, match=r"options\(containers="):
+            told.containers = 3
+        with pytest.raises(SettingsError, match=r"options\(planner="):
+            told.planner = "wukong"
 
 
 def test_the_working_folder_of_the_client_is_that_of_the_tasks(serverless, tmp_path, monkeypatch):
