@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import zipfile
 
 import pytest
@@ -40,7 +41,7 @@ def locked(folder, data):
 def test_a_file_with_hashes_is_installed_beside_what_has_none(index):
     data = (index / "users_package-1.0-py3-none-any.whl").read_bytes()
     packages = Packages(["needed-package"], locked(index, data), ["needed_package==1.0"])
-    packages.install(index / "target")
+    packages.install(index / "target", threading.Event())
     assert {path.stem for path in (index / "target").glob("*.py")} == {
         "needed_package", "users_package",
     }  # fmt: skip
@@ -49,7 +50,7 @@ def test_a_file_with_hashes_is_installed_beside_what_has_none(index):
 def test_a_wrong_hash_is_an_error_that_names_the_file(index):
     path = locked(index, b"something else")
     with pytest.raises(ImageNotBuilt, match="HASHES") as caught:
-        Packages(["needed-package"], path, []).install(index / "target")
+        Packages(["needed-package"], path, []).install(index / "target", threading.Event())
     assert f"{path} (the setting requirements)" in str(caught.value)
 
 
@@ -68,3 +69,11 @@ def test_an_included_file_that_cannot_be_read_is_named(tmp_path, included):
     with pytest.raises(ImageNotBuilt, match="included.txt cannot be read") as caught:
         list(contents(path))
     assert "the setting requirements" in str(caught.value)
+
+
+def test_pip_ends_with_the_client_that_wants_the_image(index):
+    over = threading.Event()
+    over.set()
+    with pytest.raises(ImageNotBuilt, match="closed meanwhile"):
+        Packages(["needed-package"], None, []).install(index / "target", over)
+    assert not [path for path in index.iterdir() if path.name.startswith("pip-")]

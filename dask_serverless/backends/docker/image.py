@@ -11,8 +11,9 @@ import hashlib
 import importlib.metadata
 import re
 import shutil
+import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,6 +37,7 @@ class Image:
     base: str
     requirements: Path | None = None
     extra: tuple[str, ...] = ()  # packages that a platform needs
+    over: threading.Event = field(default_factory=threading.Event, compare=False)  # nobody needs it
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -87,7 +89,8 @@ class Image:
 
     def build_packages(self, daemon: Daemon, tag: str) -> None:
         with building() as folder:
-            Packages(self.needed, self.requirements, self.constraints).install(folder / SITE)
+            packages = Packages(self.needed, self.requirements, self.constraints)
+            packages.install(folder / SITE, self.over)
             (folder / "Dockerfile").write_text(FROM_PACKAGES.format(site=SITE))
             daemon.build(str(folder), tag, self.base)
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
-import subprocess
 import sys
-import tempfile
+import threading
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE, STDOUT, Popen, TimeoutExpired
 
 from dask_serverless.backends.docker.room import is_full, own_remedy
 from dask_serverless.errors import ImageNotBuilt
 
 INSTALL_SECONDS = 600.0
+LOOK_SECONDS = 0.1  # how often pip is looked at
 SHOWN_LINES = 12
 MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
 INCLUDED = re.compile(r"\s*(?:-r|--requirement|-c|--constraint)[\s=]+(\S+)")
@@ -26,12 +30,12 @@ class Packages:
     requirements: Path | None
     constraints: Sequence[str]
 
-    def install(self, target: Path) -> None:
-        with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
-            constraints.write("\n".join(self.constraints))
-            constraints.flush()
-            for wanted in self.wanted:
-                self.pip("--target", str(target), "--constraint", constraints.name, *wanted)
+    def install(self, target: Path, over: threading.Event) -> None:
+        """Whatever pip needs on its way stands beside the target, and goes with it."""
+        constraints = target.with_name("constraints.txt")
+        constraints.write_text("\n".join(self.constraints))
+        for wanted in self.wanted:
+            self.pip(over, target, "--constraint", str(constraints), *wanted)
 
     @property
     def wanted(self) -> list[list[str]]:
@@ -43,18 +47,19 @@ class Packages:
             return [theirs, list(self.needed)]
         return [[*theirs, *self.needed]]
 
-    def pip(self, *arguments: str) -> None:
-        quiet = ("--quiet", "--disable-pip-version-check")
+    def pip(self, over: threading.Event, target: Path, *arguments: str) -> None:
+        quiet = ("--quiet", "--disable-pip-version-check", "--target", str(target))
         command = [sys.executable, "-m", "pip", "install", *quiet, *for_linux(), *arguments]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
-            )
-        except subprocess.TimeoutExpired:
-            why = f"pip did not install its packages within {INSTALL_SECONDS:.0f} s"
-            raise ImageNotBuilt(why, "Is there a network to install from?") from None
-        if done.returncode:
-            words = "\n".join((done.stdout + done.stderr).strip().splitlines()[-SHOWN_LINES:])
+        with Popen(
+            command, stdout=PIPE, stderr=STDOUT, text=True,
+            env={**os.environ, "TMPDIR": str(target.parent)},
+        ) as process:  # fmt: skip
+            try:
+                said = until_end(process, over)
+            finally:
+                process.kill()
+        if process.returncode:
+            words = "\n".join(said.strip().splitlines()[-SHOWN_LINES:])
             remedy = own_remedy() if is_full(words) else self.remedy
             raise ImageNotBuilt(f"pip could not install its packages:\n{words}", remedy)
 
@@ -66,6 +71,19 @@ class Packages:
             f"They are those of {self.requirements} (the setting requirements), in the versions "
             "that this client has: what differs there, make the same here."
         )
+
+
+def until_end(process: Popen[str], over: threading.Event) -> str:
+    """What it said; it is not waited for when nobody needs it any more, nor for ever."""
+    deadline = time.monotonic() + INSTALL_SECONDS
+    while True:
+        with suppress(TimeoutExpired):
+            return process.communicate(timeout=LOOK_SECONDS)[0]
+        if over.is_set():
+            raise ImageNotBuilt("its client was closed meanwhile")
+        if time.monotonic() > deadline:
+            why = f"pip did not install its packages within {INSTALL_SECONDS:.0f} s"
+            raise ImageNotBuilt(why, "Is there a network to install from?")
 
 
 def contents(path: Path) -> Iterator[str]:

@@ -53,7 +53,7 @@ class Site:
         self.links: dict[str, Link] = {}
         self.storing = threading.Lock()  # of whoever uses them
         self.image = ""  # once there is one
-        self.making = threading.Lock()
+        self.making = threading.RLock()  # an image or a network, which takes files of this host
         self.ends = Ends(self.daemon, self.name)
         self.over = threading.Event()
         private.sweep(PREFIX, self.folder.parent, lambda folder: self.daemon.clear(folder.name))
@@ -84,7 +84,9 @@ class Site:
 
     def make_image(self) -> str:
         settings = self.settings
-        return Image(settings.base_image, settings.requirements_file).ready(self.daemon)
+        image = Image(settings.base_image, settings.requirements_file, over=self.over)
+        with self.making:
+            return image.ready(self.daemon)
 
     def present_image(self) -> str:
         """What a container needs is made again where it is not there any more.
@@ -120,6 +122,8 @@ class Site:
         for link in self.links.values():
             with suppress(StoreError), link:
                 self.own.remove(link)
+        if self.making.acquire(timeout=CLOSE_SECONDS):  # what it was made from is gone by then
+            self.making.release()
         self.daemon.clear(self.name)
         with suppress(OSError):
             self.guard.communicate(b"over\n", CLOSE_SECONDS)
