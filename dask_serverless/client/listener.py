@@ -42,6 +42,7 @@ class Listener:
     def heed(self, event: Event) -> None:
         match event.what:
             case What.FAILED:
+                self.report.failed(event)
                 raise self.lookout.failure(event.payload)
             case What.PROGRESS:
                 told = Progress.unpack(event.payload)
@@ -56,6 +57,8 @@ class Listener:
         for event in events:
             if event.what is What.FINISHED:
                 self.report.bundle(Finished.unpack(event.payload), event)
+            elif event.what is What.FAILED:
+                self.report.failed(event)
 
     def end(self) -> None:
         """All bundles are done."""

@@ -78,7 +78,10 @@ class RunReport:
     evidence: Evidence | None = field(default=None, repr=False)  # where a plan's savings need it
     started: float = field(default_factory=time.perf_counter)
     wall_seconds: float = 0.0  # of the whole call, by the client's clock
-    makespan_seconds: float = 0.0  # from submission to the last output stored, by the store's clock
+    makespan_seconds: float = (
+        0.0  # from submission to the last output stored, or to the failure, by
+    )
+    # the store's clock
 
     def phase(self, name: str) -> Phase:
         return Phase(self, name)
@@ -109,6 +112,9 @@ class RunReport:
         self.preloaded_seconds += told.saved_seconds
         self.streamed_seconds += told.streamed_seconds
         self.retries += told.retries
+
+    def failed(self, event: Event) -> None:
+        self.makespan_seconds = event.makespan
 
     def gb_seconds(self, memory_mb: int) -> float:
         """What is paid for, in containers of this size: from the first bundle of each to its last."""
@@ -181,7 +187,7 @@ class RunReport:
 
     def vs_plan(self) -> VsPlan:
         """What the plan had said beside what came, in all and bundle by bundle, and why they differ."""
-        if self.foreseen is None or not self.makespan_seconds:
+        if self.foreseen is None or not len(self.course) == self.bundles > 0:
             raise NothingToCompare(self.run)
         with forks.importing:
             from dask_serverless.client.vs_plan import VsPlan

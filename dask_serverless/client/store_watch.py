@@ -63,13 +63,19 @@ class StoreWatch:
         self.losses: list[tuple[int, int, str]] = []  # bundle, how many, why the last one
 
     def begun(self, report: RunReport, dag: Dag, containers: int) -> list[Command]:
-        self.begun_at, run = time.time(), report.run
+        run = report.run
         for reporting in self.reports:
             reporting.note(self.store, run)
         host = socket.gethostname()
-        structure = structure_of(report, self.begun_at, dag, containers, host)
+        structure = structure_of(report, 0.0, dag, containers, host)
         self.structure = replace(structure, prices=vars(report.prices()))
         self.foreseen = report.by_numbers
+        if dag.tasks <= MANY_TASKS:
+            self.foresee()
+        self.begun_at = (
+            time.time()
+        )  # what was foreseen took time, and nobody has waited for a task yet
+        self.structure = replace(self.structure, submitted=self.begun_at)
         if dag.tasks > MANY_TASKS:
             return watched.begun(run, KEEP_SECONDS)
         return [*watched.begun(run, KEEP_SECONDS), *self.shape()]
@@ -77,18 +83,21 @@ class StoreWatch:
     def submitted(self) -> None:
         if self.structure is not None:
             run = self.structure.run
+            self.foresee()
             self.attempt(*self.shape())
             self.bound(run, self.shape_bytes)
+
+    def foresee(self) -> None:
+        if self.foreseen is not None and self.structure is not None:
+            outlook = self.foreseen()
+            self.structure = replace(
+                self.structure, timeline=planned_times(outlook), predicted=predicted_times(outlook)
+            )
 
     def shape(self) -> list[Command]:
         """What the run looks like, and where dashboards hear of it."""
         structure, self.structure = self.structure, None
         assert structure is not None
-        if self.foreseen is not None:
-            outlook = self.foreseen()
-            structure = replace(
-                structure, timeline=planned_times(outlook), predicted=predicted_times(outlook)
-            )
         told = {
             "run": structure.run, "submitted": structure.submitted, "tasks": structure.tasks,
             "bundles": structure.bundle_count, "host": structure.host,

@@ -143,7 +143,7 @@ class Event:
     what: What
     payload: bytes
     at: float = field(default=0.0, compare=False)  # seconds, by the store's clock
-    makespan: float = field(default=0.0, compare=False)  # the last bundle's: since the submission
+    makespan: float = field(default=0.0, compare=False)  # the last one's: since the submission
 
 
 @dataclass(frozen=True)

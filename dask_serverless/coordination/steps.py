@@ -71,7 +71,8 @@ class MemorySteps:
         return record, None
 
     def happened(self, record: Record, what: What, payload: bytes) -> None:
-        at, last = self.store.clock(), record.done == record.submission.bundles
+        at = self.store.clock()
+        last = record.done == record.submission.bundles or what is What.FAILED
         record.events.append(Event(what, payload, at, at - record.submitted if last else 0.0))
 
     def lease(self, record: Record, bundle: int) -> float:

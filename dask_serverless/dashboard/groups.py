@@ -99,7 +99,7 @@ def head_of(first: str) -> str:
 
 def prefix_of(first: Any) -> str:
     prefix = str(key_split(first if isinstance(first, str) else str(first)))
-    return shortened(prefix.translate(ESCAPED), 60)
+    return shortened(prefix.translate(ESCAPED))
 
 
 def without_smallest(of: Ids, names: list[str]) -> tuple[Ids, list[str]]:

@@ -7,15 +7,18 @@ from html import escape
 from bokeh.models import Div
 
 from dask_serverless.dashboard.costs import shown
+from dask_serverless.dashboard.groups import shortened
 from dask_serverless.dashboard.numbers import in_bytes, in_seconds, numbers
 from dask_serverless.dashboard.style import sheet
 from dask_serverless.dashboard.view import View
+
+MOST_CHARACTERS = 120  # of an error; all of it is on the page of errors
 
 
 def heading(view: View) -> str:
     told = numbers(view.series)
     if told.error:
-        state = f'<span class="chip failed">{escape(told.error.splitlines()[0][:120])}</span>'
+        state = f'<span class="chip failed">{escape(first_line(told.error))}</span>'
     elif told.abandoned:
         state = '<span class="chip failed">lost: its client is gone</span>'
     else:
@@ -26,7 +29,7 @@ def heading(view: View) -> str:
         ("tasks", f"{told.done_tasks:,} / {told.tasks:,}"),
         ("bundles", f"{told.done_bundles:,} / {told.bundles:,}"),
         ("containers", f"{told.containers} ({told.cold_starts} cold, {told.warm_starts} warm)"),
-        ("makespan", in_seconds(told.makespan)),
+        ("makespan", in_seconds(told.makespan) if told.makespan else ""),
         ("moved", in_bytes(told.bytes_moved)),
         ("cost", shown(told.cost)),
         ("planner", view.structure.planner),
@@ -35,6 +38,10 @@ def heading(view: View) -> str:
         facts.append(("not told of", f"{told.untold:,} bundles"))
     cells = "".join(fact(name, value) for name, value in facts if value)
     return f'<div class="facts">{state}{cells}</div>'
+
+
+def first_line(error: str) -> str:
+    return shortened(error.splitlines()[0], MOST_CHARACTERS)
 
 
 def fact(name: str, value: str) -> str:

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dask_serverless.dashboard.details import error_of
 from dask_serverless.dashboard.groups import key_of, shortened
 from dask_serverless.dashboard.numbers import in_seconds
 from dask_serverless.dashboard.series import NEVER, Series
 from dask_serverless.dashboard.view import View
-from planners.graph.arrays import Floats, Ids
+from planners.graph.arrays import Flags, Floats, Ids
 
 KINDS = {
     "cold start": "#b8bec8", "warm start": "#dfe3e8", "fetch": "#e69f00", "run": "#009e73",
-    "store": "#cc79a7", "tried again": "#882255", "lost": "#d5331f",
+    "store": "#cc79a7", "tried again": "#882255", "failed or lost": "#d5331f",
 }  # fmt: skip
 MOST_BARS = 4000
 BINS = 600
@@ -38,6 +39,7 @@ class Lanes:
     fetched: Floats
     executed: Floats
     finished: Floats
+    told: Flags  # whether it is known how the bundle spent its time
     begin: float
     end: float
 
@@ -48,28 +50,33 @@ def lanes_of(series: Series) -> Lanes:
     claimed = series.claimed[bundles]
     end = max(end, float(claimed.max(initial=0.0)))
     asked = [c.asked for c in series.containers.values() if c.asked < NEVER]
+    told = series.finished[bundles] < NEVER
+    stopped = np.minimum(series.stopped[bundles], end)
     return Lanes(
         names=list(series.containers),
         bundles=bundles,
         lane=series.container[bundles],
         claimed=claimed,
-        fetched=np.minimum(np.maximum(series.fetched[bundles], claimed), end),
-        executed=np.minimum(series.executed[bundles], end),
-        finished=np.minimum(series.finished[bundles], end),
+        fetched=np.where(told, series.fetched[bundles], claimed),
+        executed=np.where(told, series.executed[bundles], stopped),
+        finished=stopped,
+        told=told,
         begin=min(asked, default=0.0),
         end=end,
     )
 
 
-def bars(view: View, lanes: Lanes, window: tuple[float, float]) -> dict[str, Any] | None:
+def bars(
+    view: View, lanes: Lanes, window: tuple[float, float], most: int = MOST_BARS
+) -> dict[str, Any] | None:
     """Columns of a source; None if they would be too many."""
     inside = np.flatnonzero((lanes.claimed <= window[1]) & (lanes.finished >= window[0]))
-    if 3 * len(inside) > MOST_BARS:
+    if 3 * len(inside) > most:
         return None
     drawn = Bars()
     drawn.starts(view.series)
     tasks = tasks_within(view, lanes.bundles[inside], window)
-    if len(tasks) + 2 * len(inside) > MOST_BARS:
+    if len(tasks) + 2 * len(inside) > most:
         tasks = tasks[:0]
     for i in inside.tolist():
         drawn.bundle(lanes, i, whole=not len(tasks))
@@ -104,7 +111,11 @@ class Bars:
         for bundle, (_, why) in series.tries.items():
             lane, at = int(series.container[bundle]), float(series.lost[bundle])
             if lane >= 0:
-                self.add(lane, at, at + width, KINDS["lost"], why, 0.0)
+                self.add(lane, at, at + width, KINDS["failed or lost"], why, 0.0)
+        for failed in series.failures:
+            lane = series.containers[failed.container].index
+            what = f"{key_of(view.structure, failed.task)} raised {error_of(failed.words)}"
+            self.add(lane, failed.at, failed.at + width, KINDS["failed or lost"], what, 0.0)
         for tried in series.tried_again:
             what = f"{key_of(view.structure, tried.task)} is tried again: {tried.why}"
             at = tried.at
@@ -115,7 +126,7 @@ class Bars:
         claimed, fetched = float(lanes.claimed[i]), float(lanes.fetched[i])
         executed, finished = float(lanes.executed[i]), float(lanes.finished[i])
         self.add(lane, claimed, fetched, KINDS["fetch"], f"fetch for bundle {bundle}", 0.25)
-        if whole or executed == lanes.end:
+        if whole or not lanes.told[i]:
             self.add(lane, fetched, executed, KINDS["run"], f"bundle {bundle}")
         self.add(lane, executed, finished, KINDS["store"], f"store of bundle {bundle}", 0.25)
 

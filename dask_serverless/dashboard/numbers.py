@@ -30,7 +30,7 @@ class Numbers:
     untold: int  # bundles of which no container told
 
 
-def numbers(series: Series, now: float = 0.0) -> Numbers:
+def numbers(series: Series) -> Numbers:
     told = series.over or {}
     accounts = reported(series)
     tasks, bundles = series.structure.tasks, series.structure.bundle_count
@@ -44,7 +44,7 @@ def numbers(series: Series, now: float = 0.0) -> Numbers:
         cold_starts=accounts.get("cold_starts", sum(c.cold for c in used)),
         warm_starts=accounts.get("warm_starts", sum(not c.cold for c in used)),
         bytes_moved=accounts.get("bytes_moved", series.told_bytes),
-        makespan=told.get("makespan_seconds") or max(series.latest, now),
+        makespan=told.get("makespan_seconds", series.latest),
         cost=cost(series),
         over=series.over_at < NEVER,
         abandoned=series.abandoned,

@@ -48,6 +48,7 @@ class Replay:
     def moment(self) -> Moment:
         """What to show: the slider keeps up with a run that goes on."""
         end = self.end()
+        self.live.label = "live" if self.view.series.goes_on else "end"
         if end != self.slider.end:
             self.setting = True
             try:

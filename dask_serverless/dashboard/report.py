@@ -17,8 +17,10 @@ from jinja2 import Environment, FileSystemLoader
 
 from dask_serverless.dashboard.heading import heading
 from dask_serverless.dashboard.pages import PAGES
+from dask_serverless.dashboard.pages.page import Page
+from dask_serverless.dashboard.recording import Recording, times_of
 from dask_serverless.dashboard.tables import block
-from dask_serverless.dashboard.view import View
+from dask_serverless.dashboard.view import Moment, View
 
 
 def write(path: Path, views: Sequence[View], problems: Sequence[str] = ()) -> None:
@@ -47,7 +49,7 @@ def document(views: Sequence[View], problems: Sequence[str]) -> str:
     template = Environment(loader=FileSystemLoader(folder), autoescape=True).get_template(
         "report.html"
     )
-    roots = [section(view) for view in views] or [empty()]
+    roots = [section(view, len(views)) for view in views] or [empty()]
     variables = {"problems": problems, "runs": [view.structure.run for view in views]}
     return str(
         file_html(
@@ -60,17 +62,27 @@ def document(views: Sequence[View], problems: Sequence[str]) -> str:
     )
 
 
-def section(view: View) -> Any:
+def section(view: View, runs: int) -> Any:
     """One run: its heading, and its pages as tabs."""
     head = block("heading")
     head.text = heading(view)
     panels = []
+    moments = [(at, view.moment(at)) for at in times_of(view, runs)]
+    moments[-1] = (moments[-1][0], view.moment())
     for kind in PAGES:
         if kind.needs_run:
-            page = kind(view, None)
-            page.update(view.moment())
-            panels.append(TabPanel(child=page.root, title=kind.title))
+            panels.append(TabPanel(child=panel(kind, view, moments), title=kind.title))
     return column(head, Tabs(tabs=panels, sizing_mode="stretch_width"), sizing_mode="stretch_width")
+
+
+def panel(kind: type[Page], view: View, moments: Sequence[tuple[float, Moment]]) -> Any:
+    page = kind(view, None)
+    if not kind.replayed:
+        page.update(view.moment())
+        return page.root
+    recording = Recording(page, moments)
+    page.by_itself(recording.slider, [moment for _, moment in moments])
+    return column(recording.root, page.root, sizing_mode="stretch_width")
 
 
 def empty() -> Any:

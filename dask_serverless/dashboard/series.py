@@ -274,6 +274,15 @@ class Series:
         return crossing
 
     @property
+    def stopped(self) -> Floats:
+        """When each bundle was over, also those that failed."""
+        stopped = self.finished.copy()
+        for failed in self.failures:
+            if 0 <= failed.bundle < len(stopped):
+                stopped[failed.bundle] = min(stopped[failed.bundle], failed.at)
+        return stopped
+
+    @property
     def ready(self) -> Floats:
         """When each bundle had all it waits for."""
         consumers, producers = self.bundle_edges
@@ -307,6 +316,10 @@ class Series:
             states[(self.finished == NEVER)[bundles]] = State.DONE
         states[self.task_failed <= at] = State.FAILED
         return states
+
+    @property
+    def goes_on(self) -> bool:
+        return self.over is None and not self.abandoned
 
     @property
     def succeeded(self) -> bool:

@@ -30,8 +30,9 @@ CSS = """
 .legend { display: flex; flex-wrap: wrap; gap: 4px 16px; padding: 2px; color: var(--quiet, #6b7280); }
 .legend i { display: inline-block; width: 11px; height: 11px; border-radius: 3px; margin-right: 5px;
   vertical-align: -1px; }
+.bk-clearfix { display: block !important; }
 h3 { font-size: 14px; font-weight: 600; margin: 10px 2px 4px; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; min-width: min(100%, 760px); margin-bottom: 8px; font-variant-numeric: tabular-nums; }
 th { text-align: left; font-weight: 500; color: var(--quiet, #6b7280); padding: 4px 10px 4px 2px;
   border-bottom: 1px solid var(--line, #d1d5db); white-space: nowrap; }
 td { padding: 4px 10px 4px 2px; border-bottom: 1px solid var(--faint, #eef0f3); vertical-align: top; }

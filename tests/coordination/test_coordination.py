@@ -571,6 +571,18 @@ def test_events_tell_when_they_were_and_the_last_how_long_the_run_took(coordinat
     assert last.at - others[0].at < last.makespan <= elapsed
 
 
+def test_the_failure_tells_how_long_the_run_took_until_then(coordination):
+    before = time.monotonic()
+    run = begun(coordination, CHAIN)
+    run.claim("c1", "k1")
+    run.publish("c1", CHAIN.report(0, "k1"), "k2")
+    run.fail("c1", 1, "k2", b"it raised")
+    elapsed = time.monotonic() - before
+    first, failure = run.story([]).events
+    assert failure.what is What.FAILED and first.makespan == 0.0
+    assert failure.at - first.at <= failure.makespan <= elapsed
+
+
 def test_news_come_in_one_go_after_a_rest_that_the_end_of_the_run_cuts_short(coordination):
     run = begun(coordination, CHAIN)
     run.claim("c1", "k1")

@@ -12,6 +12,12 @@ COLUMN = """([figure, glyph, column]) => {
   return found ? Array.from(found.data_source.data[column]) : null
 }"""
 
+BOX = """() => {
+  const find = (view) => view.model.name == 'tasks' ? view
+    : [...(view.child_views ?? [])].map(find).find(found => found)
+  return find(Object.values(Bokeh.index)[0] ?? Bokeh.index.roots[0]).el.getBoundingClientRect().toJSON()
+}"""
+
 
 def show(tab: Any, url: str) -> None:
     tab.goto(url)
@@ -42,3 +48,11 @@ def await_text(tab: Any, name: str, part: str) -> str:
     told = "(name) => Bokeh.documents[0].get_model_by_name(name)?.text ?? ''"
     tab.wait_for_function(f"([name, part]) => ({told})(name).includes(part)", arg=[name, part])
     return text(tab, name)
+
+
+def zoom_in(tab: Any) -> None:
+    """To where the first tasks of the graph are."""
+    box = tab.evaluate(BOX)
+    tab.mouse.move(box["x"] + 0.26 * box["width"], box["y"] + 0.5 * box["height"])
+    for _ in range(2):
+        tab.mouse.wheel(0, -400)

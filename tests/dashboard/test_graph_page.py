@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from browsing import await_column, column, show
+from browsing import await_column, column, show, zoom_in
 from dask import delayed
 
 from dask_serverless import Serverless
@@ -65,10 +65,7 @@ def test_zooming_into_many_tasks_shows_single_ones(tab: Any, watched: Serverless
     show(tab, f"{watched.dashboard_link}graph?run={watched.last_run.run}")
     await_column(tab, "tasks", "raster", "image", "c.length == 1")
     assert column(tab, "tasks", "nodes", "state") == []
-    box = tab.evaluate(BOX)
-    tab.mouse.move(box["x"] + 0.26 * box["width"], box["y"] + 0.5 * box["height"])
-    for _ in range(2):
-        tab.mouse.wheel(0, -400)
+    zoom_in(tab)
     await_column(tab, "tasks", "nodes", "state", f"0 < c.length && c.length <= {MOST_NODES}")
     await_column(tab, "tasks", "raster", "image", "c.length == 0")
     assert column(tab, "tasks", "nodes", "key")[0].startswith("x-")
@@ -113,9 +110,4 @@ PLACE = """([x, y]) => {
   const view = find(Object.values(Bokeh.index)[0] ?? Bokeh.index.roots[0])
   const box = view.el.getBoundingClientRect()
   return [box.x + view.frame.x_scale.compute(x), box.y + view.frame.y_scale.compute(y)]
-}"""
-BOX = """() => {
-  const find = (view) => view.model.name == 'tasks' ? view
-    : [...(view.child_views ?? [])].map(find).find(found => found)
-  return find(Object.values(Bokeh.index)[0] ?? Bokeh.index.roots[0]).el.getBoundingClientRect().toJSON()
 }"""

@@ -51,7 +51,8 @@ def good(watched: Serverless) -> Any:
 
 @pytest.fixture(scope="module")
 def bad(watched: Serverless, good: Any) -> Any:
-    evil: Delayed = fragile(square(1, dask_key_name=MATH), dask_key_name=EVIL)
+    squares = [square(1, dask_key_name=MATH), *(square(n) for n in range(30))]
+    evil: Delayed = fragile(delayed(sum)(squares), dask_key_name=EVIL)  # bundles were done before
     with pytest.raises(ValueError, match="script"):
         delayed(sum)([evil, square(2)]).compute(scheduler=watched)
     return watched.last_run
@@ -136,9 +137,10 @@ def test_a_failed_task_turns_red_and_its_traceback_can_be_read(
 
 
 def test_numbers_of_a_failed_run_agree_too(tab: Any, watched: Serverless, bad: Any) -> None:
-    assert bad.containers and bad.bytes_moved and bad.cost > 0
+    assert bad.containers and bad.bytes_moved and bad.cost > 0 and bad.makespan_seconds > 0
     show(tab, f"{watched.dashboard_link}containers?run={bad.run}")
     page = facts(await_text(tab, "heading", "makespan"))
+    assert page["makespan"] == in_seconds(bad.makespan_seconds)
     used = f"{len(bad.containers)} ({bad.cold_starts} cold, {bad.warm_starts} warm)"
     assert page["containers"] == used
     assert (page["moved"], page["cost"]) == (in_bytes(bad.bytes_moved), f"{bad.cost:.7f}")

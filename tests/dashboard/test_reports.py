@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import column, show, text
+from browsing import await_column, column, show, text, zoom_in
 from dask import delayed
 
 from dask_serverless import Serverless
+from dask_serverless.dashboard.pages.tasks import MOST_NODES
+from dask_serverless.dashboard.states import State
 from dask_serverless.errors import ReportUnwritten, SettingsError
 from dask_serverless.store.connect import open_link
 
@@ -43,6 +45,47 @@ def test_a_report_shows_the_run_offline(
     show(tab, path.as_uri())
     assert "13 / 13" in text(tab, "heading")
     assert len(column(tab, "tasks", "nodes", "state")) == 13
+
+
+SLIDE = """share => {
+  const slider = Bokeh.documents[0].get_model_by_name("replay of graph")
+  slider.value = slider.step * Math.round(share * slider.end / slider.step)
+}"""
+
+
+def test_a_report_shows_earlier_moments_too(
+    tab: Any, serverless: Serverless, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.html"
+    with serverless.report(path):
+        delayed(sum)([triple(n) for n in range(12)]).compute(scheduler=serverless)
+    tab.context.set_offline(True)
+    show(tab, path.as_uri())
+    tab.evaluate(SLIDE, 0)
+    await_column(tab, "tasks", "nodes", "state", f"c.every(s => s <= {int(State.RUNNING)})")
+    assert column(tab, "overview", "boxes", "told") == ["0 of 12", "0 of 1"]
+    tab.evaluate(SLIDE, 1)
+    await_column(tab, "tasks", "nodes", "state", f"c.includes({int(State.DONE)})")
+    assert column(tab, "overview", "boxes", "told") == ["12 of 12", "1 of 1"]
+
+
+def test_a_report_of_many_tasks_shows_single_ones_where_one_zooms_in(
+    tab: Any, serverless: Serverless, tmp_path: Path
+) -> None:
+    path, tasks = tmp_path / "run.html", 2 * MOST_NODES
+    with serverless.report(path):
+        leaves = {f"leaf-{n}": (abs, n) for n in range(tasks - 1)}
+        serverless({**leaves, "all": (len, list(leaves))}, "all")
+    tab.context.set_offline(True)
+    show(tab, path.as_uri())
+    assert column(tab, "tasks", "nodes", "key") == []
+    zoom_in(tab)
+    await_column(tab, "tasks", "nodes", "key", "c.length > 0")
+    keys = column(tab, "tasks", "nodes", "key")
+    assert len(keys) < MOST_NODES and all(key.startswith("leaf-") for key in keys)
+    assert set(column(tab, "tasks", "nodes", "state")) == {int(State.RELEASED)}
+    tab.evaluate(SLIDE, 0)
+    await_column(tab, "tasks", "nodes", "state", f"c.every(s => s <= {int(State.RUNNING)})")
 
 
 def test_a_run_that_fails_is_reported_too(

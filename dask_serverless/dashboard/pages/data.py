@@ -8,11 +8,12 @@ import numpy as np
 from bokeh.layouts import column
 from bokeh.models import ColumnDataSource, HoverTool, Range1d
 
+from dask_serverless.dashboard.brief import brief
 from dask_serverless.dashboard.details import function_of
 from dask_serverless.dashboard.groups import key_of
 from dask_serverless.dashboard.numbers import in_bytes, numbers
 from dask_serverless.dashboard.pages.page import Page
-from dask_serverless.dashboard.pages.progress import short
+from dask_serverless.dashboard.pages.progress import CHARACTERS
 from dask_serverless.dashboard.reader import Reader
 from dask_serverless.dashboard.style import BAR, byte_ticks, plain
 from dask_serverless.dashboard.tables import block, table
@@ -75,10 +76,11 @@ class DataPlane(Page):
         sums = np.bincount(groups.of[stored], nbytes[stored], groups.count)
         largest = np.argsort(-sums, kind="stable")[:MOST_BARS]
         largest = largest[sums[largest] > 0]
-        names = [short(groups.names[group]) for group in largest.tolist()]
+        full = [groups.names[group] for group in largest.tolist()]
+        names = brief(full, CHARACTERS)
         self.source.data = {
             "y": np.arange(len(largest)), "bytes": sums[largest],
-            "name": [groups.names[group] for group in largest.tolist()],
+            "name": full,
             "told": [in_bytes(n) for n in sums[largest].tolist()],
         }  # fmt: skip
         self.figure.update(height=max(120, ROW_PIXELS * len(largest) + 80), visible=bool(names))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from bokeh.layouts import column
 from bokeh.models import Div
 
@@ -14,6 +17,7 @@ from dask_serverless.dashboard.reader import Reader
 from dask_serverless.dashboard.states import LOOKS
 from dask_serverless.dashboard.style import CRITICAL, swatches
 from dask_serverless.dashboard.view import Moment, View
+from dask_serverless.dashboard.zooming import zooming
 
 
 class Graph(Page):
@@ -32,6 +36,9 @@ class Graph(Page):
             self.selection = Selection(view, focus, self.overview, self.tasks)
             parts[2:] = [self.selection.root, self.tasks.root, self.selection.table]
         self.root = column(*parts, sizing_mode="stretch_width")
+
+    def by_itself(self, slider: Any, moments: Sequence[Moment]) -> None:
+        zooming(self.tasks, slider, moments)
 
     def update(self, moment: Moment | None) -> None:
         assert moment is not None

@@ -8,6 +8,7 @@ import numpy as np
 from bokeh.layouts import column
 from bokeh.models import ColumnDataSource, HoverTool, Range1d
 
+from dask_serverless.dashboard.brief import brief
 from dask_serverless.dashboard.groups import Groups
 from dask_serverless.dashboard.states import COLOURS, NAMES, State
 from dask_serverless.dashboard.style import FONT, LINE, plain, without_axes
@@ -39,8 +40,7 @@ class Overview:
         return {
             "x": self.x, "y": self.y, "left": self.x - WIDTH / 2 + INSET,
             "right": self.x + WIDTH / 2 - INSET, "above": self.y + 0.22, "under": self.y + 0.04,
-            "name": [name if len(name) <= CHARACTERS else name[: CHARACTERS - 1] + "…"
-                     for name in groups.names],
+            "name": brief(groups.names, CHARACTERS),
             "full": list(groups.names),
             "told": [""] * groups.count,
             "line": [LINE] * groups.count,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from dask_serverless.dashboard.reader import Reader
@@ -25,6 +25,9 @@ class Page:
 
     def __init__(self, view: View | None, reader: Reader | None) -> None:
         raise NotImplementedError
+
+    def by_itself(self, slider: Any, moments: Sequence[Moment]) -> None:
+        """In a file: what the browser has to do on its own, for the moments of this slider."""
 
     def update(self, moment: Moment | None) -> None:
         """Draw what has changed."""

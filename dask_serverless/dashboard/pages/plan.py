@@ -11,7 +11,7 @@ from bokeh.models import ColumnDataSource, HoverTool, Range1d
 
 from dask_serverless.dashboard.functions import functions_table
 from dask_serverless.dashboard.lanes import GAP, MOST_BARS
-from dask_serverless.dashboard.numbers import in_seconds
+from dask_serverless.dashboard.numbers import in_seconds, numbers
 from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.reader import Reader
 from dask_serverless.dashboard.series import NEVER, Series
@@ -42,7 +42,11 @@ class PlanPage(Page):
             quads(predicted, ColumnDataSource(planned_bars(self.planned)))
             self.actual = figure("As it went", x_range, "actual")
             quads(self.actual, self.source)
-            colours = [(PLANNED, "planned"), (CRITICAL, "on the critical path"), (ACTUAL, "actual")]
+            colours = [
+                (PLANNED, "planned"),
+                (CRITICAL, "on the plan's critical path"),
+                (ACTUAL, "actual"),
+            ]
             self.root.children = [swatches(colours), predicted, self.actual, self.told]
 
     def update(self, moment: Moment | None) -> None:
@@ -117,7 +121,7 @@ def differences(series: Series, planned: Mapping[str, Any]) -> str:
             signed(float(took[i] - foreseen[i])))
         for i in order.tolist()
     ]  # fmt: skip
-    makespan = float((series.over or {}).get("makespan_seconds") or series.latest)
+    makespan = numbers(series).makespan
     expected = float(planned["makespan"])
     whole = [
         ("makespan", in_seconds(expected), in_seconds(makespan), signed(makespan - expected)),

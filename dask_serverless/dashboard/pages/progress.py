@@ -8,6 +8,7 @@ import numpy as np
 from bokeh.layouts import column
 from bokeh.models import ColumnDataSource, HoverTool, Range1d
 
+from dask_serverless.dashboard.brief import brief
 from dask_serverless.dashboard.pages.graph import legend
 from dask_serverless.dashboard.pages.overview import tips
 from dask_serverless.dashboard.pages.page import Page
@@ -43,9 +44,7 @@ class Progress(Page):
         )  # fmt: skip
         made.xaxis.visible = made.grid.visible = False
         made.yaxis.ticker = list(range(count))
-        made.yaxis.major_label_overrides = {
-            n: short(name) for n, name in enumerate(self.groups.names)
-        }
+        made.yaxis.major_label_overrides = dict(enumerate(brief(self.groups.names, CHARACTERS)))
         made.yaxis.axis_line_color = made.yaxis.major_tick_line_color = None
         names = [NAMES[state] for state in ORDER]
         made.hbar_stack([f"{name} share" for name in names], y="y", height=0.62, source=self.source,
@@ -69,7 +68,3 @@ class Progress(Page):
     def update(self, moment: Moment | None) -> None:
         assert moment is not None
         self.source.data = self.columns(moment.counts)
-
-
-def short(name: str) -> str:
-    return name if len(name) <= CHARACTERS else name[: CHARACTERS - 1] + "…"

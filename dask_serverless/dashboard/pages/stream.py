@@ -10,14 +10,17 @@ from bokeh.events import RangesUpdate, Reset
 from bokeh.layouts import column
 from bokeh.models import ColumnDataSource, HoverTool, LinearColorMapper, Range1d
 
-from dask_serverless.dashboard.lanes import KINDS, TASK_COLOURS, bars, busy, lanes_of
+from dask_serverless.dashboard.brief import brief
+from dask_serverless.dashboard.lanes import KINDS, MOST_BARS, TASK_COLOURS, bars, busy, lanes_of
 from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.reader import Reader
 from dask_serverless.dashboard.style import plain, swatches
 from dask_serverless.dashboard.view import Moment, View
 
 LANE_PIXELS, LEAST_PIXELS, MOST_PIXELS = 26, 220, 760
+MOST_IN_FILE = 20_000  # bars, where nobody sends those of another window
 MOST_NAMED = 60  # lanes that bear their names
+CHARACTERS = 32  # of a prefix in the legend
 BUSY = ["#00000000", *[f"#009e73{share:02x}" for share in range(40, 256, 24)]]
 
 
@@ -69,7 +72,7 @@ class Stream(Page):
         with self.view.lock:
             lanes = lanes_of(self.view.series)
             window = self.window or (min(lanes.begin, 0.0), max(lanes.end, 1e-3) * 1.01)
-            shown = bars(self.view, lanes, window)
+            shown = bars(self.view, lanes, window, MOST_BARS if self.live else MOST_IN_FILE)
             image = busy(lanes, window) if shown is None else None
         self.arrange(lanes.names)
         if self.window is None:
@@ -96,7 +99,8 @@ class Stream(Page):
 
 def meanings(prefixes: Sequence[str]) -> list[tuple[str, str]]:
     """Of colours: what containers do, and tasks by their prefix."""
-    shown = list(zip(TASK_COLOURS, prefixes, strict=False))
+    names = brief(prefixes, CHARACTERS)
+    shown = list(zip(TASK_COLOURS, names, strict=False))
     more = [("transparent", "…")] if len(prefixes) > len(shown) else []
     return [(colour, name) for name, colour in KINDS.items()] + shown + more
 

@@ -19,6 +19,8 @@ from planners.graph.arrays import Ids, gather_rows
 
 MOST_NODES = 3000  # that are shown one by one
 MOST_EDGES = 8000
+FULL_EDGES = 100  # between two levels that are drawn in full strength
+ALPHA = (0.08, 0.45)  # of an edge, at least and at most
 MOST_MARKS = 300  # failed tasks that are shown whatever the scale
 HEIGHT = 460
 CLEAR = "rgba(0,0,0,0)"
@@ -35,9 +37,10 @@ class TaskGraph:
         self.window = (x0, x1, y0, y1)
         self.tasks: Ids | None = None  # those shown as nodes; None: the raster is shown
         self.moment: Moment | None = None
+        self.told = -1  # the version of the series that the nodes tell of
         self.image = ColumnDataSource({n: [] for n in ("image", "count", "x", "y", "dw", "dh")})
         self.nodes = ColumnDataSource({n: [] for n in ("x", "y", "state", "size", *DETAILS)})
-        self.edges = ColumnDataSource({n: [] for n in ("x0", "y0", "x1", "y1")})
+        self.edges = ColumnDataSource({n: [] for n in ("x0", "y0", "x1", "y1", "alpha")})
         self.marks = ColumnDataSource({n: [] for n in ("x", "y", *DETAILS)})
         self.path = ColumnDataSource({"x": [], "y": []})
         self.root = self.figure()
@@ -56,7 +59,7 @@ class TaskGraph:
         states = LinearColorMapper(palette=[*COLOURS, CLEAR], low=0, high=EMPTY)
         made.image("image", "x", "y", "dw", "dh", source=self.image, color_mapper=states,
             name="raster")  # fmt: skip
-        made.segment("x0", "y0", "x1", "y1", source=self.edges, line_color=LINE, line_alpha=0.45)
+        made.segment("x0", "y0", "x1", "y1", source=self.edges, line_color=LINE, line_alpha="alpha")
         made.line("x", "y", source=self.path, line_color=ON_PATH, line_width=3, line_alpha=0.8,
             line_join="round", name="path")  # fmt: skip
         made.scatter("x", "y", size="size", source=self.nodes, marker="circle", line_width=0.5,
@@ -84,7 +87,8 @@ class TaskGraph:
         layout = self.view.layout
         focused = self.focus.tasks(self.moment)
         tasks = layout.within(*self.window) if focused is None else focused[:MOST_NODES]
-        if len(tasks) <= MOST_NODES:
+        blank = not len(tasks) and focused is None and self.view.structure.tasks > MOST_NODES
+        if len(tasks) <= MOST_NODES and not blank:
             self.tasks = tasks
             self.show_nodes(tasks)
         else:
@@ -107,7 +111,8 @@ class TaskGraph:
         view, layout = self.view, self.view.layout
         most = int(np.bincount(layout.levels[tasks]).max(initial=1))
         size = float(np.clip(0.8 * HEIGHT / most, 4, 16))
-        fixed = details(view, tasks)
+        with view.lock:
+            self.told, fixed = view.series.version, details(view, tasks)
         self.nodes.data = {
             "x": layout.levels[tasks], "y": layout.y[tasks],
             "state": np.zeros(len(tasks), dtype=np.uint8), "size": np.full(len(tasks), size),
@@ -128,6 +133,7 @@ class TaskGraph:
         return {
             "x0": layout.levels[sources], "y0": layout.y[sources],
             "x1": layout.levels[targets], "y1": layout.y[targets],
+            "alpha": np.full(len(sources), faint(layout.levels[targets])),
         }  # fmt: skip
 
     def update(self, moment: Moment) -> None:
@@ -160,12 +166,21 @@ class TaskGraph:
     def update_nodes(self, tasks: Ids, moment: Moment) -> None:
         if len(self.image.data["image"]):
             self.image.data = {name: [] for name in self.image.data}
+        patches: dict[str, Any] = {"state": [(slice(None), moment.states[tasks])]}
         with self.view.lock:
-            told = details(self.view, tasks)
-        patches: dict[str, Any] = {name: [(slice(None), column)] for name, column in told.items()}
-        patches["state"] = [(slice(None), moment.states[tasks])]
+            version = self.view.series.version
+            if self.told != version:  # and not only another moment of what is known
+                told = details(self.view, tasks)
+                patches |= {name: [(slice(None), column)] for name, column in told.items()}
+        self.told = version
         if len(tasks):
             self.nodes.patch(patches)
+
+
+def faint(levels: Ids) -> float:
+    """How strongly edges are drawn: a thousand side by side would be a wall."""
+    most = int(np.bincount(levels).max(initial=1))
+    return float(np.clip(FULL_EDGES * ALPHA[1] / most, *ALPHA))
 
 
 def tips() -> str:

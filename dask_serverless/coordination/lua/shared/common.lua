@@ -30,8 +30,9 @@ local function finish(why, field, told, ...)
 end
 
 local function failed(error)
+  local took = microseconds() - redis.call('HGET', KEYS[1], 'submitted')
   redis.call('HSET', KEYS[1], 'error', error)
-  redis.call('XADD', key('events'), '*', 'f', error)
+  redis.call('XADD', key('events'), '*', 'f', error, 't', took)
   redis.call('EXPIRE', key('events'), live)
   finish('failed', 'f', error)
 end
