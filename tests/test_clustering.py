@@ -68,9 +68,11 @@ def keep(*children):
     return KeepChildren(1.0, 0, children, (0.01,) * count, 0.1, (0.1, 0.0), (0.1, 0.0))
 
 
-def test_children_that_a_plan_keeps_together_take_a_large_output_from_memory(client):
-    found, run = compute(client, fan_out(), keep(1, 2, 3))
+def test_children_that_a_plan_keeps_together_take_a_large_output_from_memory(client, tmp_path):
+    with client.report(tmp_path / "run.html"):
+        found, run = compute(client, fan_out(), keep(1, 2, 3))
     assert found == 6.0
+    assert "What optimizations saved" in (tmp_path / "run.html").read_text()
     assert run.bytes_moved < 1000
     assert run.bytes_kept == BYTES
     asked = run.optimizations["clustering"]

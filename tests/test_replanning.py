@@ -84,7 +84,8 @@ def test_what_waits_behind_a_task_that_does_not_end_is_run_elsewhere(tmp_path, m
     with Serverless(containers=2, history=history, planner=Pinned()) as serverless:
         dask.compute(graph(tmp_path, "learning", stuck=False), scheduler=serverless)
         stuck = graph(tmp_path, "stuck", stuck=True, deadly=deadly)
-        assert dask.compute(stuck, scheduler=serverless) == ([2, *range(OTHERS)],)
+        with serverless.report(tmp_path / "run.html"):
+            assert dask.compute(stuck, scheduler=serverless) == ([2, *range(OTHERS)],)
         report = serverless.last_run
         told = report.vs_plan()
     assert told.version == len(told.moves) >= OTHERS
@@ -95,6 +96,7 @@ def test_what_waits_behind_a_task_that_does_not_end_is_run_elsewhere(tmp_path, m
     assert "late in their slots, and moved" in str(told)
     assert "late in their slots, and moved" in told._repr_html_()
     assert f"version {told.version}" in str(report)
+    assert "Moved while the run went on" in (tmp_path / "run.html").read_text()
 
 
 def test_where_nobody_else_is_left_the_client_looks_when_a_bundle_is_late(tmp_path, monkeypatch):

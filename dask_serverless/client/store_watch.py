@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import TYPE_CHECKING, Any
 
 import msgpack
@@ -37,11 +37,13 @@ logger = logging.getLogger(__name__)
 
 REPORTED = (
     "tasks", "bundles", "cold_starts", "warm_starts", "client_calls", "container_calls",
-    "bytes_moved", "cost", "paid_gb_seconds", "makespan_seconds", "wall_seconds", "phases", "containers",
+    "bytes_moved", "bytes_kept", "cost", "paid_gb_seconds", "makespan_seconds", "wall_seconds", "phases", "containers",
 )  # fmt: skip
 MANY_TASKS = 1000  # to pack more takes longer than a round trip
 KEEP_SECONDS = 24 * 3600  # what is left of a run: from its beginning, and again from its end
 MOST_ERROR_CHARACTERS = 20_000
+MOST_MOVES = 100  # bundles that left their slots, and are told of
+MOST_ANNOTATIONS = 10_000  # of a plan: to look at more takes longer than it tells
 PATIENCE_SECONDS = 1.0  # with a store that is gone: the run's own error is not to wait for this
 
 
@@ -122,6 +124,10 @@ class StoreWatch:
             "at": time.time(),
             "error": shown(error.error if isinstance(error, Failed) else error),
             "losses": self.losses,
+            "moves": [
+                (m.version, m.bundle, m.slot, m.container) for m, _ in report.moves[:MOST_MOVES]
+            ],
+            "saved": saved(report) if error is None else {},
             **{name: getattr(report, name) for name in REPORTED},
         }
         added = watched.added(report.run, watched.OVER, msgpack.packb(told))
@@ -152,6 +158,13 @@ class StoreWatch:
             logger.info("%s: %s", otherwise, error)
         finally:
             self.link.patience_seconds = patience
+
+
+def saved(report: RunReport) -> dict[str, tuple[int, float, float | None]]:
+    """Optimization → how often it was asked for, what the plan hoped to save by it, what came of it."""
+    if report.plan is None or len(report.plan.annotations) > MOST_ANNOTATIONS:
+        return {}
+    return {name: astuple(asked) for name, asked in report.optimizations.items()}
 
 
 def shown(error: BaseException | None) -> str:

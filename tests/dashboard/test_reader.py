@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import msgpack
 from awaiting import eventually
+from dask import delayed
 from sightings import batch, sighting, structure
 
+from dask_serverless import Serverless
+from dask_serverless.client.audience import CHANNEL
 from dask_serverless.client.kept import keep
 from dask_serverless.coordination import watched
+from dask_serverless.dashboard.numbers import numbers
 from dask_serverless.dashboard.reader import MOST_VIEWS, Reader
 from dask_serverless.store.connect import open_link
 from dask_serverless.store.link import Link
@@ -46,6 +50,26 @@ def test_a_store_that_goes_is_told_of_and_the_next_one_is_read() -> None:
     finally:
         first.stop()
         second.stop()
+
+
+def test_two_dashboards_on_one_store_show_the_same_and_neither_takes_anything_away(
+    store_url: str,
+) -> None:
+    readers = [Reader(store_url), Reader(store_url)]
+    with (
+        Serverless(containers=1, store=store_url, history=False) as client,
+        open_link(store_url) as link,
+    ):
+        looking = ("PUBSUB", "NUMSUB", CHANNEL)
+        eventually(lambda: link.call(looking)[0][1] == len(readers))
+        delayed(sum)([1, 2]).compute(scheduler=client)
+        run = client.last_run.run
+    for reader in readers:
+        eventually(lambda reader=reader: reader.latest == run)
+        view = eventually(lambda reader=reader: reader.open(run).view)
+        eventually(lambda view=view: view.series.succeeded)
+        assert numbers(view.series).makespan == client.last_run.makespan_seconds
+        reader.close()
 
 
 def test_what_is_held_of_runs_is_bounded(link: Link, store_url: str) -> None:

@@ -20,7 +20,7 @@ from dask_serverless.dashboard.view import Moment, View
 
 MOST_ROWS = 300
 COLUMNS = (
-    "container", "start", "came up in ", "bundles ", "fetching ", "running ", "storing ", "idle ",
+    "container", "size ", "start", "came up in ", "bundles ", "fetching ", "running ", "storing ", "idle ",
     "cpu ", "peak memory ", "stored ", "calls ", "paid for ", "cost so far ",
 )  # fmt: skip
 
@@ -65,7 +65,7 @@ def row(series: Series, c: ContainerSeries) -> tuple[Any, ...]:
         max(0.0, end - max(c.arrived, 0.0) - c.fetching - c.running - c.storing) if known else 0.0
     )
     return (
-        c.name, ("cold" if c.cold else "warm") if known else "",
+        c.name, f"{paid.memory_mb:,} MB" if paid.memory_mb else "", ("cold" if c.cold else "warm") if known else "",
         in_seconds(c.arrived - c.asked) if known else "", c.bundles, in_seconds(c.fetching),
         in_seconds(c.running), in_seconds(c.storing), in_seconds(idle), in_seconds(c.cpu_seconds),
         in_bytes(c.peak_bytes), in_bytes(c.stored_bytes), c.calls, f"{paid.gb_seconds:.3f} GB s",

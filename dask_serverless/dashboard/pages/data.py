@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from bokeh.models import ColumnDataSource, HoverTool, Range1d
 from dask_serverless.dashboard.brief import brief
 from dask_serverless.dashboard.details import function_of
 from dask_serverless.dashboard.groups import key_of
-from dask_serverless.dashboard.numbers import in_bytes, numbers
+from dask_serverless.dashboard.numbers import in_bytes, in_seconds, numbers
 from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.pages.progress import CHARACTERS
 from dask_serverless.dashboard.reader import Reader
@@ -53,22 +54,30 @@ class DataPlane(Page):
             nbytes = self.view.series.nbytes.copy()
             told = numbers(self.view.series)
             calls = sum(c.calls for c in self.view.series.containers.values())
+            over = self.view.series.over or {}
         stored = np.flatnonzero(nbytes >= 0)
         done, edges = told.done_tasks, len(self.view.structure.inputs)
         crossing = len(self.view.series.bundle_edges[0])
         facts = [
             ("outputs stored", f"{len(stored):,} of {done:,} made"),
             ("bytes stored", in_bytes(told.bytes_moved)),
+            ("bytes kept in memory", in_bytes(over["bytes_kept"]) if "bytes_kept" in over else ""),
             ("calls of containers", f"{calls:,}"),
+            ("of the client", f"{over['client_calls']:,}" if "client_calls" in over else ""),
             ("edges in the graph", f"{edges:,}"),
             ("edges between bundles", f"{crossing:,}"),
         ]
+        facts = [fact for fact in facts if fact[1]]
         self.summary.text = table([name for name, _ in facts], [[value for _, value in facts]])
         self.bars(nbytes, stored)
-        self.table.text = "<h3>Largest outputs</h3>" + table(
-            ("key", "function", "size ", "used by "),
-            self.largest(nbytes, stored),
-            "none is stored yet",
+        self.table.text = (
+            "<h3>Largest outputs</h3>"
+            + table(
+                ("key", "function", "size ", "used by "),
+                self.largest(nbytes, stored),
+                "none is stored yet",
+            )
+            + savings(over.get("saved", {}))
         )
 
     def bars(self, nbytes: Any, stored: Any) -> None:
@@ -100,3 +109,13 @@ class DataPlane(Page):
             )
             for t in first
         ]  # fmt: skip
+
+
+def savings(saved: Mapping[str, tuple[int, float, float | None]]) -> str:
+    """What the run's client told of its optimizations at the end."""
+    rows = [
+        (name, times, in_seconds(planned), "" if came is None else in_seconds(came))
+        for name, (times, planned, came) in sorted(saved.items())
+    ]
+    names = ("optimization", "times ", "saved by the plan ", "by what came ")
+    return "<h3>What optimizations saved</h3>" + table(names, rows) if rows else ""

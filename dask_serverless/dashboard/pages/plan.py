@@ -9,6 +9,7 @@ import numpy as np
 from bokeh.layouts import column
 from bokeh.models import ColumnDataSource, HoverTool, Range1d
 
+from dask_serverless.coordination.sizes import number_of
 from dask_serverless.dashboard.functions import functions_table
 from dask_serverless.dashboard.lanes import GAP, MOST_BARS
 from dask_serverless.dashboard.numbers import in_seconds, numbers
@@ -56,7 +57,8 @@ class PlanPage(Page):
         with self.view.lock:
             series = self.view.series
             self.source.data = actual_bars(series, set(self.planned["path"]))
-            self.told.text = differences(series, self.planned) + by_function(series)
+            told = differences(series, self.planned) + moved(series)
+            self.told.text = told + by_function(series)
             latest = max(series.end, float(self.planned["makespan"]), 1e-3)
         lanes = int(max(self.source.data["bottom"], default=0) + GAP)
         self.actual.y_range.update(start=max(lanes, 1))
@@ -133,6 +135,16 @@ def differences(series: Series, planned: Mapping[str, Any]) -> str:
         + "<h3>Where the difference arose</h3>"
         + table(("bundle ", "planned ", "actual ", "difference "), rows)
     )
+
+
+def moved(series: Series) -> str:
+    """Bundles that were late in their slots, as the client tells at the end."""
+    moves = (series.over or {}).get("moves", ())
+    rows = [
+        (version, bundle, number_of(slot), container) for version, bundle, slot, container in moves
+    ]
+    names = ("version of the plan ", "bundle ", "slot that it left ", "container that took it")
+    return "<h3>Moved while the run went on</h3>" + table(names, rows) if rows else ""
 
 
 def by_function(series: Series) -> str:

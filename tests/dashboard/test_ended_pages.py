@@ -1,0 +1,62 @@
+"""What a client tells at the end of a run, on the pages: moved bundles, sizes, what was saved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sightings import batch, sighting, structure
+
+from dask_serverless.coordination.sizes import of_size
+
+pytest.importorskip("bokeh")
+
+from dask_serverless.dashboard.pages.containers import Containers
+from dask_serverless.dashboard.pages.data import DataPlane
+from dask_serverless.dashboard.pages.plan import PlanPage
+from dask_serverless.dashboard.view import View
+
+PLANNED = {
+    "begun": np.array([0.0, 0.0]), "finished": np.array([1.0, 1.0]),
+    "container": np.array([0, 1]), "path": [0], "makespan": 1.0,
+}  # fmt: skip
+OVER = {"at": 1004.0, "error": "", "losses": (), "makespan_seconds": 3.0}
+
+
+def view(**over: Any) -> View:
+    shape = structure([[], []], [0, 1], wanted=[0, 1], labels=["a", "b"])
+    view = View(type(shape)(**{**vars(shape), "timeline": PLANNED}))
+    view.series.heed(batch("c1", sighting(0, 0.0), sighting(1, 1.0)))
+    view.series.heed_end({**OVER, **over})
+    return view
+
+
+def test_bundles_that_were_moved_stand_beside_the_plan() -> None:
+    page = PlanPage(view(moves=[(1, 1, of_size(7, 1), "c1<b>")]), None)
+    page.update(None)
+    assert "Moved while the run went on" in page.told.text
+    assert ">7<" in page.told.text and "c1&lt;b&gt;" in page.told.text
+    assert page.actual.y_range.start == 1  # both are where they ran
+
+
+def test_a_plan_that_was_followed_has_no_moves_to_show() -> None:
+    page = PlanPage(view(moves=[]), None)
+    page.update(None)
+    assert "Moved" not in page.told.text and "+2.000 s" in page.told.text
+
+
+def test_containers_of_several_sizes_are_told_apart() -> None:
+    account = {"cold": True, "since": 0.0, "until": 2.0, "memory_mb": 3072}
+    page = Containers(view(containers={"c1": account}, cost=0.5), None)
+    page.update(None)
+    assert "3,072 MB" in page.table.text and "6.000 GB s" in page.table.text
+
+
+def test_what_each_optimization_saved_is_told_by_plan_and_by_what_came() -> None:
+    saved = {"clustering": (3, 1.5, 0.25), "prewarm": (1, 2.0, None)}
+    page = DataPlane(view(saved=saved, bytes_kept=2_000_000, client_calls=4), None)
+    page.update(None)
+    assert "1.500 s" in page.table.text and "250 ms" in page.table.text
+    assert "prewarm" in page.table.text
+    assert "2 MB" in page.summary.text
