@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from worker_container.settings import NAMES, PREFIX
 
 ROOT = Path(__file__).parents[1]
+SHELL = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 VARIABLE = re.compile(rf"\b{PREFIX}([A-Z_]+)")
 
 
@@ -34,3 +36,20 @@ def test_the_service_of_knative_is_whole():
     assert {each["name"] for each in container["volumeMounts"]} == {
         each["name"] for each in spec["volumes"]
     }
+
+
+@pytest.mark.parametrize("name", ["deploy/cloudrun.md", "docs/http.md"])
+def test_every_command_is_one_for_a_shell(name):
+    snippets = SHELL.findall((ROOT / name).read_text())
+    assert snippets
+    done = subprocess.run(
+        ["bash", "-n"], input="\n".join(snippets), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_is_made_on_cloud_run_is_removed_again():
+    """Secrets, account and repository too: a service that is gone leaves them."""
+    text = (ROOT / "deploy/cloudrun.md").read_text()
+    for made in re.findall(r"gcloud ([a-z -]+?) create", text):
+        assert f"gcloud {made} delete" in text, made

@@ -377,9 +377,10 @@ def test_a_store_that_containers_cannot_reach_is_one_error_of_compute(daemon, tm
         assert not [name for name in left(daemon) if pool in str(name)]
 
 
-def test_a_limit_that_no_container_can_start_with_is_refused(daemon):
-    with pytest.raises(SettingsError, match="memory is 64 MiB"):
-        Serverless(backend="docker", memory="64 MiB")
+@pytest.mark.parametrize(("memory", "shown"), [("64 MiB", "64.00 MiB"), ("512", "512 B")])
+def test_a_limit_that_no_container_can_start_with_is_refused(daemon, memory, shown):
+    with pytest.raises(SettingsError, match=f"memory is {shown}, but"):
+        Serverless(backend="docker", memory=memory)
 
 
 def test_more_cores_than_there_are_is_no_error(daemon):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dask.utils import format_bytes
+
 from dask_serverless.backends.cores import cores
 from dask_serverless.backends.docker.backend import DockerBackend
 from dask_serverless.backends.docker.settings import LEAST_MEMORY, DockerSettings
@@ -18,8 +20,8 @@ def docker_backend(settings: Settings) -> DockerBackend:
     sizes = settings.memory if isinstance(settings.memory, tuple) else (settings.memory or 0,)
     for size in filter(None, sizes):
         if size < LEAST_MEMORY:
-            least = f"a container without any work needs {LEAST_MEMORY >> 20} MiB"
-            raise SettingsError("memory", f"is {size >> 20} MiB, but {least}.")
+            least = f"a container without any work needs {format_bytes(LEAST_MEMORY)}"
+            raise SettingsError("memory", f"is {format_bytes(size)}, but {least}.")
     return DockerBackend(
         settings.docker or DockerSettings(),
         settings.containers or cores(),
