@@ -31,7 +31,10 @@ def numbers(values: npt.NDArray[Any]) -> Sequence[Any]:
 
 
 class Facts:
-    """By bundle, as the encoder and the cost model have them; annotations are not heeded; see ``NearFacts`` and ``AheadFacts``."""
+    """By bundle, as the encoder and the cost model have them.
+
+    Annotations are not heeded here; see ``NearFacts`` and ``AheadFacts``.
+    """
 
     def __init__(
         self,
