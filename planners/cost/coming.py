@@ -17,10 +17,11 @@ class Coming(NamedTuple):
 
     nbytes: float
     last_part: float  # nobody can have it before it is stored
+    lead: float = 0.0  # seconds before the maker's last task is done that it begins to leave
 
-    def and_one_of(self, nbytes: float) -> Coming:
+    def and_one_of(self, nbytes: float, lead: float = 0.0) -> Coming:
         part = max(PART_BYTES, nbytes / MOST_PARTS)
-        return Coming(self.nbytes + nbytes, max(self.last_part, part))
+        return Coming(self.nbytes + nbytes, max(self.last_part, part), max(self.lead, lead))
 
     def here(self, begun: float, stored: float, download: Line) -> float:
         """When all of it is here, where it is fetched from ``begun`` on."""

@@ -272,10 +272,10 @@ class Events:
         coming = self.coming.get(bundle, {})
         clock, size = self.alive[self.container[bundle]], 0.0
         for producer in self._elsewhere(bundle, coming):
-            begun = max(clock, self.finished[producer] - self.store_seconds[producer])
-            stored = self.finished[producer] - self.platform.publish_seconds
-            clock = coming[producer].here(begun, stored, self.download)
-            size += coming[producer].nbytes
+            one, finished = coming[producer], self.finished[producer]
+            begun = max(clock, finished - self.store_seconds[producer] - one.lead)
+            clock = one.here(begun, finished - self.platform.publish_seconds, self.download)
+            size += one.nbytes
         return clock, size
 
     def _elsewhere(self, bundle: int, producers: Iterable[int]) -> list[int]:

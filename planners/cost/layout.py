@@ -154,7 +154,7 @@ def lay_out(plan: Plan, workload: Workload, platform: Platform) -> Layout:
         store_seconds=storing.seconds() + platform.publish_seconds,
         held_bytes=sums(plan.bundles, np.where(held, workload.output_bytes, 0.0), count),
         early_bytes=_early_bytes(plan, workload, crossings),
-        coming=_coming(plan, workload, crossings),
+        coming=_coming(plan, workload, crossings, storing),
         prewarms=_prewarms(plan),
     )
 
@@ -201,16 +201,38 @@ class Storing:
         return seconds
 
     def _streamed(self, note: StreamOutputs) -> float:
+        early = self._early(note)
+        mine = self.stored & (self.plan.bundles == note.bundle)
+        mine[[task for task, _, _ in early]] = False
+        rest = float(self.workload.output_bytes[mine].sum())
+        pairs = [(end, size) for _, end, size in early]
+        return left_to_store(pairs, rest, self._exec_seconds(note), self.workload.upload)
+
+    def leads(self) -> dict[int, float]:
+        """How long before its bundle's last task is done each early output begins to leave."""
+        found, upload = {}, self.workload.upload
+        for note in self.plan.annotations:
+            if isinstance(note, StreamOutputs):
+                clock = 0.0
+                for task, end, size in self._early(note):
+                    clock = max(clock, end)
+                    found[task] = max(self._exec_seconds(note) - clock, 0.0)
+                    clock += upload.at(size) if size else 0.0
+        return found
+
+    def _early(self, note: StreamOutputs) -> list[tuple[int, float, float]]:
+        """Tasks whose outputs leave early, when each is done, and its bytes."""
         mine = np.flatnonzero(self.plan.bundles == note.bundle)
-        exec_seconds = float(self.exec_seconds[note.bundle])
         seconds = self.task_seconds[mine]
-        copies = exec_seconds - float(seconds.sum())  # of other bundles' tasks; they run first
-        ends = copies + np.cumsum(seconds)
-        sizes = self.workload.output_bytes[mine]
+        copies = self._exec_seconds(note) - float(seconds.sum())  # of other bundles' tasks
+        ends = copies + np.cumsum(seconds)  # copies run first
         early = np.isin(mine, note.tasks) & self.stored[mine]
-        rest = float(sizes[self.stored[mine] & ~early].sum())
-        pairs = zip(ends[early].tolist(), sizes[early].tolist(), strict=True)
-        return left_to_store(pairs, rest, exec_seconds, self.workload.upload)
+        sizes = self.workload.output_bytes[mine]
+        columns = mine[early].tolist(), ends[early].tolist(), sizes[early].tolist()
+        return list(zip(*columns, strict=True))
+
+    def _exec_seconds(self, note: StreamOutputs) -> float:
+        return float(self.exec_seconds[note.bundle])
 
 
 def _early_bytes(
@@ -225,15 +247,19 @@ def _early_bytes(
     return early
 
 
-def _coming(plan: Plan, workload: Workload, crossings: Crossings) -> dict[int, dict[int, Coming]]:
+def _coming(
+    plan: Plan, workload: Workload, crossings: Crossings, storing: Storing
+) -> dict[int, dict[int, Coming]]:
     """What comes in parts. What is pre-loaded as well is counted there."""
     asked = _asked(plan, StreamInputs) - _asked(plan, PreloadInputs)
     found: dict[int, dict[int, Coming]] = {}
+    leads = storing.leads() if asked else {}
     for bundle, task in _taken(asked, crossings):
         size = float(workload.output_bytes[task])
         if size > PART_BYTES:
             producer, coming = int(plan.bundles[task]), found.setdefault(bundle, {})
-            coming[producer] = coming.get(producer, Coming(0.0, 0.0)).and_one_of(size)
+            before = coming.get(producer, Coming(0.0, 0.0))
+            coming[producer] = before.and_one_of(size, leads.get(task, 0.0))
     return found
 
 

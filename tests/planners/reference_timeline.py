@@ -260,12 +260,27 @@ class Reference:
         asked = {t for n in self.notes(StreamInputs) if n.bundle == bundle for t in n.tasks}
         return {task for task in asked & missing if self.size(task) > 1 << 20}
 
+    def lead(self, wanted):
+        """How long before the last task of its bundle is done it is that its output leaves."""
+        bundle, upload, sent, begun = self.bundle_of[wanted], self.workload.upload, 0.0, {}
+        tasks, stored = self.tasks_of(bundle), self.tasks_to_store(bundle)
+        seconds = self.workload.seconds(self.memory[bundle])
+        clock = self.exec_seconds(bundle) - sum(float(seconds[task]) for task in tasks)
+        early = {t for n in self.notes(StreamOutputs) if n.bundle == bundle for t in n.tasks}
+        for task in tasks:
+            clock += float(seconds[task])
+            if task in stored and task in early:
+                begun[task] = sent = max(sent, clock)
+                sent += upload.at(self.size(task)) if self.size(task) else 0.0
+        return max(clock - begun.get(wanted, clock), 0.0)
+
     def streamed_until(self, coming, clock):
         download = self.workload.download
         producers = {self.bundle_of[task] for task in coming}
         for producer in sorted(producers, key=lambda p: (self.finished[p], p)):
             sizes = [self.size(task) for task in coming if self.bundle_of[task] == producer]
-            clock = max(clock, self.finished[producer] - self.store_seconds(producer))
+            lead = max(self.lead(task) for task in coming if self.bundle_of[task] == producer)
+            clock = max(clock, self.finished[producer] - self.store_seconds(producer) - lead)
             stored = self.finished[producer] - self.platform.publish_seconds
             last = max(max(1 << 20, size / 16) for size in sizes)
             clock = max(clock + download.at(sum(sizes)), stored + download.at(last))

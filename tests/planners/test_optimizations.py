@@ -30,6 +30,7 @@ from planners.plans.annotations import (
     KeepChildren,
     PreloadInputs,
     StartContainers,
+    StreamInputs,
     StreamOutputs,
 )
 from planners.plans.plan import FLEXIBLE, Plan, Resources
@@ -186,6 +187,15 @@ def test_streaming_stores_early_outputs_while_later_tasks_run():
     saved, (note,) = saved_by(timeline, Streaming())
     assert note == StreamOutputs(saves_seconds=2.0, bundle=0, tasks=(0,))
     assert saved == pytest.approx(2.0)
+
+
+def test_streaming_fetches_an_early_output_while_its_bundle_still_runs():
+    # stored from 1 s to 3 s, and fetched meanwhile by whoever is there until 3.9 s
+    pairs, seconds = [(0, 1), (0, 3), (1, 3), (2, 3)], [1, 3, 3.9, 1]
+    timeline = timeline_of(pairs, seconds, [200 * MB, 0, 0, 0], [0, 0, 1, 2], [0, 1, 1])
+    saved, notes = saved_by(timeline, Streaming())
+    assert [type(note) for note in notes] == [StreamOutputs, StreamInputs]
+    assert saved == pytest.approx(2.0 + 2.0, abs=0.2)
 
 
 @pytest.mark.parametrize("planner", [Uniform(), Wukong()])

@@ -84,6 +84,7 @@ LATE_BLOCK = Case(((), (), (0, 1)), (1.0, 1.2, 0.1), (0, 100, 0), (0, 1, 2), (0,
 EARLY = Case(
     ((), (0,), (), (0, 1, 2)), (1.0, 3.0, 2.0, 0.1), (100, 0, 0, 0), (0, 0, 1, 2), (0, 1, 1)
 )
+EARLY_IN_PARTS = replace(EARLY, seconds=(1.0, 3.0, 3.9, 0.1))  # whoever needs it is still there
 FAN_OUT = Case(
     ((), (0,), (0,), (0,)), (3.0, 1.0, 1.0, 1.0), (0,) * 4, (0, 1, 2, 3), (-1,) * 4, cold_start=1.0
 )
@@ -95,6 +96,7 @@ FAN_OUT = Case(
         (LATE_JOIN, Preload()),
         (LATE_BLOCK, Streaming()),
         (EARLY, Streaming()),
+        (EARLY_IN_PARTS, Streaming()),
         (FAN_OUT, Prewarm()),
     ],
 )
