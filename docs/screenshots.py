@@ -25,8 +25,8 @@ HALFWAY = """() => {
   const slider = Bokeh.documents[0].get_model_by_name("replay")
   if (slider) slider.value = 0.55 * slider.end
 }"""
-HEIGHTS = {"graph": 850, "stream": 410, "progress": 340, "containers": 420, "data": 560,
-    "errors": 560, "plan": 860, "runs": 260, "logs": 380, "history": 560}  # fmt: skip
+HEIGHTS = {"graph": 850, "stream": 410, "progress": 430, "containers": 420, "data": 560,
+    "errors": 560, "plan": 860, "runs": 300, "logs": 380, "history": 560}  # fmt: skip
 COLOURS = 128
 
 
