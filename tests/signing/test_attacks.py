@@ -8,6 +8,7 @@ import pytest
 from attacked import Attacked, Canary, flipped, later, strike
 
 from dask_serverless.blobs.frames import join
+from dask_serverless.coordination.base import Assignment
 from dask_serverless.errors import NotAuthentic
 from dask_serverless.signing.secret import Secret
 from dask_serverless.worker.bundle import front
@@ -138,6 +139,20 @@ def test_functions_overwritten_where_they_are(attacked, canary):
     ended_with(run, "blob .*run/functions")
 
 
+def test_an_unsigned_header_for_who_asks_for_it_alone(attacked, canary):
+    run = attacked()
+    run.call("SET", run.key("header"), msgpack.packb({"functions": canary.inline}))
+    with pytest.raises(NotAuthentic, match="Refused: header of"):
+        run.client.header()
+
+
+def test_an_unsigned_bundle_that_is_to_make_a_lost_output_again(attacked, canary):
+    run = attacked()
+    maker = Assignment(1, front(-1, ()) + canary.pickled, ())
+    with pytest.raises(NotAuthentic, match="Refused: bundle 1"):
+        run.client.assignment(Assignment(0, spec_of(run, 0), (), (maker,)))
+
+
 def test_a_constant_overwritten_where_it_is(attacked, canary):
     run = attacked({"a": (np.sum, LARGE), "c": (int, "a")})
     (key,) = run.call("KEYS", "ds:blob:run/constant-*")
@@ -251,6 +266,14 @@ def test_an_output_of_the_run_is_no_event_of_it(attacked):
     output = run.call("HGET", run.key("out"), run.task("c"))
     run.call("XADD", run.key("events"), "*", "e", output)
     with pytest.raises(NotAuthentic, match="was signed as 'output"):
+        run.result("c")
+
+
+def test_what_no_script_says_is_not_taken_for_its_word(attacked, canary):
+    run = attacked()
+    run.work()
+    run.call("XADD", run.key("events"), "*", "m", canary.pickled)
+    with pytest.raises(NotAuthentic, match="is nothing that one says"):
         run.result("c")
 
 
