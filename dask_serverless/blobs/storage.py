@@ -11,6 +11,7 @@ from dask_serverless.blobs.blobs import Blobs
 from dask_serverless.blobs.compressed import Compressed
 from dask_serverless.blobs.redis import RedisBlobs
 from dask_serverless.blobs.shared import SharedFiles
+from dask_serverless.errors import SettingsError
 
 if TYPE_CHECKING:
     from dask_serverless.store.link import Link
@@ -50,7 +51,14 @@ class Storage:
         if self.folders:
             places.insert(0, SharedFiles(self.folders))
         if self.url:
-            from dask_serverless.blobs.url import UrlBlobs
-
-            places.insert(0, UrlBlobs(self.url))
+            places.insert(0, opened(self.url))
         return places
+
+
+def opened(url: str) -> Place:
+    from dask_serverless.blobs.url import UrlBlobs
+
+    try:
+        return UrlBlobs(url)
+    except (ValueError, ImportError) as error:  # an unknown scheme, or its package is missing
+        raise SettingsError("blobs", f"has a URL that fsspec cannot open: {error}") from error

@@ -22,8 +22,9 @@ from dask_serverless.blobs.metered import metered
 from dask_serverless.blobs.redis import RedisBlobs, keys
 from dask_serverless.blobs.shared import SharedFiles
 from dask_serverless.blobs.signed import Signed
+from dask_serverless.blobs.storage import Storage
 from dask_serverless.blobs.url import UrlBlobs
-from dask_serverless.errors import BlobLost, BlobsFull, NotAuthentic
+from dask_serverless.errors import BlobLost, BlobsFull, NotAuthentic, SettingsError
 from dask_serverless.private import sweep
 from dask_serverless.signing.secret import Secret
 
@@ -391,3 +392,8 @@ def test_transfers_of_a_metered_place_are_noted_and_nothing_else_changes(placed)
     assert [told[:3] for told in noted] == [*sent, (tag, False, stored.nbytes)]
     assert all(0 <= seconds < 5 for *_, seconds in noted)
     assert blobs.knows_runs == plain.knows_runs
+
+
+def test_a_url_that_nothing_here_can_open_names_the_setting(link) -> None:
+    with pytest.raises(SettingsError, match="setting blobs .*Protocol not known: s4"):
+        Storage(url="s4://bucket/folder").open(link)
