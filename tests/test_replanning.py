@@ -14,11 +14,12 @@ import pytest
 from dask import delayed
 
 from dask_serverless import Serverless
-from dask_serverless.client import looks
+from dask_serverless.client import looks, planning
 from planners.cost import patience
 from planners.cost.model import CostModel
+from planners.cost.patience import Patience
 from planners.numbers.workload import function_names
-from planners.plans.plan import Plan
+from planners.plans.plan import FLEXIBLE, Plan
 
 OTHERS = 3
 
@@ -112,6 +113,74 @@ def test_where_nobody_else_is_left_the_client_looks_when_a_bundle_is_late(tmp_pa
         assert dask.compute(stuck, scheduler=serverless) == ([2, *range(OTHERS)],)
         assert serverless.last_run.vs_plan().version >= OTHERS
         assert serverless.last_run.wall_seconds < 60.0
+
+
+@dataclass(frozen=True)
+class Lumped(CostModel):
+    """All tasks in one bundle, but for those called ``alone``, which are one together."""
+
+    name: ClassVar[str] = "lumped"
+
+    def plan(self, dag, resources):
+        names = np.array(function_names(dag))[dag.functions]
+        bundles = (np.char.find(names, "alone") >= 0).astype(np.int32)
+        slots = np.full(2, FLEXIBLE, dtype=np.int32)
+        plan = Plan(self.name, bundles, slots, np.zeros(2, dtype=np.int32))
+        plan = self.timeline(plan, self.workload(dag), resources).predicted_plan()
+        return replace(plan, prediction=self.forecast(plan.way, plan.prediction))
+
+
+PIECES = 8
+
+
+def piece(folder, number, late, deadly):
+    """When it is late, the first takes long, and the second goes on once the last has begun."""
+    if late and number == 0:
+        time.sleep(1.0)
+    if deadly and number == PIECES - 1 and not (folder / "died").exists():
+        (folder / "died").touch()
+        os._exit(1)
+    (folder / f"piece {number}").touch()
+    if late and number == 1:
+        wait_for(folder / f"piece {PIECES - 1}")
+    return number
+
+
+def alone():
+    return "alone"
+
+
+def lump(folder, name, late, deadly=False):
+    folder = Path(folder) / name
+    folder.mkdir()
+    pieces = [delayed(piece)(folder, number, late, deadly) for number in range(PIECES)]
+    return [*pieces, delayed(sum)(pieces[-2:]), delayed(alone)()]
+
+
+@pytest.mark.parametrize("deadly", [False, True], ids=["late", "and a container dies of a part"])
+def test_what_has_not_begun_of_a_bundle_that_takes_too_long_is_run_elsewhere(
+    tmp_path, monkeypatch, deadly
+):
+    """A busy machine may teach anything, so the plan is told here how long its bundle may run."""
+    told_to_last = Patience(runs=np.array([0.2, np.inf]), moving_seconds=0.05)
+    monkeypatch.setattr(planning, "patience_of", lambda *_: told_to_last)
+    history = str(tmp_path / "history")
+    with Serverless(containers=3, history=history, planner=Lumped()) as serverless:
+        late = lump(tmp_path, "late", late=True, deadly=deadly)
+        assert dask.compute(late, scheduler=serverless) == (
+            [*range(PIECES), 2 * PIECES - 3, "alone"],
+        )
+        report = serverless.last_run
+        told = report.vs_plan()
+    assert told.version == len(told.splits) >= 1
+    assert {split.bundle for split in told.splits} == {0}
+    assert "later than the plan held possible, and divided" in str(told)
+    assert "later than the plan held possible, and divided" in told._repr_html_()
+    assert f"version {told.version}, late bundles were divided" in str(report)
+    assert [row.tasks for row in told.rows] == [PIECES + 1, 1]
+    assert sum(pair.measured for pair in told.causes.values()) == pytest.approx(
+        told.makespan_seconds.measured
+    )
 
 
 def test_a_run_without_a_past_has_no_such_times(tmp_path):

@@ -117,7 +117,9 @@ class Distribution:
             bundles = bundles_of(translation.dag, plan)
         report.tasks, report.bundles = translation.dag.tasks, bundles.count
         with report.phase("encode"):
-            encoded = encode_run(translation, plan, bundles, self.blobs, report.run, self.sizes_mb)
+            encoded = encode_run(
+                translation, plan, bundles, self.blobs, report.run, self.sizes_mb, planned.limits
+            )
         self.invite_again(invited)
         for containers, seconds, memory_mb in encoded.starts:
             self.around.backend.invoke(self.invitation.to_be_warm(seconds, memory_mb), containers)

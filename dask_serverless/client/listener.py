@@ -11,6 +11,7 @@ from dask_serverless.client.report import RunReport
 from dask_serverless.client.results import Results
 from dask_serverless.coordination.base import Event, What
 from dask_serverless.coordination.moving import Move
+from dask_serverless.coordination.splitting import Split
 from dask_serverless.errors import ResultTooLarge
 from dask_serverless.history.gathering import Gathering
 from dask_serverless.worker.told import Finished, Progress
@@ -49,6 +50,10 @@ class Listener:
                 self.observers.tasks(told.times, told.container, self.results.values)
             case What.MOVED:
                 self.report.moves.append((Move.unpack(event.payload), event.at))
+            case What.SPLIT:
+                split = Split.unpack(event.payload)
+                self.lookout.parts.divided(split)
+                self.report.splits.append((split, event.at))
             case What.FINISHED:
                 self.finished(Finished.unpack(event.payload), event)
 
@@ -70,7 +75,7 @@ class Listener:
         if self.gathering is not None:
             self.gathering.bundle(told)
         self.results.told(told.outputs or {})
-        arriving = self.arriving(told.bundle)
+        arriving = self.arriving(told)
         if not arriving:
             self.wanted_bytes += told.wanted_bytes
         if self.result_limit is not None and self.wanted_bytes > self.result_limit:
@@ -82,12 +87,14 @@ class Listener:
         else:
             self.bring_home(arriving)
 
-    def arriving(self, bundle: int) -> list[int]:
-        """Which outputs of a bundle the client's own part waits for."""
+    def arriving(self, told: Finished) -> list[int]:
+        """Which outputs of a bundle, or of a part of it, the client's own part waits for."""
         if self.home is None:
             return []
-        inputs = self.home.inputs
-        return [task for task in self.lookout.bundles.tasks_of(bundle).tolist() if task in inputs]
+        inputs, tasks = self.home.inputs, told.part
+        if tasks is None:
+            tasks = self.lookout.parts.tasks_of(told.bundle).tolist()
+        return [task for task in tasks if task in inputs]
 
     def bring_home(self, tasks: Sequence[int]) -> None:
         """Run what waited at the client for these outputs; they take room nowhere after that."""

@@ -11,6 +11,7 @@ from dask_serverless.client.failed import Failed
 from dask_serverless.client.hearing import Deaf, Hearing
 from dask_serverless.client.looks import Looks
 from dask_serverless.client.losses import Losses
+from dask_serverless.client.parts import Parts
 from dask_serverless.coordination.base import (
     LOST,
     OK,
@@ -21,8 +22,10 @@ from dask_serverless.coordination.base import (
     Story,
     What,
 )
+from dask_serverless.coordination.splitting import Split
 from dask_serverless.errors import BundleLost, RunDamaged, RunLost
 from dask_serverless.worker.failure import spoken_before, unpack_failure, whole
+from planners.graph.arrays import Ids
 from planners.graph.dag import Dag
 from planners.plans.bundles import Bundles
 
@@ -48,7 +51,7 @@ class Lookout:
         self.losses = losses
         self.hearing = hearing
         self.dag = dag
-        self.bundles = bundles
+        self.parts = Parts(bundles)
         self.looks = looks
         self.submitted = self.looked = self.kept = time.monotonic()
         self.over = False  # whether all bundles were done at the last look
@@ -72,7 +75,7 @@ class Lookout:
     def follow(self, heed: Callable[[Event], None]) -> None:
         """The same, with an eye on each event, until all bundles are done."""
         last, done = "0-0", 0
-        while done < self.bundles.count:
+        while done < self.parts.count:
             hearing, over = self.hearing, self.over
             news = self.coordination.news(last, self.patience, REST_SECONDS, hearing.last)
             last = news.last
@@ -82,7 +85,7 @@ class Lookout:
                 done += event.what is What.FINISHED
                 self.look_in_time()
             if over and not news.events:  # all had come by then: the others were deleted
-                raise RunDamaged(done, self.bundles.count)
+                raise RunDamaged(done, self.parts.count)
             self.look_in_time()
 
     def look_in_time(self) -> None:
@@ -117,8 +120,16 @@ class Lookout:
     def failure(self, packed: bytes) -> Failed:
         packed = whole(packed, self.blobs)
         self.hearing.expect(spoken_before(packed))
-        error = unpack_failure(packed, self.dag, self.bundles.tasks_of)
+        error = unpack_failure(packed, self.dag, self.tasks_of)
         if isinstance(error, BundleLost):
             self.hearing.finish(self.coordination, lost=True)
             error = self.hearing.with_last_lines(error)
         return Failed(error)
+
+    def tasks_of(self, bundle: int) -> Ids:
+        """Of one that was lost; whether it is a part is told in the store."""
+        if bundle >= self.parts.count:
+            for event in self.coordination.story(()).events:
+                if event.what is What.SPLIT:
+                    self.parts.divided(Split.unpack(event.payload))
+        return self.parts.tasks_of(bundle)

@@ -27,9 +27,10 @@ from dask_serverless.history.tasks import identified
 from dask_serverless.translation.repeatable import repeatable
 from dask_serverless.translation.translate import Translation
 from dask_serverless.values import OPTIMIZATIONS
+from dask_serverless.worker.bundle import Limit
 from planners.aimed import aimed, informed
 from planners.cost.model import CostModel
-from planners.cost.patience import latest_begins
+from planners.cost.patience import Patience, patience_of
 from planners.cost.platform import Platform, Prices
 from planners.errors import PlanError, PredictionError, TooLittleMemory
 from planners.graph.arrays import Floats
@@ -54,6 +55,7 @@ class Planned:
     known: Remembered | None = None
     model: CostModel | None = None  # the numbers that decided, if any did
     due: Sequence[int] = ()  # when bundles should have begun: those that are late may be moved
+    limits: Mapping[int, Limit] = field(default_factory=dict)  # of those that may be divided
 
     @property
     def teaches(self) -> bool:
@@ -109,8 +111,10 @@ class Planning:
         return self.again(made, made.plan, dag)
 
     def again(self, known: Remembered, plan: Plan, dag: Dag) -> Planned:
-        due = known.due if "replanning" in self.optimizations else ()
-        return Planned(plan, dag, known, known.model, due)
+        if "replanning" not in self.optimizations:
+            return Planned(plan, dag, known, known.model)
+        limits = known.limits if plan is known.plan else known.limits_for_another(plan)
+        return Planned(plan, dag, known, known.model, known.due, limits)
 
     def planned_anew(
         self, ready: Prepared, dag: Dag, graph: str, translation: Translation
@@ -119,10 +123,10 @@ class Planning:
         dag = with_flags(dag, translation)
         model = self.model(dag)
         plan = self.by_numbers(informed(ready.planner, model), dag, translation)
-        due = in_milliseconds(latest_begins(plan, dag, model, self.resources))
+        patience = patience_of(plan, dag, model, self.resources)
         spent = time.perf_counter() - begun
         guessed = not model.predictions.knows_all(names_of_tasks(dag))
-        return Remembered(graph, plan, model, ready.goals, spent, guessed, due)
+        return Remembered(graph, plan, model, ready.goals, spent, guessed, *late(patience))
 
     def by_numbers(self, planner: Planner, dag: Dag, translation: Translation) -> Plan:
         """What was measured refuses no run: of a chain of functions that each gave forty times what
@@ -239,6 +243,18 @@ class Planning:
         if not self.sizes_mb:
             return platform
         return replace(platform, memory_sizes_mb=self.sizes_mb, default_memory_mb=self.sizes_mb[0])
+
+
+def late(patience: Patience) -> tuple[Sequence[int], dict[int, Limit]]:
+    """When bundles should have begun, as the store has it, and how long they may run."""
+    runs, moving = patience.runs, patience.moving_seconds
+    few = np.flatnonzero(np.isfinite(runs))
+    limits = {
+        bundle: Limit(seconds, moving)
+        for bundle, seconds in zip(few.tolist(), runs[few].tolist(), strict=True)
+    }
+    timed = np.isfinite(patience.begins).any()
+    return in_milliseconds(patience.begins) if timed else (), limits
 
 
 def in_milliseconds(seconds: Floats) -> Sequence[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from dask_serverless.coordination.sizes import number_of
@@ -9,8 +10,11 @@ from dask_serverless.coordination.sizes import number_of
 if TYPE_CHECKING:
     from dask_serverless.client.report import RunReport
 
-ROWS = 20  # moves that are printed
-HEADERS = ("version", "bundle", "from slot", "to", "at", "due", "why")
+ROWS = 20  # of a table, that are printed
+MOVED = ("version", "bundle", "from slot", "to", "at", "due", "why")
+DIVIDED = ("version", "bundle", "parts for others", "kept by", "at")
+
+Table = tuple[str, Sequence[str], list[tuple[object, ...]]]  # title, headers, rows
 
 
 class MovedBundle(NamedTuple):
@@ -25,11 +29,21 @@ class MovedBundle(NamedTuple):
     why: str
 
 
+class DividedBundle(NamedTuple):
+    """A bundle that took too long, and of which others got what had not begun."""
+
+    version: int  # of the plan, from then on
+    bundle: int  # of the plan: what it was divided into may have been divided further
+    parts: int  # that others got
+    container: str  # that kept the rest
+    at: float  # seconds since the submission
+
+
 def moved_bundles(report: RunReport) -> list[MovedBundle]:
     """In the order in which the plan was changed."""
     if not report.moves:
         return []
-    submitted = float(report.course.rows["at"][-1]) - report.makespan_seconds
+    submitted = submission(report)
     return [
         MovedBundle(
             move.version,
@@ -52,15 +66,45 @@ def why(owner: str, busy_with: int) -> str:
     return f"{owner}, which had the slot, was still at bundle {busy_with}"
 
 
-def title(moves: list[MovedBundle]) -> str:
-    count = "one bundle was" if len(moves) == 1 else f"{len(moves)} bundles were"
-    shown = f", of which the first {ROWS}" if len(moves) > ROWS else ""
-    line = f"version {moves[-1].version} of the plan: {count} late in their slots, and moved"
-    return f"{line}{shown}; times in seconds:"
+def divided_bundles(report: RunReport) -> list[DividedBundle]:
+    """In the order in which the plan was changed."""
+    if not report.splits:
+        return []
+    submitted, wholes, found = submission(report), dict[int, int](), []
+    for split, at in report.splits:
+        bundle = wholes.get(split.bundle, split.bundle)
+        wholes.update(dict.fromkeys(range(split.first, split.first + split.parts), bundle))
+        told = DividedBundle(split.version, bundle, split.parts, split.container, at - submitted)
+        found.append(told)
+    return found
 
 
-def shown_rows(moves: list[MovedBundle]) -> list[tuple[object, ...]]:
-    return [
-        (m.version, m.bundle, m.slot, m.container, f"{m.at:.3f}", f"{m.due:.3f}", m.why)
-        for m in moves[:ROWS]
-    ]
+def submission(report: RunReport) -> float:
+    """When it was, by the store's clock."""
+    return float(report.course.rows["at"][-1]) - report.makespan_seconds
+
+
+def tables(moves: list[MovedBundle], splits: list[DividedBundle]) -> Iterator[Table]:
+    """What was changed, for people."""
+    if moves:
+        line = title(moves[-1].version, len(moves), "late in their slots, and moved")
+        yield f"{line}; times in seconds:", MOVED, [moved(each) for each in moves[:ROWS]]
+    if splits:
+        line = title(
+            splits[-1].version, len(splits), "later than the plan held possible, and divided"
+        )
+        yield f"{line}; times in seconds:", DIVIDED, [divided(each) for each in splits[:ROWS]]
+
+
+def title(version: int, count: int, what: str) -> str:
+    bundles = "one bundle was" if count == 1 else f"{count} bundles were"
+    shown = f", of which the first {ROWS}" if count > ROWS else ""
+    return f"version {version} of the plan: {bundles} {what}{shown}"
+
+
+def moved(m: MovedBundle) -> tuple[object, ...]:
+    return (m.version, m.bundle, m.slot, m.container, f"{m.at:.3f}", f"{m.due:.3f}", m.why)
+
+
+def divided(d: DividedBundle) -> tuple[object, ...]:
+    return (d.version, d.bundle, d.parts, d.container, f"{d.at:.3f}")

@@ -12,6 +12,7 @@ from dask_serverless.client.accounting import Account, accounts_of
 from dask_serverless.client.course import Course
 from dask_serverless.coordination.base import Event
 from dask_serverless.coordination.moving import Move
+from dask_serverless.coordination.splitting import Split
 from dask_serverless.errors import NothingToCompare
 from dask_serverless.worker.told import Finished
 
@@ -71,6 +72,8 @@ class RunReport:
     containers: dict[str, dict[str, float]] = field(default_factory=dict)
     moves: list[tuple[Move, float]] = field(default_factory=list, repr=False)  # and when, by the
     # store's clock: bundles that were late in their slots, and went elsewhere
+    splits: list[tuple[Split, float]] = field(default_factory=list, repr=False)  # likewise: bundles
+    # that took too long, and of which others got parts
     plan: Plan | None = None
     prices: Callable[[], Prices] = field(default=lambda: usual_prices(), repr=False)
     course: Course = field(default_factory=Course, repr=False)
@@ -187,7 +190,7 @@ class RunReport:
 
     def vs_plan(self) -> VsPlan:
         """What the plan had said beside what came, in all and bundle by bundle, and why they differ."""
-        if self.foreseen is None or not len(self.course) == self.bundles > 0:
+        if self.foreseen is None or not len(self.course) == self.bundles_run > 0:
             raise NothingToCompare(self.run)
         with forks.importing:
             from dask_serverless.client.vs_plan import VsPlan
@@ -199,6 +202,23 @@ class RunReport:
         """How it is expected to go, where the plan was made by numbers."""
         known = self.plan is not None and self.plan.prediction is not None
         return self.foreseen if known else None
+
+    @property
+    def bundles_run(self) -> int:
+        """With parts of those that were divided."""
+        return self.bundles + sum(split.parts for split, _ in self.splits)
+
+    @property
+    def version(self) -> int:
+        """How often the plan was changed while it was carried out."""
+        moved, divided = ([told.version for told, _ in each] for each in (self.moves, self.splits))
+        return max((*moved, *divided), default=0)
+
+    @property
+    def changes(self) -> str:
+        """What was changed of it, in words."""
+        words = ["moved"] * bool(self.moves) + ["divided"] * bool(self.splits)
+        return f"late bundles were {' and '.join(words)}"
 
     @property
     def store_calls(self) -> int:
@@ -231,8 +251,8 @@ class RunReport:
             if asked.saved_seconds is not None:
                 saved += f", {asked.saved_seconds:.3f} s by what came"
             lines.append(f"  {name}: {asked.times} times, {saved}")
-        if self.moves:
-            lines.append(f"  plan: version {self.moves[-1][0].version}, late bundles were moved")
+        if self.version:
+            lines.append(f"  plan: version {self.version}, {self.changes}")
         if self.retries:
             lines.append(f"  retries of tasks that raised: {self.retries}")
         if self.bytes_kept:

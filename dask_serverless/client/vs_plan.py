@@ -8,9 +8,15 @@ from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from dask_serverless.client import replanned
-from dask_serverless.client.replanned import MovedBundle, moved_bundles
+from dask_serverless.client.replanned import (
+    DividedBundle,
+    MovedBundle,
+    divided_bundles,
+    moved_bundles,
+)
 from planners.cost.outlook import Outlook
 from planners.cost.rows import name_of
 from planners.cost.times import Spent, Times, firsts, latest, predecessors
@@ -85,7 +91,8 @@ class VsPlan:
     @property
     def task_seconds(self) -> Pair:
         """Of all bundles."""
-        return Pair(float(self.forecast.running.sum()), float(self.measured.running.sum()))
+        running = float(self.report.course.rows["running"].sum())
+        return Pair(float(self.forecast.running.sum()), running)
 
     @property
     def stored_bytes(self) -> Pair:
@@ -115,12 +122,17 @@ class VsPlan:
     @property
     def version(self) -> int:
         """How often the plan was changed while it was carried out."""
-        return self.report.moves[-1][0].version if self.report.moves else 0
+        return self.report.version
 
     @cached_property
     def moves(self) -> list[MovedBundle]:
         """What was changed: bundles that were late in their slots, and went to other containers."""
         return moved_bundles(self.report)
+
+    @cached_property
+    def splits(self) -> list[DividedBundle]:
+        """Likewise: bundles that took too long, and of which others got what had not begun."""
+        return divided_bundles(self.report)
 
     @cached_property
     def rows(self) -> list[BundleRow]:
@@ -139,9 +151,8 @@ class VsPlan:
         lines = [self.headline, "", table(("", "forecast", "measured", "more"), self.totals())]
         lines += ["", "where the time of the longest path went:"]
         lines += [table(("", "forecast", "measured", "more", "of it"), self.reasons())]
-        if self.moves:
-            lines += ["", replanned.title(self.moves)]
-            lines += [table(replanned.HEADERS, replanned.shown_rows(self.moves))]
+        for title, headers, rows in replanned.tables(self.moves, self.splits):
+            lines += ["", title, table(headers, rows)]
         lines += ["", self.bundles_title, table(HEADERS, self.shown_rows())]
         return "\n".join(lines)
 
@@ -152,14 +163,15 @@ class VsPlan:
         reasons = html_table(("", "forecast", "measured", "more", "of it"), self.reasons())
         rows = html_table(HEADERS, self.shown_rows())
         title = f"<p>{escape(self.bundles_title)}</p>"
-        return preformatted(self.headline) + totals + reasons + self.moves_html + title + rows
+        return preformatted(self.headline) + totals + reasons + self.changes_html + title + rows
 
     @property
-    def moves_html(self) -> str:
-        if not self.moves:
-            return ""
-        rows = html_table(replanned.HEADERS, replanned.shown_rows(self.moves))
-        return f"<p>{escape(replanned.title(self.moves))}</p>{rows}"
+    def changes_html(self) -> str:
+        tables = replanned.tables(self.moves, self.splits)
+        parts = [
+            f"<p>{escape(title)}</p>{html_table(names, rows)}" for title, names, rows in tables
+        ]
+        return "".join(parts)
 
     @property
     def headline(self) -> str:
@@ -205,7 +217,7 @@ class VsPlan:
 
 def measured(course: Course, makespan_seconds: float, outlook: Outlook) -> Times:
     """From what containers told; bundles are in the order in which they were announced."""
-    rows, crossings = course.rows, outlook.timeline.layout.crossings
+    rows, crossings = whole(course.rows), outlook.timeline.layout.crossings
     order = rows["bundle"].astype(np.int32)
     column = {name: np.empty(len(order), dtype=rows[name].dtype) for name in rows.dtype.names or ()}
     for name, values in column.items():
@@ -224,6 +236,19 @@ def measured(course: Course, makespan_seconds: float, outlook: Outlook) -> Times
         cause=np.where((before != NONE) & (free >= ready), before, last).astype(np.int32),
         first=firsts(column["container"], order),
     )
+
+
+def whole(rows: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+    """One row for each bundle: one that was divided ran from its first part to its last."""
+    bundles, places = np.unique(rows["bundle"][::-1], return_index=True)
+    if len(bundles) == len(rows):
+        return rows
+    begun = np.full(int(bundles[-1]) + 1, np.inf)
+    durations = rows["fetching"] + rows["running"] + rows["storing"]
+    np.minimum.at(begun, rows["bundle"], rows["at"] - durations)
+    rows = rows[np.sort(len(rows) - 1 - places)]
+    rows["running"] = rows["at"] - begun[rows["bundle"]] - rows["fetching"] - rows["storing"]
+    return rows
 
 
 def differs(row: BundleRow) -> float:

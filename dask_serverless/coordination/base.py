@@ -103,6 +103,27 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Division:
+    """What of a bundle under way stays with its container, and what goes to others."""
+
+    kept: bytes  # its spec from now on
+    parts: Sequence[bytes]  # specs of bundles of their own, without a slot
+    first: int  # the number of the first of these: as many bundles as there are
+    uses: Sequence[int]  # task, how many more bundles take its output than before, …
+
+
+@dataclass(frozen=True)
+class Room:
+    """What the store says to whoever would divide a bundle, or has."""
+
+    status: str  # OK, LOST, OVER or FENCED
+    containers: int = 0  # that could work on the run beside those that do, or will
+    bundles: int = 0  # of the run
+    divided: bool = False
+    invitations: Sequence[Whom] = ()
+
+
+@dataclass(frozen=True)
 class Answer:
     """What the store says to a container."""
 
@@ -133,6 +154,7 @@ class What(Enum):
     FINISHED = "e"  # a bundle
     PROGRESS = "p"  # tasks of a bundle under way
     MOVED = "m"  # a bundle, from its slot to a container that had time for it
+    SPLIT = "s"  # a bundle under way: others have parts of it
     FAILED = "f"  # the run
 
 
@@ -240,6 +262,14 @@ class Coordination(Protocol):
     def renew(self, container: str, bundle: int, claim: str, tight: str = "") -> Answer:
         """Say that the container is alive; ``tight``: how much memory it has in use, if that is
         nearly all. Should nothing be heard of it any more, that is taken for the reason.
+        """
+
+    def split(
+        self, container: str, bundle: int, claim: str, division: Division | None = None
+    ) -> Room:
+        """Hand parts of a bundle under way to others; without a division: whether that is any use.
+
+        Nothing happens unless its parts are numbered from the bundles that there are.
         """
 
     def tell(self, bundle: int, claim: str, progress: bytes) -> Answer:

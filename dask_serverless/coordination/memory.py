@@ -15,9 +15,11 @@ from dask_serverless.coordination.base import (
     OVER,
     Answer,
     Condition,
+    Division,
     News,
     Remains,
     Report,
+    Room,
     Story,
     Submission,
     What,
@@ -153,7 +155,7 @@ class MemoryCoordination(MemorySteps):
         goes_on = following if patient else ""
         chosen = self.make_ready(record, ready, container, goes_on, chosen)
         self.store.changed.notify_all()
-        if record.done == record.submission.bundles:
+        if record.done == record.bundles:
             record.over = "done"
             record.working.pop(container, None)
             return Answer(OK, released=released)
@@ -208,6 +210,24 @@ class MemoryCoordination(MemorySteps):
                 record.tight[container] = (bundle, tight)
             return Answer(OK)
 
+    def split(
+        self, container: str, bundle: int, claim: str, division: Division | None = None
+    ) -> Room:
+        with self.store.changed:
+            record, refusal = self.current(bundle, claim)
+            if refusal or record is None:
+                return Room(refusal.status if refusal else LOST)
+            if division is not None and division.kept == record.specs[bundle]:  # said again
+                return Room(OK, record.room, record.bundles, divided=True)
+            if bundle in record.lending.borrowed:
+                return Room(OK, 0, record.bundles)
+            if division is None or division.first != record.bundles:
+                return Room(OK, record.room, record.bundles)
+            self.divide(record, container, bundle, division)
+            asked = record.invite(f"{claim}/{division.first}", self.now())
+            self.store.changed.notify_all()
+            return Room(OK, record.room, record.bundles, divided=True, invitations=asked)
+
     def tell(self, bundle: int, claim: str, progress: bytes) -> Answer:
         with self.store.changed:
             record = self.record()
@@ -252,7 +272,7 @@ class MemoryCoordination(MemorySteps):
                 for bundle in late(record, self.now()):
                     self.put_back_late(record, bundle)
                 if not record.over and not record.working and not any(record.ready.values()):
-                    told = ["damaged", record.done, record.submission.bundles]
+                    told = ["damaged", record.done, record.bundles]
                     self.end(record, msgpack.packb(told))
             if record.over:
                 return Condition(OVER, why=record.over, error=record.error)

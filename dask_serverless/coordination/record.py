@@ -149,6 +149,7 @@ class Record:
 
     def __post_init__(self) -> None:
         self.patience = Patience(self.submission.due)
+        self.bundles = self.submission.bundles  # more, once some were divided
 
     def waits(self, slot: int) -> bool:
         """Whether bundles of a slot are ready."""
@@ -292,6 +293,13 @@ class Record:
         if not self.fits(container, slot):
             return False
         return slot < 0 or self.slots.get(slot, container) == container or slot in self.free
+
+    @property
+    def room(self) -> int:
+        """How many more containers could work on it; what waits already has the next ones."""
+        flexible = sum(len(queue) for slot, queue in self.ready.items() if slot < 0)
+        waiting = flexible + len(self.free) + self.invites.called
+        return self.submission.containers - len(self.working) - waiting
 
     def invite(self, claim: str, now: float) -> list[Whom]:
         """Whom to invoke for ready bundles that nobody runs, each once at a time."""

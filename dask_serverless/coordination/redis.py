@@ -23,10 +23,12 @@ from dask_serverless.coordination.base import (
     Answer,
     Assignment,
     Condition,
+    Division,
     Event,
     News,
     Remains,
     Report,
+    Room,
     Story,
     Submission,
     What,
@@ -54,6 +56,7 @@ SHARED = {
     "claim": ("keys", "common", "held", "queues", "moving", "claims", "by_size"),
     "publish": ("keys", "common", "queues", "moving", "claims", "by_size", "settling", "near"),
     "sweep": ("keys", "expiry", "common", "held", "queues", "moving", "claims", "by_size"),
+    "split": ("keys", "common", "queues", "moving", "claims", "by_size"),
     "renew": ("keys", "common", "held"),
     "fail": ("keys", "common"),
     "tell": ("keys", "common"),
@@ -247,6 +250,19 @@ class RedisCoordination:
 
     def renew(self, container: str, bundle: int, claim: str, tight: str = "") -> Answer:
         return answer(self.ask("renew", container, bundle, claim, *((tight,) if tight else ())))
+
+    def split(
+        self, container: str, bundle: int, claim: str, division: Division | None = None
+    ) -> Room:
+        told: tuple[Any, ...] = ()
+        if division is not None:
+            parts, uses = for_scripts(list(division.parts)), for_scripts(list(division.uses))
+            told = (division.first, division.kept, parts, uses)
+        reply = self.ask("split", container, bundle, claim, *told)
+        if (status := reply[0].decode()) != OK:
+            return Room(status)
+        containers, bundles, divided, asked = reply[1:]
+        return Room(OK, containers, bundles, divided == b"1", invitations(asked))
 
     def tell(self, bundle: int, claim: str, progress: bytes) -> Answer:
         return answer(self.ask("tell", bundle, claim, progress))

@@ -7,7 +7,7 @@ by then, and they end the run with the reason instead of leaving it to the next 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgpack
 
@@ -18,10 +18,12 @@ from dask_serverless.coordination.base import (
     Assignment,
     Condition,
     Coordination,
+    Division,
     Event,
     News,
     Remains,
     Report,
+    Room,
     Story,
     Submission,
     What,
@@ -30,6 +32,7 @@ from dask_serverless.coordination.base import (
 from dask_serverless.coordination.changed import changed
 from dask_serverless.coordination.moving import Move
 from dask_serverless.coordination.parts import Told
+from dask_serverless.coordination.splitting import Split
 from dask_serverless.errors import NotAuthentic
 from dask_serverless.signing.signatures import (
     BLOB,
@@ -43,6 +46,11 @@ from dask_serverless.signing.signatures import (
 
 # What scripts say of a run that they end, who know no key: words and numbers, never a pickle.
 BY_SCRIPTS = (b"\x94\xa4lost", b"\x93\xa7damaged")
+# What they note of changes to the plan, likewise.
+NOTES: dict[What, Callable[[bytes], object]] = {
+    What.MOVED: Move.unpack,
+    What.SPLIT: Split.unpack,
+}
 
 
 class SignedCoordination:
@@ -106,14 +114,14 @@ class SignedCoordination:
     def event(self, event: Event) -> Event:
         if event.what is What.FAILED:
             return changed(event, payload=self.failure(event.payload))
-        if event.what is What.MOVED:
-            return self.told_by_script(event)
+        if event.what in NOTES:
+            return self.told_by_script(event, NOTES[event.what])
         return changed(event, payload=self.signatures.opened_any((EVENT,), event.payload))
 
-    def told_by_script(self, event: Event) -> Event:
+    def told_by_script(self, event: Event, unpack: Callable[[bytes], object]) -> Event:
         """For people to read; scripts know no key."""
         try:
-            Move.unpack(event.payload)
+            unpack(event.payload)
         except (ValueError, msgpack.UnpackException) as error:
             raise NotAuthentic(
                 "what a script tells", self.run, "is nothing that one says"
@@ -254,6 +262,18 @@ class SignedCoordination:
 
     def renew(self, container: str, bundle: int, claim: str, tight: str = "") -> Answer:
         return self.inner.renew(container, bundle, claim, tight)
+
+    def split(
+        self, container: str, bundle: int, claim: str, division: Division | None = None
+    ) -> Room:
+        if division is not None:
+            sign, parts = self.signatures.signed, enumerate(division.parts, division.first)
+            division = changed(
+                division,
+                kept=sign(SPEC, bundle, division.kept),
+                parts=[sign(SPEC, number, part) for number, part in parts],
+            )
+        return self.inner.split(container, bundle, claim, division)
 
     def tell(self, bundle: int, claim: str, progress: bytes) -> Answer:
         signed = self.signatures.signed(EVENT, bundle, progress, claim)

@@ -15,6 +15,7 @@ from dask_serverless.coordination.base import (
     OVER,
     Answer,
     Assignment,
+    Division,
     Event,
     Report,
     What,
@@ -30,6 +31,7 @@ from dask_serverless.coordination.near import (
 from dask_serverless.coordination.ordered import Ordered
 from dask_serverless.coordination.record import SILENT, Record
 from dask_serverless.coordination.sizes import size_of
+from dask_serverless.coordination.splitting import Split
 
 STORY = 32  # as in the scripts
 DONE = "d"
@@ -72,7 +74,7 @@ class MemorySteps:
 
     def happened(self, record: Record, what: What, payload: bytes) -> None:
         at = self.store.clock()
-        last = record.done == record.submission.bundles or what is What.FAILED
+        last = record.done == record.bundles or what is What.FAILED
         record.events.append(Event(what, payload, at, at - record.submitted if last else 0.0))
 
     def lease(self, record: Record, bundle: int) -> float:
@@ -207,6 +209,20 @@ class MemorySteps:
             else:
                 record.make_ready(name, slot)
         return chosen
+
+    def divide(self, record: Record, container: str, bundle: int, division: Division) -> None:
+        """Its other parts are bundles of their own from now on, ready as it was."""
+        first, uses = division.first, iter(division.uses)
+        for task, more in zip(uses, uses, strict=True):
+            record.uses[task] = record.uses.get(task, 0) - more
+        record.specs[bundle] = division.kept
+        for number, part in enumerate(division.parts, first):
+            record.specs[number] = part
+            record.make_ready(number, struct.unpack_from("<i", part)[0])
+        record.bundles += len(division.parts)
+        record.version += 1
+        split = Split(record.version, bundle, first, len(division.parts), container)
+        self.happened(record, What.SPLIT, split.pack())
 
     def bereave(self, record: Record, gone: str, why: str) -> None:
         for slot in [s for s, owner in record.slots.items() if gone in ("*", owner)]:

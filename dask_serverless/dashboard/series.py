@@ -91,6 +91,8 @@ class Series:
     tried_again: list[TriedAgain] = field(default_factory=list)  # the first so many
     retries: dict[int, int] = field(default_factory=dict)  # task → attempts that raised, but one
     lines: Lines = field(default_factory=Lines)
+    parts: dict[int, set[int]] = field(default_factory=dict)  # of bundles that were divided while
+    # they ran: which of their tasks are done, by those parts that are finished
     latest: float = 0.0  # of all that was told
     abandoned: bool = False  # the client is silent, and has not said that it is over
 
@@ -179,9 +181,10 @@ class Series:
 
     def see_finished(self, sighting: Sighting, container: ContainerSeries, end: float) -> None:
         bundle = sighting.bundle
-        self.fetched[bundle] = self.claimed[bundle] + sighting.fetching
-        self.executed[bundle] = end - sighting.storing
-        self.finished[bundle] = end
+        if self.is_whole(sighting):
+            self.fetched[bundle] = self.claimed[bundle] + sighting.fetching
+            self.executed[bundle] = end - sighting.storing
+            self.finished[bundle] = end
         outputs = np.frombuffer(sighting.outputs, np.int32)
         mine = (outputs >= 0) & (outputs < self.structure.tasks)
         self.nbytes[outputs[mine]] = np.frombuffer(sighting.sizes, np.int64)[mine]
@@ -192,6 +195,14 @@ class Series:
         container.storing += sighting.storing
         container.calls += sighting.calls
         container.stored_bytes += sighting.stored_bytes
+
+    def is_whole(self, sighting: Sighting) -> bool:
+        """Whether all of its bundle is finished: of one that was divided, also all other parts."""
+        if not sighting.part:
+            return True
+        done = self.parts.setdefault(sighting.bundle, set())
+        done.update(sighting.part)
+        return done.issuperset(np.flatnonzero(self.structure.bundles == sighting.bundle).tolist())
 
     def see_failed(self, sighting: Sighting, container: ContainerSeries, end: float) -> None:
         blame = sighting.failure[1] if sighting.failure else None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from dask_serverless.history.observations import Followed
+from dask_serverless.worker.bundle import Limit
 from planners.cost.model import CostModel
 from planners.graph.dag import Dag
 from planners.numbers.outcomes import Outcome
@@ -45,6 +46,7 @@ class Remembered:
     spent: float  # seconds of planning
     guessed: bool = False  # some of its functions had never been measured
     due: Sequence[int] = ()  # by bundle: when it should have begun, in ms after the submission
+    limits: Mapping[int, Limit] = field(default_factory=dict)  # of bundles that may be divided
     times: int = 1  # that this graph was planned
     ran: float = 0.0  # seconds of runs since then
     taught: float = -LESSON_SECONDS  # by a monotonic clock, when a run was measured last
@@ -74,6 +76,12 @@ class Remembered:
         """The same forecast for another graph of its kind."""
         mine, other = self.plan, Structural().plan(dag, resources)
         return replace(other, prediction=mine.prediction, annotations=mine.annotations)
+
+    def limits_for_another(self, plan: Plan) -> dict[int, Limit]:
+        """Nobody knows which of its bundles is which: each may run as long as the longest."""
+        if not self.limits:
+            return {}
+        return dict.fromkeys(range(len(plan.slots)), max(self.limits.values()))
 
     @property
     def meets_goals(self) -> bool:

@@ -24,8 +24,10 @@ from dask_serverless.translation.sized import sized
 from dask_serverless.translation.streams import Streams, by_bundle_before
 from dask_serverless.translation.translate import Translation
 from dask_serverless.worker.bundle import (
+    SPEC_BYTES,
     BundleSpec,
     Child,
+    Limit,
     Near,
     Start,
     Step,
@@ -52,14 +54,12 @@ from planners.plans.bundles import Bundles
 from planners.plans.plan import Plan
 
 HOIST_BYTES = 64 << 10  # a larger constant is stored once, and bundles refer to it
-# A larger spec is kept where large blobs are: its small constants may add up to more than one value
-# of the store holds.
-SPEC_BYTES = 256 << 10
 # Constants of exactly these types go into bundles as they are: small, and safe to pickle plainly.
 SCALARS = {
     int, float, complex, bool, type(None), slice, type(Ellipsis), np.dtype,
     np.float64, np.float32, np.int64, np.int32, np.bool_, np.uint8, np.str_,
 }  # fmt: skip
+NO_LIMITS: Mapping[int, Limit] = {}
 MOST_BESIDE = 16  # edges of a bundle's children
 LOCK = type(threading.Lock())
 CONTAINERS = {tuple, list, set, frozenset, dict}
@@ -88,12 +88,13 @@ def encode_run(
     blobs: Blobs,
     run: str,
     sizes_mb: Sequence[int] = (),  # of containers' memory, smallest first, if there are several
+    limits: Mapping[int, Limit] = NO_LIMITS,  # of bundles that may be divided while they run
 ) -> Encoded:
     plan = sized(plan, sizes_mb)
     constants = Constants(translation, blobs, run)
     functions = constants.functions()
     starts = starts_of(plan, sizes_mb)
-    parts = bundle_specs(translation, plan, bundles, constants, starts)
+    parts = bundle_specs(translation, plan, bundles, constants, starts, limits)
     specs = [encode(spec) for spec in parts]
     roots = bundles.roots
     ready = list(zip(roots.tolist(), plan.slots[roots].tolist(), strict=True))
@@ -115,6 +116,7 @@ def bundle_specs(
     bundles: Bundles,
     constants: Constants,
     starts: Mapping[int, tuple[Start, ...]],
+    limits: Mapping[int, Limit],
 ) -> Iterator[BundleSpec]:
     """The specs, bundle by bundle; all arrays become lists once, since items of lists are cheap."""
     constants_of = translation.constants_of
@@ -147,6 +149,7 @@ def bundle_specs(
             near=near.get(bundle),
             beside=edges.beside(bundle) if holds else None,
             retries=among(run, retries) if retries else None,
+            limit=limits.get(bundle) if limits else None,
             **streams.of(bundle),
         )
 

@@ -21,6 +21,9 @@ Start = tuple[int, float, int]
 
 PICKLED = b"\x80"  # how every pickle starts, and no reference
 NO_CHILDREN = bytes(msgpack.packb([]))
+# A larger spec is kept where large blobs are: its small constants may add up to more than one value
+# of the store holds.
+SPEC_BYTES = 256 << 10
 FRONT = struct.Struct("<iI")  # slot, number of inputs; then the inputs' tasks, 4 bytes each
 
 
@@ -40,6 +43,13 @@ class Near(NamedTuple):
 
     child: int
     wait_seconds: float  # how long, while there is other work; 0: if it is ready at once
+
+
+class Limit(NamedTuple):
+    """From when on a bundle has left the plan: others may have what of it has not begun."""
+
+    seconds: float  # that it may run, by the plan's own doubts
+    others_seconds: float  # until another container is there: less work is not worth handing over
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,12 @@ class BundleSpec:
     streamed: tuple[int, ...] = ()  # outputs that are stored in parts, since others wait for them
     coming: tuple[int, ...] = ()  # tasks whose outputs come in parts, for a later bundle here
     early: tuple[int, ...] = ()  # outputs that are stored while the bundle still runs
+    limit: Limit | None = None  # None: it is carried out as it is, however long that takes
+    whole: int | None = None  # the bundle of the plan that this is a part of; None: all of it
+
+    @property
+    def tasks(self) -> list[int]:
+        return [step[0] for step in list.copy(self.program) if step[0] >= 0]
 
     @property
     def has_children(self) -> bool:
@@ -80,6 +96,7 @@ def encode(spec: BundleSpec) -> bytes:
         spec.given,
         spec.near if spec.near is None else tuple(map(tuple, spec.near)), spec.beside,
         spec.retries, spec.streamed, spec.coming, spec.early,
+        spec.limit if spec.limit is None else tuple(spec.limit), spec.whole,
     )  # fmt: skip
     return front(spec.slot, spec.inputs) + pickle.dumps(rest, protocol=5)
 
@@ -106,7 +123,9 @@ def decode(data: bytes, fetch: Callable[[bytes], Any]) -> BundleSpec:
     else:
         rest = fetch(data[end:])
     spec = BundleSpec(slot, inputs, *rest)
-    return spec if not spec.near else replace(spec, near=tuple([Near(*n) for n in spec.near]))
+    if spec.near:
+        spec = replace(spec, near=tuple([Near(*n) for n in spec.near]))
+    return spec if spec.limit is None else replace(spec, limit=Limit(*spec.limit))
 
 
 def pack_children(children: Sequence[Child]) -> bytes:

@@ -160,6 +160,7 @@ TABLE: dict[tuple[State, type], tuple[str, tuple[State, ...]]] = {
     (State.RUNNING, Interrupted): ("leave", (State.IDLE,)),
     (State.CLAIMING, Unanswered): ("complain", (State.IDLE,)),
     (State.FETCHING, Unanswered): ("complain", (State.IDLE,)),
+    (State.RUNNING, Unanswered): ("complain", (State.IDLE,)),
     (State.PUBLISHING, Unanswered): ("complain", (State.IDLE,)),
     (State.FAILING, Unanswered): ("complain", (State.IDLE,)),
 }

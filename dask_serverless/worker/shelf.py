@@ -46,3 +46,9 @@ class Shelf:
 
     def clear(self) -> None:
         self.held, self.lenders = {}, {}
+
+
+def beside(works: Sequence[Work]) -> list[int]:
+    """Bundles whose outputs meet those that these hold back."""
+    holding = [work.handover for work in works if work.handover and work.handover.near]
+    return [bundle for handover in holding for bundle in handover.beside]

@@ -26,11 +26,12 @@ from dask_serverless.worker.interruption import Interrupt
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.known_run import KnownRun
 from dask_serverless.worker.means import Means
+from dask_serverless.worker.offering import Offering
 from dask_serverless.worker.outputs import Outputs, Unstorable
 from dask_serverless.worker.overdue import Overdue
 from dask_serverless.worker.preloading import Side
 from dask_serverless.worker.raising import Raising, unstorable
-from dask_serverless.worker.shelf import Shelf
+from dask_serverless.worker.shelf import Shelf, beside
 from dask_serverless.worker.table import FunctionFailed
 from dask_serverless.worker.timing import Timer
 from dask_serverless.worker.told import Finished, Progress, Times
@@ -168,10 +169,14 @@ class Stay:
         except BaseException as error:
             return self.unreadable(error, self.raising.blame(spec, inputs))
         fetching = time.perf_counter() - begun
+        parting = None
+        if spec.limit is not None:
+            offering = Offering(self.means, self.invitation, self.run, self.attempt)
+            spec, parting = offering.parted(spec, assignment)
         spec = self.run.voice.noting(spec)
         self.work = Work(
             self.attempt, settled, spec, values, constants, fetching,
-            at_risk=at_risk, in_parts=in_parts,
+            at_risk=at_risk, in_parts=in_parts, parting=parting,
         )  # fmt: skip
         return m.Fetched()
 
@@ -348,8 +353,9 @@ class Stay:
         """What the client is told of the bundle."""
         if work.told is not None:  # it was held back
             return work.told_more(outputs)
+        spec, bundle = work.spec, work.attempt.bundle
         work.told = Finished(
-            work.attempt.bundle, self.means.container, work.attempt.started,
+            bundle if spec.whole is None else spec.whole, self.means.container, work.attempt.started,
             fetching=work.fetching, running=work.running, storing=work.storing,
             calls=self.run.calls_to_tell(), stored_bytes=outputs.nbytes,
             kept_bytes=work.kept_bytes, wanted_bytes=outputs.wanted_bytes,
@@ -361,6 +367,7 @@ class Stay:
             spoke=self.run.voice.told(),
             used=self.means.usage.to_tell(),
             streamed_seconds=self.run.streamed_to_tell(),
+            part=None if spec.whole is None else spec.tasks,
         )  # fmt: skip
         return work.told
 
@@ -396,9 +403,3 @@ class Stay:
             with suppress(StoreError, OSError):
                 self.run.settled.blobs.delete(references)
                 self.deleted += references
-
-
-def beside(works: Sequence[Work]) -> list[int]:
-    """Bundles whose outputs meet those that these hold back."""
-    holding = [work.handover for work in works if work.handover and work.handover.near]
-    return [bundle for handover in holding for bundle in handover.beside]

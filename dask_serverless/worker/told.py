@@ -89,6 +89,7 @@ class Finished(NamedTuple):
     spoke: Sequence[Any] | None = None  # what is known of its container's voice, if anybody listens
     used: Used | None = None  # None: it told a moment ago
     streamed_seconds: float = 0.0  # of downloads that were under way while others still stored
+    part: Sequence[int] | None = None  # tasks of a part of the bundle; None: it was not divided
 
     def pack(self) -> bytes:
         return bytes(msgpack.packb(self))

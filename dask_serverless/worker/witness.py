@@ -52,6 +52,7 @@ class Sighting(NamedTuple):
     sizes: bytes  # their bytes, int64 each
     failure: Any = None  # what ``words_of`` makes of one
     again: Sequence[Again] = ()  # told once, as tasks are
+    part: Sequence[int] = ()  # the tasks of a part of the bundle that is finished; empty: all of it
 
 
 def _sighting(fields: Sequence[Any]) -> Sighting:
@@ -103,6 +104,10 @@ class Witness:
         self.bundle, self.started, self.begun = bundle, started, begun
         self.begin_tasks()
 
+    def part_of(self, bundle: int) -> None:
+        """It is a part of this one."""
+        self.bundle = bundle
+
     def watch(self, program: Sequence[Step]) -> Watch | None:
         """Who times the bundle's tasks; nobody, where that would cost more than it tells."""
         self.steps, self.functions = len(program), {step[1] for step in program}
@@ -144,8 +149,9 @@ class Witness:
         self.learn(told.running)
         tasks = outputs.announced[::2]
         self.see(
-            FINISHED, told.fetching, told.running, told.storing, told.calls, tasks, outputs.sizes
-        )
+            FINISHED, told.fetching, told.running, told.storing, told.calls, tasks, outputs.sizes,
+            part=told.part or (),
+        )  # fmt: skip
         return self.batch() if self.due() else b""
 
     def failed(self, failure: bytes) -> None:
@@ -170,6 +176,7 @@ class Witness:
         outputs: Sequence[Any] = (),  # tasks
         sizes: Sequence[int] = (),
         failure: Any = None,
+        part: Sequence[int] = (),
     ) -> None:
         self.seen += 1
         self.queue.append(
@@ -177,7 +184,7 @@ class Witness:
                 self.bundle, state, self.started, fetching, running, storing, calls,
                 sum(sizes), self.tasks.tobytes(), self.begins.tobytes(),
                 self.ends.tobytes(), array("i", outputs).tobytes(),
-                array("q", sizes).tobytes(), failure, self.again,
+                array("q", sizes).tobytes(), failure, self.again, part,
             )
         )  # fmt: skip
         self.begin_tasks()
@@ -202,6 +209,8 @@ class Unseen:
     def came(self, container: str, cold: bool, asked: float, arrived: float) -> None: ...
 
     def begin(self, bundle: int, started: float, begun: float) -> None: ...
+
+    def part_of(self, bundle: int) -> None: ...
 
     def raised(self, task: int, why: str) -> None: ...
 

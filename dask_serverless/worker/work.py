@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from time import perf_counter
@@ -16,7 +16,8 @@ from dask_serverless.worker.handover import Handover, large_outputs
 from dask_serverless.worker.in_parts import InParts
 from dask_serverless.worker.known_run import Settled
 from dask_serverless.worker.outputs import Outputs, Unstorable, put_outputs
-from dask_serverless.worker.retrying import Final, Raised, Retrying, nap, untold
+from dask_serverless.worker.parting import Parting
+from dask_serverless.worker.retrying import Final, Heard, Raised, Retrying, nap, untold
 from dask_serverless.worker.timing import Timer
 from dask_serverless.worker.told import Finished
 
@@ -40,6 +41,7 @@ class Work:
     told: Finished | None = None
     in_parts: InParts | None = None  # where some outputs are streamed
     early: Early | None = None  # where some are stored while it still runs
+    parting: Parting | None = None  # by whom it may be divided
 
     def run(
         self,
@@ -48,23 +50,40 @@ class Work:
         final: Final = (),
         raised: Raised = untold,
     ) -> None:
-        begun = perf_counter()
-        if self.spec.retries is not None:
-            retrying = Retrying(self.spec.retries, nap, final, raised)
-            wasted = self.run_again(retrying, watch)
-        else:
-            wasted = 0.0
-            spec = self.spec
+        begun, spec, retrying = perf_counter(), self.spec, None
+        if spec.retries is not None:
+            retrying = Retrying(spec.retries, nap, final, raised)
+        runs = run if retrying is None else retrying.run
+        if self.parting is not None:
+            self.run_pieces(runs, self.parting, watch, looks)
+        elif retrying is None:
             run(spec.program, self.settled.functions, self.values, spec.stored, watch, looks)
-        self.running = perf_counter() - begun - wasted
+        else:
+            retrying.run(spec.program, self.settled.functions, self.values, spec.stored, watch)
+        self.running = perf_counter() - begun
+        if retrying is not None:
+            self.retries = retrying.retries
+            self.running -= retrying.wasted
+        if self.parting is not None:
+            self.running -= self.parting.asking
         self.at_risk += self.running
 
-    def run_again(self, retrying: Retrying, watch: Watch | None) -> float:
-        """With tasks that may be tried more than once; the seconds that came to nothing."""
-        spec = self.spec
-        retrying.run(spec.program, self.settled.functions, self.values, spec.stored, watch)
-        self.retries = retrying.retries
-        return retrying.wasted
+    def run_pieces(
+        self,
+        runs: Callable[..., None],
+        parting: Parting,
+        watch: Watch | None,
+        looks: Sequence[int],
+    ) -> None:
+        """One after another; others may get what has not begun."""
+        program, values, heard = self.spec.program, self.values, Heard(watch)
+        for first, last, keep in parting.in_turn():
+            if any(first <= look < last for look in looks):
+                heard = Heard(watch)
+            runs(program[first:last], self.settled.functions, values, keep, heard.listening)
+        for name in parting.shared:
+            values.pop(name, None)
+        self.spec = parting.spec
 
     def store(self, now: float | None, room: float = 0.0, seconds_per_byte: float = 0.0) -> Outputs:
         """What others need of it, stored or on its way into the call that announces it.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import msgpack
 import pytest
 
-from dask_serverless.coordination.base import Assignment, Report, Submission
+from dask_serverless.coordination.base import Assignment, Division, Report, Submission
+from dask_serverless.coordination.sizes import of_size, size_of
 from dask_serverless.worker.bundle import (
+    NO_CHILDREN,
     BundleSpec,
     Child,
     decode,
@@ -36,6 +38,8 @@ class Graph:
         object.__setattr__(self, "specs", specs)
 
     def slot(self, bundle: int) -> int:
+        if bundle >= len(self.inputs):
+            return self.specs[bundle].slot
         return self.slots[bundle] if self.slots else -1
 
     def uses(self, bundle: int) -> int:
@@ -156,6 +160,32 @@ class Graph:
             beside=beside,
             after=after,
         )
+
+    def division(self, bundle: int, parts: int, first: int | None = None) -> Division:
+        """Others get parts that take what the bundle takes; what it gives, it gives itself."""
+        spec, number = self.specs[bundle], len(self.specs) if first is None else first
+        before = dict(batched_pairs(msgpack.unpackb(spec.releases)))
+        releases = [(task, parts + 1 if of == 1 else of) for task, of in before.items()]
+        kept = replace(
+            spec, releases=pack_releases(releases), whole=bundle, early=(*spec.early, number)
+        )
+        part = replace(kept, slot=of_size(-1, size_of(spec.slot)), children=NO_CHILDREN)
+        return Division(
+            encode(kept),
+            [encode(replace(part, stored=(number + n,))) for n in range(parts)],
+            number,
+            [number for task, of in before.items() if of > 1 for number in (task, parts)],
+        )
+
+    def divided(self, bundle: int, division: Division) -> None:
+        """From now on it is as the store has it."""
+        self.specs[bundle] = read(division.kept)
+        self.specs.extend(map(read, division.parts))
+
+
+def batched_pairs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    values = iter(numbers)
+    return zip(values, values, strict=True)
 
 
 def read(spec: bytes) -> BundleSpec:

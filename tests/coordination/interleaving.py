@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from random import Random
 
@@ -34,9 +34,11 @@ from dask_serverless.coordination.base import (
 )
 from dask_serverless.coordination.moving import Move
 from dask_serverless.coordination.sizes import of_size, size_of, size_with
+from dask_serverless.coordination.splitting import Split
 from dask_serverless.worker import machine as m
 
 MOST_PARTIES = 4
+MOST_BUNDLES = 40  # with those that are parts of others
 MOST_STEPS = 20_000
 LATER_MS = 10**8  # not before time is told to pass
 
@@ -55,6 +57,7 @@ class Moods:
     keeps: float = 0.5  # an output in memory for a child
     waits: float = 0.5  # with what it keeps, while there is other work
     overdue: float = 0.3  # what it keeps is given while another bundle runs
+    divides: float = 0.15  # what has not begun of its bundle
     outgrown: float = 0.2  # who crashes had not enough memory, where there are several sizes
     sized: bool = False
 
@@ -88,6 +91,7 @@ class World:
         self.finished: dict[int, str] = {}  # bundle → the claim that was accepted
         self.why = ""
         self.moves = 0  # of bundles from their slots
+        self.splits = 0
 
     def live(self) -> str:
         """Until the run is over and all containers are idle; why it ended."""
@@ -154,11 +158,14 @@ class World:
         if why == "done":
             events = self.client.news("0-0", 0).events
             told = [int(event.payload) for event in events if event.what is What.FINISHED]
-            assert sorted(told) == list(range(len(self.graph.inputs)))
+            assert sorted(told) == list(range(len(self.graph.specs)))
             moves = [Move.unpack(event.payload) for event in events if event.what is What.MOVED]
-            assert [move.version for move in moves] == list(range(1, len(moves) + 1))
+            splits = [Split.unpack(event.payload) for event in events if event.what is What.SPLIT]
+            versions = sorted(told.version for told in (*moves, *splits))
+            assert versions == list(range(1, len(versions) + 1))
+            assert sum(split.parts for split in splits) == len(told) - len(self.graph.inputs)
             assert all(move.slot == self.graph.slot(move.bundle) >= 0 for move in moves)
-            self.moves = len(moves)
+            self.moves, self.splits = len(moves), len(splits)
         remains = self.client.close()
         self.blobs -= set(remains.references)
         self.blobs -= {b for b in self.blobs if claim_of(b) in remains.claims}
@@ -294,8 +301,28 @@ class Party:
                 return self.handle(m.Interrupted())
         if self.machine.held and self.world.happens("overdue"):
             self.give(*self.world.random.choice(list(self.machine.held.items())))
+        if self.world.happens("divides") and not self.divide():
+            return self.handle(m.Interrupted())
         raises = self.world.happens("raises")
         return self.handle(m.Raised(b"task raised") if raises else m.Ran())
+
+    def divide(self) -> bool:
+        """Whether the bundle is still its own; others get parts of it where there is room."""
+        world, graph = self.world, self.world.graph
+        bundle, claim = self.machine.bundle, self.machine.claim_held
+        room = self.run.split(self.name, bundle, claim)
+        if room.status != OK or not room.containers or len(graph.specs) > MOST_BUNDLES:
+            return room.status == OK
+        assert room.bundles == len(graph.specs)
+        division = graph.division(bundle, world.random.randint(1, 3))
+        first = world.random.choice([division.first, division.first, division.first - 1])
+        for _ in range(1 + world.happens("lost_reply")):
+            told = self.run.split(self.name, bundle, claim, replace(division, first=first))
+            assert told.divided is (first == division.first)
+            world.invitations.extend(told.invitations)
+        if told.divided:
+            graph.divided(bundle, division)
+        return True
 
     def discard(self, references: set[bytes]) -> None:
         """What was written, but for what an earlier call announced."""

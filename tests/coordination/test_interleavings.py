@@ -62,13 +62,15 @@ class Real:
 
 @pytest.mark.parametrize("first", range(0, 2000, 500))
 def test_whatever_happens_each_bundle_counts_once_over_the_twin(first):
-    moves = [lives(seed, Twin(), Moods()).moves for seed in range(first, first + 500)]
-    assert sum(moves) > 50  # else nothing was said of bundles that leave their slots
+    worlds = [lives(seed, Twin(), Moods()) for seed in range(first, first + 500)]
+    assert sum(world.moves for world in worlds) > 50  # else nothing was said of bundles that leave
+    assert sum(world.splits for world in worlds) > 50  # their slots, or are divided
 
 
 def test_whatever_happens_each_bundle_counts_once_over_a_server(link):
-    moves = [lives(seed, Real(link), Moods()).moves for seed in range(1000, 1300)]
-    assert sum(moves) > 30
+    worlds = [lives(seed, Real(link), Moods()) for seed in range(1000, 1300)]
+    assert sum(world.moves for world in worlds) > 30
+    assert sum(world.splits for world in worlds) > 30
     assert link.call(("KEYS", "*")) == [[]]
 
 
@@ -147,6 +149,8 @@ def differential(seed, twin, real, bundles=14, slots=3, containers=4, sized=Fals
         answers = [getattr(side, name)(*args, **options) for side in sides]
         mine, theirs = map(comparable, answers)
         assert mine == theirs, f"seed {seed}, call {number}: {name}{args}{options}"
+        if name == "split" and answers[0].divided:
+            graph.divided(args[1], args[3])
         if name in ("claim", "publish"):
             following = args[2] if name == "publish" else args[1]
             mine = held.setdefault(container, {})
@@ -178,6 +182,10 @@ def call_of(random, graph, container, held, number):
         report = kept(random, graph, bundle, claim, reference, deleted)
         reports = [kept(random, graph, *other, b"r" + reference, ()) for other in others]
         return "publish", (container, report, following), {"held": reports}
+    if dice < 0.77:
+        first = len(graph.specs) - (random.random() < 0.2)
+        division = graph.division(bundle, random.randint(1, 3), first)
+        return "split", (container, bundle, claim, random.choice([None, division])), {}
     if dice < 0.8:
         tight = random.choice(["", "", "500 MiB of its limit of 512 MiB"])
         return "renew", (container, bundle, claim), {"tight": tight}

@@ -14,7 +14,7 @@ from dask_serverless.client.planning import in_milliseconds
 from dask_serverless.simulation.model import BackendModel
 from dask_serverless.simulation.simulation import simulate
 from planners.cost.model import CostModel
-from planners.cost.patience import latest_begins
+from planners.cost.patience import patience_of
 from planners.numbers.predictions import Constant
 from planners.numbers.workload import Workload
 from planners.plans.plan import Resources
@@ -45,7 +45,7 @@ def forecast(dag, plan):
 
 
 def times(dag, plan):
-    return in_milliseconds(latest_begins(plan, dag, COSTS, RESOURCES))
+    return in_milliseconds(patience_of(plan, dag, COSTS, RESOURCES).begins)
 
 
 def came(dag, seconds):

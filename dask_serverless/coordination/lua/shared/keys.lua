@@ -7,7 +7,7 @@
 -- smallest, 0, and -2 for the size 1, …; in the number of a slot the size lies above 24 bits.
 --
 -- Keys below ds:{run}:
---   meta      hash    epoch, total, done, over (why the run ended), error, lease (ms), cap, attempts, live (seconds), slotted ('1' if bundles have slots, '2' if they also have times to begin by), version (how often the plan was changed; absent: never), spread ('1' if containers begin far from each other), near ('1' once outputs have stayed in a container's memory), submitted (when, in microseconds), sizes (of containers' memory in MiB, the smallest first, where there are several: '512 2048'), least (the first of them that is large enough for the run, as it has turned out)
+--   meta      hash    epoch, total (bundles, with parts of those that were divided), done, over (why the run ended), error, lease (ms), cap, attempts, live (seconds), slotted ('1' if bundles have slots, '2' if they also have times to begin by), version (how often the plan was changed; absent: never), spread ('1' if containers begin far from each other), near ('1' once outputs have stayed in a container's memory), submitted (when, in microseconds), sizes (of containers' memory in MiB, the smallest first, where there are several: '512 2048'), least (the first of them that is large enough for the run, as it has turned out)
 --   begun     stream  one entry, when all of the run is here: containers invited early wait for it
 --   header    string  what every container of the run needs once (functions, folders, versions)
 --   spec      hash    bundle -> '<i4 slot><I4 count><I4 input>*count' .. what the container runs
@@ -39,7 +39,7 @@
 --   owed      hash    bundle that is done -> its releases, until what it lent is settled (cmsgpack)
 --   trash     set     references to delete: of released outputs, and of what goes with the run
 --   suspects  set     claims that were lost: what they wrote may not have been announced
---   events    stream  what happened: bundles done ('e'; the last with the makespan in microseconds, 't'), tasks of a bundle under way ('p'), a bundle that left its slot ('m'), the failure ('f', with the time until then, 't')
+--   events    stream  what happened: bundles done ('e'; the last with the makespan in microseconds, 't'), tasks of a bundle under way ('p'), a bundle that left its slot ('m'), one of which others have parts ('s'), the failure ('f', with the time until then, 't')
 --   said      stream  where the client listens: what tasks print ('s'), once it has begun ('b')
 --   parts     stream  where outputs are streamed: parts that have been stored ('p'), once it has begun ('b')
 --   end       stream  one entry, when the run is over: the failure, or the last bundle's event
