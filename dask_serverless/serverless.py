@@ -269,14 +269,18 @@ class Lazy(Serverless):
 
 def nested() -> Any:
     """What a Serverless object becomes in a container, and in any other process that gets it."""
-    if not inside.is_container():
-        warnings.warn(
-            "A Serverless object does not travel to other processes, but for tasks: what computes "
-            'with it here does so in this process alone, like scheduler="sync". Make another '
-            "Serverless() here.",
-            stacklevel=2,
-        )
-    return get_sync
+    return get_sync if inside.is_container() else alone
+
+
+def alone(graph: Any, keys: Any, **kwargs: Any) -> Any:
+    """Processes get it with a configuration, too, and most of them never compute with it."""
+    warnings.warn(
+        "A Serverless object does not travel to other processes, but for tasks: what computes with "
+        'it here does so in this process alone, like scheduler="sync". Make another Serverless() '
+        "here.",
+        stacklevel=2,
+    )
+    return get_sync(graph, keys, **kwargs)
 
 
 def start_dashboard(engine: Engine) -> DashboardProcess | None:

@@ -9,7 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from bokeh.document import Document
 from bokeh.embed import file_html
+from bokeh.io.doc import patch_curdoc
 from bokeh.layouts import column
 from bokeh.models import TabPanel, Tabs
 from bokeh.resources import INLINE
@@ -51,15 +53,19 @@ def document(views: Sequence[View], problems: Sequence[str]) -> str:
     )
     roots = [section(view, len(views)) for view in views] or [empty()]
     variables = {"problems": problems, "runs": [view.structure.run for view in views]}
-    return str(
-        file_html(
-            roots,
-            resources=INLINE,
-            title="dask-serverless",
-            template=template,
-            template_variables=variables,
-        )  # fmt: skip
-    )
+    # A dashboard in this process, distributed's, say, may have left one of its own as the current
+    # document, which bokeh looks at; it keeps none of them alive.
+    current = Document()
+    with patch_curdoc(current):
+        return str(
+            file_html(
+                roots,
+                resources=INLINE,
+                title="dask-serverless",
+                template=template,
+                template_variables=variables,
+            )  # fmt: skip
+        )
 
 
 def section(view: View, runs: int) -> Any:

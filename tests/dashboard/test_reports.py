@@ -98,6 +98,16 @@ def test_a_run_that_fails_is_reported_too(
     assert "in triple" in html and "<b>negative</b>" not in html
 
 
+def test_a_document_that_others_left_behind_is_not_in_the_way(
+    serverless: Serverless, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an error in a page of distributed's dashboard leaves it, in the same process."""
+    monkeypatch.setattr("bokeh.io.doc._PATCHED_CURDOCS", [lambda: None])
+    with serverless.report(tmp_path / "run.html"):
+        delayed(abs)(-1).compute(scheduler=serverless)
+    assert (tmp_path / "run.html").stat().st_size > 100_000
+
+
 def test_a_report_of_nothing_says_so(serverless: Serverless, tmp_path: Path) -> None:
     with serverless.report(tmp_path / "run.html"):
         pass
