@@ -82,7 +82,11 @@ class Ward:
         kill(self.pid, STOP)
 
     def stop(self, why: str, grace_seconds: float, claim: str | None = None) -> None:
-        """Interrupt what it runs (for this claim only, if one is named), by force in the end."""
+        """Interrupt what it runs (for this claim only, if one is named), by force in the end.
+
+        To be called away as well would take the place of this order before it is read.
+        """
+        self.early = False
         self.page.order(self.wanted, claim or "")
         self.lost = claim
         self.why = why
