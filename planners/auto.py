@@ -183,7 +183,7 @@ class Search:
         A model that expects four times of what comes does so of all plans, and whichever of them was
         taken first would be known to be faster than any other is expected to be, for ever.
         """
-        structural = first.name.startswith(f"{Structural.name} at")
+        structural = first.timeline.plan.planner == Structural.name
         if not structural or self.auto.outcomes.tried(first.name):
             return False
         return first.prediction.modelled_seconds <= best.prediction.modelled_seconds * NEAR

@@ -81,10 +81,8 @@ class RunReport:
     evidence: Evidence | None = field(default=None, repr=False)  # where a plan's savings need it
     started: float = field(default_factory=time.perf_counter)
     wall_seconds: float = 0.0  # of the whole call, by the client's clock
-    makespan_seconds: float = (
-        0.0  # from submission to the last output stored, or to the failure, by
-    )
-    # the store's clock
+    # From submission to the last output stored, or to the failure, by the store's clock.
+    makespan_seconds: float = 0.0
 
     def phase(self, name: str) -> Phase:
         return Phase(self, name)

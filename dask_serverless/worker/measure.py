@@ -53,7 +53,7 @@ class Meter:
         self.seen, self.few = 0.0, len(program) <= FEW_STEPS
         return self.may_go_on()
 
-    def looks(self, program: Sequence[Step]) -> list[int]:
+    def looks(self, program: list[Step]) -> list[int]:
         """Where the first task begins of each function that was not measured yet.
 
         Of a long bundle only the first tasks would be known, and nothing of a graph could be
@@ -61,7 +61,8 @@ class Meter:
         """
         if not self.unmet or self.new <= 0:
             return []
-        functions = [step[1] for step in program[:MOST_LOOKED_AT]]
+        few = list.__getitem__(program, slice(MOST_LOOKED_AT))  # not as one that is run
+        functions = [step[1] for step in few]
         places = [functions.index(function) for function in self.unmet.intersection(functions)]
         return sorted({task_at(program, place) for place in places})
 

@@ -31,9 +31,8 @@ STRETCH = 1.2  # at least: so far are good forecasts from what comes, whatever t
 LEAST_SECONDS = 0.1  # of waiting beyond that: what invitations and busy machines take is no news
 SHORTEST_SECONDS = 1.0  # of a makespan: containers look for what is late about once a second
 SHARE = 0.02  # of the makespan: what it may take to work this out
-PIECE_SECONDS = (
-    1e-4  # of a task: to find out which tasks need one another takes a hundredth of that
-)
+# Of a task: to find out which tasks need one another takes a hundredth of that.
+PIECE_SECONDS = 1e-4
 
 
 def nobody() -> Floats:
@@ -44,12 +43,10 @@ def nobody() -> Floats:
 class Patience:
     """By bundle, in seconds; all of it is empty where nothing was measured, or it is not worth it."""
 
-    begins: Floats = field(
-        default_factory=nobody
-    )  # since submission: infinity for those without a slot
-    runs: Floats = field(
-        default_factory=nobody
-    )  # that it may run: infinity for those that stay whole
+    # Since submission: infinity for those without a slot.
+    begins: Floats = field(default_factory=nobody)
+    # That it may run: infinity for those that stay whole.
+    runs: Floats = field(default_factory=nobody)
     moving_seconds: float = 0.0  # until another container is there
 
 
