@@ -25,32 +25,35 @@ EXCEPT = (
     "numpy.random", "numpy.fromfile", "numpy.memmap", "numpy.load", "numpy.empty",
     "dask.array.core.store_chunk", "dask.array.core.load_store_chunk",
 )  # fmt: skip
+PLAIN = frozenset({int, float, bool, str, bytes, slice, type(None)})  # nearly all that graphs hold
 PURE = re.compile(r".+-[0-9a-f]{32}")  # a key of delayed; those of collections are tuples
 
 
 def repeatable(translation: Translation) -> Flags:
     """By task."""
-    known = np.array([depends_on_arguments(f) for f in translation.functions], dtype=np.bool_)
-    constants = translation.constants
-    flags: Flags = np.zeros(translation.dag.tasks, dtype=np.bool_)
-    for task, label in enumerate(translation.dag.labels):
-        used = translation.constants_of.get(task, ())
-        flags[task] = called_pure(label) or (
-            all(known[function] for function in functions_of(translation, task))
-            and not any(holds_function(constants[name]) for name in used)
-        )
+    flags = all_known(translation)
+    open_to_all = {name for name, value in translation.constants.items() if holds_function(value)}
+    if open_to_all:
+        for task, used in translation.constants_of.items():
+            flags[task] &= open_to_all.isdisjoint(used)
+    labels = translation.dag.labels
+    for task in np.flatnonzero(~flags).tolist():
+        flags[task] = called_pure(labels[task])
     return flags
 
 
-def functions_of(translation: Translation, task: int) -> list[int]:
+def all_known(translation: Translation) -> Flags:
+    """By task: whether each of its steps calls a function that depends on its arguments alone."""
+    known = np.array([depends_on_arguments(f) for f in translation.functions], dtype=np.bool_)
     steps, first = translation.steps, translation.first_steps
+    by_step = known[np.fromiter((step[1] for step in steps), np.intp, len(steps))]
     if first is None:
-        return [steps[task][1]]
-    return [step[1] for step in steps[first[task] : first[task + 1]]]
+        return by_step
+    return np.logical_and.reduceat(by_step, first[:-1])
 
 
 def called_pure(label: Any) -> bool:
-    return isinstance(label, str) and PURE.fullmatch(label) is not None
+    return isinstance(label, str) and label[-33:-32] == "-" and PURE.fullmatch(label) is not None
 
 
 def depends_on_arguments(function: Callable[..., Any]) -> bool:
@@ -72,7 +75,8 @@ def holds_function(value: Any, levels: int = 8) -> bool:
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list | tuple):
-        return not levels or any(holds_function(each, levels - 1) for each in value)
+        others = [each for each in value if type(each) not in PLAIN]
+        return bool(others) and (not levels or any(holds_function(e, levels - 1) for e in others))
     return callable(value) and not isinstance(value, type)
 
 
