@@ -55,9 +55,19 @@ class Learner:
     whole: Serverless
     seed: int = 0
     last_run: RunReport | None = None
+    views: dict[tuple[Any, ...], Serverless] = field(
+        default_factory=dict
+    )  # by planner and its goals
+
+    def view(self, planner: str, **goals: Any) -> Serverless:
+        """The same one each time, as a user has it, who pays once for what is new about a planner."""
+        told = (planner, *sorted(goals.items()))
+        if told not in self.views:
+            self.views[told] = self.whole.options(planner=planner_named(planner, **goals))
+        return self.views[told]
 
     def run(self, graph: Graph, planner: str = "auto", **goals: Any) -> Outcome:
-        scheduler = self.whole.options(planner=planner_named(planner, **goals))
+        scheduler = self.view(planner, **goals)
         self.seed += 1
         collection = graph.build(self.seed)
         with dask.config.set(scheduler=scheduler), deadline(DEADLINE_SECONDS):

@@ -95,7 +95,7 @@ class Planning:
         dag = identified(translation)
         if not ready.asks:
             return Planned(self.planned(planner, translation.dag, translation), dag)
-        names = function_names(dag)
+        names = dag.function_names
         graph = signature(names, dag.tasks, self.containers)
         keys = decisive((ready.settings, self.sizes_mb), dag, names, graph, self.warmth.count())
         plans = self.history.plans
