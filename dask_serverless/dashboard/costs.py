@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dask_serverless.client.accounting import Account, account_of
-from dask_serverless.dashboard.series import ContainerSeries, Series
+from dask_serverless.dashboard.seen import ContainerSeries
+from dask_serverless.dashboard.series import Series
 from planners.cost.platform import Prices
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dask_serverless.dashboard.series import NEVER, Series
+from dask_serverless.dashboard.seen import NEVER
+from dask_serverless.dashboard.series import Series
 from planners.graph.arrays import Floats, Ids
 
 MOST_TASKS = 2000  # from the end back

@@ -6,7 +6,7 @@ from typing import Any
 
 from dask_serverless.dashboard.groups import key_of, shortened
 from dask_serverless.dashboard.numbers import in_bytes, in_seconds
-from dask_serverless.dashboard.series import NEVER, NOBODY
+from dask_serverless.dashboard.seen import NEVER, NOBODY
 from dask_serverless.dashboard.view import View
 from planners.graph.arrays import Ids
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from dask_serverless.dashboard.groups import shortened
-from dask_serverless.dashboard.series import NEVER, Series
+from dask_serverless.dashboard.seen import NEVER
+from dask_serverless.dashboard.series import Series
 from dask_serverless.dashboard.tables import table
 from dask_serverless.history.tables import duration
 

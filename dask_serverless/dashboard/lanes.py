@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,10 @@ import numpy.typing as npt
 
 from dask_serverless.dashboard.details import error_of
 from dask_serverless.dashboard.groups import key_of, shortened
+from dask_serverless.dashboard.moments import stopped
 from dask_serverless.dashboard.numbers import in_seconds
-from dask_serverless.dashboard.series import NEVER, Series
+from dask_serverless.dashboard.seen import NEVER, Part
+from dask_serverless.dashboard.series import Series
 from dask_serverless.dashboard.view import View
 from planners.graph.arrays import Flags, Floats, Ids
 
@@ -30,7 +32,9 @@ TASK_COLOURS = (
 
 @dataclass(frozen=True, eq=False)
 class Lanes:
-    """Bundles by container. What runs just now ends with the latest that is known."""
+    """Bundles by container; one that was divided has a bar on each container that had a part of it.
+    What runs just now ends with the latest that is known.
+    """
 
     names: list[str]
     bundles: Ids
@@ -40,27 +44,36 @@ class Lanes:
     executed: Floats
     finished: Floats
     told: Flags  # whether it is known how the bundle spent its time
+    whole: Flags
     begin: float
     end: float
 
 
 def lanes_of(series: Series) -> Lanes:
+    parts = series.parts
+    split = {(part.bundle, part.container) for part in parts}
     bundles = np.flatnonzero(series.claimed < NEVER).astype(np.int32)
-    end = max(series.latest, series.over_at if series.over_at < NEVER else 0.0)
+    if split:
+        there = zip(bundles.tolist(), series.container[bundles].tolist(), strict=True)
+        bundles = bundles[[each not in split for each in there]]
     claimed = series.claimed[bundles]
-    end = max(end, float(claimed.max(initial=0.0)))
+    end = max(series.end, series.latest, float(claimed.max(initial=0.0)))
     asked = [c.asked for c in series.containers.values() if c.asked < NEVER]
     told = series.finished[bundles] < NEVER
-    stopped = np.minimum(series.stopped[bundles], end)
+    over = np.minimum(stopped(series)[bundles], end)
+    fetched = np.where(told, series.fetched[bundles], claimed)
+    executed = np.where(told, series.executed[bundles], over)
+    more = np.array([astuple(part) for part in parts]).reshape(-1, len(fields(Part))).T
     return Lanes(
         names=list(series.containers),
-        bundles=bundles,
-        lane=series.container[bundles],
-        claimed=claimed,
-        fetched=np.where(told, series.fetched[bundles], claimed),
-        executed=np.where(told, series.executed[bundles], stopped),
-        finished=stopped,
-        told=told,
+        bundles=np.concatenate((bundles, more[0].astype(np.int32))),
+        lane=np.concatenate((series.container[bundles], more[1].astype(np.int32))),
+        claimed=np.concatenate((claimed, more[2])),
+        fetched=np.concatenate((fetched, more[3])),
+        executed=np.concatenate((executed, more[4])),
+        finished=np.concatenate((over, more[5])),
+        told=np.concatenate((told, np.ones(len(parts), dtype=bool))),
+        whole=np.arange(len(bundles) + len(parts)) < len(bundles),
         begin=min(asked, default=0.0),
         end=end,
     )
@@ -81,6 +94,8 @@ def bars(
     for i in inside.tolist():
         drawn.bundle(lanes, i, whole=not len(tasks))
     drawn.tasks(view, tasks)
+    if len(tasks):
+        drawn.copies(view, lanes.bundles[inside], window)
     drawn.marks(view)
     return drawn.columns
 
@@ -125,20 +140,34 @@ class Bars:
         lane, bundle = int(lanes.lane[i]), int(lanes.bundles[i])
         claimed, fetched = float(lanes.claimed[i]), float(lanes.fetched[i])
         executed, finished = float(lanes.executed[i]), float(lanes.finished[i])
-        self.add(lane, claimed, fetched, KINDS["fetch"], f"fetch for bundle {bundle}", 0.25)
+        name = f"bundle {bundle}" if lanes.whole[i] else f"part of bundle {bundle}"
+        self.add(lane, claimed, fetched, KINDS["fetch"], f"fetch for {name}", 0.25)
         if whole or not lanes.told[i]:
-            self.add(lane, fetched, executed, KINDS["run"], f"bundle {bundle}")
-        self.add(lane, executed, finished, KINDS["store"], f"store of bundle {bundle}", 0.25)
+            self.add(lane, fetched, executed, KINDS["run"], name)
+        self.add(lane, executed, finished, KINDS["store"], f"store of {name}", 0.25)
 
     def tasks(self, view: View, tasks: Ids) -> None:
         series, structure, groups = view.series, view.structure, view.groups
         for task in tasks.tolist():
             group = int(groups.of[task])
             self.add(
-                int(series.container[structure.bundles[task]]),
+                int(series.task_on[task]),
                 float(series.task_begun[task]), float(series.task_ended[task]),
-                TASK_COLOURS[group % len(TASK_COLOURS)], key_of(structure, task),
+                colour_of(group), key_of(structure, task),
             )  # fmt: skip
+
+    def copies(self, view: View, bundles: Ids, window: tuple[float, float]) -> None:
+        """Tasks that ran once more where their outputs were needed."""
+        mine = set(bundles.tolist())
+        for copy in view.series.copies:
+            if copy.bundle in mine and copy.begun <= window[1] and copy.ended >= window[0]:
+                what = f"{key_of(view.structure, copy.task)}, once more for bundle {copy.bundle}"
+                colour = colour_of(int(view.groups.of[copy.task]))
+                self.add(copy.container, copy.begun, copy.ended, colour, what)
+
+
+def colour_of(group: int) -> str:
+    return TASK_COLOURS[group % len(TASK_COLOURS)]
 
 
 def tasks_within(view: View, bundles: Ids, window: tuple[float, float]) -> Ids:

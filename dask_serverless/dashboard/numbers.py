@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dask_serverless.dashboard.costs import cost, reported
-from dask_serverless.dashboard.series import NEVER, Series
+from dask_serverless.dashboard.seen import NEVER
+from dask_serverless.dashboard.series import Series
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
 

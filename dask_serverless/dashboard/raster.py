@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dask_serverless.dashboard.layout import TaskLayout
-from dask_serverless.dashboard.series import States
+from dask_serverless.dashboard.moments import States
 from dask_serverless.dashboard.states import BY_URGENCY, State
 from planners.graph.arrays import Ids
 

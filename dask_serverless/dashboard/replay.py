@@ -8,7 +8,7 @@ from typing import Any
 from bokeh.layouts import row
 from bokeh.models import Button, Slider
 
-from dask_serverless.dashboard.series import NEVER
+from dask_serverless.dashboard.seen import NEVER
 from dask_serverless.dashboard.view import Moment, View
 
 STEPS = 500

@@ -1,78 +1,35 @@
 """Series: from what containers told to when everything happened; no store, no clock, no Bokeh.
 
-All times are seconds since the run was submitted; infinity is what has not happened (yet). States
-are worked out from times: now and at any earlier moment by the same few array operations.
+All times are seconds since the run was submitted; infinity is what has not happened (yet).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from dask_serverless.client.structure import Structure
+from dask_serverless.dashboard.edges import Edges
 from dask_serverless.dashboard.lines import Lines
-from dask_serverless.dashboard.states import State
+from dask_serverless.dashboard.seen import (
+    NEVER,
+    NOBODY,
+    ContainerSeries,
+    Copy,
+    Failed,
+    Part,
+    TriedAgain,
+)
 from dask_serverless.worker.said import Said
 from dask_serverless.worker.witness import FAILED, FINISHED, Batch, Sighting
-from planners.graph.arrays import Bytes, Flags, Floats, Ids, unique_pairs
+from planners.graph.arrays import Bytes, Flags, Floats, Ids
 
-NEVER = float("inf")
-NOBODY = -1
 SILENT_SECONDS = 15.0  # a client looks after its run every second, if it is there
 MOST_FAILURES = 1000  # that are kept with their words
-
-States = npt.NDArray[np.uint8]
-
-
-@dataclass
-class ContainerSeries:
-    """One container, as far as it told of itself."""
-
-    name: str
-    index: int
-    cold: bool = False
-    asked: float = NEVER
-    arrived: float = NEVER
-    since: float = NEVER  # when it turned to its first bundle
-    last: float = 0.0  # when it finished something
-    bundles: int = 0
-    fetching: float = 0.0
-    running: float = 0.0
-    storing: float = 0.0
-    calls: int = 0
-    stored_bytes: int = 0
-    peak_bytes: int = 0
-    cpu_seconds: float = 0.0
-    starts: int = 0
-    expected: int = 0  # the number of its next sighting
-    gone: str = ""  # why it was lost
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A task that raised, or what else ended a run."""
-
-    task: int
-    bundle: int
-    container: str
-    at: float
-    words: Any  # of ``witness.words_of``
-
-
-@dataclass(frozen=True)
-class TriedAgain:
-    """A task raised, and ran again on the same container."""
-
-    task: int
-    bundle: int
-    container: int  # its index
-    at: float
-    why: str
+MOST_COPIES = 10_000  # of tasks, that are kept with their times
 
 
 @dataclass
@@ -91,19 +48,23 @@ class Series:
     tried_again: list[TriedAgain] = field(default_factory=list)  # the first so many
     retries: dict[int, int] = field(default_factory=dict)  # task → attempts that raised, but one
     lines: Lines = field(default_factory=Lines)
-    parts: dict[int, set[int]] = field(default_factory=dict)  # of bundles that were divided while
-    # they ran: which of their tasks are done, by those parts that are finished
+    parts: list[Part] = field(default_factory=list)  # that are finished
+    made: dict[int, set[int]] = field(default_factory=dict)  # bundle that was divided → its tasks
+    # of which its finished parts tell
+    copies: list[Copy] = field(default_factory=list)  # the first so many
     latest: float = 0.0  # of all that was told
     abandoned: bool = False  # the client is silent, and has not said that it is over
 
     def __post_init__(self) -> None:
         bundles, tasks = self.structure.bundle_count, self.structure.tasks
+        self.edges = Edges(self.structure)
         self.claimed: Floats = np.full(bundles, NEVER)
         self.fetched: Floats = np.full(bundles, NEVER)
         self.executed: Floats = np.full(bundles, NEVER)
         self.finished: Floats = np.full(bundles, NEVER)
         self.lost: Floats = np.full(bundles, NEVER)  # when its container was
         self.container: Ids = np.full(bundles, NOBODY, dtype=np.int32)
+        self.task_on: Ids = np.full(tasks, NOBODY, dtype=np.int32)  # the container that ran it
         self.task_begun: Floats = np.full(tasks, NEVER)
         self.task_ended: Floats = np.full(tasks, NEVER)
         self.task_failed: Floats = np.full(tasks, NEVER)
@@ -145,9 +106,8 @@ class Series:
         if not 0 <= bundle < self.structure.bundle_count or self.finished[bundle] < NEVER:
             return  # of a container that was taken for lost, and came second
         begun = self.since(sighting.started)
-        self.claimed[bundle] = begun
-        self.container[bundle] = container.index
-        self.see_tasks(sighting, begun)
+        self.see_claimed(bundle, container, begun)
+        self.see_tasks(sighting, container, begun)
         self.see_again(sighting, container, begun)
         end = begun + sighting.fetching + sighting.running + sighting.storing
         self.latest = max(self.latest, end)
@@ -158,15 +118,37 @@ class Series:
         elif sighting.state == FAILED:
             self.see_failed(sighting, container, end)
 
-    def see_tasks(self, sighting: Sighting, begun: float) -> None:
+    def see_claimed(self, bundle: int, container: ContainerSeries, begun: float) -> None:
+        """Of one that was divided it is the first container that counts; of one that was lost, the
+        last.
+        """
+        if begun <= self.claimed[bundle] or self.lost[bundle] < NEVER:
+            self.claimed[bundle] = begun
+            self.container[bundle] = container.index
+
+    def see_tasks(self, sighting: Sighting, container: ContainerSeries, begun: float) -> None:
         tasks = np.frombuffer(sighting.tasks, np.int32)
         begins = np.frombuffer(sighting.begins, np.float32)
         ends = np.frombuffer(sighting.ends, np.float32)
         known = min(len(begins), len(ends))
-        tasks, begins, ends = tasks[:known], begins[:known], ends[:known]
-        mine = (tasks >= 0) & (tasks < self.structure.tasks)
-        self.task_begun[tasks[mine]] = begun + begins[mine]
-        self.task_ended[tasks[mine]] = begun + ends[mine]
+        tasks, begins, ends = tasks[:known], begun + begins[:known], begun + ends[:known]
+        there = self.own(tasks, sighting.bundle)
+        mine = tasks[there]
+        self.task_begun[mine], self.task_ended[mine] = begins[there], ends[there]
+        self.task_on[mine] = container.index
+        for at in np.flatnonzero(~there)[: MOST_COPIES - len(self.copies)].tolist():
+            self.see_copy(Copy(int(tasks[at]), sighting.bundle, container.index,
+                float(begins[at]), float(ends[at])))  # fmt: skip
+
+    def own(self, tasks: Ids, bundle: int) -> Flags:
+        """Which of these tasks are the bundle's: others ran in it once more."""
+        known = (tasks >= 0) & (tasks < self.structure.tasks)
+        known[known] = self.structure.bundles[tasks[known]] == bundle
+        return known
+
+    def see_copy(self, copy: Copy) -> None:
+        if 0 <= copy.task < self.structure.tasks:
+            self.copies.append(copy)
 
     def see_again(self, sighting: Sighting, container: ContainerSeries, begun: float) -> None:
         for task, after, why in sighting.again:
@@ -180,11 +162,10 @@ class Series:
                 self.tried_again.append(again)
 
     def see_finished(self, sighting: Sighting, container: ContainerSeries, end: float) -> None:
-        bundle = sighting.bundle
-        if self.is_whole(sighting):
-            self.fetched[bundle] = self.claimed[bundle] + sighting.fetching
-            self.executed[bundle] = end - sighting.storing
-            self.finished[bundle] = end
+        if not sighting.part:
+            self.finish(sighting.bundle, self.since(sighting.started), sighting, end)
+        else:
+            self.see_part(sighting, container, end)
         outputs = np.frombuffer(sighting.outputs, np.int32)
         mine = (outputs >= 0) & (outputs < self.structure.tasks)
         self.nbytes[outputs[mine]] = np.frombuffer(sighting.sizes, np.int64)[mine]
@@ -196,13 +177,21 @@ class Series:
         container.calls += sighting.calls
         container.stored_bytes += sighting.stored_bytes
 
-    def is_whole(self, sighting: Sighting) -> bool:
-        """Whether all of its bundle is finished: of one that was divided, also all other parts."""
-        if not sighting.part:
-            return True
-        done = self.parts.setdefault(sighting.bundle, set())
-        done.update(sighting.part)
-        return done.issuperset(np.flatnonzero(self.structure.bundles == sighting.bundle).tolist())
+    def finish(self, bundle: int, begun: float, sighting: Sighting, end: float) -> None:
+        self.fetched[bundle] = begun + sighting.fetching
+        self.executed[bundle] = end - sighting.storing
+        self.finished[bundle] = end
+
+    def see_part(self, sighting: Sighting, container: ContainerSeries, end: float) -> None:
+        """Its bundle is finished with the last of its parts."""
+        bundle, begun = sighting.bundle, self.since(sighting.started)
+        fetched, executed = begun + sighting.fetching, end - sighting.storing
+        self.parts.append(Part(bundle, container.index, begun, fetched, executed, end))
+        made = self.made.setdefault(bundle, set())
+        made.update(sighting.part)
+        if made.issuperset(np.flatnonzero(self.structure.bundles == bundle).tolist()):
+            last = max(part.finished for part in self.parts if part.bundle == bundle)
+            self.finish(bundle, float(self.claimed[bundle]), sighting, last)
 
     def see_failed(self, sighting: Sighting, container: ContainerSeries, end: float) -> None:
         blame = sighting.failure[1] if sighting.failure else None
@@ -257,77 +246,6 @@ class Series:
 
     # What follows from it
 
-    @cached_property
-    def bundle_edges(self) -> tuple[Ids, Ids]:
-        """(consumer, producer) of each edge between bundles, once, ordered by consumer."""
-        structure = self.structure
-        users = np.repeat(np.arange(structure.tasks), np.diff(structure.input_offsets))
-        consumers, producers = structure.bundles[users], structure.bundles[structure.inputs]
-        crossing = consumers != producers
-        return unique_pairs(consumers[crossing], producers[crossing], structure.bundle_count)
-
-    @cached_property
-    def edges_by_producer(self) -> tuple[Ids, Ids]:
-        """(task, bundle that uses it) of each edge of the graph, ordered by task."""
-        structure = self.structure
-        users = np.repeat(np.arange(structure.tasks), np.diff(structure.input_offsets))
-        order = np.argsort(structure.inputs, kind="stable")
-        return structure.inputs[order], structure.bundles[users[order]]
-
-    @cached_property
-    def crossing(self) -> Flags:
-        """Tasks whose outputs other bundles use."""
-        structure = self.structure
-        users = np.repeat(np.arange(structure.tasks), np.diff(structure.input_offsets))
-        crosses = structure.bundles[users] != structure.bundles[structure.inputs]
-        crossing = np.zeros(structure.tasks, dtype=np.bool_)
-        crossing[structure.inputs[crosses]] = True
-        return crossing
-
-    @property
-    def stopped(self) -> Floats:
-        """When each bundle was over, also those that failed."""
-        stopped = self.finished.copy()
-        for failed in self.failures:
-            if 0 <= failed.bundle < len(stopped):
-                stopped[failed.bundle] = min(stopped[failed.bundle], failed.at)
-        return stopped
-
-    @property
-    def ready(self) -> Floats:
-        """When each bundle had all it waits for."""
-        consumers, producers = self.bundle_edges
-        return latest_by(consumers, self.finished[producers], self.structure.bundle_count)
-
-    @property
-    def released(self) -> Floats:
-        """When each task's output was needed no more."""
-        tasks, users = self.edges_by_producer
-        released = latest_by(tasks, self.finished[users], self.structure.tasks)
-        released = np.maximum(released, self.finished[self.structure.bundles])
-        released[self.structure.wanted] = NEVER
-        return released
-
-    def states(self, at: float = NEVER) -> States:
-        """Of every task at a moment; without one, the latest there is."""
-        at = min(at, 1e18)  # what never happens is later than any moment
-        bundles = self.structure.bundles
-        states = np.zeros(self.structure.tasks, dtype=np.uint8)
-        states[(self.ready <= at)[bundles]] = State.READY
-        if at < self.over_at and not self.abandoned:
-            states[(self.claimed <= at)[bundles]] = State.RUNNING
-        again = (self.lost <= at) & (self.finished > at)
-        states[again[bundles] | (self.task_again <= at)] = State.RETRIED
-        done = (self.task_ended <= at) | (self.finished <= at)[bundles]
-        states[done] = State.DONE
-        kept = self.crossing & (self.nbytes < 0) & (self.finished <= at)[bundles]
-        states[kept] = State.KEPT
-        states[self.released <= at] = State.RELEASED
-        if self.succeeded and at >= self.over_at:  # so were those of which no container told
-            states[(self.finished == NEVER)[bundles]] = State.DONE
-        states[self.task_failed <= at] = State.FAILED
-        return states
-
     @property
     def goes_on(self) -> bool:
         return self.over is None and not self.abandoned
@@ -356,18 +274,3 @@ class Series:
     def done_bundles(self) -> int:
         """That were told of."""
         return int(np.count_nonzero(self.finished < NEVER))
-
-
-def latest_by(rows: Ids, times: Floats, count: int) -> Floats:
-    """The latest time of each row; 0 for rows that have none. ``rows`` is ordered."""
-    latest = np.zeros(count)
-    if len(rows):
-        starts = np.flatnonzero(np.concatenate(([True], rows[1:] != rows[:-1])))
-        latest[rows[starts]] = np.maximum.reduceat(times, starts)
-    return latest
-
-
-def counted(groups: Ids, states: States, count: int) -> npt.NDArray[np.int64]:
-    """How many tasks of each group are in each state: one row a group."""
-    cells = groups.astype(np.int64) * len(State) + states
-    return np.bincount(cells, minlength=count * len(State)).reshape(count, len(State))

@@ -14,7 +14,9 @@ from dask_serverless.client.structure import Structure
 from dask_serverless.dashboard.critical import critical_path
 from dask_serverless.dashboard.groups import Groups, groups_of
 from dask_serverless.dashboard.layout import TaskLayout, task_layout
-from dask_serverless.dashboard.series import NEVER, Series, States, counted
+from dask_serverless.dashboard.moments import States, counted, states_at
+from dask_serverless.dashboard.seen import NEVER
+from dask_serverless.dashboard.series import Series
 from planners.graph.arrays import Ids
 
 
@@ -57,7 +59,7 @@ class View:
             latest = self.latest
             if at == NEVER and latest is not None and latest.version == self.series.version:
                 return latest
-            states = self.series.states(at)
+            states = states_at(self.series, at)
             counts = counted(self.groups.of, states, self.groups.count)
             moment = Moment(at, self.series.version, states, counts)
             if at == NEVER:

@@ -49,6 +49,7 @@ def sighting(
     tasks: Mapping[int, tuple[float, float]] | None = None,
     sizes: Mapping[int, int] | None = None,
     failure: Any = None,
+    part: Sequence[int] = (),
 ) -> Sighting:
     """Times are seconds since the run's submission; those of tasks since the bundle's start."""
     tasks, sizes = tasks or {}, sizes or {}
@@ -57,7 +58,7 @@ def sighting(
         array("i", tasks).tobytes(),
         array("f", [begin for begin, _ in tasks.values()]).tobytes(),
         array("f", [end for _, end in tasks.values()]).tobytes(),
-        array("i", sizes).tobytes(), array("q", sizes.values()).tobytes(), failure,
+        array("i", sizes).tobytes(), array("q", sizes.values()).tobytes(), failure, (), part,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sightings import batch, sighting, structure
 
-from dask_serverless.dashboard.lanes import KINDS, bars, lanes_of
+from dask_serverless.dashboard.lanes import KINDS, TASK_COLOURS, bars, lanes_of
 from dask_serverless.dashboard.view import View
 from dask_serverless.worker.witness import FAILED, UNDER_WAY
 
@@ -42,3 +42,34 @@ def test_a_failed_bundle_ends_where_its_task_raised_and_is_marked(view: View) ->
     assert of_kind(view, KINDS["run"])[-1] == (1.0, 1.5, "bundle 1")
     ((left, _, what),) = of_kind(view, KINDS["failed or lost"])
     assert (left, what) == (1.5, "b-1 raised ValueError: no number")
+
+
+def test_parts_of_a_bundle_stand_where_they_ran_with_their_tasks() -> None:
+    view = View(structure([[], []], [0, 0], labels=["a-1", "a-2"]))
+    kept = sighting(0, 0.0, part=(0,), tasks={0: (0.0, 1.0)})
+    view.series.heed(batch("c1", kept))
+    view.series.heed(batch("c2", sighting(0, 2.0, part=(1,), storing=0.5, tasks={1: (0.0, 1.0)})))
+    drawn = lanes_of(view.series)
+    assert list(zip(drawn.lane, drawn.claimed, drawn.finished, strict=True)) == [
+        (0, 0, 1),
+        (1, 2, 3.5),
+    ]
+    assert of_kind(view, KINDS["store"]) == [(3.0, 3.5, "store of part of bundle 0")]
+    assert places(view) == [(0, 0.0, "a-1"), (1, 2.0, "a-2")]
+
+
+def test_a_copy_of_a_task_stands_where_it_ran_and_says_what_it_is() -> None:
+    view = View(structure([[], [0]], [0, 1], labels=["a-1", "a-2"]))
+    view.series.heed(batch("c1", sighting(0, 0.0, tasks={0: (0.0, 1.0)})))
+    view.series.heed(batch("c2", sighting(1, 2.0, tasks={0: (0.0, 0.5), 1: (0.5, 1.0)})))
+    once_more = "a-1, once more for bundle 1"
+    assert places(view) == [(0, 0.0, "a-1"), (1, 2.5, "a-2"), (1, 2.0, once_more)]
+
+
+def places(view: View) -> list[tuple[int, float, str]]:
+    """Container, begin and name of the bars of tasks."""
+    drawn: Any = bars(view, lanes_of(view.series), WIDE)
+    columns = zip(drawn["top"], drawn["left"], drawn["what"], drawn["colour"], strict=True)
+    return [
+        (int(top), left, what) for top, left, what, shade in columns if shade == TASK_COLOURS[0]
+    ]

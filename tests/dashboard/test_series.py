@@ -6,8 +6,9 @@ import numpy as np
 from sightings import SUBMITTED, batch, sighting, structure
 
 from dask_serverless.dashboard.groups import groups_of
+from dask_serverless.dashboard.moments import counted, states_at
 from dask_serverless.dashboard.numbers import numbers
-from dask_serverless.dashboard.series import Series, counted
+from dask_serverless.dashboard.series import Series
 from dask_serverless.dashboard.states import State
 from dask_serverless.worker.witness import FAILED, UNDER_WAY
 
@@ -18,7 +19,7 @@ DIAMOND = structure([[], [], [0, 1], [2]], [0, 1, 2, 2], wanted=[3])
 
 
 def names(series: Series, at: float = np.inf) -> list[str]:
-    return [State(state).name for state in series.states(at)]
+    return [State(state).name for state in states_at(series, at)]
 
 
 def test_what_waits_for_nothing_is_ready_at_once() -> None:
@@ -147,6 +148,30 @@ def test_states_are_counted_by_group() -> None:
     assert list(groups.names) == ["x", "sum", "total"]
     assert groups.levels.tolist() == [0, 1, 2]
     assert groups.counts.tolist() == [2, 1]
-    counts = counted(groups.of, series.states(), groups.count)
+    counts = counted(groups.of, states_at(series), groups.count)
     assert counts[:, State.READY].tolist() == [2, 0, 0]
     assert counts.sum() == 4
+
+
+def test_a_bundle_that_was_divided_is_done_with_the_last_of_its_parts() -> None:
+    """Whichever of them is told of last."""
+    series = Series(structure([[], [], [0]], [0, 0, 1]))
+    series.heed_working({0: "c1"}, 0.0)
+    series.heed(batch("c2", sighting(0, 2.0, part=(1,), running=3.0, tasks={1: (0.0, 1.0)})))
+    assert names(series) == ["RUNNING", "DONE", "WAITING"]
+    series.heed(batch("c1", sighting(0, 0.0, part=(0,), tasks={0: (0.0, 1.0)})))
+    assert (series.claimed[0], series.finished[0]) == (0.0, 5.0)
+    assert [list(series.containers)[on] for on in (series.container[0], *series.task_on[:2])] == [
+        "c1",
+        "c1",
+        "c2",
+    ]
+
+
+def test_a_task_that_runs_once_more_elsewhere_keeps_its_own_times() -> None:
+    series = Series(structure([[], [0]], [0, 1]))
+    series.heed(batch("c1", sighting(0, 0.0, tasks={0: (0.0, 0.5)})))
+    series.heed(batch("c2", sighting(1, 3.0, tasks={0: (0.0, 0.25), 1: (0.25, 0.5), 99: (0, 0)})))
+    assert series.task_begun.tolist() == [0.0, 3.25]
+    (copy,) = series.copies
+    assert (copy.task, copy.bundle, copy.begun, copy.ended) == (0, 1, 3.0, 3.25)

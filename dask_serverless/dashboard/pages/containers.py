@@ -13,7 +13,8 @@ from dask_serverless.dashboard.lanes import lanes_of
 from dask_serverless.dashboard.numbers import in_bytes, in_seconds
 from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.reader import Reader
-from dask_serverless.dashboard.series import NEVER, ContainerSeries, Series
+from dask_serverless.dashboard.seen import NEVER, ContainerSeries
+from dask_serverless.dashboard.series import Series
 from dask_serverless.dashboard.style import plain, whole_numbers
 from dask_serverless.dashboard.tables import block, table
 from dask_serverless.dashboard.view import Moment, View

@@ -57,7 +57,7 @@ class DataPlane(Page):
             over = self.view.series.over or {}
         stored = np.flatnonzero(nbytes >= 0)
         done, edges = told.done_tasks, len(self.view.structure.inputs)
-        crossing = len(self.view.series.bundle_edges[0])
+        crossing = len(self.view.series.edges.between_bundles[0])
         facts = [
             ("outputs stored", f"{len(stored):,} of {done:,} made"),
             ("bytes stored", in_bytes(told.bytes_moved)),

@@ -14,7 +14,7 @@ from dask_serverless.dashboard.lines import Line
 from dask_serverless.dashboard.numbers import in_seconds
 from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.reader import Reader
-from dask_serverless.dashboard.series import Failed, TriedAgain
+from dask_serverless.dashboard.seen import Failed, TriedAgain
 from dask_serverless.dashboard.tables import block, table
 from dask_serverless.dashboard.view import Moment, View
 

@@ -15,7 +15,8 @@ from dask_serverless.dashboard.lanes import GAP, MOST_BARS
 from dask_serverless.dashboard.numbers import in_seconds, numbers
 from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.reader import Reader
-from dask_serverless.dashboard.series import NEVER, Series
+from dask_serverless.dashboard.seen import NEVER
+from dask_serverless.dashboard.series import Series
 from dask_serverless.dashboard.style import CRITICAL, plain, swatches
 from dask_serverless.dashboard.tables import block, table
 from dask_serverless.dashboard.view import Moment, View
