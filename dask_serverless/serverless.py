@@ -173,7 +173,7 @@ class Serverless:
         """Write the runs of a with block down, as one file that opens without a server."""
         from dask_serverless.dashboard.reporting import reported
 
-        return reported(Path(path).absolute(), self._ready().audience)
+        return reported(Path(path).absolute(), self._ready().audience, self.settings)
 
     def _begin(self) -> None:
         """Processes first: they come up while the planner is imported and the graph is made."""

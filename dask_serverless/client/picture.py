@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dask_serverless.client.report import RunReport
 
-PARTS = {"fetch": "#e69f00", "run": "#009e73", "store": "#cc79a7"}
+PARTS = {"fetch": "#e69f00", "run": "#009e73", "store": "#7a5195"}
 WIDTH, ROW, NAMES = 640, 20, 170  # pixels
 MOST_ROWS = 30
 

@@ -9,6 +9,7 @@ from dask_serverless.coordination.sizes import number_of
 
 if TYPE_CHECKING:
     from dask_serverless.client.report import RunReport
+    from dask_serverless.coordination.splitting import Split
 
 ROWS = 20  # of a table, that are printed
 MOVED = ("version", "bundle", "from slot", "to", "at", "due", "why")
@@ -70,13 +71,20 @@ def divided_bundles(report: RunReport) -> list[DividedBundle]:
     """In the order in which the plan was changed."""
     if not report.splits:
         return []
-    submitted, wholes, found = submission(report), dict[int, int](), []
+    submitted = submission(report)
+    return [
+        DividedBundle(split.version, bundle, split.parts, split.container, at - submitted)
+        for split, bundle, at in splits_of_wholes(report)
+    ]
+
+
+def splits_of_wholes(report: RunReport) -> Iterator[tuple[Split, int, float]]:
+    """Each with the bundle of the plan that was divided, be it by way of its parts."""
+    wholes: dict[int, int] = {}
     for split, at in report.splits:
         bundle = wholes.get(split.bundle, split.bundle)
         wholes.update(dict.fromkeys(range(split.first, split.first + split.parts), bundle))
-        told = DividedBundle(split.version, bundle, split.parts, split.container, at - submitted)
-        found.append(told)
-    return found
+        yield split, bundle, at
 
 
 def submission(report: RunReport) -> float:

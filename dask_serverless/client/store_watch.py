@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgpack
@@ -16,6 +17,7 @@ from dask_serverless.blobs.base import Command
 from dask_serverless.client.audience import Reporting
 from dask_serverless.client.failed import Failed
 from dask_serverless.client.kept import keep, measured
+from dask_serverless.client.replanned import splits_of_wholes
 from dask_serverless.client.report import RunReport
 from dask_serverless.client.structure import (
     Structure,
@@ -42,7 +44,8 @@ REPORTED = (
 MANY_TASKS = 1000  # to pack more takes longer than a round trip
 KEEP_SECONDS = 24 * 3600  # what is left of a run: from its beginning, and again from its end
 MOST_ERROR_CHARACTERS = 20_000
-MOST_MOVES = 100  # bundles that left their slots, and are told of
+MOST_LISTED_CHARACTERS = 200  # of an error in the list of runs
+MOST_MOVES = 100  # bundles that left their slots or were divided, and are told of
 MOST_ANNOTATIONS = 10_000  # of a plan: to look at more takes longer than it tells
 PATIENCE_SECONDS = 1.0  # with a store that is gone: the run's own error is not to wait for this
 
@@ -102,12 +105,14 @@ class StoreWatch:
         assert structure is not None
         told = {
             "run": structure.run, "submitted": structure.submitted, "tasks": structure.tasks,
-            "bundles": structure.bundle_count, "host": structure.host,
+            "bundles": structure.bundle_count, "host": structure.host, "ends": True,
         }  # fmt: skip
         packed = structure.pack()
         self.shape_bytes = len(packed)
         commands = [watched.shaped(structure.run, packed, KEEP_SECONDS)]
-        return commands + watched.listed(msgpack.packb(told)) if self.listed else commands
+        return (
+            commands + watched.listed(watched.RUN, msgpack.packb(told)) if self.listed else commands
+        )
 
     def ending(self, left: Left) -> None:
         if left.lines:
@@ -127,14 +132,25 @@ class StoreWatch:
             "moves": [
                 (m.version, m.bundle, m.slot, m.container) for m, _ in report.moves[:MOST_MOVES]
             ],
+            "splits": [
+                (split.version, bundle, split.parts, split.container)
+                for split, bundle, _ in islice(splits_of_wholes(report), MOST_MOVES)
+            ],
             "saved": saved(report) if error is None else {},
             **{name: getattr(report, name) for name in REPORTED},
         }
         added = watched.added(report.run, watched.OVER, msgpack.packb(told))
         used = measured(report.run)
-        replies = self.attempt(added, *watched.kept(report.run, KEEP_SECONDS), *used)
+        kept = (*self.ended(report, told["error"]), *watched.kept(report.run, KEEP_SECONDS))
+        replies = self.attempt(added, *kept, *used)
         nbytes = sum(reply or 0 for reply in replies[-len(used) :])
         self.bound(report.run, max(nbytes, self.shape_bytes))  # to measure may be forbidden
+
+    def ended(self, report: RunReport, error: str) -> list[Command]:
+        """For the list of runs, where each is told of in one line."""
+        told = {"run": report.run, "seconds": report.makespan_seconds}
+        told["error"] = error.partition("\n")[0][:MOST_LISTED_CHARACTERS]
+        return watched.listed(watched.OVER, msgpack.packb(told)) if self.listed else []
 
     def bound(self, run: str, nbytes: int) -> None:
         """What only a report is made of is removed with the end of that."""

@@ -5,8 +5,9 @@ Keys, all with an expiry, which outlive the run for some time so that it can be 
   ds:{run}:structure  string  tasks, edges, bundles and names (``client/structure.py``)
   ds:{run}:watched    stream  'b': a container's batch, 's' and 'o': the run begins and is over
   ds:{run}:lines      stream  what tasks printed, where the client listened: ``said.py``'s, renamed
-  ds:watched          stream  the runs there are, the latest last: 'r' (run, when, who); 'g': a run
-                              that went before its time, since all of them had too many bytes
+  ds:watched          stream  the runs there are, the latest last: 'r' (run, when, who), 'o' (how it
+                              ended); 'g': a run that went before its time, since all of them had
+                              too many bytes
   ds:{ds:watched}:…   order, bytes: when they go, and what they take (``client/lua/kept.lua``)
 """
 
@@ -20,7 +21,7 @@ from dask_serverless.blobs.base import Command
 from dask_serverless.coordination.said import said_key
 
 INDEX = "ds:watched"
-MOST_RUNS = 10_000  # in the list
+MOST_RUNS = 10_000  # in the list, with an entry for its beginning and one for its end
 MOST_ENTRIES = 50_000  # of one run's stream; the oldest go first
 INDEX_SECONDS = 7 * 24 * 3600
 
@@ -91,8 +92,9 @@ def lines_kept(run: str, seconds: int) -> list[Command]:
     return [("RENAME", said_key(run), lines_key(run)), ("EXPIRE", lines_key(run), seconds)]
 
 
-def listed(told: bytes) -> list[Command]:
+def listed(what: str, told: bytes) -> list[Command]:
+    """That a run is there, or that it is over."""
     return [
-        ("XADD", INDEX, "MAXLEN", "~", MOST_RUNS, "*", RUN, told),
+        ("XADD", INDEX, "MAXLEN", "~", 2 * MOST_RUNS, "*", what, told),
         ("EXPIRE", INDEX, INDEX_SECONDS),
     ]

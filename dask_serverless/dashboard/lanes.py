@@ -8,25 +8,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dask_serverless.client.picture import PARTS
 from dask_serverless.dashboard.details import error_of
 from dask_serverless.dashboard.groups import key_of, shortened
 from dask_serverless.dashboard.moments import stopped
 from dask_serverless.dashboard.numbers import in_seconds
 from dask_serverless.dashboard.seen import NEVER, Part
 from dask_serverless.dashboard.series import Series
+from dask_serverless.dashboard.states import COLOURS, State
 from dask_serverless.dashboard.view import View
 from planners.graph.arrays import Flags, Floats, Ids
 
 KINDS = {
-    "cold start": "#b8bec8", "warm start": "#dfe3e8", "fetch": "#e69f00", "run": "#009e73",
-    "store": "#cc79a7", "tried again": "#882255", "failed or lost": "#d5331f",
+    "cold start": "#8b93a1", "warm start": "#c3c9d2", **PARTS,
+    "tried again": COLOURS[State.RETRIED], "failed or lost": COLOURS[State.FAILED],
 }  # fmt: skip
 MOST_BARS = 4000
 BINS = 600
 GAP = 0.08  # of a lane, above and below
+# Of prefixes: dull ones, none of which is a state's or stands for what containers do.
 TASK_COLOURS = (
-    "#56b4e9", "#f0c94a", "#0072b2", "#8dd3a8", "#a6761d", "#7570b3", "#66a61e",
-    "#4e9bb9", "#b3de69", "#80b1d3", "#1b7f5c",
+    "#8da0cb", "#b5cf6b", "#c49c94", "#66c2a5", "#bcbd6a", "#5f7a94", "#d9b38c",
+    "#9aa66f", "#b39ddb", "#4f9d9d", "#a1887f",
 )  # fmt: skip
 
 

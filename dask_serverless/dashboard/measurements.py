@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from dask_serverless.errors import ServerlessError
 from dask_serverless.history.archive import Archive
@@ -14,6 +15,15 @@ from dask_serverless.history.opening import archive_at
 LATER_SECONDS = 2.0  # clients save what they measured a second after a run
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What a history held when it was read."""
+
+    rows: Sequence[Row] = ()
+    shown: str = ""  # where it is
+    trouble: str = ""  # why it cannot be read
+
+
 class Measurements:
     """Pages ask for a refresh as often as they like; a thread reads, and says when it has."""
 
@@ -21,15 +31,9 @@ class Measurements:
         self.changed = changed
         self.place: tuple[bool | str, str | None] | None = None
         self.archive: Archive | None = None
-        self.rows: Sequence[Row] = ()
-        self.trouble = ""  # why they cannot be read
+        self.latest = Measured()
         self.version = 0  # grows with each read that found something else
         self.thread: threading.Thread | None = None  # that is going to read
-
-    @property
-    def shown(self) -> str:
-        """Where they are."""
-        return self.archive.shown if self.archive is not None else ""
 
     def follow(self, history: bool | str, store: str | None) -> None:
         """The place that these settings mean, or would mean: a script may have turned it on."""
@@ -47,18 +51,20 @@ class Measurements:
         if self.version:
             time.sleep(LATER_SECONDS)
         self.thread = None
-        before = self.rows, self.trouble, self.shown
+        before = self.latest
         self.read()
-        if (self.rows, self.trouble, self.shown) != before:
+        if self.latest != before:
             self.version += 1
             self.changed()
 
-    def read(self) -> None:
+    def read(self) -> Measured:
         assert self.place is not None
         try:
             archive = archive_at(*self.place)
             if self.archive is None or self.archive.shown != archive.shown:
                 self.archive = archive
-            self.rows, self.trouble = rows_of(self.archive.load()), ""
+            self.latest = Measured(rows_of(self.archive.load()), archive.shown)
         except ServerlessError as error:
-            self.rows, self.trouble = (), str(error)
+            where = self.archive.shown if self.archive is not None else ""
+            self.latest = Measured((), where, str(error))
+        return self.latest

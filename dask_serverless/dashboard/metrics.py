@@ -33,7 +33,7 @@ class Collector:
     def collect(self) -> Iterator[Any]:
         reader = self.reader
         yield gauge("store_up", "Whether the store answers", float(not reader.trouble))
-        yield gauge("runs", "Runs in the list", len(reader.runs))
+        yield gauge("runs", "Runs in the list", len(reader.listing.runs))
         view = reader.open(reader.latest).view if reader.latest else None
         if view is not None:
             with view.lock:

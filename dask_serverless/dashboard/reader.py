@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
-
-import msgpack
 
 from dask_serverless.client.audience import CHANNEL
 from dask_serverless.client.structure import Structure
 from dask_serverless.coordination import watched
 from dask_serverless.dashboard.following import ENTRIES_AT_ONCE, Following, heed
+from dask_serverless.dashboard.listing import Listing
 from dask_serverless.dashboard.measurements import Measurements
 from dask_serverless.dashboard.view import View
 from dask_serverless.errors import RunUnreadable, ServerlessError, StoreError
@@ -28,19 +25,6 @@ AGAIN_SECONDS = 1.0  # until the next try with a store that did not answer
 AFTERWARDS_SECONDS = 3.0  # containers may still tell something when the run is over
 PATIENCE_SECONDS = 1.0
 MOST_VIEWS = 8  # runs that are held in memory; whoever opens another one lets go of the oldest
-MOST_RUNS = watched.MOST_RUNS
-SHORTLY = 16  # runs of other clients that come in between when one is told of twice
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A run in the list."""
-
-    run: str
-    submitted: float  # seconds of the epoch
-    tasks: int
-    bundles: int
-    host: str = ""
 
 
 @dataclass(eq=False)
@@ -64,9 +48,8 @@ class Reader:
 
     def __init__(self, url: str = "") -> None:
         self.url = url
-        self.runs: deque[Listed] = deque(maxlen=MOST_RUNS)
+        self.listing = Listing()
         self.opened: OrderedDict[str, Opened] = OrderedDict()
-        self.dropped = 0  # runs that went before their time
         self.listeners: set[Callable[[], None]] = set()
         self.trouble = ""  # why the store cannot be read just now
         self.known = threading.Event()  # the list was read once
@@ -92,10 +75,7 @@ class Reader:
 
     @property
     def latest(self) -> str:
-        try:
-            return self.runs[-1].run
-        except IndexError:  # none, or the list is being begun anew by the thread that reads it
-            return ""
+        return self.listing.latest
 
     def changed(self) -> None:
         for listener in list(self.listeners):
@@ -109,8 +89,7 @@ class Reader:
         while not self.closed.is_set():
             if url != self.url:
                 url, last = self.url, "0-0"
-                self.runs.clear()
-                self.dropped = 0
+                self.listing.clear()
             try:
                 with open_link(url, PATIENCE_SECONDS) as link, open_link(url) as presence:
                     presence.call(("SUBSCRIBE", CHANNEL))
@@ -125,30 +104,20 @@ class Reader:
         """Read on; where the store has lost its list, from its beginning."""
         block = ("BLOCK", int(1000 * WAIT_SECONDS)) if self.known.is_set() else ()
         reading = ("XREAD", "COUNT", 1000, *block, "STREAMS", watched.INDEX, last)
-        (reply,) = link.call(reading, wait_seconds=WAIT_SECONDS)
-        if not reply:
+        asked = self.listing.asked()
+        looks = [command for _, command in asked]
+        reply, *lives = link.call(reading, *looks, wait_seconds=WAIT_SECONDS)
+        before = self.listing.version
+        if reply:
+            entries = reply[0][1]
+            self.listing.heed(entries)
+            last = str(entries[-1][0].decode())
+        else:
             self.known.set()
-            return last
-        entries = reply[0][1]
-        for _, fields in entries:
-            if fields[0] == watched.RUN.encode():
-                with suppress(ValueError, TypeError, KeyError):  # of another version
-                    told = msgpack.unpackb(fields[1])
-                    self.add(Listed(**{name: told[name] for name in LISTED}))
-        self.remove({told.decode() for _, (what, told) in entries if what == watched.GONE.encode()})
-        self.changed()
-        return str(entries[-1][0].decode())
-
-    def add(self, run: Listed) -> None:
-        """Once: a client whose connection broke as it told of a run has told of it again."""
-        if all(run.run != other.run for other in islice(reversed(self.runs), SHORTLY)):
-            self.runs.append(run)
-
-    def remove(self, gone: set[str]) -> None:
-        """Runs that the store has nothing of any more, to make room for others."""
-        if gone:
-            self.dropped += len(gone)
-            self.runs = deque((r for r in self.runs if r.run not in gone), maxlen=MOST_RUNS)
+        self.listing.heed_silence([run for run, _ in asked], lives, time.time())
+        if self.listing.version != before:
+            self.changed()
+        return last
 
     def told(self, trouble: str) -> None:
         if trouble != self.trouble:
@@ -189,9 +158,6 @@ class Reader:
             except StoreError as error:
                 self.told(str(error))
                 self.closed.wait(AGAIN_SECONDS)
-
-
-LISTED = ("run", "submitted", "tasks", "bundles", "host")
 
 
 class RunReading:

@@ -15,6 +15,7 @@ from bokeh.models import ColumnDataSource, CustomJS, Slider
 
 from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.replay import LEAST_SECONDS
+from dask_serverless.dashboard.style import widget_sheet
 from dask_serverless.dashboard.view import Moment, View
 
 MOST_MOMENTS, LEAST_MOMENTS = 60, 12
@@ -41,7 +42,8 @@ class Recording:
     """Of one page; it shows the last moment when it is done."""
 
     def __init__(self, page: Page, moments: Sequence[tuple[float, Moment]]) -> None:
-        self.sources: list[Any] = list(page.root.select({"type": ColumnDataSource}))
+        sources = page.root.select({"type": ColumnDataSource})
+        self.sources: list[Any] = [each for each in sources if "by itself" not in each.tags]
         self.columns: dict[tuple[int, str], Column] = {}
         for _, moment in moments:
             page.update(moment)
@@ -50,6 +52,7 @@ class Recording:
         self.slider = Slider(
             start=0, end=end, value=end, step=end / (len(moments) - 1), title="time (s)",
             format="0[.]000", name=f"replay of {page.path}", sizing_mode="stretch_width", margin=(0, 15, 4, 15),
+            stylesheets=[widget_sheet()],
         )  # fmt: skip
         self.slider.js_on_change(
             "value", CustomJS(args={"recorded": list(self.changing())}, code=SHOW)

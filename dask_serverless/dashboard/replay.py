@@ -9,6 +9,7 @@ from bokeh.layouts import row
 from bokeh.models import Button, Slider
 
 from dask_serverless.dashboard.seen import NEVER
+from dask_serverless.dashboard.style import widget_sheet
 from dask_serverless.dashboard.view import Moment, View
 
 STEPS = 500
@@ -25,8 +26,11 @@ class Replay:
         self.slider = Slider(
             start=0, end=end, value=end, step=end / STEPS, title="time (s)", format="0[.]000",
             name="replay", sizing_mode="stretch_width", show_value=True, margin=(0, 15, 4, 15),
+            stylesheets=[widget_sheet()],
         )  # fmt: skip
-        self.live = Button(label="live", width=70, button_type="success", name="live")
+        self.live = Button(
+            label="live", width=70, button_type="success", name="live", stylesheets=[widget_sheet()]
+        )
         self.slider.on_change("value", self.moved)
         self.live.on_click(self.go_live)
         self.root = row(self.slider, self.live, sizing_mode="stretch_width")

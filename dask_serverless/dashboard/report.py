@@ -18,16 +18,23 @@ from bokeh.resources import INLINE
 from jinja2 import Environment, FileSystemLoader
 
 from dask_serverless.dashboard.heading import heading
+from dask_serverless.dashboard.measurements import Measured
 from dask_serverless.dashboard.pages import PAGES
+from dask_serverless.dashboard.pages.history import HistoryPage
 from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.recording import Recording, times_of
 from dask_serverless.dashboard.tables import block
 from dask_serverless.dashboard.view import Moment, View
 
 
-def write(path: Path, views: Sequence[View], problems: Sequence[str] = ()) -> None:
+def write(
+    path: Path,
+    views: Sequence[View],
+    problems: Sequence[str] = (),
+    measured: Measured = Measured(),  # noqa: B008 - frozen
+) -> None:
     """Whole or not at all: beside the file first, then in its place."""
-    html = document(views, problems)
+    html = document(views, problems, measured)
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with open(descriptor, "w", encoding="utf-8", errors="replace") as file:
@@ -46,12 +53,12 @@ def umask() -> int:
     return now
 
 
-def document(views: Sequence[View], problems: Sequence[str]) -> str:
+def document(views: Sequence[View], problems: Sequence[str], measured: Measured) -> str:
     folder = Path(__file__).parent / "templates"
     template = Environment(loader=FileSystemLoader(folder), autoescape=True).get_template(
         "report.html"
     )
-    roots = [section(view, len(views)) for view in views] or [empty()]
+    roots = [section(view, len(views), measured) for view in views] or [empty()]
     variables = {"problems": problems, "runs": [view.structure.run for view in views]}
     # A dashboard in this process, distributed's, say, may have left one of its own as the current
     # document, which bokeh looks at; it keeps none of them alive.
@@ -68,7 +75,7 @@ def document(views: Sequence[View], problems: Sequence[str]) -> str:
         )
 
 
-def section(view: View, runs: int) -> Any:
+def section(view: View, runs: int, measured: Measured) -> Any:
     """One run: its heading, and its pages as tabs."""
     head = block("heading")
     head.text = heading(view)
@@ -76,14 +83,16 @@ def section(view: View, runs: int) -> Any:
     moments = [(at, view.moment(at)) for at in times_of(view, runs)]
     moments[-1] = (moments[-1][0], view.moment())
     for kind in PAGES:
-        if kind.needs_run:
-            panels.append(TabPanel(child=panel(kind, view, moments), title=kind.title))
+        if kind.of_a_run:
+            page = kind(view, None)
+            if isinstance(page, HistoryPage):
+                page.tell(measured)
+            panels.append(TabPanel(child=panel(page, view, moments), title=kind.title))
     return column(head, Tabs(tabs=panels, sizing_mode="stretch_width"), sizing_mode="stretch_width")
 
 
-def panel(kind: type[Page], view: View, moments: Sequence[tuple[float, Moment]]) -> Any:
-    page = kind(view, None)
-    if not kind.replayed:
+def panel(page: Page, view: View, moments: Sequence[tuple[float, Moment]]) -> Any:
+    if not page.replayed:
         page.update(view.moment())
         return page.root
     recording = Recording(page, moments)

@@ -8,15 +8,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dask_serverless.client.audience import Audience
 from dask_serverless.coordination import watched
+from dask_serverless.dashboard.measurements import Measured, Measurements
 from dask_serverless.dashboard.process import require
 from dask_serverless.dashboard.reader import read_whole
 from dask_serverless.dashboard.view import View
 from dask_serverless.errors import ReportUnwritten, ServerlessError, SettingsError, StoreError
+from dask_serverless.history.opening import open_history
 from dask_serverless.store.connect import open_link
 from dask_serverless.store.link import Link
+
+if TYPE_CHECKING:
+    from dask_serverless.config import Settings
 
 LATE_SECONDS = 2.0  # containers that tell of many bundles at once may still do so
 AGAIN_SECONDS = 0.05
@@ -34,7 +40,7 @@ class Reporting:
 
 
 @contextmanager
-def reported(path: Path, audience: Audience) -> Iterator[None]:
+def reported(path: Path, audience: Audience, settings: Settings) -> Iterator[None]:
     """While it is open, it is told of each run."""
     require("a report")
     check(path)
@@ -44,17 +50,17 @@ def reported(path: Path, audience: Audience) -> Iterator[None]:
         yield
     except BaseException as error:
         try:
-            finish(path, reporting, audience)
+            finish(path, reporting, audience, settings)
         except ReportUnwritten as problem:  # what went wrong in the block is what counts
             error.add_note(str(problem))
         raise
-    finish(path, reporting, audience)
+    finish(path, reporting, audience, settings)
 
 
-def finish(path: Path, reporting: Reporting, audience: Audience) -> None:
+def finish(path: Path, reporting: Reporting, audience: Audience, settings: Settings) -> None:
     audience.reports.remove(reporting)
     others = audience.dashboard is not None or audience.others or bool(audience.reports)
-    write_down(path, reporting, keep=others)
+    write_down(path, reporting, others, measured_by(settings))
 
 
 def check(path: Path) -> None:
@@ -63,7 +69,16 @@ def check(path: Path) -> None:
         raise SettingsError("report(...)", f"is {str(path)!r}, which cannot be written.")
 
 
-def write_down(path: Path, reporting: Reporting, keep: bool) -> None:
+def measured_by(settings: Settings) -> Measured:
+    """What the history holds now, with what the block's runs have taught it."""
+    if settings.history:
+        open_history(settings).save()
+    measurements = Measurements(lambda: None)
+    measurements.follow(settings.history, settings.store)
+    return measurements.read()
+
+
+def write_down(path: Path, reporting: Reporting, keep: bool, measured: Measured) -> None:
     from dask_serverless.dashboard.report import write
 
     views: list[View] = []
@@ -85,7 +100,7 @@ def write_down(path: Path, reporting: Reporting, keep: bool) -> None:
             problems.append(f"Run {run}: {error}")
             lost.update([store] if isinstance(error, StoreError) else [])
     try:
-        write(path, views, problems)
+        write(path, views, problems, measured)
     except OSError as error:  # a full disk
         raise ReportUnwritten(str(path), error.strerror or str(error)) from None
 

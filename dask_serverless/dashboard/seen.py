@@ -28,7 +28,6 @@ class ContainerSeries:
     stored_bytes: int = 0
     peak_bytes: int = 0
     cpu_seconds: float = 0.0
-    starts: int = 0
     expected: int = 0  # the number of its next sighting
     gone: str = ""  # why it was lost
 

@@ -89,12 +89,9 @@ class Series:
         return self.containers[name]
 
     def heed_container(self, container: ContainerSeries, batch: Batch) -> None:
-        arrived = self.since(batch.arrived)
-        if arrived != container.arrived:
-            container.starts += 1
-            if container.starts == 1:
-                container.arrived, container.cold = arrived, batch.cold
-                container.asked = self.since(batch.asked) if batch.asked else arrived
+        if container.arrived == NEVER:
+            container.arrived, container.cold = self.since(batch.arrived), batch.cold
+            container.asked = self.since(batch.asked or batch.arrived)
         container.peak_bytes = max(container.peak_bytes, batch.peak_bytes)
         container.cpu_seconds = max(container.cpu_seconds, batch.cpu_seconds)
 
@@ -227,7 +224,14 @@ class Series:
             if 0 <= bundle < len(self.lost) and self.tries.get(bundle, (0, ""))[0] < tries:
                 self.tries[bundle] = (tries, why)
                 self.lost[bundle] = min(self.lost[bundle], now)
+                self.heed_gone(why)
                 self.version += 1
+
+    def heed_gone(self, why: str) -> None:
+        """Its words are a container's name, and what became of it."""
+        name, _, what = why.partition(" ")
+        if name in self.containers:
+            self.containers[name].gone = what
 
     def heed_silence(self, seconds: float) -> None:
         """Of a client; one that was only stopped for a while comes back."""

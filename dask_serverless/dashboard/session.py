@@ -109,7 +109,7 @@ class Session:
             version,
             trouble,
             reader.trouble,
-            len(reader.runs),
+            0 if self.kind.of_a_run else reader.listing.version,
             reader.measurements.version,
         )
 

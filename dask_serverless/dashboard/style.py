@@ -10,7 +10,7 @@ from bokeh.models import BasicTicker, CustomJSTickFormatter, Div, InlineStyleShe
 from bokeh.plotting import figure
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
-TEXT = "#6b7280"  # in figures: on white and on near black alike
+TEXT = "#747c8a"  # in figures: on white and on near black alike, 4.2 : 1
 LINE = "#9aa3af"
 FAINT = "rgba(128, 136, 148, 0.18)"
 BAR = "#0072b2"
@@ -23,7 +23,8 @@ CSS = """
 .fact small { color: var(--quiet, #6b7280); margin-right: 4px; }
 .fact b { font-weight: 600; font-variant-numeric: tabular-nums; }
 .chip { border-radius: 10px; padding: 2px 10px; font-weight: 600; color: #fff; background: #0072b2; }
-.chip.running { background: #009e73; } .chip.failed { background: #d5331f; }
+.chip.running { background: #009e73; } .chip.failed, .chip.lost { background: #d5331f; }
+td .chip { padding: 0 8px; font-size: 12px; }
 .banner { background: #d5331f; color: #fff; padding: 8px 14px; border-radius: 6px; margin: 6px 0; }
 .nothing { padding: 60px 20px; text-align: center; color: var(--quiet, #6b7280); }
 .nothing h2 { font-weight: 600; color: var(--text, #1f2937); margin: 0 0 8px; }
@@ -43,6 +44,21 @@ pre { background: var(--panel, #f6f7f9); padding: 10px; border-radius: 6px; over
 a { color: #2a7ab8; text-decoration: none; } a:hover { text-decoration: underline; }
 .quiet { color: var(--quiet, #6b7280); }
 """
+
+
+WIDGETS = """
+.bk-input { background: var(--page); color: var(--text); border-color: var(--line); }
+.bk-btn-default { background: var(--page); color: var(--text); border-color: var(--line); }
+.bk-btn-default.bk-active, .bk-btn-default:hover { background: var(--line); color: var(--text);
+  border-color: var(--line); }
+.bk-btn-success, .bk-btn-success:hover { background: #0072b2; border-color: #0072b2; color: #fff; }
+.noUi-target { background: var(--line); border-color: var(--line); }
+.bk-slider-title { color: var(--text); }
+"""
+
+
+def widget_sheet() -> InlineStyleSheet:
+    return InlineStyleSheet(css=WIDGETS)
 
 
 def sheet() -> InlineStyleSheet:

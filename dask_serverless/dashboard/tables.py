@@ -25,6 +25,18 @@ class Link(str):
         return link
 
 
+class Chip(str):
+    """A cell with a state in its colour, and words beside it."""
+
+    state = ""
+
+    @staticmethod
+    def of(state: str, words: str = "") -> Chip:
+        chip = Chip(words)
+        chip.state = state
+        return chip
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "nothing yet") -> str:
     """Columns whose names end with a space hold numbers, and stand to the right."""
     kinds = [' class="number"' if name.endswith(" ") else "" for name in columns]
@@ -43,6 +55,10 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "n
 def cell(value: Any) -> str:
     if isinstance(value, Link):
         return f'<a href="{escape(value.target, quote=True)}">{escape(value)}</a>'
+    if isinstance(value, Chip):
+        state = escape(value.state, quote=True)
+        chip = f'<span class="chip {state}">{state}</span> ' if state else ""
+        return chip + escape(value)
     text = escape(f"{value:,}" if isinstance(value, int) else str(value))
     return f'<span class="long">{text}</span>' if len(text) > LONG else text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,14 @@ PLANNED = {
     "begun": np.array([0.0, 0.0]), "finished": np.array([1.0, 1.0]),
     "container": np.array([0, 1]), "path": [0], "makespan": 1.0,
 }  # fmt: skip
-OVER = {"at": 1004.0, "error": "", "losses": (), "makespan_seconds": 3.0}
+OVER = {
+    "at": 1004.0, "error": "", "losses": (), "makespan_seconds": 3.0, "phases": {"plan": 0.125},
+}  # fmt: skip
 
 
 def view(**over: Any) -> View:
     shape = structure([[], []], [0, 1], wanted=[0, 1], labels=["a", "b"])
-    view = View(type(shape)(**{**vars(shape), "timeline": PLANNED}))
+    view = View(replace(shape, timeline=PLANNED))
     view.series.heed(batch("c1", sighting(0, 0.0), sighting(1, 1.0)))
     view.series.heed_end({**OVER, **over})
     return view
@@ -40,10 +43,30 @@ def test_bundles_that_were_moved_stand_beside_the_plan() -> None:
     assert page.actual.y_range.start == 1  # both are where they ran
 
 
-def test_a_plan_that_was_followed_has_no_moves_to_show() -> None:
-    page = PlanPage(view(moves=[]), None)
+def test_a_bundle_that_was_divided_stands_on_each_container_that_had_a_part() -> None:
+    """The bundle of both tasks: the first stayed with c1."""
+    shape = structure([[], []], [0, 0], labels=["a", "b"])
+    planned = {
+        **PLANNED,
+        **{name: PLANNED[name][:1] for name in ("begun", "finished", "container")},
+    }
+    divided = View(replace(shape, timeline=planned))
+    divided.series.heed(batch("c1", sighting(0, 0.0, part=(0,))))
+    divided.series.heed(batch("c2", sighting(0, 1.0, part=(1,))))
+    divided.series.heed_end({**OVER, "splits": [(1, 0, 2, "c1<b>")]})
+    page = PlanPage(divided, None)
     page.update(None)
-    assert "Moved" not in page.told.text and "+2.000 s" in page.told.text
+    assert "Divided while the run went on" in page.told.text and "c1&lt;b&gt;" in page.told.text
+    assert list(page.source.data["what"]) == ["bundle 0", "bundle 0"]
+    assert page.actual.y_range.start == 2
+
+
+def test_a_plan_that_was_followed_has_nothing_to_show_of_that() -> None:
+    page = PlanPage(view(moves=[], splits=[]), None)
+    page.update(None)
+    assert "Moved" not in page.told.text and "Divided" not in page.told.text
+    assert "plan </th>" in page.told.text and "125 ms" in page.told.text
+    assert "+2.000 s" in page.told.text
 
 
 def test_containers_of_several_sizes_are_told_apart() -> None:

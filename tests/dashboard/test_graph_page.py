@@ -82,7 +82,9 @@ def test_the_critical_path_is_drawn_and_can_be_shown_alone(tab: Any, watched: Se
     await_column(tab, "tasks", "nodes", "key", f"c.length == {watched.last_run.tasks}")
 
 
-def test_a_task_that_is_clicked_at_or_found_is_told_of(tab: Any, watched: Serverless) -> None:
+def test_a_task_that_is_hovered_over_clicked_at_or_found_is_told_of(
+    tab: Any, watched: Serverless
+) -> None:
     total = delayed(sum)([begin(n, dask_key_name=f"begin-{n}") for n in range(5)])
     assert total.compute(scheduler=watched, optimize_graph=False) == 10
     show(tab, f"{watched.dashboard_link}graph?run={watched.last_run.run}")
@@ -98,6 +100,9 @@ def test_a_task_that_is_clicked_at_or_found_is_told_of(tab: Any, watched: Server
     x, y, keys = (column(tab, "tasks", "nodes", name) for name in ("x", "y", "key"))
     place = keys.index("begin-2")
     where = tab.evaluate(PLACE, [x[place], y[place]])
+    tab.mouse.move(*where)
+    tab.get_by_text("begin-2", exact=True).wait_for()  # where one hovers
+    assert not tab.get_by_text("begin-3", exact=True).is_visible()
     tab.mouse.click(*where)
     tab.wait_for_function(f"() => ({TEXT})('selected').includes('begin-2')")
     assert "begin-3" not in tab.evaluate(f"({TEXT})('selected')")

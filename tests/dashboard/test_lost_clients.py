@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import msgpack
 import pytest
 from awaiting import eventually
 from clients import Client
@@ -12,10 +13,14 @@ from sightings import batch, sighting, structure
 
 from dask_serverless.blobs.base import LIVE_SECONDS
 from dask_serverless.coordination import watched
+from dask_serverless.dashboard.following import NO_KEY
 from dask_serverless.dashboard.heading import heading
+from dask_serverless.dashboard.listing import Listing
+from dask_serverless.dashboard.pages.runs import row
 from dask_serverless.dashboard.reader import Reader
 from dask_serverless.dashboard.series import SILENT_SECONDS
 from dask_serverless.dashboard.states import State
+from dask_serverless.dashboard.tables import table
 from dask_serverless.dashboard.view import View
 from dask_serverless.store.connect import open_link
 from dask_serverless.store.embedded import EmbeddedStore
@@ -81,6 +86,49 @@ def test_a_run_that_is_over_is_not_lost() -> None:
     view.series.heed_end({"at": 1001.0, "error": "", "losses": [], "containers": {}})
     view.series.heed_silence(1e9)
     assert "done" in heading(view) and not view.series.abandoned
+
+
+LOOKED_AT, STOPPED, GONE = LIVE_SECONDS - 1, LIVE_SECONDS - 60, NO_KEY
+SUBMITTED_AT = 1000.0
+
+
+def under_way() -> Listing:
+    """Two runs; one is an older version's, which does not tell of ends."""
+    told = {"submitted": SUBMITTED_AT, "tasks": 1, "bundles": 1, "host": "here"}
+    listing = Listing()
+    for more in ({"run": "old"}, {"run": "new", "ends": True}):
+        listing.heed([(b"0-1", [watched.RUN.encode(), msgpack.packb({**told, **more})])])
+    return listing
+
+
+def states(listing: Listing) -> list[str]:
+    return [listed.state for listed in listing.runs.values()]
+
+
+def test_the_list_tells_runs_whose_clients_are_silent_from_those_that_go_on() -> None:
+    listing, later = under_way(), SUBMITTED_AT + 3600
+    assert [run for run, _ in listing.asked()] == ["new"] and states(listing) == ["", "running"]
+    listing.heed_silence(["new"], [LOOKED_AT], later)
+    assert states(listing) == ["", "running"]
+    listing.heed_silence(["new"], [STOPPED], later)
+    assert states(listing) == ["", "lost"]
+    listing.heed_silence(["new"], [LOOKED_AT], later)  # its client was only stopped for a while
+    assert states(listing) == ["", "running"]
+    listing.heed_silence(["new"], [GONE], SUBMITTED_AT + 1)  # has not begun
+    assert states(listing) == ["", "running"]
+    listing.heed_silence(["new"], [GONE], later)
+    assert states(listing) == ["", "lost"] and not listing.asked()
+
+
+def test_the_list_believes_a_client_that_tells_of_the_end() -> None:
+    listing = under_way()
+    listing.heed_silence(["new"], [GONE], SUBMITTED_AT + 3600)  # its keys go just before
+    over = msgpack.packb({"run": "new", "seconds": 1.5, "error": "ValueError: <b>"})
+    listing.heed([(b"0-2", [watched.OVER.encode(), over])])
+    listing.heed_silence(["new"], [STOPPED], SUBMITTED_AT + 3600)  # asked before that was read
+    listed = listing.runs["new"]
+    assert (listed.state, listed.seconds) == ("failed", 1.5)
+    assert "ValueError: &lt;b&gt;" in table(("",), [row(listed)[2:3]])
 
 
 def test_threads_of_a_reader_end_with_a_run_that_nobody_adds_to() -> None:

@@ -36,10 +36,10 @@ def test_ten_thousand_runs_are_listed_the_latest_first_and_can_be_searched() -> 
         reader = Reader(store.wait_ready())
         try:
             eventually(lambda: reader.latest == f"run{MANY - 1}")
-            assert len(reader.runs) == MANY
+            assert len(reader.listing.runs) == MANY
             link.call(("XADD", watched.INDEX, "*", watched.RUN, told(MANY)))
             eventually(lambda: reader.latest == f"run{MANY}")
-            assert len(reader.runs) == MANY
+            assert len(reader.listing.runs) == MANY
             page = Runs(None, reader)
             page.update(None)
             assert f"and {MANY - MOST_ROWS:,} earlier ones" in page.table.text

@@ -146,6 +146,16 @@ def test_numbers_of_a_failed_run_agree_too(tab: Any, watched: Serverless, bad: A
     assert (page["moved"], page["cost"]) == (in_bytes(bad.bytes_moved), f"{bad.cost:.7f}")
 
 
+def test_the_list_of_runs_says_how_each_ended(
+    tab: Any, watched: Serverless, good: Any, bad: Any
+) -> None:
+    show(tab, f"{watched.dashboard_link}runs")
+    told = await_text(tab, "runs", "ValueError: &lt;script&gt;")
+    rows = {run: row for row in told.split("<tr>") for run in (good.run, bad.run) if run in row}
+    assert ">done<" in rows[good.run] and ">failed<" in rows[bad.run]
+    assert in_seconds(good.makespan_seconds) in rows[good.run]
+
+
 def test_a_plan_made_from_numbers_is_shown_beside_what_came_of_it(
     tab: Any, watched: Serverless, tmp_path: Any
 ) -> None:

@@ -25,7 +25,7 @@ def leave(link: Link, run: str) -> None:
     link.call(
         *watched.begun(run, 60),
         watched.shaped(run, shape.pack(), 60),
-        *watched.listed(msgpack.packb(told)),
+        *watched.listed(watched.RUN, msgpack.packb(told)),
         watched.added(run, watched.BATCH, batch("c1", sighting(0, 1.0)).pack()),
     )
 
@@ -79,7 +79,7 @@ def test_what_is_held_of_runs_is_bounded(link: Link, store_url: str) -> None:
         opened = reader.open(f"run{number}")
         eventually(lambda opened=opened: opened.view)
     assert len(reader.opened) == MOST_VIEWS
-    eventually(lambda: len(reader.runs) == 3 * MOST_VIEWS)
+    eventually(lambda: len(reader.listing.runs) == 3 * MOST_VIEWS)
     reader.close()
 
 
@@ -90,7 +90,7 @@ def test_a_run_told_of_twice_by_a_client_whose_connection_broke_is_listed_once(
         leave(link, run)
     reader = Reader(store_url)
     eventually(lambda: reader.latest == "def")
-    assert [run.run for run in reader.runs] == ["abc", "def"]
+    assert list(reader.listing.runs) == ["abc", "def"]
     reader.close()
 
 
@@ -106,7 +106,7 @@ def test_what_another_version_wrote_is_passed_over(link: Link, store_url: str) -
     reader = Reader(store_url)
     view = eventually(lambda: reader.open("abc").view)
     assert view.series.done_bundles == 2
-    eventually(lambda: [run.run for run in reader.runs] == ["abc"])
+    eventually(lambda: list(reader.listing.runs) == ["abc"])
     reader.close()
 
 
@@ -115,7 +115,7 @@ def test_a_run_that_went_before_its_time_leaves_the_list(link: Link, store_url: 
     for run in ("abc", "def", "ghi"):
         leave(link, run)
         keep(link, run, 1000, 60, most_bytes=2000)
-    eventually(lambda: [run.run for run in reader.runs] == ["def", "ghi"])
-    assert reader.dropped == 1
+    eventually(lambda: list(reader.listing.runs) == ["def", "ghi"])
+    assert reader.listing.dropped == 1
     assert "the store has nothing" in eventually(lambda: reader.open("abc").trouble)
     reader.close()

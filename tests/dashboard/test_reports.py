@@ -13,6 +13,7 @@ from browsing import await_column, column, show, text, zoom_in
 from dask import delayed
 
 from dask_serverless import Serverless
+from dask_serverless.dashboard.focus import CRITICAL, FAILED, IN_VIEW
 from dask_serverless.dashboard.pages.tasks import MOST_NODES
 from dask_serverless.dashboard.states import State
 from dask_serverless.errors import ReportUnwritten, SettingsError
@@ -86,6 +87,52 @@ def test_a_report_of_many_tasks_shows_single_ones_where_one_zooms_in(
     assert set(column(tab, "tasks", "nodes", "state")) == {int(State.RELEASED)}
     tab.evaluate(SLIDE, 0)
     await_column(tab, "tasks", "nodes", "state", f"c.every(s => s <= {int(State.RUNNING)})")
+
+
+FOCUS = "mode => { Bokeh.documents[0].get_model_by_name('focus').active = mode }"
+FIND = "words => { Bokeh.documents[0].get_model_by_name('find').value = words }"
+PICK = """() => {
+  const {renderers} = Bokeh.documents[0].get_model_by_name("tasks")
+  renderers.find(r => r.name == "nodes").data_source.selected.indices = [0]
+}"""
+
+
+def test_a_report_finds_and_follows_tasks_as_a_live_page_does(
+    tab: Any, serverless: Serverless, tmp_path: Path
+) -> None:
+    path, named = tmp_path / "run.html", "<i>one</i>"
+    with serverless.report(path):
+        chains = [triple(triple(n)) for n in range(8)] + [triple(1, dask_key_name=named)]
+        delayed(sum)(chains).compute(scheduler=serverless)
+    tab.context.set_offline(True)
+    show(tab, path.as_uri())
+    everything = column(tab, "tasks", "nodes", "key")
+    assert len(everything) == 18
+    tab.evaluate(FIND, "<i>")
+    await_column(tab, "tasks", "nodes", "key", f"c.length == 2 && c.includes('{named}')")
+    assert "1 selected" in text(tab, "selected") and "&#60;i&#62;one" in text(tab, "selected")
+    tab.evaluate(FOCUS, CRITICAL)
+    await_column(tab, "tasks", "nodes", "key", "c.length < 18 && c.some(k => k.startsWith('sum'))")
+    assert len(column(tab, "tasks", "path", "x")) == len(column(tab, "tasks", "nodes", "key"))
+    tab.evaluate(FOCUS, FAILED)
+    await_column(tab, "tasks", "nodes", "key", "c.length == 0")
+    tab.evaluate(FIND, "")
+    tab.evaluate(FOCUS, IN_VIEW)
+    await_column(tab, "tasks", "nodes", "key", "c.length == 18")
+    assert text(tab, "selected") == ""
+    tab.evaluate(PICK)
+    first = column(tab, "tasks", "nodes", "key")[0]
+    assert "1 selected" in text(tab, "selected") and first.split("-")[0] in text(tab, "selected")
+
+
+def test_a_report_holds_what_predictions_rest_on(
+    serverless: Serverless, tmp_path: Path, nothing_left: None
+) -> None:
+    path, learned = tmp_path / "run.html", serverless.options(history=str(tmp_path / "history"))
+    with learned.report(path):
+        delayed(sum)([triple(n) for n in range(4)]).compute(scheduler=learned)
+    html = path.read_text()
+    assert f"Measurements in {tmp_path / 'history'}" in html and "round trip" in html
 
 
 def test_a_run_that_fails_is_reported_too(

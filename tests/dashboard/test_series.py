@@ -72,7 +72,7 @@ def test_a_bundle_whose_container_was_lost_is_retried_until_it_is_done() -> None
     series.heed(batch("c2", sighting(0, 1.0, sizes={0: 8})))
     assert names(series)[0] == "DONE"
     assert names(series, 0.75)[0] == "RETRIED"
-    assert series.tries[0] == (1, "c1 killed")
+    assert series.tries[0] == (1, "c1 killed") and series.containers["c1"].gone == "killed"
 
 
 def test_sightings_that_did_not_arrive_are_counted() -> None:

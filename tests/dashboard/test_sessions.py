@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from itertools import count
 
 from bokeh.document import Document
 
+from dask_serverless.dashboard.listing import Listed
 from dask_serverless.dashboard.pages.runs import Runs
-from dask_serverless.dashboard.reader import Listed, Reader
+from dask_serverless.dashboard.reader import Reader
 from dask_serverless.dashboard.session import Session
 
 
@@ -32,13 +34,16 @@ def test_a_browser_that_leaves_in_that_very_moment_keeps_nothing_from_others() -
 
 def test_runs_may_come_while_the_list_is_drawn() -> None:
     reader = Reader()
-    reader.runs.extend(listed(f"run{number}") for number in range(2000))
+    for number in range(2000):
+        reader.listing.put(listed(f"run{number}"))
     page = Runs(None, reader)
     over = threading.Event()
 
     def come() -> None:
-        while not over.is_set():
-            reader.runs.append(listed("new"))
+        for number in count():
+            if over.is_set():
+                return
+            reader.listing.put(listed(f"new{number % 5000}"))
 
     thread = threading.Thread(target=come, daemon=True)
     thread.start()

@@ -22,7 +22,7 @@ from dask_serverless.dashboard.view import Moment, View
 MOST_ROWS = 300
 COLUMNS = (
     "container", "size ", "start", "came up in ", "bundles ", "fetching ", "running ", "storing ", "idle ",
-    "cpu ", "peak memory ", "stored ", "calls ", "paid for ", "cost so far ",
+    "cpu ", "peak memory ", "stored ", "calls ", "paid for ", "cost so far ", "gone",
 )  # fmt: skip
 
 
@@ -66,9 +66,9 @@ def row(series: Series, c: ContainerSeries) -> tuple[Any, ...]:
         max(0.0, end - max(c.arrived, 0.0) - c.fetching - c.running - c.storing) if known else 0.0
     )
     return (
-        c.name, f"{paid.memory_mb:,} MB" if paid.memory_mb else "", ("cold" if c.cold else "warm") if known else "",
+        c.name, f"{paid.memory_mb:,} MB" if paid.memory_mb else "no limit", ("cold" if c.cold else "warm") if known else "",
         in_seconds(c.arrived - c.asked) if known else "", c.bundles, in_seconds(c.fetching),
         in_seconds(c.running), in_seconds(c.storing), in_seconds(idle), in_seconds(c.cpu_seconds),
         in_bytes(c.peak_bytes), in_bytes(c.stored_bytes), c.calls, f"{paid.gb_seconds:.3f} GB s",
-        shown(paid.cost(prices_of(series))),
+        shown(paid.cost(prices_of(series))), c.gone,
     )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 from bokeh.layouts import column
 from bokeh.models import Div
 
+from dask_serverless.dashboard.by_itself import ByItself
 from dask_serverless.dashboard.focus import Focus
 from dask_serverless.dashboard.pages.overview import Overview
 from dask_serverless.dashboard.pages.page import Page
@@ -17,7 +18,6 @@ from dask_serverless.dashboard.reader import Reader
 from dask_serverless.dashboard.states import LOOKS
 from dask_serverless.dashboard.style import CRITICAL, swatches
 from dask_serverless.dashboard.view import Moment, View
-from dask_serverless.dashboard.zooming import zooming
 
 
 class Graph(Page):
@@ -31,14 +31,17 @@ class Graph(Page):
         self.overview = Overview(view)
         self.tasks = TaskGraph(view, focus, live=reader is not None)
         parts = [legend((CRITICAL, "critical path")), self.overview.root, self.tasks.root]
-        self.selection: Selection | None = None
-        if reader is not None:  # somebody answers
-            self.selection = Selection(view, focus, self.overview, self.tasks)
-            parts[2:] = [self.selection.root, self.tasks.root, self.selection.table]
+        answering = reader is not None
+        self.selection = Selection(view, focus, self.overview, self.tasks) if answering else None
+        self.alone = ByItself(self.tasks) if not answering else None
+        chosen = self.selection or self.alone
+        assert chosen is not None
+        parts[2:] = [chosen.root, self.tasks.root, chosen.table]
         self.root = column(*parts, sizing_mode="stretch_width")
 
     def by_itself(self, slider: Any, moments: Sequence[Moment]) -> None:
-        zooming(self.tasks, slider, moments)
+        assert self.alone is not None
+        self.alone.begin(slider, moments)
 
     def update(self, moment: Moment | None) -> None:
         assert moment is not None

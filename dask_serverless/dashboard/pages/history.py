@@ -8,7 +8,7 @@ from html import escape
 from bokeh.layouts import column
 
 from dask_serverless.dashboard.functions import functions_table
-from dask_serverless.dashboard.measurements import Measurements
+from dask_serverless.dashboard.measurements import Measured
 from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.reader import Reader
 from dask_serverless.dashboard.tables import block, table
@@ -24,25 +24,29 @@ class HistoryPage(Page):
     needs_run = False
 
     def __init__(self, view: View | None, reader: Reader | None) -> None:
-        assert reader is not None
         self.view = view
-        self.measurements = reader.measurements
+        self.measurements = reader.measurements if reader is not None else None
         self.functions, self.known = block("functions"), block("known")
         self.root = column(self.functions, self.known, sizing_mode="stretch_width")
         self.version = -1
 
     def update(self, moment: Moment | None) -> None:
-        self.measurements.refresh()
         if self.view is not None:
             with self.view.lock:
                 told = functions_table(self.view.series)
             self.functions.text = f"<h3>Predicted and measured</h3>{told}"
+        if self.measurements is None:
+            return
+        self.measurements.refresh()
         if self.version != self.measurements.version:
             self.version = self.measurements.version
-            self.known.text = known(self.measurements, time.time())
+            self.tell(self.measurements.latest)
+
+    def tell(self, measured: Measured) -> None:
+        self.known.text = known(measured, time.time())
 
 
-def known(measurements: Measurements, now: float) -> str:
+def known(measurements: Measured, now: float) -> str:
     """The tables of ``dask serverless history``."""
     if measurements.trouble:
         return f'<div class="banner">{escape(measurements.trouble)}</div>'

@@ -18,6 +18,7 @@ class Page:
     path: ClassVar[str]
     title: ClassVar[str]
     needs_run: ClassVar[bool] = True
+    of_a_run: ClassVar[bool] = True  # and so in its report
     replayed: ClassVar[bool] = False  # whether it shows any moment of a run
 
     root: Any

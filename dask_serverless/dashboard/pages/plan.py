@@ -11,7 +11,7 @@ from bokeh.models import ColumnDataSource, HoverTool, Range1d
 
 from dask_serverless.coordination.sizes import number_of
 from dask_serverless.dashboard.functions import functions_table
-from dask_serverless.dashboard.lanes import GAP, MOST_BARS
+from dask_serverless.dashboard.lanes import GAP, MOST_BARS, lanes_of
 from dask_serverless.dashboard.numbers import in_seconds, numbers
 from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.reader import Reader
@@ -53,13 +53,13 @@ class PlanPage(Page):
 
     def update(self, moment: Moment | None) -> None:
         if not self.planned:
-            self.told.text = NOTHING
+            self.told.text = NOTHING + of_the_client(self.view.series.phases)
             return
         with self.view.lock:
             series = self.view.series
             self.source.data = actual_bars(series, set(self.planned["path"]))
-            told = differences(series, self.planned) + moved(series)
-            self.told.text = told + by_function(series)
+            told = differences(series, self.planned) + moved(series) + divided(series)
+            self.told.text = told + by_function(series) + of_the_client(series.phases)
             latest = max(series.end, float(self.planned["makespan"]), 1e-3)
         lanes = int(max(self.source.data["bottom"], default=0) + GAP)
         self.actual.y_range.update(start=max(lanes, 1))
@@ -108,9 +108,11 @@ def planned_bars(planned: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def actual_bars(series: Series, path: set[int]) -> dict[str, Any]:
-    done = np.flatnonzero(series.finished < NEVER)[:MOST_BARS]
-    lane = series.container[done]
-    return bars(lane, series.claimed[done], series.finished[done], done, path, ACTUAL)
+    """Where they ran; one that was divided, in each of its parts."""
+    lanes = lanes_of(series)
+    done = np.flatnonzero(lanes.told)[:MOST_BARS]
+    claimed, finished = lanes.claimed[done], lanes.finished[done]
+    return bars(lanes.lane[done], claimed, finished, lanes.bundles[done], path, ACTUAL)
 
 
 def differences(series: Series, planned: Mapping[str, Any]) -> str:
@@ -126,8 +128,13 @@ def differences(series: Series, planned: Mapping[str, Any]) -> str:
     ]  # fmt: skip
     makespan = numbers(series).makespan
     expected = float(planned["makespan"])
+    last = (
+        float(planned["finished"].max(initial=0.0)),
+        float(series.finished[done].max(initial=0.0)),
+    )
     whole = [
-        ("makespan", in_seconds(expected), in_seconds(makespan), signed(makespan - expected)),
+        ("end of the last bundle", *map(in_seconds, last), signed(last[1] - last[0])),
+        ("makespan, put right by earlier runs", in_seconds(expected), in_seconds(makespan), signed(makespan - expected)),
         ("bundles, added up", in_seconds(float(foreseen.sum())), in_seconds(float(took.sum())),
             signed(float(took.sum() - foreseen.sum()))),
     ]  # fmt: skip
@@ -148,8 +155,22 @@ def moved(series: Series) -> str:
     return "<h3>Moved while the run went on</h3>" + table(names, rows) if rows else ""
 
 
+def divided(series: Series) -> str:
+    """Bundles that took too long, of which others got what had not begun."""
+    splits = (series.over or {}).get("splits", ())
+    names = ("version of the plan ", "bundle ", "parts for others ", "container that kept the rest")
+    return "<h3>Divided while the run went on</h3>" + table(names, splits) if splits else ""
+
+
 def by_function(series: Series) -> str:
     return f"<h3>By function</h3>{functions_table(series)}" if series.structure.predicted else ""
+
+
+def of_the_client(phases: Mapping[str, float]) -> str:
+    """From the graph to the result, as the client tells at the end."""
+    took = [in_seconds(seconds) for seconds in phases.values()]
+    title = "<h3>What the client did, in order</h3>"
+    return title + table([f"{name} " for name in phases], [took]) if took else ""
 
 
 def signed(seconds: float) -> str:

@@ -13,11 +13,24 @@ from dask_serverless.dashboard.details import DETAILS, details
 from dask_serverless.dashboard.focus import IN_VIEW, NAMES, SELECTED, Focus
 from dask_serverless.dashboard.pages.overview import HEIGHT, WIDTH, Overview
 from dask_serverless.dashboard.pages.tasks import TaskGraph
+from dask_serverless.dashboard.style import widget_sheet
 from dask_serverless.dashboard.tables import block, table
 from dask_serverless.dashboard.view import View
 
 MOST_ROWS = 30
 REACH = (0.4, 0.012)  # of a click: as a share of a column, and of the height in view
+
+
+def modes_of_focus() -> Any:
+    look = [widget_sheet()]
+    return RadioButtonGroup(labels=list(NAMES), active=IN_VIEW, name="focus", stylesheets=look)
+
+
+def search_of_keys() -> Any:
+    look = [widget_sheet()]
+    return TextInput(
+        placeholder="find keys that contain …", width=260, name="find", stylesheets=look
+    )
 
 
 class Selection:
@@ -28,9 +41,9 @@ class Selection:
         self.focus = focus
         self.overview = overview
         self.graph = graph
-        self.modes = RadioButtonGroup(labels=list(NAMES), active=IN_VIEW, name="focus")
+        self.modes = modes_of_focus()
         self.modes.on_change("active", lambda attribute, old, new: self.turn_to(new))
-        self.words = TextInput(placeholder="find keys that contain …", width=260, name="find")
+        self.words = search_of_keys()
         self.words.on_change("value", lambda attribute, old, new: self.find(new))
         self.table = block("selected")
         self.root = row(self.modes, self.words)

@@ -23,6 +23,7 @@ FULL_EDGES = 100  # between two levels that are drawn in full strength
 ALPHA = (0.08, 0.45)  # of an edge, at least and at most
 MOST_MARKS = 300  # failed tasks that are shown whatever the scale
 HEIGHT = 460
+DOTS = (5, 16)  # pixels, at least and at most
 CLEAR = "rgba(0,0,0,0)"
 
 
@@ -39,7 +40,9 @@ class TaskGraph:
         self.moment: Moment | None = None
         self.told = -1  # the version of the series that the nodes tell of
         self.image = ColumnDataSource({n: [] for n in ("image", "count", "x", "y", "dw", "dh")})
-        self.nodes = ColumnDataSource({n: [] for n in ("x", "y", "state", "size", *DETAILS)})
+        self.nodes = ColumnDataSource(
+            {n: [] for n in ("x", "y", "state", "size", "task", *DETAILS)}
+        )
         self.edges = ColumnDataSource({n: [] for n in ("x0", "y0", "x1", "y1", "alpha")})
         self.marks = ColumnDataSource({n: [] for n in ("x", "y", *DETAILS)})
         self.path = ColumnDataSource({"x": [], "y": []})
@@ -109,14 +112,13 @@ class TaskGraph:
 
     def show_nodes(self, tasks: Ids) -> None:
         view, layout = self.view, self.view.layout
-        most = int(np.bincount(layout.levels[tasks]).max(initial=1))
-        size = float(np.clip(0.8 * HEIGHT / most, 4, 16))
+        size = dot_size(layout.levels[tasks])
         with view.lock:
             self.told, fixed = view.series.version, details(view, tasks)
         self.nodes.data = {
             "x": layout.levels[tasks], "y": layout.y[tasks],
             "state": np.zeros(len(tasks), dtype=np.uint8), "size": np.full(len(tasks), size),
-            **fixed,
+            "task": tasks, **fixed,
         }  # fmt: skip
         self.nodes.selected.indices = np.flatnonzero(np.isin(tasks, self.focus.selected)).tolist()
         self.edges.data = self.edges_of(tasks)
@@ -175,6 +177,12 @@ class TaskGraph:
         self.told = version
         if len(tasks):
             self.nodes.patch(patches)
+
+
+def dot_size(levels: Ids) -> float:
+    """Of tasks at these levels, in pixels: a column has to hold all of its level."""
+    most = int(np.bincount(levels).max(initial=1))
+    return float(np.clip(0.8 * HEIGHT / most, *DOTS))
 
 
 def faint(levels: Ids) -> float:
