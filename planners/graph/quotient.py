@@ -10,6 +10,8 @@ import numpy as np
 from planners.graph.arrays import Flags, Ids, Offsets, offsets_from_counts, places_in, unique_pairs
 from planners.graph.dag import Dag
 
+COMMON = 4  # times as many users as the usual root has
+
 
 @dataclass(frozen=True, eq=False)
 class Quotient:
@@ -96,6 +98,16 @@ class Quotient:
         That is a topological order too: a node has more ahead of it than any of its users.
         """
         return np.argsort(-self.work_ahead, kind="stable").astype(np.int32)
+
+    def common_roots(self) -> Flags:
+        """Nodes without inputs that many more nodes take than is usual for such.
+
+        Where blocks are multiplied by a small matrix, each of its blocks is such a root: by what
+        takes it, whole columns of blocks would grow together, and each row be torn apart.
+        """
+        roots: Flags = self.input_counts == 0
+        usual = np.median(self.user_counts[roots]) if roots.any() else 0
+        return roots & (self.user_counts >= COMMON * max(usual, 1))
 
     def sidelined(self) -> Flags:
         """Nodes that can wait: an input has a user with more than twice the work ahead.

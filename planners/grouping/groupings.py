@@ -14,6 +14,7 @@ from planners.grouping.trial import Trial, run_trial
 BUNDLES_PER_CONTAINER = 8  # so that one slow bundle does not hold up the end
 LARGEST_CAPACITY = 4096  # tasks: a bundle is also what is run again when a container is lost
 GOOD_STRETCH = 1.1  # trials within this are all the same
+CLEARLY_LESS = 0.8  # of the traffic
 TASKS_PER_JOURNEY = 32  # where fewer outputs than that travel, there is little to gain
 TASKS_PER_SIZE = 16_384  # with each so many tasks, the smallest capacity grows by one, up to
 LARGEST_MINIMUM = 8  # tasks: a million bundles of one would keep the store busy for a minute
@@ -36,6 +37,9 @@ class Groupings:
         """The coarsest grouping, unless it costs parallelism or moves more than it must."""
         capacity = coarse_capacity(self.tasks, self.containers)
         trial = self.depth_first(capacity)
+        common = self.graph.common_roots()
+        if common.any():  # a barrier for all others, but one that blocks need not cross
+            trial = self._lighter(trial, self.depth_first(capacity, common))
         if trial.stretch() > GOOD_STRETCH:
             return self._finer(capacity, trial)
         travelling = len(trial.travelling)
@@ -43,8 +47,8 @@ class Groupings:
             return self._with_less_traffic(capacity, trial)
         return trial
 
-    def depth_first(self, capacity: int) -> Trial:
-        groups, phases = grow(self.graph, capacity, capacity)
+    def depth_first(self, capacity: int, first: Flags | None = None) -> Trial:
+        groups, phases = grow(self.graph, capacity, capacity, first=first)
         return self._shared_out(groups, phases, capacity)
 
     def level_by_level(
@@ -71,24 +75,31 @@ class Groupings:
         )
         return run_trial(self.graph, bundle_of, bundles, self.containers)
 
-    def _with_less_traffic(self, capacity: int, trial: Trial) -> Trial:
-        """Another grouping, if it is as good but moves clearly less.
+    def _lighter(self, trial: Trial, other: Trial) -> Trial:
+        """The other one if it moves clearly less and is as good; else the one to regret less."""
+        less = self._traffic(other) < CLEARLY_LESS * self._traffic(trial)
+        if less and other.stretch() < GOOD_STRETCH * trial.stretch():
+            return other
+        return min(trial, other, key=lambda each: each.regret)
 
-        Sizes are unknown, but what is read first tends to be larger than what is made of it.
-        """
-        sizes = 1.0 / (1 + self.graph.work_before) ** 2
+    def _with_less_traffic(self, capacity: int, trial: Trial) -> Trial:
+        """Another grouping, if it is as good but moves clearly less."""
         best = trial
         for other, share in (
             # What shares blocks gets together before what adds the results up.
-            (self.level_by_level(capacity, capacity), 0.8),
+            (self.level_by_level(capacity, capacity), CLEARLY_LESS),
             # What takes blocks from a few others only, as a rechunk does, may fall apart into
             # parts that exchange nothing, if only a bundle may hold such a part.
             (self.depth_first(2 * capacity), 0.5),
         ):
-            less = sizes[other.travelling].sum() < share * sizes[best.travelling].sum()
+            less = self._traffic(other) < share * self._traffic(best)
             if less and other.stretch() < GOOD_STRETCH:
                 best = other
         return best
+
+    def _traffic(self, trial: Trial) -> float:
+        """Sizes are unknown, but what is read first tends to be larger than what is made of it."""
+        return float((1.0 / (1 + self.graph.work_before[trial.travelling]) ** 2).sum())
 
     def _finer(self, capacity: int, trial: Trial) -> Trial:
         """The least regret of ``trial`` and of those after it, with less capacity each time.

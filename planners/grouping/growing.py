@@ -9,18 +9,22 @@ from planners.graph.quotient import Quotient
 
 
 def grow(
-    graph: Quotient, capacity: int, merge_capacity: int, apart: Flags | None = None
+    graph: Quotient,
+    capacity: int,
+    merge_capacity: int,
+    apart: Flags | None = None,
+    first: Flags | None = None,
 ) -> tuple[Ids, Ids]:
     """Node → group (named by one of its nodes), and node → phase of its group.
 
     Every edge between two groups goes from a lower phase to a higher one. That alone makes the
     graph of groups acyclic, whatever else is merged within a phase. A group takes in nodes up to
     ``capacity`` tasks; a node merges the groups of its inputs up to ``merge_capacity``. Nodes that
-    are set ``apart`` join no group.
+    are set ``apart`` join no group; those that come ``first`` have a phase to themselves.
     """
     parents = list(range(graph.nodes))  # union-find; the root of a group is its name
     sizes: list[int] = graph.weights.tolist()
-    phases = [0] * graph.nodes
+    phases = [0] * graph.nodes if first is None else (~first).astype(int).tolist()
     fans: list[int] = np.bincount(graph.inputs, minlength=graph.nodes).tolist()
     inputs: list[int] = graph.inputs.tolist()
     too_much = capacity + 1

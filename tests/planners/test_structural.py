@@ -33,6 +33,13 @@ def sizes(plan):
     return np.bincount(plan.bundles, minlength=len(plan.slots))
 
 
+def travelling_roots(dag, plan):
+    """Tasks without inputs whose output another bundle takes."""
+    crossing = plan.bundles[dag.inputs] != plan.bundles[dag.edge_users]
+    travelling = np.unique(dag.inputs[crossing])
+    return travelling[dag.input_counts[travelling] == 0]
+
+
 def slowdown(dag, containers=2):
     """How much longer than in bundles of one task each, if all tasks take a second."""
     tasks = Quotient.of_tasks(dag)
@@ -110,6 +117,38 @@ def test_the_two_users_of_mirrored_blocks_share_a_bundle():
     # Then nothing travels
     assert len(sums) == side * side
     assert len(bundles_of(dag, plan).edge_tasks) == 0
+
+
+def test_what_one_model_says_of_a_block_is_made_where_the_block_is():
+    # Given forty blocks, and a model that all predictions take
+    graph = Graph()
+    model = graph.task()
+    predictions = [graph.task(model, graph.task()) for _ in range(40)]
+    graph.tree(predictions, split=40)
+    dag = graph.dag()
+    # When it is planned
+    plan = planned(dag)
+    # Then of what is read only the model travels
+    assert len(travelling_roots(dag, plan)) == 1
+
+
+def test_a_small_matrix_does_not_tear_rows_of_blocks_apart():
+    # Given blocks of x, and of x @ w, where each block of w meets a whole column of x
+    rows, columns = 12, 6
+    graph = Graph()
+    small = [graph.task() for _ in range(columns)]
+    graph.tree(
+        [
+            graph.tree([graph.task(graph.task(), small[j]) for j in range(columns)], split=columns)
+            for _ in range(rows)
+        ],
+        split=rows,
+    )
+    dag = graph.dag()
+    # When it is planned
+    plan = planned(dag)
+    # Then hardly a block of x travels
+    assert len(travelling_roots(dag, plan)) <= columns + rows * columns // 8
 
 
 @pytest.mark.parametrize(
