@@ -30,14 +30,19 @@ def account(series: Series, container: ContainerSeries) -> Account:
     return account_of({"cold": container.cold, "since": since, "until": container.last})
 
 
+def used(series: Series) -> list[ContainerSeries]:
+    """Containers that had a bundle; as long as the run goes on, also those at their first one."""
+    return [c for c in series.containers.values() if c.bundles or series.goes_on]
+
+
 def cost(series: Series) -> float:
     """Of the containers that had bundles, and of what they moved."""
     if "cost" in reported(series):
         return float(reported(series)["cost"])
     prices = prices_of(series)
-    used = [account(series, c) for c in series.containers.values() if c.bundles]
+    accounts = [account(series, container) for container in used(series)]
     moved = prices.cost(0.0, 0, series.told_bytes)
-    return sum((each.cost(prices) for each in used), moved)
+    return sum((each.cost(prices) for each in accounts), moved)
 
 
 def shown(amount: float) -> str:

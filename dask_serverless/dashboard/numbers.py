@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dask_serverless.dashboard.costs import cost, reported
+from dask_serverless.dashboard.costs import cost, reported, used
 from dask_serverless.dashboard.seen import NEVER
 from dask_serverless.dashboard.series import Series
 
@@ -35,15 +35,15 @@ def numbers(series: Series) -> Numbers:
     told = series.over or {}
     accounts = reported(series)
     tasks, bundles = series.structure.tasks, series.structure.bundle_count
-    used = [c for c in series.containers.values() if c.bundles]
+    seen = used(series)
     return Numbers(
         tasks=tasks,
         done_tasks=tasks if series.succeeded else series.done_tasks,
         bundles=bundles,
         done_bundles=bundles if series.succeeded else series.done_bundles,
-        containers=len(accounts.get("containers", used)),
-        cold_starts=accounts.get("cold_starts", sum(c.cold for c in used)),
-        warm_starts=accounts.get("warm_starts", sum(not c.cold for c in used)),
+        containers=len(accounts.get("containers", seen)),
+        cold_starts=accounts.get("cold_starts", sum(c.cold for c in seen)),
+        warm_starts=accounts.get("warm_starts", sum(not c.cold for c in seen)),
         bytes_moved=accounts.get("bytes_moved", series.told_bytes),
         makespan=told.get("makespan_seconds", series.latest),
         cost=cost(series),

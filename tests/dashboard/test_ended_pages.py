@@ -1,4 +1,4 @@
-"""What a client tells at the end of a run, on the pages: moved bundles, sizes, what was saved."""
+"""What pages say of containers and plans, now and as clients tell at the end: moves, sizes, savings."""
 
 from __future__ import annotations
 
@@ -74,6 +74,19 @@ def test_containers_of_several_sizes_are_told_apart() -> None:
     page = Containers(view(containers={"c1": account}, cost=0.5), None)
     page.update(None)
     assert "3,072 MB" in page.table.text and "6.000 GB s" in page.table.text
+
+
+def test_a_container_is_not_idle_while_it_has_a_bundle() -> None:
+    going = View(structure([[], [], []], [0, 1, 2], labels=["a", "b", "c"]))
+    going.series.heed(batch("c1", sighting(0, 1.0)))  # arrives at 0.5 s
+    going.series.heed_working({1: "c1"}, 2.25)
+    going.series.heed(batch("c2", sighting(2, 0.5, running=5.0)))
+    page = Containers(going, None)
+    page.update(None)
+    assert "4.250 s" in page.table.text and ">750 ms<" in page.table.text  # running, idle
+    going.series.heed_end(OVER)
+    page.update(None)
+    assert "1.000 s" in page.table.text  # what was not told of is not known
 
 
 def test_what_each_optimization_saved_is_told_by_plan_and_by_what_came() -> None:

@@ -175,3 +175,13 @@ def test_a_task_that_runs_once_more_elsewhere_keeps_its_own_times() -> None:
     assert series.task_begun.tolist() == [0.0, 3.25]
     (copy,) = series.copies
     assert (copy.task, copy.bundle, copy.begun, copy.ended) == (0, 1, 3.0, 3.25)
+
+
+def test_a_container_counts_from_its_first_bundle_on() -> None:
+    series = Series(DIAMOND)
+    under_way = sighting(0, 0.0, state=UNDER_WAY, running=2.0, tasks={0: (0.0, 1.0)})
+    series.heed(batch("c1", under_way, cold=True))
+    told = numbers(series)
+    assert (told.containers, told.cold_starts, told.done_bundles) == (1, 1, 0) and told.cost > 0
+    series.heed_end(OVER)  # and nothing came of it
+    assert numbers(series).containers == 0

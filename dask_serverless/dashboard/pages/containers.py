@@ -10,6 +10,7 @@ from bokeh.models import ColumnDataSource
 
 from dask_serverless.dashboard.costs import account, prices_of, shown
 from dask_serverless.dashboard.lanes import lanes_of
+from dask_serverless.dashboard.moments import stopped
 from dask_serverless.dashboard.numbers import in_bytes, in_seconds
 from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.reader import Reader
@@ -50,7 +51,9 @@ class Containers(Page):
         with self.view.lock:
             series = self.view.series
             lanes = lanes_of(series)
-            rows = [row(series, c) for c in list(series.containers.values())[:MOST_ROWS]]
+            going = under_way(series)
+            first = list(series.containers.values())[:MOST_ROWS]
+            rows = [row(series, c, going.get(c.index, 0.0)) for c in first]
             more = len(series.containers) - len(rows)
         times = np.concatenate([lanes.claimed, lanes.finished])
         steps = np.repeat([1, -1], len(lanes.claimed))
@@ -60,15 +63,23 @@ class Containers(Page):
         self.table.text = table(COLUMNS, rows) + note
 
 
-def row(series: Series, c: ContainerSeries) -> tuple[Any, ...]:
-    known, end, paid = c.arrived < NEVER, series.end, account(series, c)
-    idle = (
-        max(0.0, end - max(c.arrived, 0.0) - c.fetching - c.running - c.storing) if known else 0.0
-    )
+def under_way(series: Series) -> dict[int, float]:
+    """Container, by its index → for how long it has been at the bundle that it has now."""
+    if not series.goes_on:
+        return {}
+    bundles = np.flatnonzero((series.claimed < NEVER) & (stopped(series) == NEVER))
+    since = np.maximum(series.end - series.claimed[bundles], 0.0)
+    return dict(zip(series.container[bundles].tolist(), since.tolist(), strict=True))
+
+
+def row(series: Series, c: ContainerSeries, going: float) -> tuple[Any, ...]:
+    known, paid = c.arrived < NEVER, account(series, c)
+    running = c.running + going
+    idle = series.end - max(c.arrived, 0.0) - c.fetching - running - c.storing if known else 0.0
     return (
         c.name, f"{paid.memory_mb:,} MB" if paid.memory_mb else "no limit", ("cold" if c.cold else "warm") if known else "",
         in_seconds(c.arrived - c.asked) if known else "", c.bundles, in_seconds(c.fetching),
-        in_seconds(c.running), in_seconds(c.storing), in_seconds(idle), in_seconds(c.cpu_seconds),
+        in_seconds(running), in_seconds(c.storing), in_seconds(max(0.0, idle)), in_seconds(c.cpu_seconds),
         in_bytes(c.peak_bytes), in_bytes(c.stored_bytes), c.calls, f"{paid.gb_seconds:.3f} GB s",
         shown(paid.cost(prices_of(series))), c.gone,
     )  # fmt: skip
