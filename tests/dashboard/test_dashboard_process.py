@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from awaiting import eventually
 from clients import ROOT, Client
 
 from dask_serverless import Serverless
+from dask_serverless.dashboard.logs import worth_telling
 from dask_serverless.errors import DashboardUnavailable, PackageMissing, SettingsError
 from dask_serverless.store.embedded import EmbeddedStore
 
@@ -89,6 +91,23 @@ def test_of_an_error_of_its_own_the_token_is_left_out() -> None:
         ("abc",),
     )
     assert "abc" not in Without("abc").format(logging.LogRecord(*told, None))
+
+
+def test_a_page_that_is_closed_while_it_still_sends_is_no_error_of_ours() -> None:
+    connection = pytest.importorskip("bokeh.server.connection")
+    closed = connection.ServerConnection.__new__(connection.ServerConnection)
+    closed._session = None  # as it is once the browser has gone
+    assert not worth_telling(record_of(lambda: closed.session))
+    assert worth_telling(record_of(lambda: int("no number")))
+    assert worth_telling(record_of(lambda: exec("assert False")))
+
+
+def record_of(failing: Callable[[], Any]) -> logging.LogRecord:
+    try:
+        failing()
+    except (AssertionError, ValueError):
+        return logging.LogRecord("bokeh", logging.ERROR, "", 0, "", (), sys.exc_info())
+    pytest.fail("does not raise")
 
 
 def test_ctrl_c_in_the_terminal_is_for_the_client(tmp_path: Path) -> None:
