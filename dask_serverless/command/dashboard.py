@@ -22,13 +22,14 @@ def show(store: str | None, address: str, token: str, origins: tuple[str, ...]) 
             "--store URL, or Serverless(dashboard=True) where you compute.")  # fmt: skip
     with open_link(url):
         pass  # a store that cannot be used is told now
+    origins = checked_origins(origins)
     try:
         where = Address.parse(address)
     except ValueError as error:
         raise SettingsError("--address", f"is {address!r}, but {error}.") from None
     with where.listen() as listening:
         port = listening.getsockname()[1]
-        access = Access.to(where, port, token, checked_origins(origins))
+        access = Access.to(where, port, token, origins)
         click.echo(f"Dashboard: {access.link}")
 
         from dask_serverless.dashboard.server import serve
