@@ -24,6 +24,7 @@ from dask_serverless.client.lookout import Lookout
 from dask_serverless.client.looks import Looks
 from dask_serverless.client.losses import Losses
 from dask_serverless.client.onlookers import onlookers
+from dask_serverless.client.pacing import in_store
 from dask_serverless.client.pause import CollectorPaused
 from dask_serverless.client.planning import Planned
 from dask_serverless.client.report import RunReport
@@ -109,12 +110,13 @@ class Distribution:
             report.plan = plan = planned.plan
             report.evidence = Evidence.wanted_by(plan, translation) if plan.annotations else None
             if self.around.history is not None and planned.teaches:
-                self.gathering = Gathering(ahead=asked_ahead(plan.annotations))
+                self.gathering = Gathering(self.sizes_mb, asked_ahead(plan.annotations))
             report.prices = self.planning.prices
             report.foreseen = self.planning.foreseen(planned)
             for onlooker in onlookers:
                 onlooker(report.foreseen())
             bundles = bundles_of(translation.dag, plan)
+        report.sizes_mb = self.sizes_mb
         report.tasks, report.bundles = translation.dag.tasks, bundles.count
         with report.phase("encode"):
             encoded = encode_run(
@@ -124,7 +126,7 @@ class Distribution:
         for containers, seconds, memory_mb in encoded.starts:
             self.around.backend.invoke(self.invitation.to_be_warm(seconds, memory_mb), containers)
         with report.phase("submit"):
-            submission = self.submission(encoded, planned.due)
+            submission = self.submission(encoded, planned)
             shown = self.around.watch.begun(report, translation.dag, self.around.containers)
         with report.phase("wait"):
             ending.submitted = True
@@ -149,7 +151,7 @@ class Distribution:
         if time.time() - self.invitation.asked > PATIENT_SECONDS:
             self.around.backend.invoke(replace(self.invitation, asked=time.time()), count)
 
-    def submission(self, encoded: Encoded, due: Sequence[int]) -> Submission:
+    def submission(self, encoded: Encoded, planned: Planned) -> Submission:
         around = self.around
         header = Header(
             functions=encoded.functions,
@@ -179,8 +181,9 @@ class Distribution:
             ready=encoded.ready,
             slotted=encoded.slotted,
             spread=encoded.spread,
-            due=due,
+            due=planned.due,
             sizes=self.sizes_mb,
+            pace=in_store(planned.pace, self.sizes_mb),
         )
 
     def wait_if_any_can(

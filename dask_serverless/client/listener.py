@@ -11,6 +11,7 @@ from dask_serverless.client.report import RunReport
 from dask_serverless.client.results import Results
 from dask_serverless.coordination.base import Event, What
 from dask_serverless.coordination.moving import Move
+from dask_serverless.coordination.resizing import Resize
 from dask_serverless.coordination.splitting import Split
 from dask_serverless.errors import ResultTooLarge
 from dask_serverless.history.gathering import Gathering
@@ -54,6 +55,8 @@ class Listener:
                 split = Split.unpack(event.payload)
                 self.lookout.parts.divided(split)
                 self.report.splits.append((split, event.at))
+            case What.RESIZED:
+                self.report.resizes.append((Resize.unpack(event.payload), event.at))
             case What.FINISHED:
                 self.finished(Finished.unpack(event.payload), event)
 

@@ -30,6 +30,7 @@ from dask_serverless.values import OPTIMIZATIONS
 from dask_serverless.worker.bundle import Limit
 from planners.aimed import aimed, informed
 from planners.cost.model import CostModel
+from planners.cost.pace import NO_PACE, Pace, pace_of
 from planners.cost.patience import Patience, patience_of
 from planners.cost.platform import Platform, Prices
 from planners.errors import PlanError, PredictionError, TooLittleMemory
@@ -56,6 +57,7 @@ class Planned:
     model: CostModel | None = None  # the numbers that decided, if any did
     due: Sequence[int] = ()  # when bundles should have begun: those that are late may be moved
     limits: Mapping[int, Limit] = field(default_factory=dict)  # of those that may be divided
+    pace: Pace = NO_PACE  # lest it goes on in larger containers
 
     @property
     def teaches(self) -> bool:
@@ -114,7 +116,8 @@ class Planning:
         if "replanning" not in self.optimizations:
             return Planned(plan, dag, known, known.model)
         limits = known.limits if plan is known.plan else known.limits_for_another(plan)
-        return Planned(plan, dag, known, known.model, known.due, limits)
+        pace = known.pace if len(plan.slots) == len(known.plan.slots) else NO_PACE
+        return Planned(plan, dag, known, known.model, known.due, limits, pace)
 
     def planned_anew(
         self, ready: Prepared, dag: Dag, graph: str, translation: Translation
@@ -124,9 +127,10 @@ class Planning:
         model = self.model(dag)
         plan = self.by_numbers(informed(ready.planner, model), dag, translation)
         patience = patience_of(plan, dag, model, self.resources)
+        pace = pace_of(plan, dag, model, self.resources, ready.goals, self.sizes_mb)
         spent = time.perf_counter() - begun
         guessed = not model.predictions.knows_all(names_of_tasks(dag))
-        return Remembered(graph, plan, model, ready.goals, spent, guessed, *late(patience))
+        return Remembered(graph, plan, model, ready.goals, spent, guessed, *late(patience), pace)
 
     def by_numbers(self, planner: Planner, dag: Dag, translation: Translation) -> Plan:
         """What was measured refuses no run: of a chain of functions that each gave forty times what

@@ -9,10 +9,12 @@ from dask_serverless.coordination.sizes import number_of
 
 if TYPE_CHECKING:
     from dask_serverless.client.report import RunReport
+    from dask_serverless.coordination.resizing import Resize
     from dask_serverless.coordination.splitting import Split
 
 ROWS = 20  # of a table, that are printed
 MOVED = ("version", "bundle", "from slot", "to", "at", "due", "why")
+RESIZED = ("version", "memory from then on", "before", "at", "why")
 DIVIDED = ("version", "bundle", "parts for others", "kept by", "at")
 
 Table = tuple[str, Sequence[str], list[tuple[object, ...]]]  # title, headers, rows
@@ -38,6 +40,16 @@ class DividedBundle(NamedTuple):
     parts: int  # that others got
     container: str  # that kept the rest
     at: float  # seconds since the submission
+
+
+class ResizedRun(NamedTuple):
+    """What had not begun went to containers of another size."""
+
+    version: int  # of the plan, from then on
+    memory_mb: int  # that containers have at least, from then on
+    before_mb: int
+    at: float  # seconds since the submission
+    why: str
 
 
 def moved_bundles(report: RunReport) -> list[MovedBundle]:
@@ -87,12 +99,32 @@ def splits_of_wholes(report: RunReport) -> Iterator[tuple[Split, int, float]]:
         yield split, bundle, at
 
 
+def resized_runs(report: RunReport) -> list[ResizedRun]:
+    """In the order in which the plan was changed."""
+    if not report.resizes:
+        return []
+    submitted, sizes = submission(report), report.sizes_mb
+    return [
+        ResizedRun(told.version, sizes[told.size], sizes[told.before], at - submitted, behind(told))
+        for told, at in report.resizes
+    ]
+
+
+def behind(told: Resize) -> str:
+    due = f"{told.due_ms / 1000:.3f} s"
+    if told.size < told.before:
+        return f"no larger container had come by {due}"
+    return f"{told.done} bundles were done, and {told.expected} should have been by {due}"
+
+
 def submission(report: RunReport) -> float:
     """When it was, by the store's clock."""
     return float(report.course.rows["at"][-1]) - report.makespan_seconds
 
 
-def tables(moves: list[MovedBundle], splits: list[DividedBundle]) -> Iterator[Table]:
+def tables(
+    moves: list[MovedBundle], splits: list[DividedBundle], resizes: list[ResizedRun]
+) -> Iterator[Table]:
     """What was changed, for people."""
     if moves:
         line = title(moves[-1].version, len(moves), "late in their slots, and moved")
@@ -102,6 +134,11 @@ def tables(moves: list[MovedBundle], splits: list[DividedBundle]) -> Iterator[Ta
             splits[-1].version, len(splits), "later than the plan held possible, and divided"
         )
         yield f"{line}; times in seconds:", DIVIDED, [divided(each) for each in splits[:ROWS]]
+    if resizes:
+        line = (
+            f"version {resizes[-1].version} of the plan: the run was late, and what had not begun"
+        )
+        yield f"{line} got other containers:", RESIZED, [resized(each) for each in resizes]
 
 
 def title(version: int, count: int, what: str) -> str:
@@ -112,6 +149,10 @@ def title(version: int, count: int, what: str) -> str:
 
 def moved(m: MovedBundle) -> tuple[object, ...]:
     return (m.version, m.bundle, m.slot, m.container, f"{m.at:.3f}", f"{m.due:.3f}", m.why)
+
+
+def resized(r: ResizedRun) -> tuple[object, ...]:
+    return (r.version, f"{r.memory_mb} MB", f"{r.before_mb} MB", f"{r.at:.3f}", r.why)
 
 
 def divided(d: DividedBundle) -> tuple[object, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from dask_serverless.client.accounting import Account, accounts_of
 from dask_serverless.client.course import Course
 from dask_serverless.coordination.base import Event
 from dask_serverless.coordination.moving import Move
+from dask_serverless.coordination.resizing import Resize
 from dask_serverless.coordination.splitting import Split
 from dask_serverless.errors import NothingToCompare
 from dask_serverless.worker.told import Finished
@@ -74,6 +75,9 @@ class RunReport:
     # store's clock: bundles that were late in their slots, and went elsewhere
     splits: list[tuple[Split, float]] = field(default_factory=list, repr=False)  # likewise: bundles
     # that took too long, and of which others got parts
+    resizes: list[tuple[Resize, float]] = field(default_factory=list, repr=False)  # likewise: when
+    # the run was behind its plan, and what had not begun went to larger containers
+    sizes_mb: Sequence[int] = ()  # of containers' memory, if there are several
     plan: Plan | None = None
     prices: Callable[[], Prices] = field(default=lambda: usual_prices(), repr=False)
     course: Course = field(default_factory=Course, repr=False)
@@ -209,13 +213,16 @@ class RunReport:
     @property
     def version(self) -> int:
         """How often the plan was changed while it was carried out."""
-        moved, divided = ([told.version for told, _ in each] for each in (self.moves, self.splits))
-        return max((*moved, *divided), default=0)
+        changes: list[Move | Split | Resize] = [
+            told for each in (self.moves, self.splits, self.resizes) for told, _ in each
+        ]
+        return max([change.version for change in changes], default=0)
 
     @property
     def changes(self) -> str:
         """What was changed of it, in words."""
         words = ["moved"] * bool(self.moves) + ["divided"] * bool(self.splits)
+        words += ["given other containers"] * bool(self.resizes)
         return f"late bundles were {' and '.join(words)}"
 
     @property

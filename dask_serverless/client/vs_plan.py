@@ -14,8 +14,10 @@ from dask_serverless.client import replanned
 from dask_serverless.client.replanned import (
     DividedBundle,
     MovedBundle,
+    ResizedRun,
     divided_bundles,
     moved_bundles,
+    resized_runs,
 )
 from planners.cost.outlook import Outlook
 from planners.cost.rows import name_of
@@ -135,6 +137,11 @@ class VsPlan:
         return divided_bundles(self.report)
 
     @cached_property
+    def resizes(self) -> list[ResizedRun]:
+        """Likewise: when what had not begun went to larger containers, since the run was behind."""
+        return resized_runs(self.report)
+
+    @cached_property
     def rows(self) -> list[BundleRow]:
         """All bundles, in the order of their numbers."""
         sizes = np.bincount(self.outlook.plan.bundles, minlength=len(self.forecast.finished))
@@ -151,7 +158,7 @@ class VsPlan:
         lines = [self.headline, "", table(("", "forecast", "measured", "more"), self.totals())]
         lines += ["", "where the time of the longest path went:"]
         lines += [table(("", "forecast", "measured", "more", "of it"), self.reasons())]
-        for title, headers, rows in replanned.tables(self.moves, self.splits):
+        for title, headers, rows in replanned.tables(self.moves, self.splits, self.resizes):
             lines += ["", title, table(headers, rows)]
         lines += ["", self.bundles_title, table(HEADERS, self.shown_rows())]
         return "\n".join(lines)
@@ -167,7 +174,7 @@ class VsPlan:
 
     @property
     def changes_html(self) -> str:
-        tables = replanned.tables(self.moves, self.splits)
+        tables = replanned.tables(self.moves, self.splits, self.resizes)
         parts = [
             f"<p>{escape(title)}</p>{html_table(names, rows)}" for title, names, rows in tables
         ]

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from dask_serverless.blobs.base import Command
 from dask_serverless.coordination.parts import Told
+from dask_serverless.coordination.resizing import Pace
 from dask_serverless.errors import NotAuthentic
 
 OK, LOST, OVER, FENCED = "ok", "lost", "over", "fenced"
@@ -51,6 +52,7 @@ class Submission:
     due: Sequence[int] = ()  # by bundle: how many ms after the submission it should have begun at
     # the latest, or NEVER; what waits for its slot's container any longer is anyone's
     sizes: Sequence[int] = ()  # of containers' memory in MiB, smallest first, if there are several
+    pace: Pace | None = None  # that it has to keep in the sizes that were planned
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,7 @@ class What(Enum):
     PROGRESS = "p"  # tasks of a bundle under way
     MOVED = "m"  # a bundle, from its slot to a container that had time for it
     SPLIT = "s"  # a bundle under way: others have parts of it
+    RESIZED = "r"  # the run: what has not begun goes to containers of another size
     FAILED = "f"  # the run
 
 

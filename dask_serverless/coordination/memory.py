@@ -89,6 +89,7 @@ class MemoryCoordination(MemorySteps):
                 return Answer(LOST)
             if record.over:
                 return Answer(OVER, why=record.over)
+            self.keep_pace(record)
             if memory_mb:
                 record.came(container, memory_mb)
             if invited:
@@ -121,6 +122,7 @@ class MemoryCoordination(MemorySteps):
             if record is None:
                 return Answer(LOST)
             self.write(list(before))
+            self.keep_pace(record)
             state = record.state.get(report.bundle)
             again = state == DONE and record.finished.get(container) == report.claim
             if not again and state == report.claim and (report.near or held):
@@ -214,6 +216,7 @@ class MemoryCoordination(MemorySteps):
         self, container: str, bundle: int, claim: str, division: Division | None = None
     ) -> Room:
         with self.store.changed:
+            self.keep_pace(self.record())
             record, refusal = self.current(bundle, claim)
             if refusal or record is None:
                 return Room(refusal.status if refusal else LOST)
@@ -264,6 +267,7 @@ class MemoryCoordination(MemorySteps):
             record = self.record()
             if record is None:
                 return Condition(LOST)
+            self.keep_pace(record)
             if not record.over:
                 for container in outgrown:
                     record.outgrow(container)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgpack
 
 from dask_serverless.coordination.base import NEVER
+from dask_serverless.coordination.notes import noted
 from dask_serverless.coordination.ordered import Ordered
 from dask_serverless.coordination.sizes import size_of
 
@@ -30,11 +31,7 @@ class Move(NamedTuple):
 
     @staticmethod
     def unpack(payload: bytes) -> Move:
-        """A ValueError for whatever is no such note: no script signs what it tells."""
-        move = msgpack.unpackb(payload)
-        if not isinstance(move, list) or [type(each) for each in move] != TYPES:
-            raise ValueError(f"{payload[:100]!r} tells of no bundle that was moved")
-        return Move(*move)
+        return Move(*noted(payload, TYPES, "bundle that was moved"))
 
     def pack(self) -> bytes:
         return bytes(msgpack.packb(tuple(self)))

@@ -16,6 +16,7 @@ from dask_serverless.coordination.lending import Lending
 from dask_serverless.coordination.moving import Late, Patience
 from dask_serverless.coordination.ordered import Ordered
 from dask_serverless.coordination.parts import Part
+from dask_serverless.coordination.resizing import Pacing
 from dask_serverless.coordination.sizes import size_of, size_with
 
 INVITE_MS = 2000  # as in the scripts
@@ -149,6 +150,7 @@ class Record:
 
     def __post_init__(self) -> None:
         self.patience = Patience(self.submission.due)
+        self.pacing = Pacing(self.submission.pace)
         self.bundles = self.submission.bundles  # more, once some were divided
 
     def waits(self, slot: int) -> bool:
@@ -383,8 +385,13 @@ class Record:
     def outgrow(self, container: str) -> None:
         """A container's size is too small for the run, which goes on with the next one, if any."""
         larger = self.size(container) + 1
-        if not self.least < larger < len(self.submission.sizes):
-            return
+        if larger < len(self.submission.sizes):
+            self.pacing.awaited = None  # with less it cannot go on
+            if self.least < larger:
+                self.rise(larger)
+
+    def rise(self, larger: int) -> None:
+        """No container below that size is to have anything of the run again."""
         self.least = larger
         for size in range(larger):
             self.invites_of(size).clear()

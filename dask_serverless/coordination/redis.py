@@ -53,10 +53,20 @@ EVENTS_AT_ONCE = 10_000
 SHARED = {
     "begin": ("keys", "expiry"),
     "withdraw": ("keys",),
-    "claim": ("keys", "common", "held", "queues", "moving", "claims", "by_size"),
-    "publish": ("keys", "common", "queues", "moving", "claims", "by_size", "settling", "near"),
-    "sweep": ("keys", "expiry", "common", "held", "queues", "moving", "claims", "by_size"),
-    "split": ("keys", "common", "queues", "moving", "claims", "by_size"),
+    "claim": ("keys", "common", "held", "queues", "moving", "claims", "pace", "by_size"),
+    "publish": (
+        "keys",
+        "common",
+        "queues",
+        "moving",
+        "claims",
+        "pace",
+        "by_size",
+        "settling",
+        "near",
+    ),
+    "sweep": ("keys", "expiry", "common", "held", "queues", "moving", "claims", "pace", "by_size"),
+    "split": ("keys", "common", "queues", "moving", "claims", "pace", "by_size"),
     "renew": ("keys", "common", "held"),
     "fail": ("keys", "common"),
     "tell": ("keys", "common"),
@@ -126,6 +136,7 @@ class RedisCoordination:
             "begin", submission.live_seconds, int(shared), int(submission.slotted) * (1 + bool(submission.due)),
             "total", submission.bundles, "lease", submission.lease_ms, "cap", submission.containers,
             "attempts", submission.attempts, *(("spread", "1") if submission.spread else ()),
+            *(("pace", submission.pace.pack()) if submission.pace else ()),
             *(("sizes", " ".join(map(str, submission.sizes))) if submission.sizes else ()),
         )  # fmt: skip
 

@@ -32,6 +32,7 @@ from dask_serverless.coordination.base import (
 from dask_serverless.coordination.changed import changed
 from dask_serverless.coordination.moving import Move
 from dask_serverless.coordination.parts import Told
+from dask_serverless.coordination.resizing import Resize
 from dask_serverless.coordination.splitting import Split
 from dask_serverless.errors import NotAuthentic
 from dask_serverless.signing.signatures import (
@@ -50,6 +51,7 @@ BY_SCRIPTS = (b"\x94\xa4lost", b"\x93\xa7damaged")
 NOTES: dict[What, Callable[[bytes], object]] = {
     What.MOVED: Move.unpack,
     What.SPLIT: Split.unpack,
+    What.RESIZED: Resize.unpack,
 }
 
 

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import msgpack
 
+from dask_serverless.coordination.notes import noted
+
 TYPES = [int, int, int, int, str]  # of what is noted of a division
 
 
@@ -20,11 +22,7 @@ class Split(NamedTuple):
 
     @staticmethod
     def unpack(payload: bytes) -> Split:
-        """A ValueError for whatever is no such note: no script signs what it tells."""
-        split = msgpack.unpackb(payload)
-        if not isinstance(split, list) or [type(each) for each in split] != TYPES:
-            raise ValueError(f"{payload[:100]!r} tells of no bundle that was divided")
-        return Split(*split)
+        return Split(*noted(payload, TYPES, "bundle that was divided"))
 
     def pack(self) -> bytes:
         return bytes(msgpack.packb(tuple(self)))

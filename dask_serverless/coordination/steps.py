@@ -210,6 +210,18 @@ class MemorySteps:
                 record.make_ready(name, slot)
         return chosen
 
+    def keep_pace(self, record: Record | None) -> None:
+        """Whoever calls notices that a run has fallen behind."""
+        if record is None or record.over or not record.submission.sizes:
+            return
+        elapsed = int(self.now() - record.submitted_ms)
+        largest = max(record.sizes.values(), default=0)
+        resize = record.pacing.look(record.version + 1, elapsed, record.done, record.least, largest)
+        if resize is not None:
+            record.version += 1
+            self.happened(record, What.RESIZED, resize.pack())
+            record.rise(resize.size)
+
     def divide(self, record: Record, container: str, bundle: int, division: Division) -> None:
         """Its other parts are bundles of their own from now on, ready as it was."""
         first, uses = division.first, iter(division.uses)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from dask_serverless.coordination.sizes import size_with
 from dask_serverless.history.identity import chain_identity, identity
 from dask_serverless.history.observations import (
     DOWNLOAD,
@@ -27,8 +28,8 @@ PLACES = {"r": "redis", "f": "shared", "u": "url", "z": "compressed", "m": "memo
 class Gathering:
     """Collects events while a run is under way, at no cost; what they mean is worked out later."""
 
-    def __init__(self, memory_mb: float = 0.0, ahead: int = 0) -> None:
-        self.memory_mb = memory_mb  # of the run's containers; 0: the backend's default
+    def __init__(self, sizes_mb: Sequence[int] = (), ahead: int = 0) -> None:
+        self.sizes_mb = sizes_mb  # of the run's containers, if there are several
         self.ahead = ahead  # containers that the plan has asked for before they were needed
         self.told: list[Finished] = []
 
@@ -57,10 +58,11 @@ class Gathering:
         followed: Sequence[Followed] = (),
         uses: Sequence[Use] = (),
     ) -> Observations:
-        gathered = Gathered(names, self.memory_mb)
+        gathered, memory = Gathered(names), self.memory()
         for finished in self.told:
             if finished.measured is not None:
-                gathered.add(finished.cold, finished.measured)
+                memory_mb = memory.get(finished.container, 0.0)
+                gathered.add(finished.cold, finished.measured, memory_mb)
                 if finished.bundle < len(tasks):
                     gathered.overhead(finished, finished.measured, int(tasks[finished.bundle]))
         return Observations(
@@ -73,13 +75,21 @@ class Gathering:
             uses,
         )
 
+    def memory(self) -> dict[str, float]:
+        """Of each container, where there are several sizes; elsewhere all have the default."""
+        sizes = self.sizes_mb
+        return {
+            each.container: float(sizes[size_with(each.used.memory_mb, sizes)])
+            for each in self.told
+            if sizes and each.used is not None
+        }
+
 
 class Gathered:
     """The sums over a run's events."""
 
-    def __init__(self, names: Sequence[str], memory_mb: float) -> None:
+    def __init__(self, names: Sequence[str]) -> None:
         self.names = names
-        self.memory_mb = memory_mb
         self.known: dict[Kind, str] = {}
         self.functions: dict[str, tuple[int, float, list[Sample]]] = {}
         self.transfers: list[Transfer] = []
@@ -87,8 +97,7 @@ class Gathered:
         self.publishes: list[float] = []
         self.overheads: list[Overhead] = []
 
-    def add(self, cold: bool, measured: Measured) -> None:
-        memory_mb = self.memory_mb
+    def add(self, cold: bool, measured: Measured, memory_mb: float) -> None:
         for kind, taken in measured.kinds:
             calls, seconds, samples = self.functions.get(name := self.name(kind), (0, 0.0, []))
             samples += [Sample(memory_mb, *row) for row in taken.samples]

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from dask_serverless.history.observations import Followed
 from dask_serverless.worker.bundle import Limit
 from planners.cost.model import CostModel
+from planners.cost.pace import NO_PACE, Pace
 from planners.graph.dag import Dag
 from planners.numbers.outcomes import Outcome
 from planners.plans.goals import Goals
@@ -47,6 +48,7 @@ class Remembered:
     guessed: bool = False  # some of its functions had never been measured
     due: Sequence[int] = ()  # by bundle: when it should have begun, in ms after the submission
     limits: Mapping[int, Limit] = field(default_factory=dict)  # of bundles that may be divided
+    pace: Pace = NO_PACE  # lest a run of it goes on in larger containers
     times: int = 1  # that this graph was planned
     ran: float = 0.0  # seconds of runs since then
     taught: float = -LESSON_SECONDS  # by a monotonic clock, when a run was measured last

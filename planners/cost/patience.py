@@ -19,12 +19,12 @@ import numpy.typing as npt
 
 from planners.cost.allowance import Effort
 from planners.cost.model import CostModel
-from planners.cost.timeline import predict_timeline
+from planners.cost.timeline import Timeline, predict_timeline
 from planners.graph.arrays import Floats
 from planners.graph.dag import Dag
 from planners.numbers.predictions import Sla
 from planners.numbers.workload import Workload, function_names
-from planners.plans.plan import FLEXIBLE, Plan, Resources
+from planners.plans.plan import FLEXIBLE, Plan, Prediction, Resources
 
 UPPER: Sla = 95
 STRETCH = 1.2  # at least: so far are good forecasts from what comes, whatever tasks take
@@ -56,8 +56,7 @@ def patience_of(plan: Plan, dag: Dag, model: CostModel, resources: Resources) ->
         return Patience()
     workload = Workload.predict(dag, model.predictions, UPPER)
     timeline = predict_timeline(plan, workload, model.platform, resources)
-    upper = model.outcomes.makespan(plan.way, prediction.modelled_seconds, UPPER)
-    stretch = max(STRETCH, upper / timeline.makespan_seconds)
+    stretch = stretch_of(timeline, prediction, model)
     moving = max(LEAST_SECONDS, workload.warm_start(model.platform.memory_of(resources)))
     running = timeline.layout.exec_seconds
     return Patience(
@@ -65,6 +64,12 @@ def patience_of(plan: Plan, dag: Dag, model: CostModel, resources: Resources) ->
         np.where(divisible(plan, running), running * stretch + moving, np.inf),
         moving,
     )
+
+
+def stretch_of(timeline: Timeline, prediction: Prediction, model: CostModel) -> float:
+    """By how much a run may take longer than this timeline of long tasks, and come true still."""
+    upper = model.outcomes.makespan(timeline.plan.way, prediction.modelled_seconds, UPPER)
+    return max(STRETCH, upper / timeline.makespan_seconds)
 
 
 def divisible(plan: Plan, running: Floats) -> npt.NDArray[np.bool_]:

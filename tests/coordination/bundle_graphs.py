@@ -9,6 +9,7 @@ import msgpack
 import pytest
 
 from dask_serverless.coordination.base import Assignment, Division, Report, Submission
+from dask_serverless.coordination.resizing import Pace
 from dask_serverless.coordination.sizes import of_size, size_of
 from dask_serverless.worker.bundle import (
     NO_CHILDREN,
@@ -95,6 +96,7 @@ class Graph:
         blobs: Sequence[bytes] = (),
         spread: bool = False,
         due: Sequence[int] = (),
+        pace: Pace | None = None,
     ) -> Submission:
         roots = [(b, self.slot(b)) for b, inputs in enumerate(self.inputs) if not inputs]
         return Submission(
@@ -112,6 +114,7 @@ class Graph:
             spread=spread,
             due=due,
             sizes=self.sizes,
+            pace=pace,
         )
 
     def report(

@@ -33,6 +33,7 @@ from dask_serverless.coordination.base import (
     maker,
 )
 from dask_serverless.coordination.moving import Move
+from dask_serverless.coordination.resizing import Pace, Resize
 from dask_serverless.coordination.sizes import of_size, size_of, size_with
 from dask_serverless.coordination.splitting import Split
 from dask_serverless.worker import machine as m
@@ -92,13 +93,17 @@ class World:
         self.why = ""
         self.moves = 0  # of bundles from their slots
         self.splits = 0
+        self.resizes = 0  # of the run, and back
 
     def live(self) -> str:
         """Until the run is over and all containers are idle; why it ended."""
         graph, random = self.graph, self.random
         due = random_due(random, graph)
         spread = random.random() < 0.3
-        self.client.submit(graph.submission(containers=3, attempts=10_000, spread=spread, due=due))
+        pace = random_pace(random, graph)
+        self.client.submit(
+            graph.submission(containers=3, attempts=10_000, spread=spread, due=due, pace=pace)
+        )
         self.invitations += [ANYONE] * 3
         why = ""
         for _ in range(MOST_STEPS):
@@ -161,11 +166,14 @@ class World:
             assert sorted(told) == list(range(len(self.graph.specs)))
             moves = [Move.unpack(event.payload) for event in events if event.what is What.MOVED]
             splits = [Split.unpack(event.payload) for event in events if event.what is What.SPLIT]
-            versions = sorted(told.version for told in (*moves, *splits))
+            resizes = [
+                Resize.unpack(event.payload) for event in events if event.what is What.RESIZED
+            ]
+            versions = sorted(told.version for told in (*moves, *splits, *resizes))
             assert versions == list(range(1, len(versions) + 1))
             assert sum(split.parts for split in splits) == len(told) - len(self.graph.inputs)
             assert all(move.slot == self.graph.slot(move.bundle) >= 0 for move in moves)
-            self.moves, self.splits = len(moves), len(splits)
+            self.moves, self.splits, self.resizes = len(moves), len(splits), len(resizes)
         remains = self.client.close()
         self.blobs -= set(remains.references)
         self.blobs -= {b for b in self.blobs if claim_of(b) in remains.claims}
@@ -420,3 +428,15 @@ def random_due(random: Random, graph: Graph) -> list[int]:
     if not graph.slots or random.random() < 0.3:
         return []
     return random.choices([0, 1, LATER_MS, NEVER], [5, 1, 1, 1], k=len(graph.inputs))
+
+
+def random_pace(random: Random, graph: Graph) -> Pace | None:
+    """What a run of several sizes has to keep: at once, or once time has passed."""
+    if not graph.sizes or random.random() < 0.3:
+        return None
+    times = sorted(random.choices([-1, LATER_MS], k=random.randint(1, 3)))
+    counts = sorted(random.randint(1, len(graph.inputs)) for _ in times)
+    larger = range(1, len(graph.sizes))
+    sizes = sorted(random.sample(larger, random.randint(1, len(larger))))
+    start, patience = random.choice([0, LATER_MS]), random.choice([0, LATER_MS])
+    return Pace(sizes, list(zip(times, counts, strict=True)), start, patience)

@@ -50,6 +50,15 @@ def sleep_once(seconds, number):
     return number
 
 
+def slow_below(mebibytes, number):
+    """Takes longer than it ever did in containers that have less; how much this one has."""
+    from dask_serverless.backends.cgroup_memory import group_memory
+
+    limit = group_memory().limit >> 20
+    time.sleep(1.0 if limit < mebibytes else 0.01)
+    return limit
+
+
 def needs(mebibytes):
     from dask_serverless.backends.cgroup_memory import group_memory
 

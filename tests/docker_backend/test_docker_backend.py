@@ -9,8 +9,10 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import dask
 import dask.bag as db
@@ -28,6 +30,7 @@ from docker_tasks import (
     limits,
     needs,
     sleep_once,
+    slow_below,
     speak,
     speak_and_die,
 )
@@ -36,7 +39,10 @@ from usual_graphs import check_collections
 
 from dask_serverless import Serverless
 from dask_serverless.backends.docker.daemon import LABEL
+from dask_serverless.client import planning
 from dask_serverless.errors import BundleLost, ContainersCutOff, SettingsError
+from planners.cost.model import CostModel
+from planners.cost.pace import Pace
 from planners.plans.plan import FLEXIBLE, Plan
 
 pytestmark = pytest.mark.docker
@@ -226,6 +232,36 @@ def test_bundles_run_in_containers_of_the_size_that_was_planned(daemon):
         assert sum(limit == 384 for limit in found([100, 300, 100, 300, 300], slots)) >= 3
         with pytest.warns(UserWarning, match="9999 MiB, but the largest .* 384 MiB"):
             assert found([9999] * 5) == [384] * 5
+
+
+@dataclass(frozen=True)
+class Smallest(CostModel):
+    """Each task a bundle, in the smallest containers."""
+
+    name: ClassVar[str] = "smallest"
+
+    def plan(self, dag, resources):
+        tasks = np.arange(dag.tasks)
+        plan = Plan(self.name, tasks, np.full(dag.tasks, FLEXIBLE), np.zeros(dag.tasks, np.int32))
+        return self.timeline(plan, self.workload(dag), resources).predicted_plan()
+
+
+def test_a_run_that_is_behind_its_plan_goes_on_in_larger_containers(daemon, tmp_path, monkeypatch):
+    """A busy machine may teach anything, so the plan is told here what pace it is to keep."""
+    pace = Pace([384], [(0.5, 20)], start_seconds=60.0)
+    monkeypatch.setattr(planning, "pace_of", lambda *_: pace)
+    with Serverless(
+        backend="docker", containers=2, memory=["256 MiB", "384 MiB"], cpus=1.0, base=BASE,
+        planner=Smallest(), history=str(tmp_path / "history"), lease_seconds=60,
+    ) as client:  # fmt: skip
+        found = dask.compute([delayed(slow_below)(384, n) for n in range(20)], scheduler=client)[0]
+        told = client.last_run.vs_plan()
+    assert set(found) <= {256, 384} and found.count(384) > 10
+    (resize,) = told.resizes
+    assert (resize.version, resize.before_mb, resize.memory_mb) == (told.version, 256, 384)
+    assert resize.at >= 0.5 and "20 should have been by 0.500 s" in resize.why
+    assert "the run was late, and what had not begun got other containers" in str(told)
+    assert "given other containers" in str(client.last_run)
 
 
 def test_a_memory_error_takes_the_task_to_the_next_larger_size(daemon):

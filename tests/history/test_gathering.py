@@ -21,7 +21,7 @@ from dask_serverless.history.observations import (
     Start,
     Transfer,
 )
-from dask_serverless.worker.told import Finished, Measured, Moved, Taken
+from dask_serverless.worker.told import Finished, Measured, Moved, Taken, Used
 from dask_serverless.worker.told import Sample as Row
 
 ROW = Row(100, 0.5, 200, 300)
@@ -32,10 +32,11 @@ def finished(measured: Measured | None, cold: bool = False) -> Finished:
 
 
 def test_events_become_one_runs_observations() -> None:
-    gathering = Gathering(memory_mb=512)
+    gathering = Gathering((512, 2048))
     taken = Taken(3, 1.5, [ROW])
     moved = [Moved("r", True, 10, 0.1), Moved("f", False, 20, 0.2)]
     gathering.bundle(finished(Measured([((0,), taken), ((0, 1), taken)], moved, 0.7, -1.0), True))
+    gathering.bundle(finished(None)._replace(used=Used(0.1, 1, 600)))
     gathering.bundle(finished(Measured([((0,), taken)], [], -1.0, 0.001)))
     gathering.bundle(finished(None))
     row = Sample(512, 100, 0.5, 200, 300)
@@ -88,3 +89,18 @@ def test_what_cannot_be_worked_out_is_no_runs_problem() -> None:
     history.record(Observations({"f": Calls(1, 1.0)}))
     assert [row.name for row in history.describe()] == ["f"]
     assert history.dropped == 1
+
+
+def test_each_sample_has_the_memory_of_its_container_where_there_are_several_sizes() -> None:
+    """All of them had counted as the default one: tasks on a quarter of a core seemed to need a whole one."""
+    told = Measured([((0,), Taken(1, 0.5, [ROW]))], [], 0.7, -1.0)
+    for sizes, expected in (((512, 2048), [512, 2048, 0]), ((), [0, 0, 0])):
+        gathering = Gathering(sizes)
+        for name, memory_mb in (("small", 512), ("large", 2048)):
+            used = Used(0.1, 1, memory_mb)
+            gathering.bundle(finished(told)._replace(container=name, used=used))
+        gathering.bundle(finished(told)._replace(container="none told"))
+        observations = gathering.of([operator.add])()
+        samples = observations.functions[identity(operator.add)].samples
+        assert [sample.memory_mb for sample in samples] == expected
+        assert [start.memory_mb for start in observations.starts] == expected

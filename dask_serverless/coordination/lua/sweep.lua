@@ -50,30 +50,12 @@ local function put_back_all(container, why)
   for _, held in ipairs(held_by(container)) do put_back(held, container, why) end
 end
 
--- A slot of a lost container is anyone's.
-local function bereave(slot, container)
-  redis.call('HDEL', key('slots'), slot)
-  redis.call('ZREM', key('kept'), container .. ' ' .. hex(slot))
-  redis.call('ZREM', key('called'), container .. ' ' .. hex(slot))
-  if first_word('queues', hex(slot)) then place(slot) end
-end
-
--- No container of that size is to have anything of the run again.
-local function outgrow(container)
-  if not by_size.outgrow(container) then return end
-  local slots = slotted and redis.call('HGETALL', key('slots')) or {}
-  for i = 1, #slots, 2 do
-    local slot = tonumber(slots[i])
-    if slot and not by_size.fits(slots[i + 1], slot) then bereave(slot, slots[i + 1]) end
-  end
-end
-
 -- Why nothing is heard of a container; its size may turn out to be too small by that.
 local function silence(container)
   local told = redis.call('HGET', key('tight'), container)
   local bundle, memory = string.match(told or '', '^(%d+) (.*)$')
   if not bundle or bundle ~= work_of(container) then return SILENT end
-  if by_size then outgrow(container) end
+  if by_size then by_size.outgrow(container) end
   return SILENT .. ' since it had ' .. memory
     .. ' of memory in use: most likely its platform has ended it for want of more'
 end
@@ -81,7 +63,7 @@ end
 local gone = cmsgpack.unpack(ARGV[2])
 if not over then
   if by_size and ARGV[4] then
-    for _, container in ipairs(cmsgpack.unpack(ARGV[4])) do outgrow(container) end
+    for _, container in ipairs(cmsgpack.unpack(ARGV[4])) do by_size.outgrow(container) end
   end
   for i = 1, #gone, 2 do
     local all = gone[i] == '*'

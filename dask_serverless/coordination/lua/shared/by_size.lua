@@ -4,7 +4,8 @@ if sizes then
   local mebibytes = {} -- size -> its memory
   local count = 0
   for each in string.gmatch(sizes, '%d+') do mebibytes[count], count = tonumber(each), count + 1 end
-  local least = tonumber(redis.call('HGET', KEYS[1], 'least') or '0')
+  local told = redis.call('HMGET', KEYS[1], 'least', 'pace', 'lag', 'awaited', 'done', 'submitted')
+  local least = tonumber(told[1] or '0')
 
   local function size_of(slot) return slot < 0 and -1 - slot or math.floor(slot / SLOTS) end
   local function size_of_container(container) return tonumber(redis.call('HGET', key('sizes'), container) or '0') end
@@ -121,20 +122,31 @@ if sizes then
     return list
   end
 
-  -- A container's size is too small for the run; whether there is a larger one, which is new.
-  local function outgrow(container)
-    local larger = size_of_container(container) + 1
-    if larger <= least or larger >= count then return false end
+  -- No container below that size is to have anything of the run again.
+  local function rise(larger)
     redis.call('HSET', KEYS[1], 'least', larger)
     for size = 0, larger - 1 do -- whoever comes by these comes in vain
       redis.call('ZREMRANGEBYSCORE', key(of_size('invites', size)), '-inf', '(+inf')
     end
     least = larger
-    return true
+    local slots = slotted and redis.call('HGETALL', key('slots')) or {}
+    for i = 1, #slots, 2 do
+      local slot = tonumber(slots[i])
+      if slot and not fits(slots[i + 1], slot) then bereave(slot, slots[i + 1]) end
+    end
+  end
+
+  -- A container's size is too small for the run, which goes on with the next one, if any.
+  local function outgrow(container)
+    local larger = size_of_container(container) + 1
+    if larger >= count then return end
+    redis.call('HDEL', KEYS[1], 'awaited') -- with less it cannot go on
+    if least < larger then rise(larger) end
   end
 
   by_size = {
     count = count, came = came, size_with = size_with, fits = fits, is_meant = is_meant, take = take,
     any_ready = any_ready, invite = invite, outgrow = outgrow,
   }
+  if told[2] and not over then keep_pace(told, least, rise) end
 end

@@ -124,3 +124,11 @@ local function adopt(container, slot)
     redis.call('ZADD', key('kept'), '0', container .. ' ' .. hex(slot))
   end
 end
+
+-- A slot of a container that will not come for it is anyone's.
+local function bereave(slot, container)
+  redis.call('HDEL', key('slots'), slot)
+  redis.call('ZREM', key('kept'), container .. ' ' .. hex(slot))
+  redis.call('ZREM', key('called'), container .. ' ' .. hex(slot))
+  if first_word('queues', hex(slot)) then place(slot) end
+end
