@@ -20,6 +20,7 @@ import pytest
 
 import dask_serverless
 from dask_serverless import Serverless
+from dask_serverless.blobs.blobs import INLINE_BYTES
 from dask_serverless.config import DESCRIPTIONS, Settings
 from dask_serverless.errors import SettingsError, StoreUrlInvalid
 from dask_serverless.values import CHECKS
@@ -37,7 +38,7 @@ def test_the_defaults_need_nothing() -> None:
     assert settings.store is None
     assert settings.containers is None
     assert settings.planner == "auto"
-    assert settings.inline_bytes == 16 * 1024
+    assert settings.inline_bytes == INLINE_BYTES
     assert settings.attempts == 3
 
 
@@ -287,6 +288,7 @@ def test_a_variable_with_one_underscore_is_pointed_out_once(tmp_path: Path) -> N
 import warnings
 import dask_serverless
 from dask_serverless import Serverless
+from dask_serverless.blobs.blobs import INLINE_BYTES
 from dask_serverless.config import DESCRIPTIONS, Settings
 from dask_serverless.values import CHECKS
 with warnings.catch_warnings(record=True) as caught:

@@ -11,6 +11,7 @@ from dask_serverless.blobs.frames import Damaged, Frames, framed, size, unframed
 from dask_serverless.errors import BlobLost
 
 INLINE = b"i"
+INLINE_BYTES = 16 << 10  # no larger, and it travels within the call itself; as the settings have it
 MOST_INLINE_BYTES = 64 << 20  # what travels inline is part of a value, of 512 MB at most
 
 
@@ -18,7 +19,7 @@ class Blobs:
     """Small values travel inline; the others go to the place for large ones."""
 
     def __init__(
-        self, large: Place, others: Sequence[Place] = (), *, inline_bytes: int = 16 << 10
+        self, large: Place, others: Sequence[Place] = (), *, inline_bytes: int = INLINE_BYTES
     ) -> None:
         self.large = large
         self.places = {place.tag: place for place in (large, *others)}

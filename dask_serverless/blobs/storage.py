@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dask_serverless.blobs.base import Place
-from dask_serverless.blobs.blobs import Blobs
+from dask_serverless.blobs.blobs import INLINE_BYTES, Blobs
 from dask_serverless.blobs.compressed import Compressed
 from dask_serverless.blobs.redis import RedisBlobs
 from dask_serverless.blobs.shared import SharedFiles
@@ -23,7 +23,7 @@ class Storage:
 
     url: str | None = field(default=None, repr=False)  # fsspec's, for containers on several hosts
     folders: Sequence[str] = ()  # of the one host that all containers share
-    inline_bytes: int = 16 << 10  # a smaller output travels within the coordination calls
+    inline_bytes: int = INLINE_BYTES  # a smaller output travels within the coordination calls
     compression: str | None = None
 
     def told(self) -> list[Any]:

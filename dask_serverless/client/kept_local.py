@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dask_serverless.blobs.blobs import INLINE_BYTES
 from dask_serverless.client.report import Asked
 from planners.graph.arrays import Floats, sums
 from planners.numbers.predictions import transfer_seconds
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from planners.cost.outlook import Outlook
     from planners.cost.timeline import Timeline
 
-INLINE_BYTES = 16 << 10  # outputs no larger than that travel in the call itself, and are never kept
 ASKED_FOR = (CheckFanIn, HoldOutput, KeepChildren)
 
 
@@ -65,7 +65,7 @@ def foreseen_bytes(timeline: Timeline) -> Floats:
     tasks = np.unique(layout.crossings.tasks)
     tasks = tasks[~layout.stored[tasks]]
     sizes = timeline.workload.output_bytes[tasks]
-    sizes = np.where(sizes > INLINE_BYTES, sizes, 0.0)
+    sizes = np.where(sizes > INLINE_BYTES, sizes, 0.0)  # smaller ones are never kept
     kept = sums(timeline.plan.bundles[tasks], sizes, layout.bundles)
     for bundle, child, nbytes in layout.asks(timeline.platform.ask_bytes):
         if container[bundle] == container[child]:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from dask_serverless.blobs.blobs import INLINE_BYTES
 from dask_serverless.simulation.ahead_facts import AheadFacts
 from dask_serverless.simulation.fetching_ahead import Part, Preloader, Streamer
 from dask_serverless.simulation.model import BackendModel
 from dask_serverless.simulation.near import Kept, NearWorld
-from dask_serverless.simulation.near_facts import INLINE_BYTES
 from dask_serverless.simulation.world import MB_PER_GB, Container, World
 from dask_serverless.worker import machine as m
 from planners.plans.annotations import SUBMISSION

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dask_serverless.simulation.model import BackendModel
-from dask_serverless.simulation.near_facts import HEEDED, NearFacts
+from dask_serverless.simulation.near_facts import NearFacts
 from dask_serverless.translation.encode import ahead_of, starts_of
 from dask_serverless.translation.streams import Streams
 from planners.cost.coming import MOST_PARTS, PART_BYTES
-from planners.cost.layout import lay_out
-from planners.cost.platform import Platform
+from planners.cost.layout import Layout
 from planners.graph.arrays import Ids
 from planners.numbers.workload import Workload
 from planners.plans.annotations import (
@@ -21,28 +19,21 @@ from planners.plans.annotations import (
     StreamInputs,
     StreamOutputs,
 )
-from planners.plans.plan import Plan
+from planners.plans.bundles import Bundles
 
 AHEAD = (PreloadInputs, StartContainers, StreamInputs, StreamOutputs)
 
 
 class AheadFacts(NearFacts):
-    def __init__(
-        self,
-        workload: Workload,
-        plan: Plan,
-        platform: Platform,
-        model: BackendModel,
-        due: Sequence[int] = (),
-    ) -> None:
-        super().__init__(workload, plan, platform, model, due)
+    heeded = (*NearFacts.heeded, *AHEAD)
+
+    def learn(self, workload: Workload, layout: Layout, between: Bundles) -> None:
+        super().learn(workload, layout, between)
+        plan = layout.plan
         self.bundle_of = plan.bundles
         self.wants, self.streams = ahead_of(plan), Streams.of_plan(plan)
         self.starts = starts_of(plan, ())
-        self.task_seconds = lay_out(plan, workload, platform).task_seconds
-
-    def heeded(self, plan: Plan) -> tuple[object, ...]:
-        return tuple(note for note in plan.annotations if isinstance(note, (*HEEDED, *AHEAD)))
+        self.task_seconds = layout.task_seconds
 
     def concerns(self, bundle: int) -> bool:
         """Whether anything is asked for ahead as it begins."""

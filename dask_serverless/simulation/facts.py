@@ -13,12 +13,13 @@ from dask_serverless.coordination.base import Report, Submission
 from dask_serverless.simulation.model import BackendModel
 from dask_serverless.translation.encode import Edges
 from dask_serverless.worker.bundle import front, pack_children, pack_releases
-from planners.cost.layout import lay_out
+from planners.cost.layout import Layout, lay_out
 from planners.cost.platform import Platform
 from planners.graph.arrays import offsets_from_counts
 from planners.numbers.predictions import transfer_seconds
 from planners.numbers.workload import Workload
-from planners.plans.bundles import bundles_of
+from planners.plans.annotations import Annotation
+from planners.plans.bundles import Bundles, bundles_of
 from planners.plans.plan import Plan
 
 FOREVER_MS = 10**15  # the leases: nobody is lost here
@@ -36,6 +37,8 @@ class Facts:
     Annotations are not heeded here; see ``NearFacts`` and ``AheadFacts``.
     """
 
+    heeded: tuple[type[Annotation], ...] = ()  # annotations that make a difference here
+
     def __init__(
         self,
         workload: Workload,
@@ -47,7 +50,8 @@ class Facts:
         self.due = due
         self.slotted = bool((plan.slots >= 0).any())
         dag = workload.dag
-        plan = replace(plan, annotations=self.heeded(plan))
+        notes = tuple([note for note in plan.annotations if isinstance(note, self.heeded)])
+        plan = replace(plan, annotations=notes)
         layout = lay_out(plan, workload, platform)
         crossings = layout.crossings
         between = bundles_of(dag, plan)
@@ -65,6 +69,10 @@ class Facts:
         self.producer_bytes = numbers(layout.pair_bytes)
         counts = np.bincount(crossings.pair_consumers, minlength=self.count)
         self.producer_offsets = numbers(offsets_from_counts(counts))
+        self.learn(workload, layout, between)
+
+    def learn(self, workload: Workload, layout: Layout, between: Bundles) -> None:
+        """What else to know of the plan as it is heeded here."""
 
     def submission(self, epoch: str, containers: int) -> Submission:
         return Submission(
@@ -81,10 +89,6 @@ class Facts:
             slotted=self.slotted,
             due=self.due,
         )
-
-    def heeded(self, plan: Plan) -> tuple[object, ...]:
-        """The annotations that make a difference here."""
-        return ()
 
     def report(self, bundle: int, claim: str) -> Report:
         """Outputs are sizes here: where they are, nobody has to know."""

@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
+from dask_serverless.blobs.blobs import INLINE_BYTES
 from dask_serverless.coordination.base import Submission
 from dask_serverless.simulation.facts import NOTHING_RELEASED, Facts
-from dask_serverless.simulation.model import BackendModel
 from dask_serverless.translation.encode import holds_back, near_of
 from dask_serverless.worker.bundle import BundleSpec, pack_children
-from planners.cost.platform import Platform
+from planners.cost.layout import Layout
 from planners.numbers.workload import Workload
-from planners.plans.annotations import CheckFanIn, DuplicateTask, HoldOutput, KeepChildren
-from planners.plans.bundles import bundles_of
-from planners.plans.plan import Plan
-
-HEEDED = (CheckFanIn, DuplicateTask, HoldOutput, KeepChildren)
-INLINE_BYTES = 16 << 10  # travel in the call itself
+from planners.plans.annotations import (
+    Annotation,
+    CheckFanIn,
+    DuplicateTask,
+    HoldOutput,
+    KeepChildren,
+)
+from planners.plans.bundles import Bundles
 
 
 class NearFacts(Facts):
-    def __init__(
-        self,
-        workload: Workload,
-        plan: Plan,
-        platform: Platform,
-        model: BackendModel,
-        due: Sequence[int] = (),
-    ) -> None:
-        super().__init__(workload, plan, platform, model, due)
-        self.between = bundles_of(workload.dag, plan)
-        self.near, self.holds = near_of(plan), holds_back(plan)
-        self.wanted, self.sizes = workload.dag.wanted, workload.output_bytes
+    heeded: tuple[type[Annotation], ...] = (CheckFanIn, DuplicateTask, HoldOutput, KeepChildren)
 
-    def heeded(self, plan: Plan) -> tuple[object, ...]:
-        return tuple(note for note in plan.annotations if isinstance(note, HEEDED))
+    def learn(self, workload: Workload, layout: Layout, between: Bundles) -> None:
+        self.between = between
+        self.near, self.holds = near_of(layout.plan), holds_back(layout.plan)
+        self.wanted, self.sizes = workload.dag.wanted, workload.output_bytes
 
     def submission(self, epoch: str, containers: int) -> Submission:
         return replace(super().submission(epoch, containers), spread=self.holds)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
+from collections import deque
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -47,16 +56,17 @@ class Retrying:
         values: MutableMapping[int, Any],
         keep: Collection[int],
         watch: Watch | None = None,
+        looks: Sequence[int] = (),
     ) -> None:
         """As ``execute.run`` does, but that it keeps a task's inputs until the task is done."""
         drops = last_uses(program, keep)
-        heard = Heard(watch)
+        heard = Heard(watch, looks)
         for first, last in tasks_of(program):
             steps = program[first:last]
             made = {step[0] for step in steps}
             inputs = {name for step in steps for name in step[2]} - made
             task = Task(steps, functions, values, {*inputs, steps[-1][0]})
-            self.run_task(task, heard.listening)
+            self.run_task(task, heard.until(last))
             for name in {name for drop in drops[first:last] for name in drop}:
                 values.pop(name, None)
 
@@ -100,13 +110,21 @@ class Task:
 
 
 class Heard:
-    """A watch of the whole bundle, from task to task: it is gone once it has had enough."""
+    """A watch of the whole bundle, from task to task.
 
-    def __init__(self, watch: Watch | None) -> None:
+    It is gone once it has had enough; and here again at the next of ``looks``, in order.
+    """
+
+    def __init__(self, watch: Watch | None, looks: Iterable[int] = ()) -> None:
+        self.whole = watch
         self.watch = watch
+        self.looks = deque(looks)
 
-    @property
-    def listening(self) -> Watch | None:
+    def until(self, last: int) -> Watch | None:
+        """Who is told of the steps before that one, if anybody is."""
+        while self.looks and self.looks[0] < last:
+            self.looks.popleft()
+            self.watch = self.whole
         return self.tell if self.watch is not None else None
 
     def tell(

@@ -56,10 +56,8 @@ class Work:
         runs = run if retrying is None else retrying.run
         if self.parting is not None:
             self.run_pieces(runs, self.parting, watch, looks)
-        elif retrying is None:
-            run(spec.program, self.settled.functions, self.values, spec.stored, watch, looks)
         else:
-            retrying.run(spec.program, self.settled.functions, self.values, spec.stored, watch)
+            runs(spec.program, self.settled.functions, self.values, spec.stored, watch, looks)
         self.running = perf_counter() - begun
         if retrying is not None:
             self.retries = retrying.retries
@@ -76,11 +74,9 @@ class Work:
         looks: Sequence[int],
     ) -> None:
         """One after another; others may get what has not begun."""
-        program, values, heard = self.spec.program, self.values, Heard(watch)
+        program, values, heard = self.spec.program, self.values, Heard(watch, looks)
         for first, last, keep in parting.in_turn():
-            if any(first <= look < last for look in looks):
-                heard = Heard(watch)
-            runs(program[first:last], self.settled.functions, values, keep, heard.listening)
+            runs(program[first:last], self.settled.functions, values, keep, heard.until(last))
         for name in parting.shared:
             values.pop(name, None)
         self.spec = parting.spec

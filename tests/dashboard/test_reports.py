@@ -36,14 +36,20 @@ def nothing_left(store_url: str) -> Iterator[None]:
         assert link.call(("KEYS", "ds:*watched*"), ("KEYS", "ds:*structure")) == [[], []]
 
 
+@contextmanager
+def shown_offline(tab: Any, serverless: Serverless, path: Path) -> Iterator[None]:
+    """The report of what is computed meanwhile, in a browser without a network."""
+    with serverless.report(path):
+        yield
+    tab.context.set_offline(True)
+    show(tab, path.as_uri())
+
+
 def test_a_report_shows_the_run_offline(
     tab: Any, serverless: Serverless, tmp_path: Path, nothing_left: None
 ) -> None:
-    path = tmp_path / "run.html"
-    with serverless.report(path):
+    with shown_offline(tab, serverless, tmp_path / "run.html"):
         delayed(sum)([triple(n) for n in range(12)]).compute(scheduler=serverless)
-    tab.context.set_offline(True)
-    show(tab, path.as_uri())
     assert "13 / 13" in text(tab, "heading")
     assert len(column(tab, "tasks", "nodes", "state")) == 13
 
@@ -57,11 +63,8 @@ SLIDE = """share => {
 def test_a_report_shows_earlier_moments_too(
     tab: Any, serverless: Serverless, tmp_path: Path
 ) -> None:
-    path = tmp_path / "run.html"
-    with serverless.report(path):
+    with shown_offline(tab, serverless, tmp_path / "run.html"):
         delayed(sum)([triple(n) for n in range(12)]).compute(scheduler=serverless)
-    tab.context.set_offline(True)
-    show(tab, path.as_uri())
     tab.evaluate(SLIDE, 0)
     await_column(tab, "tasks", "nodes", "state", f"c.every(s => s <= {int(State.RUNNING)})")
     assert column(tab, "overview", "boxes", "told") == ["0 of 12", "0 of 1"]
@@ -73,12 +76,9 @@ def test_a_report_shows_earlier_moments_too(
 def test_a_report_of_many_tasks_shows_single_ones_where_one_zooms_in(
     tab: Any, serverless: Serverless, tmp_path: Path
 ) -> None:
-    path, tasks = tmp_path / "run.html", 2 * MOST_NODES
-    with serverless.report(path):
-        leaves = {f"leaf-{n}": (abs, n) for n in range(tasks - 1)}
+    leaves = {f"leaf-{n}": (abs, n) for n in range(2 * MOST_NODES - 1)}
+    with shown_offline(tab, serverless, tmp_path / "run.html"):
         serverless({**leaves, "all": (len, list(leaves))}, "all")
-    tab.context.set_offline(True)
-    show(tab, path.as_uri())
     assert column(tab, "tasks", "nodes", "key") == []
     zoom_in(tab)
     await_column(tab, "tasks", "nodes", "key", "c.length > 0")
