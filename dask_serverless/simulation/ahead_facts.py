@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dask_serverless.simulation.near_facts import NearFacts
-from dask_serverless.translation.encode import ahead_of, starts_of
+from dask_serverless.translation.asked import ahead_of, starts_of
 from dask_serverless.translation.streams import Streams
 from planners.cost.coming import MOST_PARTS, PART_BYTES
 from planners.cost.layout import Layout

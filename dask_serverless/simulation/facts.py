@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from dask_serverless.coordination.base import Report, Submission
 from dask_serverless.simulation.model import BackendModel
-from dask_serverless.translation.encode import Edges
+from dask_serverless.translation.edges import Edges
 from dask_serverless.worker.bundle import front, pack_children, pack_releases
 from planners.cost.layout import Layout, lay_out
 from planners.cost.platform import Platform

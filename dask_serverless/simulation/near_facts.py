@@ -7,7 +7,7 @@ from dataclasses import replace
 from dask_serverless.blobs.blobs import INLINE_BYTES
 from dask_serverless.coordination.base import Submission
 from dask_serverless.simulation.facts import NOTHING_RELEASED, Facts
-from dask_serverless.translation.encode import holds_back, near_of
+from dask_serverless.translation.asked import holds_back, near_of
 from dask_serverless.worker.bundle import BundleSpec, pack_children
 from planners.cost.layout import Layout
 from planners.numbers.workload import Workload

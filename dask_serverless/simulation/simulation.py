@@ -15,7 +15,7 @@ from dask_serverless.simulation.model import BackendModel
 from dask_serverless.simulation.near import NearWorld
 from dask_serverless.simulation.near_facts import NearFacts
 from dask_serverless.simulation.world import World
-from dask_serverless.translation.encode import near_of
+from dask_serverless.translation.asked import near_of
 from planners.cost.layout import lay_out
 from planners.cost.platform import Platform
 from planners.graph.arrays import Floats, Ids

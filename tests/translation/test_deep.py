@@ -8,7 +8,7 @@ import pytest
 from dask._task_spec import DataNode, Dict, List, Task, TaskRef
 
 from dask_serverless.errors import InputNotPicklable, ResultNotPicklable
-from dask_serverless.translation.encode import is_plain
+from dask_serverless.translation.constants import is_plain
 
 
 def nest(levels, kind=list, bottom=1):
