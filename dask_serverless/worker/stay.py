@@ -9,18 +9,17 @@ from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 
-from dask_serverless.blobs.parted import PartedStorage, parted_in
-from dask_serverless.coordination.base import OK, Answer, Assignment, Report
+from dask_serverless.coordination.base import OK, Answer, Assignment
 from dask_serverless.errors import StoreError, StoreFull, StoreValueTooLarge
 from dask_serverless.worker import machine as m
 from dask_serverless.worker.again import nowhere, references, with_makers
+from dask_serverless.worker.aside import Aside
 from dask_serverless.worker.asking import Asking
 from dask_serverless.worker.attempt import Attempt
 from dask_serverless.worker.blame import Blame
-from dask_serverless.worker.bundle import BundleSpec, decode
+from dask_serverless.worker.bundle import decode
 from dask_serverless.worker.early import Early
 from dask_serverless.worker.execute import StepFailed, Watch, together
-from dask_serverless.worker.in_parts import InParts
 from dask_serverless.worker.inputs import fetched, unpickled
 from dask_serverless.worker.interruption import Interrupt
 from dask_serverless.worker.invitation import Invitation
@@ -29,12 +28,12 @@ from dask_serverless.worker.means import Means
 from dask_serverless.worker.offering import Offering
 from dask_serverless.worker.outputs import Outputs, Unstorable
 from dask_serverless.worker.overdue import Overdue
-from dask_serverless.worker.preloading import Side
 from dask_serverless.worker.raising import Raising, unstorable
 from dask_serverless.worker.shelf import Shelf, beside
 from dask_serverless.worker.table import FunctionFailed
+from dask_serverless.worker.telling import Telling
 from dask_serverless.worker.timing import Timer
-from dask_serverless.worker.told import Finished, Progress, Times
+from dask_serverless.worker.told import Times
 from dask_serverless.worker.work import Work
 
 HELD_BYTES = 512 << 20  # of outputs that wait in memory while other bundles run
@@ -52,6 +51,8 @@ class Stay:
         self.run = run
         self.machine = m.Machine(claims)
         self.asking = Asking(means, invitation, run)
+        self.aside = Aside(means, invitation, run)
+        self.telling = Telling(means, run, cold)
         self.cold = cold  # whether the container was born for this
         self.arrived = time.perf_counter()
         self.attempt = Attempt(invitation.run, means.container, -1, "")
@@ -149,9 +150,7 @@ class Stay:
             blobs = settled.blobs
             decoded = partial(decode, fetch=lambda reference: blobs.get([reference])[0])
             spec = decoded(assignment.spec)
-            self.start_others(spec)
-            self.preload(spec)
-            in_parts = self.stream(spec) if spec.streamed or spec.coming or spec.early else None
+            in_parts = self.aside.begin(spec)
             here, at_risk = self.shelf.take(spec.inputs)
             inputs = references(spec, assignment, here)
             if assignment.makers and nowhere(inputs):
@@ -179,39 +178,6 @@ class Stay:
             at_risk=at_risk, in_parts=in_parts, parting=parting,
         )  # fmt: skip
         return m.Fetched()
-
-    def preload(self, spec: BundleSpec) -> None:
-        if spec.ahead:
-            self.run.preload(spec.ahead, self.side)
-
-    def stream(self, spec: BundleSpec) -> InParts:
-        """Parts of outputs are fetched as they come; how outputs of its own go out."""
-        assert self.run.settled is not None, "a bundle is under way"
-        connections, run = self.means.connections, self.invitation.run
-        blobs = self.run.in_parts(lambda storage: connections.blobs(self.invitation, storage))
-        if (place := parted_in(blobs)) is None:  # files of this host and object stores have none
-            return InParts(run, (), self.run.settled.blobs)
-        if spec.coming:
-            self.run.stream(spec.coming, place, partial(self.side, in_parts=True))
-        return InParts(run, spec.streamed, blobs)
-
-    def side(self, in_parts: bool = False) -> Side:
-        """The run, over connections of their own."""
-        assert self.run.header is not None, "a bundle has been claimed"
-        connections, storage = self.means.connections.aside(), self.run.header.storage
-        if in_parts:
-            storage = PartedStorage.of(storage)
-        return Side(
-            connections.coordination(self.invitation),
-            connections.blobs(self.invitation, storage),
-            connections.close,
-        )
-
-    def start_others(self, spec: BundleSpec) -> None:
-        """Containers that will be needed are asked for as this bundle begins."""
-        for containers, seconds, memory_mb in spec.starts:
-            for _ in range(containers):
-                self.means.invite(self.invitation.to_be_warm(seconds, memory_mb))
 
     def execute(self) -> m.Event:
         work, interruption = self.under_way, self.means.interruption
@@ -246,9 +212,9 @@ class Stay:
 
     def give(self, work: Work) -> None:
         """In another thread, while a bundle runs. What goes wrong here, the next call meets, too."""
-        with suppress(StoreError, Unstorable), closing(self.side()) as side:
+        with suppress(StoreError, Unstorable), closing(self.aside.side()) as side:
             outputs = work.store(None)
-            report = self.report(work, outputs)
+            report = self.telling.report(work, outputs)
             answer = side.coordination.publish(self.means.container, report, "", outputs.commands)
             self.run.also_called(side.coordination.calls)
             self.shelf.held.pop(work.attempt.bundle, None)
@@ -269,24 +235,20 @@ class Stay:
         seen = witness.watch(work.spec.program)
         watches = [seen] if seen is not None else []
         if work.spec.early and work.in_parts is not None:
-            names, side = work.attempt.names(), partial(self.side, in_parts=True)
+            names, side = work.attempt.names(), partial(self.aside.side, in_parts=True)
             tasks = set(work.spec.early) & set(work.spec.stored)
             work.early = Early(tasks, names, work.in_parts, side)
             watches.append(work.early.task)
         if header.observe:
-            work.timer = Timer(self.tell if header.progress else None)
+            work.timer = Timer(self.progress if header.progress else None)
             watches.append(work.timer.task)
         if measured:
             self.run.meter.begin(work.values)
             watches.append(self.run.meter.task)
         return together(watches)
 
-    def tell(self, times: Times) -> None:
-        """Progress, for whoever watches."""
-        bundle, claim = self.attempt.bundle, self.attempt.claim
-        progress = Progress(bundle, self.means.container, times).pack()
-        with suppress(StoreError):  # the next call meets it, too
-            self.run.coordination.tell(bundle, claim, progress)
+    def progress(self, times: Times) -> None:
+        self.telling.progress(self.attempt, times)
 
     def publish(self, instruction: m.Publish) -> m.Event:
         """Give others what this bundle has for them, and what bundles held back before have."""
@@ -311,7 +273,7 @@ class Stay:
 
     def announce(self, works: Sequence[Work], stored: Sequence[Outputs], following: str) -> m.Event:
         run, begun = self.run, time.perf_counter()
-        first, *held = [self.report(*each) for each in zip(works, stored, strict=True)]
+        first, *held = [self.telling.report(*each) for each in zip(works, stored, strict=True)]
         commands = [command for outputs in stored for command in outputs.commands]
         deleted, self.deleted = self.deleted, []
         near = beside(works)
@@ -337,39 +299,6 @@ class Stay:
             bundle = answer.assignment.bundle
             if not any(bundle in work.handover.near for work in works if work.handover):
                 self.after = bundle
-
-    def report(self, work: Work, outputs: Outputs) -> Report:
-        spec, attempt, handover = work.spec, work.attempt, work.handover
-        held = work.told is not None  # back, by a call before: whoever watches knows of it
-        told = self.finished(work, outputs)
-        shown = b"" if held else self.run.witness.finished(told, outputs)
-        report = Report(
-            attempt.bundle, attempt.claim, outputs.announced, spec.children, spec.releases,
-            told.pack(), shown=shown,
-        )  # fmt: skip
-        return report if handover is None else handover.told(report)
-
-    def finished(self, work: Work, outputs: Outputs) -> Finished:
-        """What the client is told of the bundle."""
-        if work.told is not None:  # it was held back
-            return work.told_more(outputs)
-        spec, bundle = work.spec, work.attempt.bundle
-        work.told = Finished(
-            bundle if spec.whole is None else spec.whole, self.means.container, work.attempt.started,
-            fetching=work.fetching, running=work.running, storing=work.storing,
-            calls=self.run.calls_to_tell(), stored_bytes=outputs.nbytes,
-            kept_bytes=work.kept_bytes, wanted_bytes=outputs.wanted_bytes,
-            cold=self.cold, times=work.timer.times,
-            outputs=outputs.wanted_within(work.settled.blobs.inline_bytes),
-            measured=self.run.meter.report() if work.settled.header.measure else None,
-            saved_seconds=self.run.saved_to_tell(),
-            retries=work.retries,
-            spoke=self.run.voice.told(),
-            used=self.means.usage.to_tell(),
-            streamed_seconds=self.run.streamed_to_tell(),
-            part=None if spec.whole is None else spec.tasks,
-        )  # fmt: skip
-        return work.told
 
     @property
     def raising(self) -> Raising:
