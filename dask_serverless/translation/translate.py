@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,8 +47,15 @@ def translate(graph: Mapping[Any, Any], keys: Any) -> Translation:
 def materialise(graph: Any) -> Mapping[Any, Any]:
     """What ``dask.compute`` passes (an expression, a HighLevelGraph or a dict) as a dict.
 
-    Once: some layers make new keys each time they are asked.
+    In a copy of the context, since Dask's own code runs here: while it makes a token, it notes in
+    the context how repeatable that has to be. Where Ctrl-C comes just then, the note would stay,
+    and objects that have no repeatable token (open files) could not be computed with any more.
     """
+    return copy_context().run(_as_dict, graph)
+
+
+def _as_dict(graph: Any) -> Mapping[Any, Any]:
+    """Once: some layers make new keys each time they are asked."""
     if hasattr(graph, "__dask_graph__"):
         graph = graph.__dask_graph__()
     if hasattr(graph, "to_dict"):
