@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from time import monotonic
 from typing import Any
 
-from dask_serverless.blobs.base import Place, Stored
+from dask_serverless.blobs.around import Around
+from dask_serverless.blobs.base import Place
 from dask_serverless.blobs.blobs import Blobs
-from dask_serverless.blobs.frames import Frames
 
 
 class Shelf:
@@ -85,12 +85,10 @@ def ahead(blobs: Blobs, shelf: Shelf) -> Blobs:
     return Blobs(Ahead(blobs.large, shelf), others, inline_bytes=blobs.inline_bytes)
 
 
-class Ahead(Place):
+class Ahead(Around):
     def __init__(self, inner: Place, shelf: Shelf) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self.shelf = shelf
-        self.tag = inner.tag  # type: ignore[misc]
-        self.knows_runs = inner.knows_runs  # type: ignore[misc]
 
     def get(self, references: Sequence[bytes]) -> list[Any]:
         """What the thread has not begun with is fetched first: the rest comes meanwhile."""
@@ -105,18 +103,3 @@ class Ahead(Place):
         if late:
             found.update(zip(late, self.inner.get(late), strict=True))
         return [found[reference] for reference in references]
-
-    def put(self, name: str, frames: Frames) -> Stored:
-        return self.inner.put(name, frames)
-
-    def delete(self, references: Sequence[bytes]) -> None:
-        self.inner.delete(references)
-
-    def keep(self, references: Sequence[bytes]) -> None:
-        self.inner.keep(references)
-
-    def forget(self, name: str) -> None:
-        self.inner.forget(name)
-
-    def clear(self, run: str) -> None:
-        self.inner.clear(run)

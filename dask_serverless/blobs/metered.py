@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
+from dask_serverless.blobs.around import Around
 from dask_serverless.blobs.base import Place, Stored
 from dask_serverless.blobs.blobs import Blobs
 from dask_serverless.blobs.frames import Frames
@@ -19,12 +20,10 @@ def metered(blobs: Blobs, note: Note) -> Blobs:
     return Blobs(Metered(blobs.large, note), others, inline_bytes=blobs.inline_bytes)
 
 
-class Metered(Place):
+class Metered(Around):
     def __init__(self, inner: Place, note: Note) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self.note = note
-        self.tag = inner.tag  # type: ignore[misc]
-        self.knows_runs = inner.knows_runs  # type: ignore[misc]
 
     def put(self, name: str, frames: Frames) -> Stored:
         begun = perf_counter()
@@ -39,15 +38,3 @@ class Metered(Place):
         nbytes = sum(map(len, found))
         self.note(self.tag.decode(), False, nbytes, perf_counter() - begun)
         return found
-
-    def delete(self, references: Sequence[bytes]) -> None:
-        self.inner.delete(references)
-
-    def keep(self, references: Sequence[bytes]) -> None:
-        self.inner.keep(references)
-
-    def forget(self, name: str) -> None:
-        self.inner.forget(name)
-
-    def clear(self, run: str) -> None:
-        self.inner.clear(run)

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dask_serverless.blobs.base import Place, Stored
+from dask_serverless.blobs.around import Around
+from dask_serverless.blobs.base import Place
 from dask_serverless.blobs.blobs import Blobs
-from dask_serverless.blobs.frames import Frames
 from dask_serverless.blobs.parted import Parted
 
 
-class Streamed(Place):
+class Streamed(Around):
     """Any place; a blob of which parts are here already is fetched by way of these."""
 
     def __init__(self, inner: Place, parted: Place) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self.parted = parted
-        self.tag = inner.tag  # type: ignore[misc]
-        self.knows_runs = inner.knows_runs  # type: ignore[misc]
 
     def get(self, references: Sequence[bytes]) -> list[Any]:
         begun = [reference for reference in references if has_begun(self.parted, reference)]
@@ -27,21 +25,6 @@ class Streamed(Place):
         if begun:
             found.update(zip(begun, self.parted.get(begun), strict=True))
         return [found[reference] for reference in references]
-
-    def put(self, name: str, frames: Frames) -> Stored:
-        return self.inner.put(name, frames)
-
-    def delete(self, references: Sequence[bytes]) -> None:
-        self.inner.delete(references)
-
-    def keep(self, references: Sequence[bytes]) -> None:
-        self.inner.keep(references)
-
-    def forget(self, name: str) -> None:
-        self.inner.forget(name)
-
-    def clear(self, run: str) -> None:
-        self.inner.clear(run)
 
 
 def streamed(blobs: Blobs, parted: Blobs) -> Blobs:
