@@ -15,8 +15,8 @@ from dask_serverless.backends import words
 from dask_serverless.backends.diverted import END_OF_LINE, voice_of
 from dask_serverless.backends.pages import Page
 from dask_serverless.backends.saying import Mouth
+from dask_serverless.worker.allowance import LONGEST_CHARACTERS, Allowance, pieces
 from dask_serverless.worker.said import ERR, NO_TASK, OUT, Said, Spoken
-from dask_serverless.worker.voice import LONGEST_CHARACTERS, Allowance, pieces
 
 CHUNK_BYTES = 1 << 16
 SHOWN = {OUT: 1, ERR: 2}

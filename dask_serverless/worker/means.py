@@ -9,8 +9,9 @@ from dask_serverless.worker.connections import Connections
 from dask_serverless.worker.holding import Holding
 from dask_serverless.worker.interruption import Interruption
 from dask_serverless.worker.invitation import Invitation
+from dask_serverless.worker.under import UNNOTICED, Past
 from dask_serverless.worker.usage import ProcessMemory, Usage
-from dask_serverless.worker.voice import UNHEARD, UNNOTICED, Mouth, Past, Unheard, Voice
+from dask_serverless.worker.voice import UNHEARD, Mouth, Unheard, Voice
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from dask_serverless.backends.saying import Ear, Mouth, Saying
-from dask_serverless.worker import voice as voices
+from dask_serverless.worker import allowance
 from dask_serverless.worker.bundle import BundleSpec
 from dask_serverless.worker.said import apart
 from dask_serverless.worker.voice import Voice
@@ -48,9 +48,9 @@ def test_lines_come_whole_and_in_order(saying, voice):
 
 
 def test_where_nobody_reads_lines_are_dropped_and_counted(saying, voice, monkeypatch):
-    monkeypatch.setattr(voices, "MOST_LINES", 10**9)
-    monkeypatch.setattr(voices, "MOST_CHARACTERS", 10**12)
-    voice.allowance = voices.Allowance(10**9, 10**12)
+    monkeypatch.setattr(allowance, "MOST_LINES", 10**9)
+    monkeypatch.setattr(allowance, "MOST_CHARACTERS", 10**12)
+    voice.allowance = allowance.Allowance(10**9, 10**12)
     for _ in range(5000):
         voice.write("stdout", "x" * 600 + "\n")
     before = heard(saying)

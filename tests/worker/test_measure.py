@@ -14,7 +14,7 @@ from dask_serverless.worker.execute import run
 from dask_serverless.worker.measure import MOST_NEW, ROWS_A_KIND, Meter, nbytes, sampled
 from dask_serverless.worker.retrying import Retrying
 from dask_serverless.worker.told import Finished, Measured, Moved
-from dask_serverless.worker.voice import Noted, Under
+from dask_serverless.worker.under import Noted, Under
 
 FUNCTIONS = [operator.add, time.sleep, np.ones]
 
