@@ -24,6 +24,8 @@ OPTIMIZATIONS = (
     "task_dup",
 )  # fmt: skip
 LEAST_SECRET = 16  # letters
+MOST_CONTAINERS = 100_000  # each has a place of its own in the client's memory
+MOST_TIMES = 1_000_000  # of trying something again: scripts in the store count exactly
 
 Check = Callable[[Any], Any]
 
@@ -32,25 +34,28 @@ def _optional(check: Check) -> Check:
     return lambda value: None if value is None else check(value)
 
 
-def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError("must be a whole number from 1 on")
-    return value
+def _whole(least: int, most: int) -> Check:
+    problem = f"must be a whole number from {least} to {most:,}"
 
+    def check(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            raise TypeError(problem)
+        if not least <= int(value) <= most:
+            raise ValueError(problem)
+        return int(value)
 
-def _times(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError("must be a whole number from 0 on")
-    return value
+    return check
 
 
 def _bytes(value: Any) -> int:
     problem = 'must be a number of bytes, like 1000000 or "2 GiB"'
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, Real | str):
         raise TypeError(problem)
+    if value == "":  # of an empty variable; Dask reads it as 1
+        raise ValueError(problem)
     try:
-        number = parse_bytes(value)
-    except ValueError:
+        number = parse_bytes(value) if isinstance(value, str) else int(value)
+    except (ValueError, TypeError, OverflowError):  # nan, a NumPy timedelta, infinity
         raise ValueError(problem) from None
     if number < 0:
         raise ValueError(problem)
@@ -98,7 +103,7 @@ def _duration(value: Any) -> float:
     try:
         read = value if isinstance(value, Real) else parse_timedelta(value)
         number = float(read)
-    except (ValueError, KeyError, OverflowError):  # 1e400s
+    except (ValueError, TypeError, LookupError, OverflowError):  # "", a NumPy timedelta, 1e400s
         raise ValueError(problem) from None
     if not 0 < number < math.inf:
         raise ValueError(problem)
@@ -181,7 +186,7 @@ def _optimizations(value: Any) -> tuple[str, ...]:
     problem = f"must be all, none or some of {', '.join(OPTIMIZATIONS)}"
     if not isinstance(named, list | tuple | set | frozenset):
         raise TypeError(problem)
-    if set(named) - set(OPTIMIZATIONS):
+    if any(name not in OPTIMIZATIONS for name in named) or (isinstance(value, str) and not named):
         raise ValueError(problem)
     return tuple(name for name in OPTIMIZATIONS if name in named)
 
@@ -226,7 +231,7 @@ def _named_or(*methods: str) -> Check:
 
 CHECKS: dict[str, Check] = {
     "store": _optional(_url),
-    "containers": _optional(_count),
+    "containers": _optional(_whole(1, MOST_CONTAINERS)),
     "memory": _optional(_sizes),
     "planner": _named_or("plan"),
     "backend": _named_or("invoke", "submit"),
@@ -235,8 +240,8 @@ CHECKS: dict[str, Check] = {
     "compression": _optional(_choice(*COMPRESSIONS)),
     "idle_seconds": _seconds,
     "lease_seconds": _seconds,
-    "attempts": _count,
-    "retries": _times,
+    "attempts": _whole(1, MOST_TIMES),
+    "retries": _whole(0, MOST_TIMES),
     "result_limit": _optional(_size),
     "sla": _optional(_sla),
     "deadline": _optional(_duration),

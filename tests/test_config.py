@@ -82,7 +82,9 @@ def test_hyphens_mean_underscores_as_everywhere_in_dask() -> None:
     ("name", "value", "expected"),
     [
         ("memory", "2 GiB", 2 << 30),
+        ("containers", np.int64(4), 4),
         ("memory", 1_000_000, 1_000_000),
+        ("memory", np.int64(1_000_000), 1_000_000),
         ("result_limit", "1 kB", 1000),
         ("inline_bytes", 0, 0),
         ("compression", "lz4", "lz4"),
@@ -107,9 +109,13 @@ REFUSED = [
     ("containers", 2.5),
     ("containers", True),
     ("containers", "many"),
+    ("containers", 10**9),
     ("memory", "2 GiX"),
     ("memory", 0),
     ("memory", -1),
+    ("memory", ""),
+    ("memory", float("inf")),
+    ("memory", "1e400"),
     ("memory", ["2 GiB", "many"]),
     ("planner", 3),
     ("planner", ""),
@@ -121,7 +127,10 @@ REFUSED = [
     ("lease_seconds", "soon"),
     ("lease_seconds", float("nan")),
     ("attempts", 0),
+    ("attempts", 10**30),
+    ("retries", 10**30),
     ("result_limit", "all"),
+    ("result_limit", ""),
     ("store", 6379),
     ("sla", 0),
     ("sla", 101),
@@ -129,6 +138,8 @@ REFUSED = [
     ("sla", True),
     ("sla", "mean"),
     ("deadline", "soon"),
+    ("deadline", ""),
+    ("deadline", np.timedelta64(5, "s")),
     ("deadline", "nan"),
     ("deadline", 0),
     ("deadline", "-1 s"),
@@ -137,6 +148,9 @@ REFUSED = [
     ("budget", -1),
     ("budget", float("nan")),
     ("budget", "2 dollars"),
+    ("events", ""),
+    ("optimizations", ""),
+    ("optimizations", [["streaming"]]),
 ]
 
 
@@ -156,6 +170,12 @@ def test_a_configured_value_that_means_nothing_is_refused_by_name(name: str, val
         pytest.raises(SettingsError, match=f"DASK_SERVERLESS__{name.upper()}"),
     ):
         Settings.gather()
+
+
+@pytest.mark.parametrize(("section", "own"), [("docker", "cpus"), ("http", "url")])
+def test_a_backends_section_that_is_none_is_told_its_own_settings(section: str, own: str) -> None:
+    with pytest.raises(SettingsError, match=f"{section} is 5.* named settings: .*{own}"):
+        Settings.gather(**{section: 5})
 
 
 def test_an_unknown_keyword_names_the_valid_ones() -> None:

@@ -61,9 +61,10 @@ def settings_of(section: str, told: Any) -> Any:
     made = settings_class(SECTIONS[section])
     if isinstance(told, made):
         return told
-    if not isinstance(told, Mapping):
-        raise SettingsError(section, f"is {told!r}, but must hold named settings, like base: ….")
     names = [each.name for each in fields(made)]
+    if not isinstance(told, Mapping):
+        problem = f"is {told!r}, but must hold named settings: {', '.join(sorted(names))}."
+        raise SettingsError(section, problem)
     given = {str(name).replace("-", "_"): value for name, value in told.items()}
     for name in given:
         if name not in names:

@@ -75,6 +75,7 @@ def parse(url: str) -> Address:
     if _is_torn(parts):
         raise StoreUrlInvalid(masked(url), UNREADABLE)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    database = _database(url, parts.scheme, parts.path, options)
     if wrong := encryption.problem(parts.scheme, options):
         raise StoreUrlInvalid(masked(url), wrong)
     return Address(
@@ -84,7 +85,7 @@ def parse(url: str) -> Address:
         path=unquote(parts.path) if parts.scheme == "unix" else "",
         user=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
-        database=_database(url, parts.scheme, parts.path, options),
+        database=database,
         options=tuple(options.items()),
     )
 

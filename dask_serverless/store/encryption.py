@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from dask_serverless.store.address import Address
 
-PREFIX = "ssl"
 OFF = ("false", "0")
 CHOICES: dict[str, tuple[str, ...]] = {  # redis-py's names; () is anything
     "ssl_ca_certs": (),
@@ -31,10 +30,10 @@ CHOICES: dict[str, tuple[str, ...]] = {  # redis-py's names; () is anything
 
 
 def problem(scheme: str, options: Mapping[str, str]) -> str:
-    """What is wrong with a URL's words about TLS; "" if nothing is."""
-    for name in (name for name in options if name.startswith(PREFIX)):
+    """What is wrong with a URL's words about TLS; "" if nothing is. A URL has no other words left."""
+    for name in options:
         if name not in CHOICES:
-            return f"has an option {name}, and there are only {', '.join(CHOICES)}"
+            return f"has an option {name}, and there are only db, {', '.join(CHOICES)}"
         if not scheme.startswith("rediss"):
             return f"has {name}, but encrypts nothing: its scheme must be {secure(scheme)}"
         if not options[name]:

@@ -36,7 +36,7 @@ PROBLEM = 'must be "publish", "end", a number of bundles, or a time like "200 ms
 def seconds_of(text: str) -> float:
     try:
         seconds = float(parse_timedelta(text, default=False))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, LookupError):
         seconds = 0.0
     if not 0 < seconds < NEVER:
         raise ValueError(PROBLEM)

@@ -118,7 +118,9 @@ def test_a_plain_url_of_a_tls_server(tls_url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
-        ("rediss://host?ssl_cacerts=/ca.pem", "option ssl_cacerts, and there are only ssl_ca_cert"),
+        ("rediss://host?ssl_cacerts=/ca.pem", "option ssl_cacerts, and there are only db, ssl_ca"),
+        ("rediss://host?sll_cert_reqs=none", "option sll_cert_reqs, and there are only db, ssl_ca"),
+        ("redis://host?database=3", "option database, and there are only db, ssl_ca_certs"),
         ("rediss://host?ssl_ca_certs=", "has ssl_ca_certs, but nothing behind it"),
         ("rediss://host?ssl_cert_reqs=require", "ssl_cert_reqs that is none of required"),
         ("rediss://host?ssl_check_hostname=maybe", "ssl_check_hostname that is none of true"),
