@@ -49,7 +49,7 @@ def _whole(least: int, most: int) -> Check:
 
 def _bytes(value: Any) -> int:
     problem = 'must be a number of bytes, like 1000000 or "2 GiB"'
-    if isinstance(value, bool) or not isinstance(value, Real | str):
+    if isinstance(value, bool) or not isinstance(value, Integral | float | str):
         raise TypeError(problem)
     if value == "":  # of an empty variable; Dask reads it as 1
         raise ValueError(problem)

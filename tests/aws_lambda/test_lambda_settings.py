@@ -11,6 +11,7 @@ from lambda_emulators import SECRET
 from dask_serverless import Serverless
 from dask_serverless.backends.aws_lambda.payload import MOST_BYTES, packed
 from dask_serverless.backends.aws_lambda.settings import LambdaSettings, sizes_of
+from dask_serverless.command.deploy import deploy_lambda
 from dask_serverless.config import Settings
 from dask_serverless.errors import PackageMissing, PlatformUnavailable, SettingsError
 from dask_serverless.signing.secret import Secret
@@ -93,6 +94,13 @@ def test_without_boto3_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(PackageMissing, match=r"dask-serverless\[lambda\]"):
         Serverless(**TOLD)
+
+
+def test_a_deployment_without_boto3_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    monkeypatch.setitem(sys.modules, "botocore.exceptions", None)
+    with pytest.raises(PackageMissing, match=r"dask-serverless\[lambda\]"):
+        deploy_lambda({"store": STORE, "secret": SECRET}, dry_run=True, remove=False)
 
 
 def test_an_invitation_that_aws_would_not_take_is_refused():

@@ -51,8 +51,10 @@ class Account:
 @contextmanager
 def refusing() -> Iterator[None]:
     """Whatever AWS has against it, in one line."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
+    try:
+        from botocore.exceptions import BotoCoreError, ClientError
+    except ImportError:  # before any account is asked for
+        raise PackageMissing("the backend lambda", "boto3", "lambda") from None
     try:
         yield
     except ClientError as error:
