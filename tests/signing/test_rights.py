@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from dask.utils import SerializableLock
 from http_platform import free_port, healthy, process
 from store_servers import Servers
 
+import dask_serverless
 from dask_serverless import Serverless
 from dask_serverless.backends.entry_point import Address, EntryPoint
 from dask_serverless.errors import StoreCommandFailed, StoreDenied
@@ -25,6 +27,8 @@ from dask_serverless.store.connect import open_link
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "security.md"
 LINES = re.findall(r"^ACL SETUSER .+$", DOCUMENT.read_text(), re.MULTILINE)
+SCRIPTS = Path(dask_serverless.__file__).parent
+CALLED = re.compile(r"redis\.p?call\('(\w+)'")
 TOKEN = secrets.token_hex(16)
 
 
@@ -39,6 +43,21 @@ def server(tmp_path_factory):
                     words = line.replace("alice", tenant).replace("PASSWORD", "wonderland").split()
                     link.call(tuple(words))
         yield url
+
+
+@pytest.fixture
+def denied(server):
+    """What users were refused since the test began: also what nobody has heard of."""
+    with open_link(server) as link:
+        link.call(("ACL", "LOG", "RESET"))
+
+        def refusals():
+            entries = [
+                dict(zip(e[::2], e[1::2], strict=True)) for e in link.call(("ACL", "LOG"))[0]
+            ]
+            return sorted({(e[b"username"].decode(), e[b"object"].decode()) for e in entries})
+
+        yield refusals
 
 
 def as_user(server, user):
@@ -64,12 +83,48 @@ def test_there_is_a_line_for_clients_and_one_for_containers():
     assert [line.split()[2] for line in LINES] == ["alice", "alice_containers"]
 
 
+@pytest.mark.parametrize(
+    ("user", "folders"),
+    [
+        ("alice", ["coordination", "blobs", "backends/executor", "client", "history"]),
+        ("alice_containers", ["coordination", "blobs"]),
+    ],
+)
+def test_users_may_run_every_command_that_their_scripts_call(user, folders):
+    """A run comes to some of them only with sizes, slots or plans that do not come true."""
+    (line,) = [line for line in LINES if line.split()[2] == user]
+    files = [file for folder in folders for file in (SCRIPTS / folder / "lua").rglob("*.lua")]
+    called = {name.lower() for file in files for name in CALLED.findall(file.read_text())}
+    if user != "alice":
+        called -= {"xgroup"}  # as a run is submitted
+    assert len(called) > 20
+    assert called - {word[1:].partition("|")[0] for word in line.split()} == set()
+
+
 def test_runs_of_a_client_with_its_rights(server):
     with Serverless(store=as_user(server, "alice"), containers=2, inline_bytes=0) as client:
         compute(client)
         assert client.last_run.run.startswith("alice-")
     with open_link(server) as link:
         assert link.call(("KEYS", "*")) == [[]]
+
+
+def test_a_plan_with_slots_and_times_needs_no_more(server, denied, tmp_path):
+    """Its second run knows how long tasks take: who waits too long for its slot is looked for."""
+    with Serverless(
+        store=as_user(server, "alice"), containers=2, planner="list_schedule", inline_bytes=0,
+        history=str(tmp_path / "history"), logs=True,
+    ) as client:  # fmt: skip
+        for _ in range(3):
+            tasks = [delayed(nap)(0.01, n) for n in range(8)]
+            assert dask.compute(delayed(sum)(tasks), scheduler=client) == (28,)
+    assert set(denied()) <= {("alice", "pubsub|numsub")}  # nobody else is to look
+
+
+def nap(seconds, value):
+    time.sleep(seconds)
+    print(value)
+    return value
 
 
 def test_runs_on_an_executor_with_the_clients_rights(server):

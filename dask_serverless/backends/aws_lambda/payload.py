@@ -16,7 +16,7 @@ from dask_serverless.errors import PlatformUnavailable
 from dask_serverless.signing.secret import Secret
 from dask_serverless.worker.invitation import Invitation
 
-MOST_BYTES = 256 << 10  # AWS's limit for asynchronous invocations
+MOST_BYTES = 256 << 10  # of an asynchronous invocation: AWS's limit until it became 1 MB in 2025
 INVITATION, CHECK = "invitation", "check"
 
 
