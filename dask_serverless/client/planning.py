@@ -195,7 +195,18 @@ class Planning:
 
     def foreseen(self, planned: Planned) -> Callable[[], Outlook]:
         """Its outlook, for whoever asks later; holds no data, and no keys of tasks."""
-        return partial(self.outlook, planned.plan, planned.dag.without_labels(), planned.model)
+        dag = planned.dag.without_labels()
+        return partial(self.once, planned.known, planned.plan, dag, planned.model)
+
+    def once(
+        self, known: Remembered | None, plan: Plan, dag: Dag, model: CostModel | None
+    ) -> Outlook:
+        """With a dashboard open each run asks: to foresee a tree takes as long as to run it."""
+        if known is None or known.plan is not plan:
+            return self.outlook(plan, dag, model)
+        if known.outlook is None or known.outlook.plan is not plan:
+            known.outlook = self.outlook(plan, dag, model)
+        return known.outlook
 
     def outlook(self, plan: Plan, dag: Dag, model: CostModel | None) -> Outlook:
         """What would come of it: by the numbers that decided, else by those that there are."""

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from dask_serverless.history.observations import Followed
 from dask_serverless.worker.bundle import Limit
@@ -17,6 +17,9 @@ from planners.numbers.outcomes import Outcome
 from planners.plans.goals import Goals
 from planners.plans.plan import Plan, Prediction, Resources
 from planners.structural import Structural
+
+if TYPE_CHECKING:
+    from planners.cost.outlook import Outlook
 
 MOST_PLANS = 64
 LEARNING = 3  # times that a graph is planned anew, whatever that takes: its numbers are new
@@ -54,6 +57,7 @@ class Remembered:
     taught: float = -LESSON_SECONDS  # by a monotonic clock, when a run was measured last
     times_told: list[Outcome] = field(default_factory=list)  # not in the forecast yet
     paid_told: list[Outcome] = field(default_factory=list)
+    outlook: Outlook | None = None  # of the plan, once somebody has asked
 
     @property
     def will_do(self) -> bool:

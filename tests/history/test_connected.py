@@ -138,6 +138,19 @@ for _ in range(3):
 """
 
 
+def test_what_a_known_plan_is_like_is_worked_out_once(path):
+    """With a dashboard open each run asks."""
+    x = da.ones((40, 40), chunks=10)
+    total, outlooks = (x + x.T).sum(), []
+    with Serverless(containers=2, history=path) as client:
+        for _ in range(14):
+            dask.compute(total, scheduler=client)
+            run = client.last_run
+            outlooks.append(run.foreseen())
+            assert outlooks[-1].plan is run.plan
+    assert len({id(outlook) for outlook in outlooks}) < len(outlooks)
+
+
 def test_by_default_each_process_learns_from_those_before(tmp_path):
     own = {"XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
     environment = {k: v for k, v in os.environ.items() if not k.startswith("DASK_SERVERLESS")} | own
