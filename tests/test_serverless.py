@@ -440,6 +440,28 @@ def test_classes_of_the_script_come_back_as_themselves(tmp_path):
     assert run_script(tmp_path, source) == "True True\n"
 
 
+def test_named_tuples_of_the_script_travel(tmp_path):
+    """Their slots are written by NamedTuple, which let no container make the class again."""
+    source = """
+    from typing import NamedTuple
+    class Point(NamedTuple):
+        x: int
+        y: int = 2
+        def moved(self):
+            return self._replace(x=self.x + 1)
+    class Further(Point):
+        __slots__ = ()
+    s = Serverless(containers=1)
+    for kind in (Point, Further):
+        found = delayed(kind.moved)(delayed(kind)(1)).compute(scheduler=s)
+        tell(found, type(found) is kind, hasattr(found, "__dict__"))
+    """
+    assert run_script(tmp_path, source).splitlines() == [
+        "Point(x=2, y=2) True False",
+        "Further(x=2, y=2) True False",
+    ]
+
+
 def test_classes_of_the_script_keep_their_slots(tmp_path):
     """What a container made had a __dict__ instead, which no instance takes at the client."""
     source = """

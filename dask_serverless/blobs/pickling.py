@@ -8,7 +8,7 @@ import sys
 import weakref
 from collections.abc import Callable
 from types import FunctionType, MemberDescriptorType, ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import cloudpickle
 from dask.utils import SerializableLock
@@ -46,6 +46,8 @@ def with_slots(kind: type, reduced: Any) -> Any:
     if "__slots__" not in vars(kind) or reduced is NotImplemented or reduced[0] is not MAKE_CLASS:
         return reduced
     make, (meta, name, bases, given, *rest), (state, others), *how = reduced
+    if NamedTuple in bases:  # which writes its classes' slots itself, and refuses given ones
+        return reduced
     given = {**given, "__slots__": vars(kind)["__slots__"]}
     state = {n: v for n, v in state.items() if not isinstance(v, MemberDescriptorType)}
     state.pop("__slots__", None)
