@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from timeit import default_timer
@@ -17,6 +18,7 @@ from dask_serverless.worker.told import Times
 
 if TYPE_CHECKING:
     from dask_serverless.client.state import State
+    from dask_serverless.translation.recipes import Recipe
     from dask_serverless.translation.translate import Translation
 
 
@@ -72,22 +74,49 @@ class Observers:
 
     def task(self, task: int, start: float, end: float, container: str, value: Any) -> None:
         assert self.state is not None
-        key, graph, state = self.state.labels[task], self.graph, self.state.shown
+        key = self.state.labels[task]
         self.state.begun(key)
         if not self.state.concerns(key):
             self.state.done(task, value)
             return
+        self.pretask(key, start, end)
+        self.state.done(task, value)
+        self.posttask(key, value, start, end, container)
+        for alias in self.state.aliases(key):
+            self.by_itself(alias, end, container, value)
+
+    def gathered(self, recipes: Mapping[Any, Recipe], made: Mapping[int, Any]) -> None:
+        """What the client has put together of the outputs of others."""
+        if self.state is None or not self.times:
+            return
+        now = time.time()
+        for key, recipe in recipes.items():
+            if id(recipe) in made and self.state.concerns(key):
+                self.by_itself(key, now, "client", made[id(recipe)])
+
+    def by_itself(self, key: Any, at: float, where: str, value: Any) -> None:
+        """For Dask's own schedulers it is a task, too, though it runs nothing of the user's."""
+        assert self.state is not None
+        self.state.begun(key)
+        self.pretask(key, at, at)
+        self.state.ended(key)
+        self.posttask(key, value, at, at, where)
+
+    def pretask(self, key: Any, start: float, end: float) -> None:
+        assert self.state is not None
         for pretask in self.before:
-            pretask(key, graph, state)
+            pretask(key, self.graph, self.state.shown)
             if _is_profiler(pretask):
-                pretask.__self__._results[key] = (key, graph.get(key), start)
+                pretask.__self__._results[key] = (key, self.graph.get(key), start)
             elif _is_cache(pretask):  # it looks at the clock by itself, and keeps what took long
                 pretask.__self__.starttimes[key] = default_timer() - (end - start)
-        self.state.done(task, value)
+
+    def posttask(self, key: Any, value: Any, start: float, end: float, where: str) -> None:
+        assert self.state is not None
         for posttask in self.after:
-            posttask(key, value, graph, state, container)
+            posttask(key, value, self.graph, self.state.shown, where)
             if _is_profiler(posttask):
-                posttask.__self__._results[key] = (key, graph.get(key), start, end, container)
+                posttask.__self__._results[key] = (key, self.graph.get(key), start, end, where)
 
     def finish(self, failed: bool) -> None:
         started, self.started = self.started, []

@@ -58,7 +58,10 @@ class Run:
             values = self.distributed(translation, at_home)
             values.update(at_home.values)
         with report.phase("collect"):
-            return nested(translation.keys, translation.recipes, values)
+            made: dict[int, Any] = {}
+            result = nested(translation.keys, translation.recipes, values, made)
+        self.observers.gathered(translation.recipes, made)
+        return result
 
     def distributed(self, translation: Translation, home: AtHome | None) -> dict[int, Any]:
         """What the client wants of the tasks that run on containers, by task."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from dask._task_spec import GraphNode
+from dask._task_spec import Alias, GraphNode
 from dask.core import get_dependencies
 
 if TYPE_CHECKING:
@@ -70,14 +70,31 @@ class State:
         node = self.graph.get(key)
         return node is not None and node is self.translated.get(key)
 
+    @cached_property
+    def aliases_of(self) -> dict[Any, list[Any]]:
+        found: dict[Any, list[Any]] = {}
+        for key, node in self.graph.items():
+            if isinstance(node, Alias) and self.concerns(key):
+                found.setdefault(node.target, []).append(key)
+        return found
+
+    def aliases(self, key: Any) -> Iterator[Any]:
+        """Other names of what the key names, and their other names; no container hears of these."""
+        for alias in self.aliases_of.get(key, ()):
+            yield alias
+            yield from self.aliases(alias)
+
     def begun(self, key: Any) -> None:
         self.shown["waiting"].pop(key, None)
         self.shown["running"].add(key)
 
-    def done(self, task: int, value: Any) -> None:
-        key = self.labels[task]
+    def ended(self, key: Any) -> None:
         self.shown["running"].discard(key)
         self.shown["finished"].add(key)
+
+    def done(self, task: int, value: Any) -> None:
+        key = self.labels[task]
+        self.ended(key)
         if self.uses[task]:
             self.shown["cache"][key] = value
         first, last = self.dag.input_offsets[task : task + 2]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import dask
+import dask.array as da
+import dask.bag as db
 import pytest
 from dask import delayed
 from dask.callbacks import Callback
@@ -58,6 +61,31 @@ def test_a_callback_registered_for_all_hears_too(serverless):
         recorder.unregister()
     dask.compute(tree(2), scheduler=serverless)
     assert [told[0] for told in recorder.told].count("finish") == 1
+
+
+def bag():
+    return db.from_sequence(range(100), npartitions=4).map(partial(add, 1)).map(partial(add, 2))
+
+
+def without_chance(key):
+    """Dask names what puts a collection together anew each time."""
+    return "finalize" if str(key).startswith("finalize-") else str(key)
+
+
+@pytest.mark.parametrize("make", [bag, lambda: da.ones((8, 8), chunks=4) + 1, tree])
+@pytest.mark.parametrize("optimized", [True, False])
+def test_callbacks_hear_of_the_tasks_that_dasks_own_schedulers_have(serverless, make, optimized):
+    """Other names of an output, too, and what the client puts together."""
+    collection, told = make(), {}
+    for scheduler in ("sync", serverless):
+        with Recorder() as recorder:
+            dask.compute(collection, scheduler=scheduler, optimize_graph=optimized)
+        told[scheduler] = {
+            kind: sorted(without_chance(each[1]) for each in recorder.told if each[0] == kind)
+            for kind in ("pre", "post")
+        }
+    assert told[serverless] == told["sync"]
+    assert told[serverless]["pre"]
 
 
 def test_finish_is_told_of_a_failure(serverless):
