@@ -24,6 +24,8 @@ class Loss:
     cut_off: bool = False  # it is well, but cannot reach the store
     error: ServerlessError | None = None  # no other one will fare better: raise this
     out_of_memory: bool = False  # a larger one will fare better, if there is one
+    cpu_seconds: float = 0.0  # that it took after it had told of any last, as far as is known
+    peak_bytes: int = 0  # the most memory that it had, likewise
 
     @property
     def told(self) -> str:

@@ -71,7 +71,7 @@ class Container:
             mouth=outfit.mouth,
             past=Diverted(name, page, nursery.send),
             outgrow=self.outgrow,
-            usage=Usage(outfit.memory),
+            usage=Usage(outfit.memory, told=page.tell),
         )
         self.interruption = means.interruption
         self.shell = Shell(means)

@@ -167,6 +167,8 @@ class Gone:
     claimed: bool  # whether it had been given a bundle since it was invited
     words: str  # the last lines of its standard error
     out_of_memory: bool = False  # the kernel took it at its group's limit
+    cpu_seconds: float = 0.0  # that it had not told of
+    peak_bytes: int = 0
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,9 @@ LENGTH = Struct("<I")
 # often it was listened to (0: nobody does), and whose turn it is.
 VOICE, TASK = 58, 59
 
+# Likewise: microseconds of processor time that it has told of, or that are another run's.
+TOLD = 24
+
 # What the nursery writes; of what it reads there: lines, by voice, and how far it is.
 OVERHEARD, UNENDED, READING, DIVERTED = 60, 61, 62, 63
 VOICE_UNIT = 1 << 32
@@ -106,6 +109,9 @@ class Page:
     def listen(self, voice: int) -> None:
         self.numbers[VOICE] = voice
 
+    def tell(self, cpu_seconds: float) -> None:
+        self.numbers[TOLD] = int(1e6 * cpu_seconds)
+
     def turn(self, task: int) -> None:
         self.numbers[TASK] = task + 1
 
@@ -166,6 +172,10 @@ class Page:
     def owner(self) -> tuple[int, bool]:
         pid, working = OWNER.unpack_from(self.memory, OWNER_AT)
         return pid, working
+
+    @property
+    def cpu_seconds_told(self) -> float:
+        return self.numbers[TOLD] / 1e6
 
     @property
     def voice(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from dask_serverless.backends.container import STOP
 from dask_serverless.backends.editions import Edition
@@ -16,6 +17,15 @@ from dask_serverless.backends.words import Words
 from dask_serverless.worker.invitation import Invitation
 
 WAITS_EARLY = "early"  # in the place of a claim: no bundle's work is to be stopped
+
+
+class End(NamedTuple):
+    """How a container's process ended."""
+
+    why: str
+    out_of_memory: bool  # the kernel, or whoever weighs it, took it for that
+    cpu_seconds: float  # of its whole life
+    peak_bytes: int  # of memory
 
 
 @dataclass
@@ -97,7 +107,11 @@ class Ward:
         """Whether it has meanwhile stopped what it was to be killed for."""
         return self.lost is not None and self.page.held().claim != self.lost
 
-    def gone(self, why: str, out_of_memory: bool) -> Gone:
+    def gone(self, end: End) -> Gone:
         words = self.words.last_lines()
-        larger = out_of_memory or self.outgrown
-        return Gone(self.run, self.name, self.why or why, self.claimed, words, larger)
+        larger = end.out_of_memory or self.outgrown
+        cpu_seconds = max(0.0, end.cpu_seconds - self.page.cpu_seconds_told)
+        return Gone(
+            self.run, self.name, self.why or end.why, self.claimed, words, larger, cpu_seconds,
+            end.peak_bytes,
+        )  # fmt: skip

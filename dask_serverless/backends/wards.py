@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from resource import struct_rusage
 
 from dask_serverless.backends.cgroup_memory import GroupPeak, group_memory
 from dask_serverless.backends.container import Outfit, serve
@@ -23,7 +24,7 @@ from dask_serverless.backends.pages import new_pages
 from dask_serverless.backends.processes import die_first, ended, kill, standing_still
 from dask_serverless.backends.saying import REST_SECONDS, Mouth
 from dask_serverless.backends.tightness import Tightness
-from dask_serverless.backends.ward import Ward
+from dask_serverless.backends.ward import End, Ward
 from dask_serverless.backends.words import Passage, Words
 from dask_serverless.blobs.spares import MOST_BYTES, Spares
 from dask_serverless.worker.access import access_with
@@ -159,18 +160,18 @@ class Wards:
         for ward in self:
             pid, status, used = os.wait4(ward.pid, os.WNOHANG)
             if pid:
-                buried(ward, self.bury(ward, status, used.ru_maxrss * PEAK_UNIT_BYTES))
+                buried(ward, self.bury(ward, self.end_of(status, used)))
         if self.keeper.reap():
             self.lose_keeper()
 
-    def bury(self, ward: Ward, status: int, peak_bytes: int) -> Gone:
+    def bury(self, ward: Ward, end: End) -> Gone:
         self.passage.finish(ward.words)
         if ward.overheard is not None:
             ward.overheard.finish()
         held, locks = ward.page.held(), ward.page.locks()
         if held.place is not None and locks:
             self.keeper.send(Free(held.place.store, locks))
-        gone = ward.gone(*self.end_of(status, peak_bytes))
+        gone = ward.gone(end)
         if not ward.deaf:
             self.poll.unregister(ward.lines)
         del self.by_number[ward.lines.fileno()]
@@ -179,15 +180,19 @@ class Wards:
         self.blank.append(ward.number)
         return gone
 
-    def end_of(self, status: int, peak_bytes: int) -> tuple[str, bool]:
+    def end_of(self, status: int, used: struct_rusage) -> End:
         """How it ended, in words, and whether the kernel took it for want of memory."""
         before, self.memory = self.memory, group_memory()
+        cpu_seconds, peak_bytes = used.ru_utime + used.ru_stime, used.ru_maxrss * PEAK_UNIT_BYTES
         if os.WIFSIGNALED(status) and self.memory.kills > before.kills:
-            return self.memory.told, True
+            peak_bytes = max(peak_bytes, self.memory.peak if self.opening.pooled else 0)
+            return End(self.memory.told, True, cpu_seconds, peak_bytes)
         if sent(status, signal.SIGKILL) and self.tightness.nearly_all(peak_bytes):
             words = self.tightness.words(peak_bytes)
-            return f"it ran out of memory: it was killed with {words} in use", True
-        return f"{ended(status)} (at most {peak_bytes >> 20} MiB of memory were in use)", False
+            why = f"it ran out of memory: it was killed with {words} in use"
+            return End(why, True, cpu_seconds, peak_bytes)
+        why = f"{ended(status)} (at most {peak_bytes >> 20} MiB of memory were in use)"
+        return End(why, False, cpu_seconds, peak_bytes)
 
     def dismiss(self, ward: Ward) -> None:
         ward.leaving = True

@@ -30,9 +30,11 @@ class Course:
     def __init__(self) -> None:
         self.packed = bytearray()
         self.containers: dict[str, int] = {}  # name → number
+        self.heard: dict[str, float] = {}  # name → when it told of something last (store's clock)
 
     def bundle(self, told: Finished, event: Event) -> None:
         number = self.containers.setdefault(told.container, len(self.containers))
+        self.heard[told.container] = event.at
         self.packed += ROW.pack(
             told.bundle,
             number,

@@ -31,7 +31,7 @@ from dask_serverless.client.report import RunReport
 from dask_serverless.client.results import Results
 from dask_serverless.client.surroundings import Surroundings
 from dask_serverless.client.watch import Left
-from dask_serverless.coordination.base import Story, Submission
+from dask_serverless.coordination.base import Story, Submission, What
 from dask_serverless.errors import RunLost, StoreError
 from dask_serverless.history.gathering import Gathering
 from dask_serverless.translation.encode import Encoded, encode_run
@@ -236,12 +236,17 @@ class Distribution:
             return lookout.story(self.wanted)
         self.pause.end()
         story = self.coordination.submit(submission, before, lookout.patience, self.wanted)
-        return story or lookout.story(self.wanted)
+        if story is None:
+            return lookout.story(self.wanted)
+        if self.losses.heard or story.events[-1].what is What.FAILED:
+            # The last event of a single bundle does not tell what containers took before.
+            return self.coordination.story(self.wanted)
+        return story
 
     def teach(self, planned: Planned, bundles: Bundles) -> None:
         """What containers have measured is there for the next plan, and what came of this one."""
         planning, report = self.planning, self.report
-        planning.warmth.heard(report.containers)
+        planning.warmth.heard(report.containers.keys() - report.lost)
         if self.gathering is None or planning.history is None:
             planned.passed(report.makespan_seconds)
             return

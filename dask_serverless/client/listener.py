@@ -13,6 +13,7 @@ from dask_serverless.coordination.base import Event, What
 from dask_serverless.coordination.moving import Move
 from dask_serverless.coordination.resizing import Resize
 from dask_serverless.coordination.splitting import Split
+from dask_serverless.coordination.untold import Untold
 from dask_serverless.errors import ResultTooLarge
 from dask_serverless.history.gathering import Gathering
 from dask_serverless.worker.told import Finished, Progress
@@ -57,6 +58,8 @@ class Listener:
                 self.report.splits.append((split, event.at))
             case What.RESIZED:
                 self.report.resizes.append((Resize.unpack(event.payload), event.at))
+            case What.UNTOLD:
+                self.report.untold(Untold.unpack(event.payload))
             case What.FINISHED:
                 self.finished(Finished.unpack(event.payload), event)
 
@@ -65,6 +68,8 @@ class Listener:
         for event in events:
             if event.what is What.FINISHED:
                 self.report.bundle(Finished.unpack(event.payload), event)
+            elif event.what is What.UNTOLD:
+                self.report.untold(Untold.unpack(event.payload))
             elif event.what is What.FAILED:
                 self.report.failed(event)
 

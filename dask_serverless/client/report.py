@@ -14,6 +14,7 @@ from dask_serverless.coordination.base import Event
 from dask_serverless.coordination.moving import Move
 from dask_serverless.coordination.resizing import Resize
 from dask_serverless.coordination.splitting import Split
+from dask_serverless.coordination.untold import Untold
 from dask_serverless.errors import NothingToCompare
 from dask_serverless.worker.told import Finished
 
@@ -71,6 +72,9 @@ class RunReport:
     streamed_seconds: float = 0.0  # of downloads that were done while others still stored
     phases: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
     containers: dict[str, dict[str, float]] = field(default_factory=dict)
+    lost: set[str] = field(
+        default_factory=set, repr=False
+    )  # containers that were gone before the end
     moves: list[tuple[Move, float]] = field(default_factory=list, repr=False)  # and when, by the
     # store's clock: bundles that were late in their slots, and went elsewhere
     splits: list[tuple[Split, float]] = field(default_factory=list, repr=False)  # likewise: bundles
@@ -94,16 +98,13 @@ class RunReport:
     def bundle(self, told: Finished, event: Event) -> None:
         """Add what a container says of a bundle it finished."""
         self.makespan_seconds = event.makespan or self.makespan_seconds
-        nothing = {
-            "bundles": 0, "fetch": 0.0, "run": 0.0, "store": 0.0, "since": told.started,
-            "cold": told.cold, "cpu": 0.0, "peak": 0, "memory_mb": 0,
-        }  # fmt: skip
-        mine = self.containers.setdefault(told.container, nothing)
+        mine = self.container(told.container, told.started, told.cold)
         mine["bundles"] += 1
         mine["fetch"] += told.fetching
         mine["run"] += told.running
         mine["store"] += told.storing
-        mine["until"] = told.started + told.fetching + told.running + told.storing  # by its clock
+        ended = told.started + told.fetching + told.running + told.storing  # by its clock
+        mine["until"] = max(mine["until"], ended)
         if told.used is not None:
             mine["cpu"] += told.used.cpu_seconds
             mine["peak"] = max(mine["peak"], told.used.peak_bytes)
@@ -117,6 +118,24 @@ class RunReport:
         self.preloaded_seconds += told.saved_seconds
         self.streamed_seconds += told.streamed_seconds
         self.retries += told.retries
+
+    def container(self, name: str, since: float, cold: bool) -> dict[str, float]:
+        """What is known of it so far."""
+        nothing = {
+            "bundles": 0, "fetch": 0.0, "run": 0.0, "store": 0.0, "since": since, "until": since,
+            "cold": cold, "cpu": 0.0, "peak": 0, "memory_mb": 0,
+        }  # fmt: skip
+        return self.containers.setdefault(name, nothing)
+
+    def untold(self, untold: Untold) -> None:
+        """Add what a container that is gone took after it had told of something last."""
+        self.lost.add(untold.container)
+        came, until = untold.came_ms / 1e3, untold.until_ms / 1e3
+        mine = self.container(untold.container, came, bool(untold.cold))
+        mine["until"] += max(0.0, until - max(came, self.course.heard.get(untold.container, came)))
+        mine["cpu"] += untold.cpu_ms / 1e3
+        mine["peak"] = max(mine["peak"], untold.peak_bytes)
+        mine["memory_mb"] = mine["memory_mb"] or untold.memory_mb
 
     def failed(self, event: Event) -> None:
         self.makespan_seconds = event.makespan

@@ -14,6 +14,7 @@ from typing import Protocol
 from dask_serverless.blobs.base import Command
 from dask_serverless.coordination.parts import Told
 from dask_serverless.coordination.resizing import Pace
+from dask_serverless.coordination.untold import Dead
 from dask_serverless.errors import NotAuthentic
 
 OK, LOST, OVER, FENCED = "ok", "lost", "over", "fenced"
@@ -158,6 +159,7 @@ class What(Enum):
     MOVED = "m"  # a bundle, from its slot to a container that had time for it
     SPLIT = "s"  # a bundle under way: others have parts of it
     RESIZED = "r"  # the run: what has not begun goes to containers of another size
+    UNTOLD = "u"  # a container that is gone has taken more than it told of
     FAILED = "f"  # the run
 
 
@@ -227,6 +229,7 @@ class Coordination(Protocol):
         *,
         slot: int | None = None,
         invited: bool = False,
+        cold: bool = False,
         header: bool = False,
         early_seconds: float = 0.0,
         memory_mb: int = 0,
@@ -234,8 +237,9 @@ class Coordination(Protocol):
     ) -> Answer:
         """Ask for a bundle; with ``header``, also for what each container needs once.
 
-        A container invited early waits up to ``early_seconds`` for the run to be submitted. In a
-        run with several sizes it says how much memory it has, and what it was invited to have.
+        A container invited early waits up to ``early_seconds`` for the run to be submitted. It
+        says whether it was born for this, and how much memory it has: so much is known of it,
+        should it be lost. In a run with several sizes it also says what it was invited to have.
         """
 
     def publish(
@@ -283,15 +287,15 @@ class Coordination(Protocol):
 
     def sweep(
         self,
-        gone: Sequence[tuple[str, str]],
+        gone: Sequence[Dead],
         live_seconds: int,
         wait_seconds: float = 0.0,
         outgrown: Sequence[str] = (),
     ) -> Condition:
         """Put back what lost containers and ended leases left; before, wait for the run's end.
 
-        ``gone`` are (container, why); the container "*" stands for all of them, and for the
-        invitations that they did not answer. Those ``outgrown`` had not enough memory: if there is
+        The container "*" stands for all of them, and for the invitations that they did not answer.
+        What they took after they had told of something last is noted, by the store's clock. Those ``outgrown`` had not enough memory: if there is
         a larger size than theirs, the run goes on with that.
         """
 

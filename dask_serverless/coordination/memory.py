@@ -36,6 +36,7 @@ from dask_serverless.coordination.parts import Told, told_by
 from dask_serverless.coordination.record import Record
 from dask_serverless.coordination.sizes import size_with
 from dask_serverless.coordination.steps import DONE, MemorySteps, MemoryStore, late
+from dask_serverless.coordination.untold import Dead
 
 __all__ = ["MemoryCoordination", "MemoryStore"]
 
@@ -76,6 +77,7 @@ class MemoryCoordination(MemorySteps):
         *,
         slot: int | None = None,
         invited: bool = False,
+        cold: bool = False,
         header: bool = False,
         early_seconds: float = 0.0,
         memory_mb: int = 0,
@@ -106,6 +108,8 @@ class MemoryCoordination(MemorySteps):
                 return Answer(OK, None, record.invite(claim, self.now()), sent)
             if bundle is None:
                 return Answer(OK, header=sent)
+            if invited:
+                record.stays[container] = (int(self.now()), int(cold), memory_mb)
             found = self.describe(record, bundle)
             return Answer(OK, found, record.invite(claim, self.now()), sent)
 
@@ -197,8 +201,8 @@ class MemoryCoordination(MemorySteps):
             record, refusal = self.current(bundle, claim)
             if refusal or record is None:
                 return refusal or Answer(LOST)
+            self.fail_all(record, error)
             record.working.pop(container, None)
-            self.end(record, error)
             return Answer(OK)
 
     def renew(self, container: str, bundle: int, claim: str, tight: str = "") -> Answer:
@@ -257,7 +261,7 @@ class MemoryCoordination(MemorySteps):
 
     def sweep(
         self,
-        gone: Sequence[tuple[str, str]],
+        gone: Sequence[Dead],
         live_seconds: int,
         wait_seconds: float = 0.0,
         outgrown: Sequence[str] = (),
@@ -271,8 +275,8 @@ class MemoryCoordination(MemorySteps):
             if not record.over:
                 for container in outgrown:
                     record.outgrow(container)
-                for container, why in gone:
-                    self.bereave(record, container, why)
+                for dead in gone:
+                    self.bereave(record, dead)
                 for bundle in late(record, self.now()):
                     self.put_back_late(record, bundle)
                 if not record.over and not record.working and not any(record.ready.values()):

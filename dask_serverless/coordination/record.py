@@ -125,6 +125,8 @@ class Record:
     )
     slots: dict[int, str] = field(default_factory=dict)
     working: dict[str, tuple[int, int]] = field(default_factory=dict)
+    stays: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # container → when it
+    # came (ms), 1 if it was born for the run, its memory
     leases: dict[int, float] = field(default_factory=dict)
     invites: Calls = field(default_factory=Calls)
     tries: dict[int, int] = field(default_factory=dict)

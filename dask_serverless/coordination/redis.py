@@ -36,6 +36,7 @@ from dask_serverless.coordination.base import (
 )
 from dask_serverless.coordination.parts import STORED, Told, parts_in, stores
 from dask_serverless.coordination.sizes import size_of
+from dask_serverless.coordination.untold import Dead
 from dask_serverless.coordination.watched import BATCH, added
 from dask_serverless.errors import StoreFull
 from dask_serverless.store.script import Script, script_of
@@ -65,10 +66,21 @@ SHARED = {
         "settling",
         "near",
     ),
-    "sweep": ("keys", "expiry", "common", "held", "queues", "moving", "claims", "pace", "by_size"),
+    "sweep": (
+        "keys",
+        "expiry",
+        "common",
+        "held",
+        "untold",
+        "queues",
+        "moving",
+        "claims",
+        "pace",
+        "by_size",
+    ),
     "split": ("keys", "common", "queues", "moving", "claims", "pace", "by_size"),
     "renew": ("keys", "common", "held"),
-    "fail": ("keys", "common"),
+    "fail": ("keys", "common", "untold"),
     "tell": ("keys", "common"),
     "close": ("keys", "expiry", "common"),
 }
@@ -195,14 +207,16 @@ class RedisCoordination:
         *,
         slot: int | None = None,
         invited: bool = False,
+        cold: bool = False,
         header: bool = False,
         early_seconds: float = 0.0,
         memory_mb: int = 0,
         wanted_mb: int = 0,
     ) -> Answer:
-        wish: tuple[Any, ...] = ("" if slot is None else slot, int(invited), int(header))
-        if memory_mb:
-            wish += (memory_mb, wanted_mb)
+        came = int(invited) + int(invited and cold)
+        wish: tuple[Any, ...] = ("" if slot is None else slot, came, int(header), memory_mb)
+        if wanted_mb:
+            wish += (wanted_mb,)
         commands: list[Command] = [self.command("claim", container, claim, *wish)]
         if early_seconds:  # the claim follows in the same batch: no round trip in between
             wait = ("BLOCK", int(1000 * early_seconds), "STREAMS", self.prefix + "begun", "0-0")
@@ -283,14 +297,14 @@ class RedisCoordination:
 
     def sweep(
         self,
-        gone: Sequence[tuple[str, str]],
+        gone: Sequence[Dead],
         live_seconds: int,
         wait_seconds: float = 0.0,
         outgrown: Sequence[str] = (),
     ) -> Condition:
-        names = [part for pair in gone for part in pair]
+        told = [part for dead in gone for part in dead]
         small = (for_scripts(list(outgrown)),) if outgrown else ()
-        commands = [self.command("sweep", for_scripts(names), live_seconds, *small)]
+        commands = [self.command("sweep", for_scripts(told), live_seconds, *small)]
         if wait_seconds:
             commands.insert(0, self.reading("end", "0-0", wait_seconds))
         reply = self.link.call(*commands, wait_seconds=wait_seconds)[-1]

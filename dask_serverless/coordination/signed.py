@@ -34,6 +34,7 @@ from dask_serverless.coordination.moving import Move
 from dask_serverless.coordination.parts import Told
 from dask_serverless.coordination.resizing import Resize
 from dask_serverless.coordination.splitting import Split
+from dask_serverless.coordination.untold import Dead, Untold
 from dask_serverless.errors import NotAuthentic
 from dask_serverless.signing.signatures import (
     BLOB,
@@ -47,11 +48,12 @@ from dask_serverless.signing.signatures import (
 
 # What scripts say of a run that they end, who know no key: words and numbers, never a pickle.
 BY_SCRIPTS = (b"\x94\xa4lost", b"\x93\xa7damaged")
-# What they note of changes to the plan, likewise.
+# What they note of changes to the plan and of containers that are gone, likewise.
 NOTES: dict[What, Callable[[bytes], object]] = {
     What.MOVED: Move.unpack,
     What.SPLIT: Split.unpack,
     What.RESIZED: Resize.unpack,
+    What.UNTOLD: Untold.unpack,
 }
 
 
@@ -88,7 +90,7 @@ class SignedCoordination:
 
     def sweep(
         self,
-        gone: Sequence[tuple[str, str]],
+        gone: Sequence[Dead],
         live_seconds: int,
         wait_seconds: float = 0.0,
         outgrown: Sequence[str] = (),
@@ -195,6 +197,7 @@ class SignedCoordination:
         *,
         slot: int | None = None,
         invited: bool = False,
+        cold: bool = False,
         header: bool = False,
         early_seconds: float = 0.0,
         memory_mb: int = 0,
@@ -202,7 +205,7 @@ class SignedCoordination:
     ) -> Answer:
         answer = self.inner.claim(
             container, claim,
-            slot=slot, invited=invited, header=header, early_seconds=early_seconds,
+            slot=slot, invited=invited, cold=cold, header=header, early_seconds=early_seconds,
             memory_mb=memory_mb, wanted_mb=wanted_mb,
         )  # fmt: skip
         return self.answer(answer)

@@ -32,6 +32,7 @@ from dask_serverless.coordination.ordered import Ordered
 from dask_serverless.coordination.record import SILENT, Record
 from dask_serverless.coordination.sizes import size_of
 from dask_serverless.coordination.splitting import Split
+from dask_serverless.coordination.untold import Dead, Untold
 
 STORY = 32  # as in the scripts
 DONE = "d"
@@ -236,20 +237,23 @@ class MemorySteps:
         split = Split(record.version, bundle, first, len(division.parts), container)
         self.happened(record, What.SPLIT, split.pack())
 
-    def bereave(self, record: Record, gone: str, why: str) -> None:
+    def bereave(self, record: Record, dead: Dead) -> None:
+        gone = dead.container
         for slot in [s for s, owner in record.slots.items() if gone in ("*", owner)]:
             record.disown(slot)
             if record.waits(slot):
                 record.place(slot)
         for container in sorted(record.working) if gone == "*" else [gone]:
-            self.put_back_all(record, container, why)
+            self.put_back_all(record, dead._replace(container=container), int(self.now()))
         if gone == "*":
             record.invites.clear()
 
-    def put_back_all(self, record: Record, container: str, why: str) -> None:
+    def put_back_all(self, record: Record, dead: Dead, until_ms: int) -> None:
         """All that a lost container ran or held."""
+        container, why = dead.container, dead.why
         if container in record.working:
             bundle, _ = record.working[container]
+            self.untold(record, dead, until_ms)
             record.leave(container)
             self.put_back(record, bundle, container, why)
         for bundle in record.lending.held_by(container):
@@ -258,7 +262,8 @@ class MemorySteps:
     def put_back_late(self, record: Record, bundle: int) -> None:
         owner = next((c for c, (b, _) in record.working.items() if b == bundle), None)
         if owner := owner or record.lending.held.get(bundle):
-            self.put_back_all(record, owner, record.silence(owner))
+            heard_of = int(record.leases[bundle] - self.lease(record, bundle))
+            self.put_back_all(record, Dead(owner, record.silence(owner)), heard_of)
         if bundle in record.leases:
             self.put_back(record, bundle, None, SILENT)
 
@@ -272,10 +277,23 @@ class MemorySteps:
         story = [*record.story.get(bundle, ()), (container or "", why)][-STORY:]
         record.story[bundle] = story
         if tries >= record.submission.attempts:
-            self.end(record, msgpack.packb(["lost", bundle, tries, story]))
+            self.fail_all(record, msgpack.packb(["lost", bundle, tries, story]))
         else:
             (slot,) = struct.unpack_from("<i", record.specs[bundle])
             record.make_ready(bundle, slot)
+
+    def untold(self, record: Record, dead: Dead, until_ms: int) -> None:
+        """What a container took since it told of something last; noted once a stay."""
+        if (stay := record.stays.pop(dead.container, None)) is None:
+            return
+        told = Untold(dead.container, stay[0], until_ms, *stay[1:], dead.cpu_ms, dead.peak_bytes)
+        self.happened(record, What.UNTOLD, told.pack())
+
+    def fail_all(self, record: Record, error: bytes) -> None:
+        """The run ends for all that are at work."""
+        for container in sorted(record.working):
+            self.untold(record, Dead(container, ""), int(self.now()))
+        self.end(record, error)
 
     def end(self, record: Record, error: bytes) -> None:
         record.over, record.error = "failed", error

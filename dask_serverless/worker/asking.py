@@ -16,10 +16,11 @@ EARLY_SECONDS = 2.0  # a client that takes longer to plan and encode invites aga
 class Asking:
     """During one stay."""
 
-    def __init__(self, means: Means, invitation: Invitation, run: KnownRun) -> None:
+    def __init__(self, means: Means, invitation: Invitation, run: KnownRun, cold: bool) -> None:
         self.means = means
         self.invitation = invitation
         self.run = run
+        self.cold = cold  # whether the container was born for this
         self.too_early = False  # whether it left a run that is still being planned, for another
 
     def claim(self, instruction: m.Claim) -> Answer:
@@ -32,9 +33,10 @@ class Asking:
             instruction.claim,
             slot=instruction.slot,
             invited=instruction.invited,
+            cold=self.cold,
             header=self.run.header is None,
             early_seconds=early_seconds,
-            memory_mb=self.means.memory_mb if self.invitation.memory_mb else 0,
+            memory_mb=self.means.memory_mb,
             wanted_mb=self.invitation.memory_mb,
         )
 

@@ -50,10 +50,10 @@ class Stay:
         self.invitation = invitation
         self.run = run
         self.machine = m.Machine(claims)
-        self.asking = Asking(means, invitation, run)
+        self.asking = Asking(means, invitation, run, cold)
         self.aside = Aside(means, invitation, run)
         self.telling = Telling(means, run, cold)
-        self.cold = cold  # whether the container was born for this
+        self.cold = cold
         self.arrived = time.perf_counter()
         self.attempt = Attempt(invitation.run, means.container, -1, "")
         self.work: Work | None = None

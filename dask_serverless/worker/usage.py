@@ -67,9 +67,15 @@ class OwnMemory:
 class Usage:
     """Looked at when something is reported anyway."""
 
-    def __init__(self, memory: Memory, clock: Callable[[], float] = process_time) -> None:
+    def __init__(
+        self,
+        memory: Memory,
+        clock: Callable[[], float] = process_time,
+        told: Callable[[float], object] = lambda cpu_seconds: None,
+    ) -> None:
         self.memory = memory
         self.clock = clock
+        self.told = told  # to whom the clock is shown, should this process be killed
         self.spent = 0.0  # by the clock, when it was told last
         self.looked = 0.0
 
@@ -77,6 +83,7 @@ class Usage:
         """With another run, or once more with the same one."""
         self.memory.begin()
         self.spent, self.looked = self.clock(), 0.0
+        self.told(self.spent)
 
     def to_tell(self) -> Used | None:
         """Since it was told before; None: that was a moment ago."""
@@ -84,4 +91,5 @@ class Usage:
         if now - self.looked < LOOK_SECONDS:
             return None
         before, self.spent, self.looked = self.spent, self.clock(), now
+        self.told(self.spent)
         return Used(self.spent - before, self.memory.peak(), self.memory.limit_mb)

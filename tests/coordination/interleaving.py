@@ -36,6 +36,7 @@ from dask_serverless.coordination.moving import Move
 from dask_serverless.coordination.resizing import Pace, Resize
 from dask_serverless.coordination.sizes import of_size, size_of, size_with
 from dask_serverless.coordination.splitting import Split
+from dask_serverless.coordination.untold import Dead
 from dask_serverless.worker import machine as m
 
 MOST_PARTIES = 4
@@ -125,7 +126,9 @@ class World:
             self.pass_time()
         gone, self.gone = self.gone, []
         outgrown, self.outgrown = self.outgrown, []
-        condition = self.client.sweep(gone, 60, outgrown=[party.name for party in outgrown])
+        condition = self.client.sweep(
+            [Dead(*each) for each in gone], 60, outgrown=[party.name for party in outgrown]
+        )
         if condition.status == OK:
             larger = [
                 party.size + 1 for party in outgrown if party.size + 1 < len(self.graph.sizes)

@@ -18,6 +18,7 @@ from dask_serverless.coordination import said
 from dask_serverless.coordination.base import FENCED, LOST, OK, OVER, What, Whom
 from dask_serverless.coordination.redis import RedisCoordination
 from dask_serverless.coordination.sizes import of_size, size_of
+from dask_serverless.coordination.untold import Dead
 from dask_serverless.errors import StoreCommandFailed
 
 CHAIN = Graph([[], [0], [1]])
@@ -118,7 +119,7 @@ def test_a_container_that_gave_what_it_held_back_is_still_at_work(coordination):
     run.claim("c1", "k0")
     run.publish("c1", pair.near(0, "k0", [2], patient=True), "k1")
     run.publish("c1", pair.report(0, "k0"), "")
-    run.sweep([("c1", "gone")], 60)
+    run.sweep([Dead("c1", "gone")], 60)
     assert names(run.claim("c2", "k2").assignment) == 1  # and not 0, which is done
 
 
@@ -188,7 +189,7 @@ def test_a_finished_run_says_so_to_whoever_asks(coordination):
 def test_a_lost_container_gives_its_bundle_back_and_is_fenced(coordination):
     run = begun(coordination, CHAIN)
     run.claim("c1", "k1")
-    condition = run.sweep([("c1", "killed")], 60)
+    condition = run.sweep([Dead("c1", "killed")], 60)
     assert condition.invitations == [Whom()]
     assert names(run.claim("c2", "k2", invited=True).assignment) == 0
     assert run.renew("c1", 0, "k1").status == FENCED
@@ -205,9 +206,9 @@ def test_all_containers_lost_at_once_give_back_everything(coordination):
     run = begun(coordination, graph, containers=2)
     run.claim("c1", "k1")
     run.claim("c2", "k2")
-    condition = run.sweep([("*", "the nursery was killed")], 60)
+    condition = run.sweep([Dead("*", "the nursery was killed")], 60)
     assert condition.invitations == [Whom(), Whom()]
-    assert run.sweep([("*", "the next one too")], 60).invitations == [Whom(), Whom()]
+    assert run.sweep([Dead("*", "the next one too")], 60).invitations == [Whom(), Whom()]
     assert {names(run.claim(f"n{n}", f"m{n}").assignment) for n in range(4)} == {0, 1, 2, 3}
     assert run.publish("c1", graph.report(0, "k1"), "").status == FENCED
 
@@ -215,7 +216,7 @@ def test_all_containers_lost_at_once_give_back_everything(coordination):
 def test_a_lost_container_that_held_nothing_changes_nothing(coordination):
     run = begun(coordination, CHAIN)
     run.claim("c1", "k1")
-    run.sweep([("stranger", "killed")], 60)
+    run.sweep([Dead("stranger", "killed")], 60)
     assert run.renew("c1", 0, "k1").status == OK
 
 
@@ -254,7 +255,7 @@ def test_a_bundle_that_outlived_its_lease_gets_a_longer_one(coordination):
     run = begun(coordination, CHAIN, lease_ms=300, attempts=9)
     run.claim("c1", "k1")
     for number in range(2, 6):
-        run.sweep([(f"c{number - 1}", "killed")], 60)
+        run.sweep([Dead(f"c{number - 1}", "killed")], 60)
         assert names(run.claim(f"c{number}", f"k{number}").assignment) == 0
     eventually(lambda: run.renew("c5", 0, "none").status == FENCED)
     assert run.renew("c5", 0, "k5").status == OK  # 4.8 s
@@ -264,7 +265,7 @@ def test_a_bundle_whose_containers_get_lost_again_and_again_fails_the_run(coordi
     run = begun(coordination, CHAIN, attempts=2)
     for number in range(2):
         assert names(run.claim(f"c{number}", f"k{number}").assignment) == 0
-        condition = run.sweep([(f"c{number}", f"killed by test {number}")], 60)
+        condition = run.sweep([Dead(f"c{number}", f"killed by test {number}")], 60)
     assert (condition.status, condition.why) == (OVER, "failed")
     story = [["c0", "killed by test 0"], ["c1", "killed by test 1"]]
     assert msgpack.unpackb(condition.error) == ["lost", 0, 2, story]
@@ -331,7 +332,7 @@ def test_a_slot_whose_owner_is_busy_with_another_one_is_adopted(coordination):
     run = begun(coordination, graph, containers=3)
     assert names(run.claim("c1", "k1").assignment) == 0
     assert names(run.claim("c2", "k2").assignment) == 1
-    run.sweep([("c2", "killed")], 60)
+    run.sweep([Dead("c2", "killed")], 60)
     run.publish("c1", graph.report(0, "k1"), "")  # c1 keeps slot 0, bundle 2 waits there
     assert names(run.claim("c1", "k3", slot=1).assignment) == 2  # its own slot comes first
     assert names(run.claim("c3", "k4").assignment) == 1  # and c3 takes over slot 1
@@ -345,7 +346,7 @@ def test_the_slots_of_a_lost_container_are_free(coordination):
     run = begun(coordination, graph)
     run.claim("c1", "k1")
     run.publish("c1", graph.report(0, "k1"), "")
-    condition = run.sweep([("c1", "killed")], 60)
+    condition = run.sweep([Dead("c1", "killed")], 60)
     assert condition.invitations == []  # for c1, a moment ago
     assert names(run.claim("c2", "k2").assignment) == 1
 
@@ -355,7 +356,7 @@ def test_a_bundle_put_back_returns_to_its_slot(coordination):
     run = begun(coordination, graph)
     assert names(run.claim("c1", "k1").assignment) == 0
     assert names(run.claim("c2", "k2").assignment) == 1
-    run.sweep([("c1", "killed")], 60)
+    run.sweep([Dead("c1", "killed")], 60)
     assert names(run.publish("c2", graph.report(1, "k2"), "k3").assignment) == 0
 
 
@@ -426,7 +427,7 @@ def test_inline_outputs_are_released_without_a_word(coordination):
 def test_close_tells_what_is_to_be_deleted_elsewhere(coordination):
     run = begun(coordination, CHAIN, blobs=[b"fconstant"])
     run.claim("c1", "k1")
-    run.sweep([("c1", "killed")], 60)
+    run.sweep([Dead("c1", "killed")], 60)
     run.claim("c2", "k2")
     run.publish("c2", CHAIN.report(0, "k2", b"rfirst"), "k3")
     run.publish("c2", CHAIN.report(1, "k3", b"rsecond"), "k4")
@@ -616,7 +617,7 @@ def test_close_leaves_no_key(on_redis, link):
     on_redis.submit(graph.submission(blobs=[b"fconstant"]))
     on_redis.claim("c1", "k1", invited=True, header=True)
     on_redis.claim("c2", "k2")
-    on_redis.sweep([("c2", "killed")], 60)
+    on_redis.sweep([Dead("c2", "killed")], 60)
     on_redis.publish("c1", graph.report(0, "k1", b"rsomewhere"), "k3")
     on_redis.close()
     assert link.call(("KEYS", "*")) == [[]]
@@ -631,7 +632,7 @@ def test_every_key_goes_by_itself_when_client_and_containers_die_together(on_red
         lambda: on_redis.claim("c2", "k2"),
         lambda: on_redis.publish("c1", graph.report(0, "k1", b"rsomewhere"), ""),
         lambda: on_redis.tell(1, "k2", b"progress"),
-        lambda: on_redis.sweep([("c2", "killed")], 60),
+        lambda: on_redis.sweep([Dead("c2", "killed")], 60),
         lambda: on_redis.claim("c2", "k3"),
         lambda: on_redis.claim("c1", "k4"),
         lambda: on_redis.publish("c2", graph.report(3, "k3"), "", ()),
@@ -817,9 +818,9 @@ def test_what_outgrew_its_container_goes_on_with_the_next_size(coordination, slo
     larger = sizes[sizes.index(first) + 1]
     told = {"memory_mb": first, "wanted_mb": first}
     assert names(run.claim("c1", "k1", invited=True, **told).assignment) == 0
-    condition = run.sweep([("c1", "out of memory")], 60, outgrown=["c1"])
+    condition = run.sweep([Dead("c1", "out of memory")], 60, outgrown=["c1"])
     assert {each.memory_mb for each in condition.invitations} == {larger}
-    again = run.sweep([("c1", "out of memory")], 60, outgrown=["c1"])
+    again = run.sweep([Dead("c1", "out of memory")], 60, outgrown=["c1"])
     assert again.invitations == [], "one step for one size"
     assert run.claim("c2", "k2", invited=True, **told).assignment is None
     told = {"memory_mb": larger, "wanted_mb": larger}
@@ -832,7 +833,7 @@ def test_a_slot_whose_container_has_become_too_small_is_taken_over(coordination)
     run = begun(coordination, graph, containers=3)
     assert names(run.claim("c1", "k1", **SMALL).assignment) == 2
     run.claim("c2", "k2", **SMALL)
-    run.sweep([("c1", "out of memory")], 60, outgrown=["c1"])
+    run.sweep([Dead("c1", "out of memory")], 60, outgrown=["c1"])
     answer = run.publish("c2", graph.report(0, "k2"), "k3")
     assert answer.assignment is None, "it is too small by now"
     assert answer.invitations
@@ -845,7 +846,7 @@ def test_there_is_nothing_beyond_the_largest_size(coordination):
     graph = Graph([[]], [-2], SIZES)
     run = begun(coordination, graph)
     run.claim("c1", "k1", **LARGE)
-    condition = run.sweep([("c1", "out of memory")], 60, outgrown=["c1"])
+    condition = run.sweep([Dead("c1", "out of memory")], 60, outgrown=["c1"])
     assert condition.invitations == [Whom(memory_mb=2048)]
 
 
@@ -885,7 +886,7 @@ def test_a_run_of_several_sizes_leaves_no_keys(link):
     run = RedisCoordination(link, "run", "epoch")
     run.submit(graph.submission())
     run.claim("c1", "k1", invited=True, **SMALL)
-    run.sweep([("c1", "why")], 60, outgrown=["c1"])
+    run.sweep([Dead("c1", "why")], 60, outgrown=["c1"])
     keys = link.call(("KEYS", "*"))[0]
     assert {b"ds:{run}:ready2", b"ds:{run}:invites1", b"ds:{run}:sizes"} <= set(keys)
     ends = link.call(*(("TTL", key) for key in keys))

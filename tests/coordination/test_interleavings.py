@@ -14,6 +14,7 @@ from dask_serverless.coordination.base import What
 from dask_serverless.coordination.memory import MemoryCoordination, MemoryStore
 from dask_serverless.coordination.redis import RedisCoordination
 from dask_serverless.coordination.resizing import Resize
+from dask_serverless.coordination.untold import Dead, Untold
 
 runs = count()
 
@@ -177,7 +178,8 @@ def call_of(random, graph, container, held, number):
         slot = random.choice([None, random.choice(graph.slots or [0, 1, 2])])
         again = claim if random.random() < 0.2 else f"k{number}"
         invited, header = random.random() < 0.5, random.random() < 0.2
-        options = {"slot": slot, "invited": invited, "header": header}
+        cold = random.random() < 0.5
+        options = {"slot": slot, "invited": invited, "cold": cold, "header": header}
         if graph.sizes:
             options["memory_mb"] = random.choice([512, 600, *graph.sizes])
             options["wanted_mb"] = random.choice(graph.sizes)
@@ -206,7 +208,7 @@ def call_of(random, graph, container, held, number):
         if graph.sizes:
             outgrown = [name for name, _ in gone if name != "*" and random.random() < 0.3]
             options["outgrown"] = outgrown
-        return "sweep", (gone, 60), options
+        return "sweep", ([Dead(*each) for each in gone], 60), options
     if dice < 0.92:
         return "outputs", (sorted({0, random.randrange(len(graph.inputs))}),), {}
     if dice < 0.95:
@@ -249,6 +251,8 @@ def comparable(answer):
 
 def without_times(event):
     """No two sides take a step in the same millisecond."""
-    if event.what is not What.RESIZED:
-        return event
-    return Resize.unpack(event.payload)._replace(due_ms=0)
+    if event.what is What.RESIZED:
+        return Resize.unpack(event.payload)._replace(due_ms=0)
+    if event.what is What.UNTOLD:
+        return Untold.unpack(event.payload)._replace(came_ms=0, until_ms=0)
+    return event

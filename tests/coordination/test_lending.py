@@ -7,6 +7,7 @@ from time import sleep
 from bundle_graphs import Graph, names
 
 from dask_serverless.coordination.base import OK, maker
+from dask_serverless.coordination.untold import Dead
 
 CHAIN = Graph([[], [0], [1], [2]])
 JOIN = Graph([[], [], [0, 1], [2]])
@@ -89,7 +90,7 @@ def test_whoever_takes_over_learns_what_makes_lost_inputs_back_to_stored_ones(co
     run.publish("c1", CHAIN.near(1, "k2", [2]), "k3")
     released = run.publish("c1", CHAIN.near(2, "k3", [3]), "k4").released
     assert released == []
-    run.sweep([("c1", "killed")], 60)
+    run.sweep([Dead("c1", "killed")], 60)
     answer = run.claim("c2", "k5")
     assert names(answer.assignment) == 3
     makers = {each.bundle: each.inputs for each in answer.assignment.makers}
@@ -103,7 +104,7 @@ def test_what_is_held_by_a_lost_container_runs_again(coordination):
     run = begun(coordination, FORK)
     run.claim("c1", "k1")
     run.publish("c1", FORK.near(0, "k1", [1, 2], patient=True), "k2")
-    run.sweep([("c1", "killed")], 60)
+    run.sweep([Dead("c1", "killed")], 60)
     taken = {names(run.claim(f"c{n}", f"k{n}").assignment) for n in (3, 4)}
     assert taken == {0, 1}
 
@@ -112,7 +113,7 @@ def test_an_input_that_was_made_again_and_stored_meanwhile_is_taken_from_there(c
     run = begun(coordination, FORK)
     run.claim("c1", "k1")
     run.publish("c1", FORK.near(0, "k1", [1, 2], patient=True), "k2")
-    run.sweep([("c1", "killed")], 60)
+    run.sweep([Dead("c1", "killed")], 60)
     assert names(run.claim("c2", "k3").assignment) == 0
     run.publish("c2", FORK.near(0, "k3", [], reference=b"ragain"), "")
     answer = run.claim("c3", "k4")

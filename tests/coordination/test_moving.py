@@ -13,6 +13,7 @@ from dask_serverless.coordination.moving import Move
 from dask_serverless.coordination.redis import RedisCoordination
 from dask_serverless.coordination.signed import SignedCoordination
 from dask_serverless.coordination.sizes import of_size
+from dask_serverless.coordination.untold import Dead
 from dask_serverless.errors import NotAuthentic
 from dask_serverless.signing.secret import Secret
 
@@ -157,7 +158,7 @@ def test_a_moved_bundle_whose_container_is_lost_comes_back_and_is_late_again(coo
     run = begun(coordination, ONE_SLOT, [0, 0, NEVER])
     run.claim("c1", "k1")
     assert names(eventually(lambda: run.claim("c2", "k2").assignment)) == 1
-    run.sweep([("c2", "killed")], 60)
+    run.sweep([Dead("c2", "killed")], 60)
     assert names(run.claim("c3", "k3").assignment) == 1
     assert [(move.version, move.container) for move in moves(run)] == [(1, "c2"), (2, "c3")]
     assert run.publish("c3", ONE_SLOT.report(1, "k3"), "").status == OK
@@ -201,7 +202,7 @@ def test_every_key_goes_by_itself_also_once_all_that_was_late_is_gone(on_redis, 
         lambda: on_redis.claim("c2", "k2"),
         lambda: on_redis.claim("c3", "k3"),
         lambda: on_redis.publish("c2", graph.report(1, "k2"), ""),
-        lambda: on_redis.sweep([("c3", "killed")], 60),
+        lambda: on_redis.sweep([Dead("c3", "killed")], 60),
     ]
     for call in calls:
         call()

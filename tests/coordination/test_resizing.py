@@ -13,6 +13,7 @@ from dask_serverless.coordination.redis import RedisCoordination
 from dask_serverless.coordination.resizing import Pace, Resize
 from dask_serverless.coordination.signed import SignedCoordination
 from dask_serverless.coordination.sizes import of_size
+from dask_serverless.coordination.untold import Dead
 from dask_serverless.errors import NotAuthentic
 from dask_serverless.signing.secret import Secret
 
@@ -136,7 +137,7 @@ def test_who_has_come_in_time_stays(coordination):
 
 def test_a_size_that_memory_demands_is_not_given_up(coordination):
     run = begun(coordination, Pace([1], [(0, 1)], 0, 1))
-    run.sweep([("c1", "out of memory")], 60, outgrown=["c1"])
+    run.sweep([Dead("c1", "out of memory")], 60, outgrown=["c1"])
     for number in range(3):
         assert run.claim("c2", f"k{number}", **SMALL).assignment is None
     assert (0, 1) not in steps(run)[1:]
@@ -199,7 +200,7 @@ def test_every_key_goes_by_itself_also_after_a_resize(on_redis, link):
         lambda: late(on_redis),
         lambda: on_redis.claim("c2", "k2", **MIDDLE),
         lambda: on_redis.publish("c2", graph.report(0, "k2"), "k3"),
-        lambda: on_redis.sweep([("c2", "killed")], 60),
+        lambda: on_redis.sweep([Dead("c2", "killed")], 60),
     ]
     for call in calls:
         call()

@@ -14,6 +14,7 @@ from dask_serverless.coordination.redis import RedisCoordination
 from dask_serverless.coordination.signed import SignedCoordination
 from dask_serverless.coordination.sizes import of_size
 from dask_serverless.coordination.splitting import Split
+from dask_serverless.coordination.untold import Dead
 from dask_serverless.errors import NotAuthentic
 from dask_serverless.signing.secret import Secret
 
@@ -84,7 +85,7 @@ def test_who_numbers_its_parts_as_somebody_else_did_numbers_them_again(coordinat
 
 def test_who_has_lost_the_bundle_divides_nothing(coordination):
     run = begun(coordination, JOIN)
-    run.sweep([("c1", "taken for dead")], 60)
+    run.sweep([Dead("c1", "taken for dead")], 60)
     assert run.split("c1", 0, "k1", JOIN.division(0, 1)).status == FENCED
     assert names(run.claim("c2", "k2").assignment) == 0
     assert run.split("c1", 0, "k1", JOIN.division(0, 1)).status == FENCED
@@ -99,7 +100,7 @@ def test_who_takes_over_a_divided_bundle_has_what_was_kept_of_it(coordination):
     run = begun(coordination, graph, containers=4)
     division = graph.division(0, 1)
     run.split("c1", 0, "k1", division)
-    run.sweep([("c1", "killed")], 60)
+    run.sweep([Dead("c1", "killed")], 60)
     found = run.claim("c2", "k2").assignment
     assert read(found.spec) == read(division.kept)
 
@@ -109,7 +110,7 @@ def test_a_lost_part_comes_back_as_other_bundles_do(coordination):
     run = begun(coordination, graph, containers=3)
     run.split("c1", 0, "k1", graph.division(0, 1))
     assert names(run.claim("c2", "k2").assignment) == 1
-    run.sweep([("c2", "killed")], 60)
+    run.sweep([Dead("c2", "killed")], 60)
     assert names(run.claim("c3", "k3").assignment) == 1
 
 

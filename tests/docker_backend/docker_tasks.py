@@ -45,6 +45,12 @@ def speak(number):
     return number
 
 
+def say_and_sleep(seconds, number):
+    print("begun", flush=True)
+    time.sleep(seconds)
+    return number
+
+
 def sleep_once(seconds, number):
     time.sleep(seconds)
     return number

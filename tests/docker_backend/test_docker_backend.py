@@ -29,6 +29,7 @@ from docker_tasks import (
     fill,
     limits,
     needs,
+    say_and_sleep,
     sleep_once,
     slow_below,
     speak,
@@ -113,18 +114,22 @@ def test_user_code_that_crashes_is_lost_with_its_signal_and_the_container_stays(
 
 def test_a_container_that_is_killed_costs_its_bundle_and_not_the_run(docker_client, daemon):
     backend = docker_client._engine.backend
-    tasks = [delayed(sleep_once)(1.0, n) for n in range(4)]
-    answers = []
-    thread = threading.Thread(
-        target=lambda: answers.extend(dask.compute(*tasks, scheduler=docker_client))
-    )
+    tasks = [delayed(say_and_sleep)(1.0, n) for n in range(4)]
+    answers, lines = [], []
+    client = docker_client.options(logs=lines.append)
+    dask.compute(delayed(abs)(-1), scheduler=client)  # the image may still have to be built
+    thread = threading.Thread(target=lambda: answers.extend(dask.compute(*tasks, scheduler=client)))
     thread.start()
-    cell = eventually(lambda: next((c for c in backend.site.pool.cells.values() if c.run), None))
+    killed = eventually(lambda: lines and lines[0].container, 60)
+    cell = next(cell for cell in backend.site.pool.cells.values() if cell.process == killed)
     begun = time.monotonic()
     daemon.api.kill(backend.site.containers[cell.name].id)
     thread.join(60)
     assert answers == [0, 1, 2, 3]
     assert time.monotonic() - begun < 14, "it waited for the lease"
+    assert client.last_run.lost == {killed}
+    lost = client.last_run.containers[killed]
+    assert lost["until"] > lost["since"] and lost["memory_mb"] == backend.sizes[0] >> 20
 
 
 @pytest.mark.timeout(300)
@@ -189,6 +194,9 @@ def test_out_of_memory_is_named_with_the_limit_and_what_was_used(daemon):
         assert "out of memory" in text
         assert "256 MiB" in text
         assert len(caught.value.story) == 2
+        report = client.last_run
+        assert len(report.lost) == 2 and [each.memory_mb for each in report.accounts] == [256]
+        assert report.peak_bytes > 250 << 20 and report.paid_gb_seconds > 0
         assert dask.compute(delayed(fill)(10), scheduler=client) == (10 << 20,)
 
 

@@ -253,6 +253,7 @@ class Attendance:
                 loss = Loss(
                     message.container, message.why, message.claimed, message.words,
                     out_of_memory=message.out_of_memory,
+                    cpu_seconds=message.cpu_seconds, peak_bytes=message.peak_bytes,
                 )  # fmt: skip
                 tell(loss, message.run)
             case Trouble():

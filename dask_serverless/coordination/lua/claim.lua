@@ -1,7 +1,7 @@
 -- A container asks for a bundle.
--- ARGV: epoch, container, claim, slot it was invited for or '', '1' if invited,
---       '1' if it needs the header; where there are several sizes, also its memory and what it was
---       invited to have at least (MiB)
+-- ARGV: epoch, container, claim, slot it was invited for or '', '1' if invited ('2' if it was born
+--       for this, too), '1' if it needs the header, its memory (MiB; 0: no limit is known);
+--       where there are several sizes, also what it was invited to have at least
 -- Reply: {'lost'} | {'over', why}
 --        | {'ok', {bundle, spec, inputs, makers} or {}, invitations, header or ''}
 
@@ -28,8 +28,8 @@ end
 
 if over then return {'over', over} end
 local slot = tonumber(ARGV[4])
-if by_size and ARGV[7] then by_size.came(ARGV[2], ARGV[7]) end
-if ARGV[5] == '1' then answered(slot, by_size and ARGV[8] and by_size.size_with(ARGV[8]) or 0) end
+if by_size and ARGV[7] ~= '0' then by_size.came(ARGV[2], ARGV[7]) end
+if ARGV[5] ~= '0' then answered(slot, by_size and ARGV[8] and by_size.size_with(ARGV[8]) or 0) end
 if near then -- whoever asks anew has nothing in hand: what it held is put back by the next sweep
   for _, held in ipairs(held_by(ARGV[2])) do
     redis.call('HDEL', key('held'), held)
@@ -41,6 +41,9 @@ local bundle = not slotted and not sizes and redis.call('HGET', KEYS[1], 'spread
 local header = ''
 if ARGV[6] == '1' then header = redis.call('GET', key('header')) or '' end
 if not bundle then return {'ok', {}, by_size and by_size.invite(ARGV[3]) or {}, header} end
+if ARGV[5] ~= '0' then
+  redis.call('HSET', key('stays'), ARGV[2], now() .. (ARGV[5] == '2' and ' 1 ' or ' 0 ') .. ARGV[7])
+end
 local found = describe(bundle)
 if not found then return damaged() end
 return {'ok', found, invitations(ARGV[3]), header}

@@ -1,5 +1,6 @@
 -- The client looks after its run: claims that ran out go back to the outbox, the keys live on.
--- ARGV: epoch, containers known to be gone {container, why, …} (cmsgpack; '*': all of them),
+-- ARGV: epoch, containers known to be gone {container, why, processor time in ms and most memory in
+--       bytes that it has not told of, …} (cmsgpack; '*': all of them),
 --       seconds the keys may live;
 --       containers among these for whose size the run is too large, if any (cmsgpack)
 -- Reply: {'lost'} | {'over', why, error or ''} | {'ok', done, invitations, containers at work}
@@ -33,16 +34,18 @@ local function put_back(bundle, container, why)
   local tries, story = lost(bundle, container, why)
   redis.call('HDEL', key('state'), bundle)
   if tries >= attempts then
+    untold_by_all()
     failed(cmsgpack.pack({'lost', tonumber(bundle), tries, story}))
   else
     make_ready(bundle, slot_of(redis.call('HGET', key('spec'), bundle)))
   end
 end
 
--- All that a lost container ran or held.
-local function put_back_all(container, why)
+-- All that a lost container ran or held; until_ms: when it was last known to live.
+local function put_back_all(container, why, until_ms, cpu_ms, peak_bytes)
   local bundle = work_of(container)
   if bundle then
+    untold(container, until_ms, cpu_ms, peak_bytes)
     leave(container)
     put_back(bundle, container, why)
   end
@@ -65,7 +68,7 @@ if not over then
   if by_size and ARGV[4] then
     for _, container in ipairs(cmsgpack.unpack(ARGV[4])) do by_size.outgrow(container) end
   end
-  for i = 1, #gone, 2 do
+  for i = 1, #gone, 4 do
     local all = gone[i] == '*'
     local slots = slotted and redis.call('HGETALL', key('slots')) or {}
     for j = 1, #slots, 2 do
@@ -73,8 +76,10 @@ if not over then
         bereave(tonumber(slots[j]), slots[j + 1])
       end
     end
-    local doomed = all and redis.call('HKEYS', key('working')) or {gone[i]}
-    for _, container in ipairs(doomed) do put_back_all(container, gone[i + 1]) end
+    local doomed = all and all_at_work() or {gone[i]}
+    for _, container in ipairs(doomed) do
+      put_back_all(container, gone[i + 1], now(), gone[i + 2], gone[i + 3])
+    end
     if all then redis.call('ZREMRANGEBYSCORE', key('invites'), '-inf', now()) end -- nobody answers
   end
   local late = redis.call('ZRANGEBYSCORE', key('leases'), '-inf', now())
@@ -85,7 +90,9 @@ if not over then
       for i = 1, #working, 2 do
         if string.match(working[i + 1], '^%d+') == bundle then container = working[i] end
       end
-      if container then put_back_all(container, silence(container)) end
+      local ends = redis.call('ZSCORE', key('leases'), bundle)
+      local heard_of = ends and tonumber(ends) - lease_of(bundle) or 0 -- or all of it was given back
+      if container then put_back_all(container, silence(container), heard_of, 0, 0) end
       if redis.call('ZSCORE', key('leases'), bundle) then put_back(bundle, nil, SILENT) end
     end
   end

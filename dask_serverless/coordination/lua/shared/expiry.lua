@@ -6,7 +6,7 @@
 
 local HASH, SCORES, WORDS, SET = {'HSETNX', '', ''}, {'ZADD', '+inf', ''}, {'ZADD', '0', ''}, {'SADD', ''}
 local KEPT = { -- by when they are needed
-  always = {spec = HASH, state = HASH, working = HASH, out = HASH, ready = SCORES, leases = SCORES, invites = SCORES},
+  always = {spec = HASH, state = HASH, working = HASH, stays = HASH, out = HASH, ready = SCORES, leases = SCORES, invites = SCORES},
   shared = { -- by several bundles, or with blobs that go with the run
     uses = HASH, trash = SET, held = HASH, lent = HASH, borrowed = HASH, owed = HASH,
   },

@@ -1,0 +1,70 @@
+"""What lost containers cost is the same wherever it is told."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+
+import dask
+import pytest
+from awaiting import eventually
+from click.testing import CliRunner
+from dask import delayed
+
+from dask_serverless import Serverless
+from dask_serverless.command.cli import serverless
+from dask_serverless.dashboard.numbers import numbers
+from dask_serverless.dashboard.reader import Reader
+from dask_serverless.history.opening import open_history
+from dask_serverless.store.embedded import EmbeddedStore
+
+pytest.importorskip("bokeh")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs kill -9")
+
+
+def dies_once(flag: str) -> None:
+    if not os.path.exists(flag):
+        open(flag, "w").close()
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_in_last_run_in_the_history_on_the_dashboard_and_among_its_metrics(tmp_path: Path) -> None:
+    metrics = pytest.importorskip("dask_serverless.dashboard.metrics")
+    history = str(tmp_path / "history")
+    with EmbeddedStore() as store:
+        url = store.wait_ready()
+        with Serverless(containers=1, store=url, history=history) as client:
+            client._ready().audience.others = True  # somebody looks
+            client._ready().audience.looked = time.monotonic() + 1e6
+            dask.compute(delayed(dies_once)(str(tmp_path / "flag")), scheduler=client)
+            report = client.last_run
+            open_history(client.settings).save()
+        reader = Reader(url)
+        try:
+            opened = reader.open(eventually(lambda: reader.latest))
+            view = eventually(lambda: opened.view)
+            eventually(lambda: view.series.over)
+            told = numbers(view.series)
+            shown = metrics.exposition(reader).decode()
+        finally:
+            reader.close()
+    assert report.paid_gb_seconds > 0.3 and len(report.lost) == 1
+    starts = len(report.containers), report.cold_starts, report.warm_starts
+    assert starts == (2, 2, 0) == (told.containers, told.cold_starts, told.warm_starts)
+    assert told.cost == pytest.approx(report.cost)
+    assert gauge(shown, "cost") == pytest.approx(report.cost)
+    assert gauge(shown, "cold_starts") == 2
+    with dask.config.set({"serverless.history": history}):
+        printed = CliRunner().invoke(serverless, ["history"]).output
+    assert f"Paid for {report.paid_gb_seconds:.3f} GB s, " in printed
+
+
+def gauge(shown: str, name: str) -> float:
+    found = re.search(f"^dask_serverless_{name} (.*)$", shown, re.MULTILINE)
+    assert found, shown
+    return float(found[1])
