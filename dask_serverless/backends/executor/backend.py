@@ -10,8 +10,10 @@ import threading
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from typing import Any
 
+from dask_serverless.backends.asked import Start
 from dask_serverless.backends.executor.calls import Calls, Surroundings
 from dask_serverless.backends.executor.engines import (
     executor_of,
@@ -23,6 +25,8 @@ from dask_serverless.backends.listeners import Listeners
 from dask_serverless.errors import SettingsError, StoreError
 from dask_serverless.signing.secret import Secret
 from dask_serverless.worker.invitation import Invitation
+
+IN_A_QUEUE = Start(setting="", seconds=inf)
 
 
 class ExecutorBackend(Listeners):
@@ -46,6 +50,14 @@ class ExecutorBackend(Listeners):
         self.calls: Calls | None = None  # none before the first invitation
         self.closed = False
         _backends.add(self)
+
+    @property
+    def starting(self) -> Start | None:
+        """A queue may be long, and says nothing of calls that it has lost."""
+        return IN_A_QUEUE if self.standing("") else None
+
+    def standing(self, run: str) -> str:
+        return self.calls.standing if self.calls is not None else ""
 
     def start(self) -> None:
         """A container needs a store to begin with: the first invitation says where it is."""

@@ -89,6 +89,7 @@ class Calls:
         self.lock = threading.RLock()  # the link's, and that of what is under way
         self.pool = Pool(link, self.name, around.secret)
         self.under_way: dict[str, Call] = {}
+        self.came = 0  # containers of these, at the last look
         self.own = OwnInStore(self.name, around.secret)
         self.modules: dict[str, str] = {}  # of runs under way: where the client's own are
         self.submitted = 0
@@ -192,8 +193,18 @@ class Calls:
             if not self.closed:
                 self.grow(self.look())
 
+    @property
+    def standing(self) -> str:
+        """For people, while some of them are not there; empty when all are."""
+        asked, came = len(self.under_way), self.came
+        if came >= asked:
+            return ""
+        name = named(self.around.executor)
+        return f"of {asked} calls submitted to {name}, {came} have begun and are heard of"
+
     def look(self) -> Look:
         look = self.pool.pulse(self.around.pulse_seconds, self.around.stopping())
+        self.came = look.came
         if look.left:
             self.news.put(News(left=look.left))
         if look.came and look.came == len(self.under_way):
