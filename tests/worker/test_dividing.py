@@ -23,13 +23,13 @@ from dask_serverless.worker.pieces import in_common, pieces_of, taken_by
 
 AFTER = Limit(1.0, 1.0)
 
-# Tasks 10 and 20 take input 1, 11 takes input 2, and 21 takes what 20 gives; -1 and -2 are constants.
+# Tasks 10 and 20 take input 1, 11 takes input 2, and 21 takes what 20 gives; -1 to -3 are constants.
 PROGRAM = [
     (10, 0, (1, -1), None),
     (20, 0, (1, -2), None),
     (-9, 1, (2,), None),  # a step of task 11
     (11, 0, (-9, -1), None),
-    (21, 0, (20,), None),
+    (21, 0, (20, -3), None),
 ]
 SPEC = BundleSpec(
     slot=of_size(4, 1),
@@ -37,7 +37,7 @@ SPEC = BundleSpec(
     program=PROGRAM,
     constants={-1: "one"},
     pickled={-2: b"two"},
-    hoisted={},
+    hoisted={-3: b"three"},
     stored=(10, 11, 21),
     wanted=(11,),
     children=pack_children([Child(7, 3, 0, 4, [0, 2]), Child(8, -1, 1, 2, [8])]),
@@ -82,6 +82,7 @@ def test_each_part_takes_and_gives_its_own(parts):
     assert [part.wanted for part in parts.specs] == [(), (), (11,)]
     assert [dict(part.constants) for part in parts.specs] == [{-1: "one"}, {}, {-1: "one"}]
     assert [dict(part.pickled) for part in parts.specs] == [{}, {-2: b"two"}, {}]
+    assert [dict(part.hoisted) for part in parts.specs] == [{}, {-3: b"three"}, {}]
     rows = [msgpack.unpackb(part.children) for part in parts.specs]
     assert rows == [[[7, 3, 0, 4, 0]], [[7, 3, 0, 4, 2]], [[8, -1, 1, 2, 8]]]
     assert [part.early for part in parts.specs] == [(10,), (21,), ()]
@@ -95,10 +96,19 @@ def test_an_input_of_this_bundle_alone_is_released_by_the_last_of_its_parts(part
 
 
 def test_of_an_input_that_other_bundles_take_the_store_is_told_how_many_parts_do():
-    spec = replace(SPEC, releases=pack_releases([(1, 4)]))
-    found = divided(spec, 5, [[piece] for piece in pieces_of(PROGRAM)], AFTER)
-    assert [msgpack.unpackb(part.releases) for part in found.specs] == [[1, 4], [1, 4], []]
-    assert found.uses == [1, 1]
+    for takers in (2, 4):
+        spec = replace(SPEC, releases=pack_releases([(1, takers)]))
+        found = divided(spec, 5, [[piece] for piece in pieces_of(PROGRAM)], AFTER)
+        releases = [msgpack.unpackb(part.releases) for part in found.specs]
+        assert releases == [[1, takers], [1, takers], []]
+        assert found.uses == [1, 1]
+
+
+def test_a_part_that_gives_several_outputs_says_which_edge_carries_which(parts):
+    assert [part.given for part in parts.specs] == [(), (), ()]  # one each needs no saying
+    first, second, third = pieces_of(PROGRAM)
+    both = divided(SPEC, 5, [[first, second], [third]], AFTER).specs
+    assert [part.given for part in both] == [(10, 21), ()]
 
 
 def test_what_the_plan_had_for_the_container_of_the_slot_stays_there(parts):
@@ -133,4 +143,4 @@ def test_all_of_it_arrives_as_it_was_sent(parts):
 
 
 def test_a_part_takes_what_its_tasks_do_not_make():
-    assert taken_by(PROGRAM) == {1, 2, -1, -2}
+    assert taken_by(PROGRAM) == {1, 2, -1, -2, -3}

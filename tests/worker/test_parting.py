@@ -71,8 +71,9 @@ def test_one_that_is_in_time_asks_nobody_and_runs_as_it_is(clock):
         assert store.asked == []
 
 
-def test_others_get_the_pieces_that_have_not_begun_and_it_goes_on_with_its_share(clock):
-    store = Store(ONE, DONE)
+@pytest.mark.parametrize("done", [DONE, Room(OK, 1, 9, divided=True)])
+def test_others_get_the_pieces_that_have_not_begun_and_it_goes_on_with_its_share(clock, done):
+    store = Store(ONE, done, NOBODY)
     parts = run(clock, store)
     (division,) = store.divisions
     assert outs(division.kept) == [0, 1, 2]  # one has run, two are its share of seven in four
