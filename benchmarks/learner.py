@@ -55,9 +55,7 @@ class Learner:
     whole: Serverless
     seed: int = 0
     last_run: RunReport | None = None
-    views: dict[tuple[Any, ...], Serverless] = field(
-        default_factory=dict
-    )  # by planner and its goals
+    views: dict[tuple[Any, ...], Serverless] = field(default_factory=dict)  # by planner and goals
 
     def view(self, planner: str, **goals: Any) -> Serverless:
         """The same one each time, as a user has it, who pays once for what is new about a planner."""

@@ -63,9 +63,8 @@ def inviting(settings: ContainerSettings, news: News) -> Callable[[Message], obj
     if not settings.invite_url:
         return news.tell
     told = HttpSettings(settings.invite_url, settings.token)
-    asking = Asking(
-        Endpoint(told, settings.shared), MOST_ASKED, lambda *_: None
-    )  # the client's sweep asks again
+    # What comes of it is no business of ours: the client's sweep asks again.
+    asking = Asking(Endpoint(told, settings.shared), MOST_ASKED, lambda *_: None)
 
     def ask(message: Message) -> None:
         if isinstance(message, Invite):

@@ -45,9 +45,8 @@ class LambdaContainer:
         self.asking = Asking(functions, MOST_ASKED, self.heard)
         self.occupant = Occupant(settings, self.tell, self)
         self.occupant.start()
-        log(
-            f"{settings.name} is a container of {self.function.name}"
-        )  # errors name it, logs are found
+        # Errors name it, logs are found.
+        log(f"{settings.name} is a container of {self.function.name}")
 
     @staticmethod
     def made(environment: MutableMapping[str, str]) -> LambdaContainer:

@@ -50,9 +50,8 @@ class NurseryProcess:
 
     def __init__(self, opening: Opening, program: str) -> None:
         ours, theirs = socket.socketpair()
-        self.errors = unnamed_file(
-            "errors"
-        )  # until it is up: what it says of why it does not come up
+        # Until it is up: what it says of why it does not come up.
+        self.errors = unnamed_file("errors")
         shown = standard_error()
         numbers = [str(theirs.fileno()), str(shown)]
         self.command = [sys.executable, "-P", "-c", program, PACKAGE_FOLDER, *numbers]

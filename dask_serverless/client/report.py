@@ -72,9 +72,7 @@ class RunReport:
     streamed_seconds: float = 0.0  # of downloads that were done while others still stored
     phases: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
     containers: dict[str, dict[str, float]] = field(default_factory=dict)
-    lost: set[str] = field(
-        default_factory=set, repr=False
-    )  # containers that were gone before the end
+    lost: set[str] = field(default_factory=set, repr=False)  # containers gone before the end
     moves: list[tuple[Move, float]] = field(default_factory=list, repr=False)  # and when, by the
     # store's clock: bundles that were late in their slots, and went elsewhere
     splits: list[tuple[Split, float]] = field(default_factory=list, repr=False)  # likewise: bundles

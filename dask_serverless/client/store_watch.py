@@ -77,9 +77,8 @@ class StoreWatch:
         self.foreseen = report.by_numbers
         if dag.tasks <= MANY_TASKS:
             self.foresee()
-        self.begun_at = (
-            time.time()
-        )  # what was foreseen took time, and nobody has waited for a task yet
+        # What was foreseen took time, and nobody has waited for a task yet.
+        self.begun_at = time.time()
         self.structure = replace(self.structure, submitted=self.begun_at)
         if dag.tasks > MANY_TASKS:
             return watched.begun(run, KEEP_SECONDS)

@@ -37,9 +37,8 @@ class Header:
     listens: bool = False  # whether the client wants to hear what tasks print
     folder: str = ""  # the client's working folder, where it means something
     path: Sequence[str] = ()  # the client's sys.path, likewise
-    packages: Mapping[str, str] = field(
-        default_factory=dict
-    )  # the client's, where others may be here
+    # The client's, where others may be here.
+    packages: Mapping[str, str] = field(default_factory=dict)
     python: str = platform.python_version()
     dask: str = dask.__version__
     release: str = dask_serverless.__version__

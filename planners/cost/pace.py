@@ -31,12 +31,10 @@ STARTS = 3  # times as long as containers take to start: then they do not come
 
 @dataclass(frozen=True)
 class Pace:
-    """Times are in seconds."""
+    """Times are in seconds; ``due`` says how long after the submission how many bundles are done."""
 
     sizes_mb: Sequence[int] = ()  # that are worth it, one after the other; none: nothing to keep
-    due: Sequence[
-        tuple[float, int]
-    ] = ()  # since the submission, and how many bundles are done by then
+    due: Sequence[tuple[float, int]] = ()
     start_seconds: float = 0.0  # of a larger container
 
     @property

@@ -35,9 +35,7 @@ class Measured(Predictions):
     functions: Mapping[str, Sketch]
     uploads: Sketch = field(default_factory=Sketch)  # rows whose input_bytes took seconds to store
     downloads: Sketch = field(default_factory=Sketch)
-    cold_starts: Sketch = field(
-        default_factory=Sketch
-    )  # rows whose memory_mb took seconds to start
+    cold_starts: Sketch = field(default_factory=Sketch)  # rows whose memory_mb took so long
     warm_starts: Sketch = field(default_factory=Sketch)
     fallback: Predictions | None = None
     threads: float = 1.0  # vCPUs that a function can use, where sizes have to be scaled

@@ -6,7 +6,6 @@ import os
 import secrets
 import subprocess
 from contextlib import contextmanager
-from pathlib import Path
 
 import dask
 import dask.array as da
@@ -45,9 +44,8 @@ def image():
 
 @contextmanager
 def running(image, router, store):
-    """On this host's network, with the store's socket, as the user who may open it."""
+    """On this host's network, as AWS has it: not root, without shared memory, with a small /tmp."""
     name, port = f"lambda-test-{secrets.token_hex(4)}", free_port()
-    folder = Path(store.removeprefix("unix://")).parent
     environment = {
         "WORKER_STORE": store,
         "WORKER_SECRET": SECRET,
@@ -62,8 +60,8 @@ def running(image, router, store):
     process = subprocess.Popen(
         [
             "docker", "run", "--rm", "--name", name, "--network", "host", *told,
-            "--user", str(os.getuid()), "--read-only", "--tmpfs", "/tmp:mode=1777,exec",
-            "--volume", f"{folder}:{folder}", "--volume", f"{emulator()}:/emulator:ro",
+            "--user", "993:990", "--cap-drop", "ALL", "--ipc", "none", "--read-only",
+            "--tmpfs", "/tmp:mode=1777,exec,size=512m", "--volume", f"{emulator()}:/emulator:ro",
             "--entrypoint", "/emulator", image, "--log-level", "error",
             "--runtime-api-address", f"127.0.0.1:{free_port()}",
             "--runtime-interface-emulator-address", f"127.0.0.1:{port}",
@@ -79,8 +77,8 @@ def running(image, router, store):
         process.wait(30)
 
 
-def test_the_image_runs_as_a_function_with_a_read_only_root(image, store_url):
-    router = Router()
+def test_the_image_runs_as_a_function_as_it_is_confined_there(image, start_server):
+    router, store_url = Router(), start_server()
     with running(image, router, store_url), running(image, router, store_url):
         told = {"store": store_url, "containers": 2, "endpoint_url": router.url, "secret": SECRET}
         with Serverless(backend="lambda", **told) as client:

@@ -63,9 +63,7 @@ class Surroundings:
     tell: Callable[[Loss], None]
     stopping: Callable[[], Sequence[str]]  # runs that nobody is to work on any more
     left: Callable[..., None]  # those of them on which nobody does
-    make_way: Callable[
-        [int], None
-    ]  # others of this process on the same executor, with what is idle
+    make_way: Callable[[int], None]  # others of this process on it, with what is idle
     secret: Secret | None = None
 
     @property
