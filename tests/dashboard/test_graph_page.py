@@ -102,7 +102,7 @@ def test_a_task_that_is_hovered_over_clicked_at_or_found_is_told_of(
     where = tab.evaluate(PLACE, [x[place], y[place]])
     tab.mouse.move(*where)
     tab.get_by_text("begin-2", exact=True).wait_for()  # where one hovers
-    assert not tab.get_by_text("begin-3", exact=True).is_visible()
+    tab.get_by_text("begin-3", exact=True).wait_for(state="hidden")
     tab.mouse.click(*where)
     tab.wait_for_function(f"() => ({TEXT})('selected').includes('begin-2')")
     assert "begin-3" not in tab.evaluate(f"({TEXT})('selected')")
