@@ -17,6 +17,9 @@ from planners.numbers.predictions import (
     check_sla,
 )
 
+TASKS_A_ROUND = 64  # one by one take as long as one round over all of them, at least
+SETTLING = 0.75  # of the sizes that changed: where more change again, tasks form long chains
+
 
 @dataclass(frozen=True, eq=False)
 class Workload:
@@ -86,16 +89,36 @@ def _propagate(dag: Dag, outputs: Lines) -> tuple[Floats, Floats]:
     """Input and output sizes; only where an output depends on its inputs does order matter."""
     bases, slopes = outputs.base[dag.functions], outputs.per_byte[dag.functions]
     if not slopes.any():
-        taken = np.bincount(dag.edge_users, bases[dag.inputs], minlength=dag.tasks)
-        return np.asarray(dag.constant_bytes + taken, dtype=np.float64), bases
+        return _taken(dag, bases), bases
+    reach = outputs.reach[dag.functions]
+    found, unsettled = bases, dag.tasks
+    with np.errstate(over="ignore", invalid="ignore"):  # of sizes that grow without an end
+        for _ in range(dag.tasks // TASKS_A_ROUND):
+            taken, before = _taken(dag, found), found
+            found = bases + slopes * np.minimum(taken, reach)
+            left = int(np.count_nonzero(found != before))
+            if not left:
+                return taken, found
+            if left > SETTLING * unsettled:
+                break
+            unsettled = left
+    return _one_by_one(dag, bases, slopes, reach)
+
+
+def _taken(dag: Dag, output_bytes: Floats) -> Floats:
+    taken = np.bincount(dag.edge_users, output_bytes[dag.inputs], minlength=dag.tasks)
+    return np.asarray(dag.constant_bytes + taken, dtype=np.float64)
+
+
+def _one_by_one(dag: Dag, bases: Floats, slopes: Floats, reach: Floats) -> tuple[Floats, Floats]:
     input_bytes: list[float] = dag.constant_bytes.tolist()
     output_bytes: list[float] = bases.tolist()
-    offsets, inputs, per_byte = dag.input_offsets.tolist(), dag.inputs.tolist(), slopes.tolist()
-    reach = outputs.reach[dag.functions].tolist()
+    offsets, inputs = dag.input_offsets.tolist(), dag.inputs.tolist()
+    per_byte, most = slopes.tolist(), reach.tolist()
     for task in range(dag.tasks):
         for producer in inputs[offsets[task] : offsets[task + 1]]:
             input_bytes[task] += output_bytes[producer]
-        output_bytes[task] += per_byte[task] * min(input_bytes[task], reach[task])
+        output_bytes[task] += per_byte[task] * min(input_bytes[task], most[task])
     return np.array(input_bytes, dtype=np.float64), np.array(output_bytes, dtype=np.float64)
 
 
