@@ -295,8 +295,9 @@ class Coordination(Protocol):
         """Put back what lost containers and ended leases left; before, wait for the run's end.
 
         The container "*" stands for all of them, and for the invitations that they did not answer.
-        What they took after they had told of something last is noted, by the store's clock. Those ``outgrown`` had not enough memory: if there is
-        a larger size than theirs, the run goes on with that.
+        What they took after they had told of something last is noted, by the store's clock. Those
+        ``outgrown`` had not enough memory: if there is a larger size than theirs, the run goes on
+        with that.
         """
 
     def say(self, batch: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Notes: what scripts tell of a plan that they have changed; no script signs what it tells."""
+"""Notes: what scripts tell of plans and containers by themselves; no script signs what it tells."""
 
 from __future__ import annotations
 

@@ -125,8 +125,9 @@ class Record:
     )
     slots: dict[int, str] = field(default_factory=dict)
     working: dict[str, tuple[int, int]] = field(default_factory=dict)
-    stays: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # container → when it
-    # came (ms), 1 if it was born for the run, its memory
+    stays: dict[str, tuple[int, int, int]] = field(  # container → came (ms), 1 if cold, memory
+        default_factory=dict
+    )
     leases: dict[int, float] = field(default_factory=dict)
     invites: Calls = field(default_factory=Calls)
     tries: dict[int, int] = field(default_factory=dict)

@@ -51,34 +51,14 @@ EVENTS_AT_ONCE = 10_000
 # What stands in front of each script. Every line counts: the server runs all of it at each call.
 # And every number: as an argument of a call it is written out by printf with 17 digits, which takes as
 # long as a short command. So those that are known are texts there.
+CLAIMING = ("queues", "moving", "claims", "pace", "by_size")
 SHARED = {
     "begin": ("keys", "expiry"),
     "withdraw": ("keys",),
-    "claim": ("keys", "common", "held", "queues", "moving", "claims", "pace", "by_size"),
-    "publish": (
-        "keys",
-        "common",
-        "queues",
-        "moving",
-        "claims",
-        "pace",
-        "by_size",
-        "settling",
-        "near",
-    ),
-    "sweep": (
-        "keys",
-        "expiry",
-        "common",
-        "held",
-        "untold",
-        "queues",
-        "moving",
-        "claims",
-        "pace",
-        "by_size",
-    ),
-    "split": ("keys", "common", "queues", "moving", "claims", "pace", "by_size"),
+    "claim": ("keys", "common", "held", *CLAIMING),
+    "publish": ("keys", "common", *CLAIMING, "settling", "near"),
+    "sweep": ("keys", "expiry", "common", "held", "untold", *CLAIMING),
+    "split": ("keys", "common", *CLAIMING),
     "renew": ("keys", "common", "held"),
     "fail": ("keys", "common", "untold"),
     "tell": ("keys", "common"),

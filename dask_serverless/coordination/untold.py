@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import msgpack
 
+from dask_serverless.coordination.notes import noted
+
 TYPES = [str, int, int, int, int, int, int]  # of what is noted of it
 
 
@@ -31,11 +33,7 @@ class Untold(NamedTuple):
 
     @staticmethod
     def unpack(payload: bytes) -> Untold:
-        """A ValueError for whatever is no such note: no script signs what it tells."""
-        told = msgpack.unpackb(payload)
-        if not isinstance(told, list) or [type(each) for each in told] != TYPES:
-            raise ValueError(f"{payload[:100]!r} tells of no container that is gone")
-        return Untold(*told)
+        return Untold(*noted(payload, TYPES, "container that is gone"))
 
     def pack(self) -> bytes:
         return bytes(msgpack.packb(tuple(self)))

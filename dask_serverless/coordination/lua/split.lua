@@ -36,8 +36,5 @@ for i, part in ipairs(parts) do
   make_ready(bundles + i - 1, struct.unpack('<i4', part))
 end
 redis.call('HSET', KEYS[1], 'total', bundles + #parts)
-local version = redis.call('HINCRBY', KEYS[1], 'version', '1')
-local told = {version, tonumber(bundle), bundles, #parts, ARGV[2]}
-redis.call('XADD', key('events'), '*', 's', cmsgpack.pack(told))
-redis.call('EXPIRE', key('events'), live)
+tell_change('s', tonumber(bundle), bundles, #parts, ARGV[2])
 return {'ok', room(), bundles + #parts, '1', invitations(token .. '/' .. bundles)}

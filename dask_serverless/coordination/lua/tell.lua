@@ -3,6 +3,5 @@
 -- Reply: {'lost'} | {'over', why} | {'fenced'} | {'ok'}
 if over then return {'over', over} end
 if redis.call('HGET', key('state'), ARGV[2]) ~= ARGV[3] then return {'fenced'} end
-redis.call('XADD', key('events'), '*', 'p', ARGV[4])
-redis.call('EXPIRE', key('events'), live)
+tell('p', ARGV[4])
 return {'ok'}

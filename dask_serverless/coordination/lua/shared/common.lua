@@ -21,6 +21,17 @@ local function microseconds()
 end
 local function now() return math.floor(microseconds() / 1000) end
 
+-- For whoever watches.
+local function tell(field, told, ...)
+  redis.call('XADD', key('events'), '*', field, told, ...)
+  redis.call('EXPIRE', key('events'), live)
+end
+
+-- The plan is another one from here on; what has changed is told after its version.
+local function tell_change(field, ...)
+  tell(field, cmsgpack.pack({redis.call('HINCRBY', KEYS[1], 'version', '1'), ...}))
+end
+
 -- With the makespan when the last bundle is done.
 local function finish(why, field, told, ...)
   redis.call('HSET', KEYS[1], 'over', why)
@@ -32,8 +43,7 @@ end
 local function failed(error)
   local took = microseconds() - redis.call('HGET', KEYS[1], 'submitted')
   redis.call('HSET', KEYS[1], 'error', error)
-  redis.call('XADD', key('events'), '*', 'f', error, 't', took)
-  redis.call('EXPIRE', key('events'), live)
+  tell('f', error, 't', took)
   finish('failed', 'f', error)
 end
 

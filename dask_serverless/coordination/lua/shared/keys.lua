@@ -40,7 +40,7 @@
 --   owed      hash    bundle that is done -> its releases, until what it lent is settled (cmsgpack)
 --   trash     set     references to delete: of released outputs, and of what goes with the run
 --   suspects  set     claims that were lost: what they wrote may not have been announced
---   events    stream  what happened: bundles done ('e'; the last with the makespan in microseconds, 't'), tasks of a bundle under way ('p'), a bundle that left its slot ('m'), one of which others have parts ('s'), a container that is gone before it told of all that it took ('u'), the failure ('f', with the time until then, 't')
+--   events    stream  what happened: bundles done ('e'; the last with the makespan in microseconds, 't'), tasks of a bundle under way ('p'), a bundle that left its slot ('m'), one of which others have parts ('s'), a run that went on in another size ('r'), a container that is gone before it told of all that it took ('u'), the failure ('f', with the time until then, 't')
 --   said      stream  where the client listens: what tasks print ('s'), once it has begun ('b')
 --   parts     stream  where outputs are streamed: parts that have been stored ('p'), once it has begun ('b')
 --   end       stream  one entry, when the run is over: the failure, or the last bundle's event

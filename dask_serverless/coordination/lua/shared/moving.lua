@@ -7,14 +7,11 @@ if patient then
     return math.floor((microseconds() - redis.call('HGET', KEYS[1], 'submitted')) / 1000)
   end
 
-  -- The plan is changed: a bundle leaves its slot for a container that has time for it.
+  -- A bundle leaves its slot for a container that has time for it.
   local function tell_move(bundle, slot, due, container)
     local owner = redis.call('HGET', key('slots'), slot)
     local busy = owner and work_of(owner)
-    local version = redis.call('HINCRBY', KEYS[1], 'version', '1')
-    local told = {version, tonumber(bundle), slot, due, container, owner or '', tonumber(busy or -1)}
-    redis.call('XADD', key('events'), '*', 'm', cmsgpack.pack(told))
-    redis.call('EXPIRE', key('events'), live)
+    tell_change('m', tonumber(bundle), slot, due, container, owner or '', tonumber(busy or -1))
   end
 
   -- The bundle that was due first, of those for a container of that size, if its time is over. It

@@ -5,12 +5,6 @@
 --       {ms after the submission, how many bundles should be done by then}, ...} (cmsgpack)
 local keep_pace
 if sizes then
-  local function tell_resize(before, least, done, bundles, due)
-    local version = redis.call('HINCRBY', KEYS[1], 'version', '1')
-    redis.call('XADD', key('events'), '*', 'r', cmsgpack.pack({version, before, least, done, bundles, due}))
-    redis.call('EXPIRE', key('events'), live)
-  end
-
   local function has_come(least)
     for _, size in ipairs(redis.call('HVALS', key('sizes'))) do
       if (tonumber(size) or 0) >= least then return true end
@@ -28,7 +22,7 @@ if sizes then
       redis.call('HDEL', KEYS[1], 'awaited')
       if has_come(least) then return end
       redis.call('HDEL', KEYS[1], 'pace')
-      tell_resize(least, tonumber(before), done, 0, tonumber(ends))
+      tell_change('r', least, tonumber(before), done, 0, tonumber(ends))
       return rise(tonumber(before))
     end
     local larger
@@ -41,7 +35,7 @@ if sizes then
       if done < bundles then
         -- From here on, once larger containers are there, the same pace is to be kept.
         redis.call('HSET', KEYS[1], 'lag', elapsed + pace[2] - reached, 'awaited', elapsed + pace[1] .. ' ' .. least)
-        tell_resize(least, larger, done, bundles, due + lag)
+        tell_change('r', least, larger, done, bundles, due + lag)
         return rise(larger)
       end
       reached = due

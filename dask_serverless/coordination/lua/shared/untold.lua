@@ -6,10 +6,9 @@ local function untold(container, until_ms, cpu_ms, peak_bytes)
   local came, cold, memory = string.match(stay or '', '^(%d+) (%d) (%d+)$')
   if not came then return end
   redis.call('HDEL', key('stays'), container)
-  redis.call('XADD', key('events'), '*', 'u', cmsgpack.pack({
+  tell('u', cmsgpack.pack({
     container, tonumber(came), until_ms, tonumber(cold), tonumber(memory), cpu_ms, peak_bytes,
   }))
-  redis.call('EXPIRE', key('events'), live)
 end
 
 local function all_at_work()
