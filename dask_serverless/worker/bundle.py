@@ -82,8 +82,7 @@ class BundleSpec:
 
     @property
     def tasks(self) -> list[int]:
-        # Where somebody listens, a program notes each step as it is iterated: this is not to run it.
-        return [step[0] for step in list.copy(self.program) if step[0] >= 0]
+        return [step[0] for step in self.program if step[0] >= 0]
 
     @property
     def has_children(self) -> bool:

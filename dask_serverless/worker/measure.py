@@ -61,8 +61,7 @@ class Meter:
         """
         if not self.unmet or self.new <= 0:
             return []
-        few = list.__getitem__(program, slice(MOST_LOOKED_AT))  # not as one that is run
-        functions = [step[1] for step in few]
+        functions = [step[1] for step in program[:MOST_LOOKED_AT]]
         places = [functions.index(function) for function in self.unmet.intersection(functions)]
         return sorted({task_at(program, place) for place in places})
 

@@ -172,7 +172,6 @@ class Stay:
         if spec.limit is not None:
             offering = Offering(self.means, self.invitation, self.run, self.attempt)
             spec, parting = offering.parted(spec, assignment)
-        spec = self.run.voice.noting(spec)
         self.work = Work(
             self.attempt, settled, spec, values, constants, fetching,
             at_risk=at_risk, in_parts=in_parts, parting=parting,
@@ -190,9 +189,8 @@ class Stay:
         try:
             with self.overdue():
                 interruption.claim = work.attempt.claim
-                work.run(
-                    watch, looks, self.means.outgrown(self.invitation), self.run.witness.raised
-                )
+                program, final = self.run.voice.noting(work.spec.program), self.means.outgrown
+                work.run(program, watch, looks, final(self.invitation), self.run.witness.raised)
                 interruption.claim = ""
         except StepFailed as failed:
             interruption.claim = ""

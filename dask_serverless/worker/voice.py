@@ -8,12 +8,11 @@ is taken down by others, whom a container tells whose turn it is.
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from itertools import count
 from typing import Protocol
 
 from dask_serverless.worker.allowance import LONGEST_CHARACTERS, Allowance, pieces
-from dask_serverless.worker.bundle import BundleSpec
+from dask_serverless.worker.bundle import Step
 from dask_serverless.worker.ears import EARS
 from dask_serverless.worker.said import NO_TASK, OUT, Said, Spoke, Spoken
 from dask_serverless.worker.under import UNNOTICED, Noted, Past, Under
@@ -59,10 +58,10 @@ class Voice:
         self.past.end()
         EARS.remove()
 
-    def noting(self, spec: BundleSpec) -> BundleSpec:
-        """The bundle, and from now on its tasks are known by name."""
-        self.under.program = spec.program
-        return replace(spec, program=Noted(spec.program, self.under))
+    def noting(self, program: list[Step]) -> list[Step]:
+        """What is to be run in its place; whoever only looks at it takes the program itself."""
+        self.under.program = program
+        return Noted(program, self.under)
 
     def write(self, stream: str, text: str) -> None:
         with self.lock:
@@ -114,8 +113,8 @@ class Unheard:
 
     def end(self) -> None: ...
 
-    def noting(self, spec: BundleSpec) -> BundleSpec:
-        return spec
+    def noting(self, program: list[Step]) -> list[Step]:
+        return program
 
     def told(self) -> Spoke | None:
         return None

@@ -110,8 +110,7 @@ class Witness:
 
     def watch(self, program: list[Step]) -> Watch | None:
         """Who times the bundle's tasks; nobody, where that would cost more than it tells."""
-        looked_at = list.copy(program)  # not as one that is run: it may note its steps
-        self.steps, self.functions = len(program), {step[1] for step in looked_at}
+        self.steps, self.functions = len(program), {step[1] for step in program}
         return None if self.functions <= self.fine else self.task
 
     def learn(self, seconds: float) -> None:

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any
 
 from dask_serverless.worker.attempt import Attempt
-from dask_serverless.worker.bundle import BundleSpec
+from dask_serverless.worker.bundle import BundleSpec, Step
 from dask_serverless.worker.early import Early, Sent
 from dask_serverless.worker.execute import Watch, run
 from dask_serverless.worker.handover import Handover, large_outputs
@@ -45,6 +45,7 @@ class Work:
 
     def run(
         self,
+        program: list[Step],
         watch: Watch | None,
         looks: Sequence[int] = (),
         final: Final = (),
@@ -55,9 +56,9 @@ class Work:
             retrying = Retrying(spec.retries, nap, final, raised)
         runs = run if retrying is None else retrying.run
         if self.parting is not None:
-            self.run_pieces(runs, self.parting, watch, looks)
+            self.run_pieces(runs, program, self.parting, watch, looks)
         else:
-            runs(spec.program, self.settled.functions, self.values, spec.stored, watch, looks)
+            runs(program, self.settled.functions, self.values, spec.stored, watch, looks)
         self.running = perf_counter() - begun
         if retrying is not None:
             self.retries = retrying.retries
@@ -69,12 +70,13 @@ class Work:
     def run_pieces(
         self,
         runs: Callable[..., None],
+        program: list[Step],
         parting: Parting,
         watch: Watch | None,
         looks: Sequence[int],
     ) -> None:
         """One after another; others may get what has not begun."""
-        program, values, heard = self.spec.program, self.values, Heard(watch, looks)
+        values, heard = self.values, Heard(watch, looks)
         for first, last, keep in parting.in_turn():
             runs(program[first:last], self.settled.functions, values, keep, heard.until(last))
         for name in parting.shared:

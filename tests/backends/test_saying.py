@@ -11,7 +11,6 @@ import pytest
 
 from dask_serverless.backends.saying import Ear, Mouth, Saying
 from dask_serverless.worker import allowance
-from dask_serverless.worker.bundle import BundleSpec
 from dask_serverless.worker.said import apart
 from dask_serverless.worker.voice import Voice
 
@@ -97,15 +96,16 @@ def test_a_reader_that_comes_in_the_middle_of_a_line_goes_on_with_the_next(sayin
 
 def test_lines_bear_the_task_whose_step_is_under_way(saying, voice):
     program = [(0, 0, (), None), (-5, 0, (), None), (1, 0, (), None)]
-    spec = BundleSpec(-1, (), program, {}, {}, {}, (0,), (), b"", b"")
-    noted = voice.noting(spec).program
+    noted = voice.noting(program)
     assert list(reversed(noted)) == program[::-1]
     voice.write("stdout", "before\n")
+    assert [step[0] for step in program] == [0, -5, 1]  # whoever looks at it does not run it
+    voice.write("stdout", "looked at\n")
     for _ in noted:
         voice.write("stdout", "during\n")
     voice.told()
     voice.write("stdout", "after\n")
-    assert [said.task for said in heard(saying)] == [-1, 0, 1, 1, -1]
+    assert [said.task for said in heard(saying)] == [-1, -1, 0, 1, 1, -1]
 
 
 def test_streams_are_as_before_when_nobody_speaks(saying):

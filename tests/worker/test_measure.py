@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,6 @@ from dask_serverless.worker.execute import run
 from dask_serverless.worker.measure import MOST_NEW, ROWS_A_KIND, Meter, nbytes, sampled
 from dask_serverless.worker.retrying import Retrying
 from dask_serverless.worker.told import Finished, Measured, Moved
-from dask_serverless.worker.under import Noted, Under
 
 FUNCTIONS = [operator.add, time.sleep, np.ones]
 
@@ -201,13 +199,3 @@ def test_samples_are_of_all_calls_whatever_their_length():
     late = [call for call in chosen if call >= 2500]
     assert ROWS_A_KIND < len(chosen) < 200
     assert late
-
-
-def test_to_look_for_new_functions_is_not_to_run_the_program():
-    """A program that notes which step is under way would take this for the run."""
-    turns = []
-    under = Under(SimpleNamespace(turn=turns.append))
-    meter = Meter()
-    meter.expect(3)
-    assert meter.looks(Noted([(0, 2, (-1,), None), (1, 0, (0, 0), None)], under)) == [0, 1]
-    assert (turns, under.running) == ([], False)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -13,7 +11,6 @@ from dask_serverless.worker.failure import pack_failure
 from dask_serverless.worker.outputs import Outputs
 from dask_serverless.worker.rhythm import NEVER, Rhythm, rhythm_of
 from dask_serverless.worker.told import Finished
-from dask_serverless.worker.voice import Noted, Under
 from dask_serverless.worker.witness import FAILED, FINISHED, MOST_QUEUED, UNDER_WAY, Batch, Witness
 
 
@@ -111,14 +108,3 @@ def test_a_rhythm_that_means_nothing_is_refused(value: object) -> None:
 
 def test_a_time_is_a_rhythm() -> None:
     assert rhythm_of("200 ms") == Rhythm(NEVER, 0.2)
-
-
-def test_to_look_at_a_program_is_not_to_run_it():
-    """Where somebody listens, it notes which step is under way: this told of all of them before any."""
-    turns = []
-    under = Under(SimpleNamespace(turn=turns.append))
-    witness = Witness(Rhythm(1, NEVER), turns.append)
-    program = Noted([(0, 2, (-1,), None), (1, 0, (0, 0), None)], under)
-    assert witness.watch(program) is not None
-    assert (witness.steps, witness.functions) == (2, {0, 2})
-    assert (turns, under.running) == ([], False)
