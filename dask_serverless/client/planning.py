@@ -29,6 +29,7 @@ from dask_serverless.translation.translate import Translation
 from dask_serverless.values import OPTIMIZATIONS
 from dask_serverless.worker.bundle import Limit
 from planners.aimed import aimed, informed
+from planners.cost.longest import Longest
 from planners.cost.model import CostModel
 from planners.cost.pace import NO_PACE, Pace, pace_of
 from planners.cost.patience import Patience, patience_of
@@ -126,8 +127,8 @@ class Planning:
         dag = with_flags(dag, translation)
         model = self.model(dag)
         plan = self.by_numbers(informed(ready.planner, model), dag, translation)
-        patience = patience_of(plan, dag, model, self.resources)
-        pace = pace_of(plan, dag, model, self.resources, ready.goals, self.sizes_mb)
+        longest = Longest(plan, dag, model, self.resources)
+        patience, pace = patience_of(longest), pace_of(longest, ready.goals, self.sizes_mb)
         spent = time.perf_counter() - begun
         guessed = not model.predictions.knows_all(names_of_tasks(dag))
         return Remembered(graph, plan, model, ready.goals, spent, guessed, *late(patience), pace)

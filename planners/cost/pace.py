@@ -3,9 +3,8 @@
 Of a run that has a deadline (or an SLA, which promises what the plan is forecast to take), the plan
 chose sizes by what tasks were expected to take. Where they take longer than the plan's own doubts
 allow for, and so much longer that the goal is missed if that goes on, the next larger size may
-still keep it, as far as more memory means more of a core. What is done is compared with a timeline in
-which every task takes what only few take, stretched by how far runs of this graph were from their
-forecasts, and by all the time that there is until the deadline.
+still keep it, as far as more memory means more of a core. What is done is compared with what the plan
+takes at its longest, stretched by all the time that there is until the deadline.
 """
 
 from __future__ import annotations
@@ -15,14 +14,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from planners.cost.allowance import Effort
-from planners.cost.model import CostModel
-from planners.cost.patience import SHARE, SHORTEST_SECONDS, UPPER, stretch_of
-from planners.cost.timeline import Timeline, predict_timeline
-from planners.graph.dag import Dag
-from planners.numbers.workload import Workload, function_names
+from planners.cost.longest import Longest
+from planners.cost.timeline import Timeline
 from planners.plans.goals import Goals
-from planners.plans.plan import Plan, Resources
 
 WORTH = 0.9  # of the time in the size before: what a larger one takes at most
 MOST_LOOKS = 16  # at the pace, over a run
@@ -46,30 +40,21 @@ class Pace:
 NO_PACE = Pace()
 
 
-def pace_of(
-    plan: Plan,
-    dag: Dag,
-    model: CostModel,
-    resources: Resources,
-    goals: Goals,
-    sizes_mb: Sequence[int],
-) -> Pace:
+def pace_of(longest: Longest, goals: Goals, sizes_mb: Sequence[int]) -> Pace:
     """``sizes_mb`` are those that containers have, the smallest first."""
-    prediction = plan.prediction
+    forecast = longest.forecast
     promised = goals.deadline is not None or goals.sla != "average"
-    if not promised or prediction is None or not prediction.samples:
+    if not promised or forecast is None or len(sizes_mb) < 2:
         return NO_PACE
-    if len(sizes_mb) < 2 or not worth_it(plan, dag, len(sizes_mb)):
+    if not longest.is_worth(timelines=len(sizes_mb)):
         return NO_PACE
-    workload = Workload.predict(dag, model.predictions, UPPER)
-    planned = predict_timeline(plan, workload, model.platform, resources)
-    larger = worthwhile(planned, workload, model, resources, goals, sizes_mb)
+    larger = worthwhile(longest, goals, sizes_mb)
     if not larger:
         return NO_PACE
-    stretch = stretch_of(planned, prediction, model)
-    until = goals.deadline or prediction.makespan_seconds
-    stretch = max(stretch, until / planned.makespan_seconds)
-    start = workload.cold_start(larger[0].size_mb)
+    planned = longest.timeline
+    until = goals.deadline or forecast.makespan_seconds
+    stretch = max(longest.stretch, until / planned.makespan_seconds)
+    start = longest.workload.cold_start(larger[0].size_mb)
     gained = 1 - larger[0].timeline.makespan_seconds / planned.makespan_seconds
     due = [
         (end * stretch + start, count)
@@ -87,23 +72,16 @@ class Larger:
     timeline: Timeline
 
 
-def worthwhile(
-    planned: Timeline,
-    workload: Workload,
-    model: CostModel,
-    resources: Resources,
-    goals: Goals,
-    sizes_mb: Sequence[int],
-) -> list[Larger]:
+def worthwhile(longest: Longest, goals: Goals, sizes_mb: Sequence[int]) -> list[Larger]:
     """Sizes of which each is faster by enough than the one before, and that the budget allows.
 
     What was begun in a smaller size is paid for, too: in the worst case nearly all of the run.
     """
-    found: list[Larger] = []
+    planned, found = longest.timeline, list[Larger]()
     spent, fastest = planned.cost, planned.makespan_seconds
     for size_mb in sizes_mb[1:]:
         plan = replace(planned.plan, memory_mb=np.maximum(planned.plan.memory_mb, size_mb))
-        timeline = predict_timeline(plan, workload, model.platform, resources)
+        timeline = longest.timeline_of(plan)
         if timeline.makespan_seconds > WORTH * fastest:
             continue
         spent, fastest = spent + timeline.cost, timeline.makespan_seconds
@@ -118,13 +96,3 @@ def ends(timeline: Timeline) -> list[tuple[float, int]]:
     finished = np.sort(timeline.finished)
     counts = np.unique(np.linspace(0, len(finished), MOST_LOOKS + 1).astype(np.int64))[1:]
     return list(zip(finished[counts - 1].tolist(), counts.tolist(), strict=True))
-
-
-def worth_it(plan: Plan, dag: Dag, sizes: int) -> bool:
-    """Whether the run is long enough, by what it takes to work this out."""
-    makespan = plan.prediction.makespan_seconds if plan.prediction else 0.0
-    bundles = len(plan.slots)
-    if makespan < SHORTEST_SECONDS or bundles < 2:
-        return False
-    effort = Effort.workload(len(function_names(dag)), dag.tasks)
-    return effort + sizes * Effort.timeline(dag.tasks, bundles) < SHARE * makespan

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from test_patience import Measured
 
+from planners.cost.longest import Longest
 from planners.cost.model import CostModel
 from planners.cost.pace import NO_PACE, pace_of
 from planners.cost.platform import Platform
@@ -34,7 +35,7 @@ def pace(goals, numbers=None, memory_mb=0, sizes=SIZES, known=True):
     plan = Plan("test", np.arange(64), np.full(64, FLEXIBLE), memory)
     plan = numbers.timeline(plan, numbers.workload(MANY), RESOURCES).predicted_plan()
     plan = plan if known else replace(plan, prediction=None)
-    return pace_of(plan, MANY, numbers, RESOURCES, goals, sizes)
+    return pace_of(Longest(plan, MANY, numbers, RESOURCES), goals, sizes)
 
 
 def test_the_pace_is_that_of_a_run_in_which_every_task_takes_longest_until_the_deadline():

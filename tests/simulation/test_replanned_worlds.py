@@ -13,6 +13,7 @@ from worlds import check_conserved, graph, one_each
 from dask_serverless.client.planning import in_milliseconds
 from dask_serverless.simulation.model import BackendModel
 from dask_serverless.simulation.simulation import simulate
+from planners.cost.longest import Longest
 from planners.cost.model import CostModel
 from planners.cost.patience import patience_of
 from planners.numbers.predictions import Constant
@@ -45,7 +46,7 @@ def forecast(dag, plan):
 
 
 def times(dag, plan):
-    return in_milliseconds(patience_of(plan, dag, COSTS, RESOURCES).begins)
+    return in_milliseconds(patience_of(Longest(plan, dag, COSTS, RESOURCES)).begins)
 
 
 def came(dag, seconds):
