@@ -31,7 +31,6 @@ from dask_serverless.backends.messages import Peers as Places
 from dask_serverless.backends.own_in_store import own_modules_at
 from dask_serverless.blobs.base import LIVE_SECONDS
 from dask_serverless.coordination.base import OK
-from dask_serverless.coordination.untold import Dead
 from dask_serverless.errors import ServerlessError, StoreError
 from dask_serverless.store.connect import open_link
 from dask_serverless.worker.access import Access
@@ -218,12 +217,8 @@ class Occupant(LocalBackend):
             return
         try:
             coordination = self.connections.coordination(self.visit.invitation)
-            told = Loss(gone.container, gone.why, words=gone.words).told
-            condition = coordination.sweep(
-                [Dead(gone.container, told, int(1000 * gone.cpu_seconds), gone.peak_bytes)],
-                LIVE_SECONDS,
-                outgrown=[gone.container] if gone.out_of_memory else (),
-            )
+            loss = gone.loss
+            condition = coordination.sweep([loss.dead], LIVE_SECONDS, outgrown=loss.outgrown)
         except StoreError:  # then it is the lease that has to end
             return
         if condition.status == OK:

@@ -116,8 +116,7 @@ class AskedBackend(Listeners):
             case Invite():
                 self.invoke(replace(message.invitation, store=invitation.store))
             case ProcessGone():
-                loss = Loss(message.container, message.why, message.claimed, message.words)
-                self.tell(loss, run)
+                self.tell(message.loss, run)
             case Trouble():
                 self.tell(Loss("", message.why, cut_off=True), run)
             case Unable():

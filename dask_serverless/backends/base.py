@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from textwrap import indent
 from typing import Protocol
 
+from dask_serverless.coordination.untold import Dead
 from dask_serverless.errors import ServerlessError
 from dask_serverless.worker.invitation import Invitation
 
@@ -33,6 +34,16 @@ class Loss:
         if not self.words:
             return self.why
         return f"{self.why}. It wrote at last:\n{indent(self.words, '    ')}\n"
+
+    @property
+    def dead(self) -> Dead:
+        """As the store is told."""
+        return Dead(self.container, self.told, int(1000 * self.cpu_seconds), self.peak_bytes)
+
+    @property
+    def outgrown(self) -> Sequence[str]:
+        """Who had too little memory."""
+        return [self.container] if self.out_of_memory else ()
 
 
 Gone = Callable[[Loss], None]

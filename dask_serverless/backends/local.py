@@ -205,11 +205,7 @@ class LocalBackend(Listeners):
             case Stopped():
                 self.settle(message.run)
             case ContainerGone():
-                loss = Loss(
-                    message.container, message.why, message.claimed, message.words,
-                    cpu_seconds=message.cpu_seconds, peak_bytes=message.peak_bytes,
-                )  # fmt: skip
-                self.tell(loss, message.run)
+                self.tell(message.loss, message.run)
             case Trouble():
                 self.tell(Loss("", message.why, cut_off=True), message.run)
             case Unable():

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from dask_serverless.backends.base import Loss
 from dask_serverless.blobs.lock import Lock
 from dask_serverless.worker.invitation import Invitation
 
@@ -169,6 +170,13 @@ class Gone:
     out_of_memory: bool = False  # the kernel took it at its group's limit
     cpu_seconds: float = 0.0  # that it had not told of
     peak_bytes: int = 0
+
+    @property
+    def loss(self) -> Loss:
+        return Loss(
+            self.container, self.why, self.claimed, self.words, out_of_memory=self.out_of_memory,
+            cpu_seconds=self.cpu_seconds, peak_bytes=self.peak_bytes,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

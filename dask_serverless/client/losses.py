@@ -12,7 +12,6 @@ from dask_serverless.blobs.base import LIVE_SECONDS
 from dask_serverless.client.absence import Absence
 from dask_serverless.client.surroundings import Surroundings
 from dask_serverless.coordination.base import OK, Condition, Coordination, Whom
-from dask_serverless.coordination.untold import Dead
 from dask_serverless.errors import (
     ContainersCutOff,
     ContainersNotStarting,
@@ -54,11 +53,7 @@ class Losses:
         with self.lock, suppress(StoreError):
             self.link = self.link or self.around.side()
             coordination = self.around.coordination(self.link, run, epoch)
-            condition = coordination.sweep(
-                [Dead(loss.container, loss.told, int(1000 * loss.cpu_seconds), loss.peak_bytes)],
-                LIVE_SECONDS,
-                outgrown=[loss.container] if loss.out_of_memory else (),
-            )
+            condition = coordination.sweep([loss.dead], LIVE_SECONDS, outgrown=loss.outgrown)
             try:
                 if condition.status == OK:
                     self.invite(condition.invitations)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, replace
 from itertools import islice
@@ -108,10 +108,8 @@ class StoreWatch:
         }  # fmt: skip
         packed = structure.pack()
         self.shape_bytes = len(packed)
-        commands = [watched.shaped(structure.run, packed, KEEP_SECONDS)]
-        return (
-            commands + watched.listed(watched.RUN, msgpack.packb(told)) if self.listed else commands
-        )
+        shaped = watched.shaped(structure.run, packed, KEEP_SECONDS)
+        return [shaped, *self.line(watched.RUN, told)]
 
     def ending(self, left: Left) -> None:
         if left.lines:
@@ -146,10 +144,13 @@ class StoreWatch:
         self.bound(report.run, max(nbytes, self.shape_bytes))  # to measure may be forbidden
 
     def ended(self, report: RunReport, error: str) -> list[Command]:
-        """For the list of runs, where each is told of in one line."""
         told = {"run": report.run, "seconds": report.makespan_seconds}
         told["error"] = error.partition("\n")[0][:MOST_LISTED_CHARACTERS]
-        return watched.listed(watched.OVER, msgpack.packb(told)) if self.listed else []
+        return self.line(watched.OVER, told)
+
+    def line(self, what: str, told: Mapping[str, Any]) -> list[Command]:
+        """For the list of runs, where each is told of in one."""
+        return watched.listed(what, msgpack.packb(told)) if self.listed else []
 
     def bound(self, run: str, nbytes: int) -> None:
         """What only a report is made of is removed with the end of that."""

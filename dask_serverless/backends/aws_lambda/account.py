@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
-from dask_serverless.backends.aws_lambda.functions import CREDENTIALS
-from dask_serverless.errors import PackageMissing, PlatformUnavailable, SettingsError
+from dask_serverless.backends.aws_lambda.functions import CREDENTIALS, with_boto3
+from dask_serverless.errors import PlatformUnavailable, SettingsError
 
 ABSENT = {  # what AWS says, service by service, of a thing that is not there
     "NoSuchEntity", "ProvisionedConcurrencyConfigNotFoundException", "RepositoryNotFoundException",
@@ -19,10 +19,8 @@ ABSENT = {  # what AWS says, service by service, of a thing that is not there
 
 class Account:
     def __init__(self, region: str | None, endpoint_url: str | None = None) -> None:
-        try:
+        with with_boto3():
             import boto3
-        except ImportError:
-            raise PackageMissing("the backend lambda", "boto3", "lambda") from None
         self.endpoint_url = endpoint_url
         self.clients: dict[str, Any] = {}
         self.session = boto3.Session(region_name=region or os.environ.get("AWS_REGION"))
@@ -51,10 +49,8 @@ class Account:
 @contextmanager
 def refusing() -> Iterator[None]:
     """Whatever AWS has against it, in one line."""
-    try:
+    with with_boto3():  # before any account is asked for
         from botocore.exceptions import BotoCoreError, ClientError
-    except ImportError:  # before any account is asked for
-        raise PackageMissing("the backend lambda", "boto3", "lambda") from None
     try:
         yield
     except ClientError as error:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -30,14 +31,21 @@ ALLOW = "docs/lambda.md has the policy that clients need."
 CREDENTIALS = "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (`aws configure`)."
 
 
+@contextmanager
+def with_boto3() -> Iterator[None]:
+    """It is an extra."""
+    try:
+        yield
+    except ImportError:
+        raise PackageMissing("the backend lambda", "boto3", "lambda") from None
+
+
 def lambda_client(region: str | None, endpoint_url: str | None, read_seconds: float) -> Any:
     """boto3's, which any thread may use. It repeats nothing: that is done here, run by run."""
-    try:
+    with with_boto3():
         import boto3
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError, NoRegionError
-    except ImportError:
-        raise PackageMissing("the backend lambda", "boto3", "lambda") from None
     config = Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=read_seconds,

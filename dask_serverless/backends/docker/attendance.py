@@ -250,12 +250,7 @@ class Attendance:
             case Stopped():
                 self.client.left(message.run, cell.name)
             case ProcessGone():
-                loss = Loss(
-                    message.container, message.why, message.claimed, message.words,
-                    out_of_memory=message.out_of_memory,
-                    cpu_seconds=message.cpu_seconds, peak_bytes=message.peak_bytes,
-                )  # fmt: skip
-                tell(loss, message.run)
+                tell(message.loss, message.run)
             case Trouble():
                 tell(Loss("", message.why, cut_off=True), message.run)
             case Unable():
