@@ -15,7 +15,7 @@ from dask import delayed
 
 from dask_serverless import Serverless
 from dask_serverless.client import looks, planning
-from planners.cost import patience
+from planners.cost import longest
 from planners.cost.model import CostModel
 from planners.cost.patience import Patience
 from planners.numbers.workload import function_names
@@ -79,8 +79,8 @@ def graph(folder, name, stuck, deadly=False):
 
 @pytest.mark.parametrize("deadly", [False, True], ids=["late", "and a container dies of it"])
 def test_what_waits_behind_a_task_that_does_not_end_is_run_elsewhere(tmp_path, monkeypatch, deadly):
-    monkeypatch.setattr(patience, "SHORTEST_SECONDS", 0.0)
-    monkeypatch.setattr(patience, "SHARE", float("inf"))
+    monkeypatch.setattr(longest, "SHORTEST_SECONDS", 0.0)
+    monkeypatch.setattr(longest, "SHARE", float("inf"))
     history = str(tmp_path / "history")
     with Serverless(containers=2, history=history, planner=Pinned()) as serverless:
         dask.compute(graph(tmp_path, "learning", stuck=False), scheduler=serverless)
@@ -102,8 +102,8 @@ def test_what_waits_behind_a_task_that_does_not_end_is_run_elsewhere(tmp_path, m
 
 def test_where_nobody_else_is_left_the_client_looks_when_a_bundle_is_late(tmp_path, monkeypatch):
     """The container that could take it has left: nothing else invites it before the next look."""
-    monkeypatch.setattr(patience, "SHORTEST_SECONDS", 0.0)
-    monkeypatch.setattr(patience, "SHARE", float("inf"))
+    monkeypatch.setattr(longest, "SHORTEST_SECONDS", 0.0)
+    monkeypatch.setattr(longest, "SHARE", float("inf"))
     with Serverless(
         containers=2, history=str(tmp_path / "history"), planner=Pinned()
     ) as serverless:
