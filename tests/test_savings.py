@@ -13,6 +13,7 @@ from naps import nap
 from benchmarks.network.apart import Apart
 from benchmarks.network.proxy import Proxy
 from dask_serverless import Serverless
+from dask_serverless.client.report import Asked
 from planners.cost.model import CostModel
 from planners.cost.platform import Platform
 from planners.numbers.predictions import Constant
@@ -118,6 +119,18 @@ def test_outputs_that_stay_in_their_container_are_reported_though_no_plan_asks_f
     assert asked.times == 1 and with_it.bytes_kept == NBYTES
     assert asked.planned_seconds == pytest.approx(2 * (TRANSFER_SECONDS + 0.002))
     assert asked.saved_seconds == pytest.approx(asked.planned_seconds, rel=0.01)
+
+
+@pytest.mark.parametrize(("inline_bytes", "times"), [(100, 1), (NBYTES, 0)])
+def test_what_is_small_enough_to_travel_inline_is_not_among_them(far, inline_bytes, times):
+    """Small is what the setting says."""
+    numbers = Constant(output_bytes_of={"zeros": 800}, bytes_per_second=RATE)
+    planner = Optimized(Planned((FLEXIBLE,) * 2), (), CostModel(numbers, Platform()))
+    small = delayed(first_of, pure=False)(1, delayed(np.zeros, pure=False)(100))
+    _, report = computed(far, small, planner, inline_bytes=inline_bytes)
+    asked = report.optimizations.get("local_outputs", Asked(0, 0.0, 0.0))
+    assert asked.times == times and report.bytes_kept == 800 * times
+    assert bool(asked.planned_seconds) == bool(asked.saved_seconds) == bool(times)
 
 
 def test_without_numbers_nobody_says_what_they_saved(far):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dask
 
+from dask_serverless.blobs.blobs import MOST_INLINE_BYTES
 from dask_serverless.blobs.storage import Storage
 from dask_serverless.client import forks
 from dask_serverless.client.engine import Engine
@@ -96,6 +97,7 @@ def planning(
         same_host=engine.backend.same_host,
         sizes_mb=engine.sizes_mb,
         price_table=settings.prices,
+        inline_bytes=min(settings.inline_bytes, MOST_INLINE_BYTES),
     )
 
 

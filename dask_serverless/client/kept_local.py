@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dask_serverless.blobs.blobs import INLINE_BYTES
 from dask_serverless.client.report import Asked
 from planners.graph.arrays import Floats, sums
 from planners.numbers.predictions import transfer_seconds
@@ -65,7 +64,8 @@ def foreseen_bytes(timeline: Timeline) -> Floats:
     tasks = np.unique(layout.crossings.tasks)
     tasks = tasks[~layout.stored[tasks]]
     sizes = timeline.workload.output_bytes[tasks]
-    sizes = np.where(sizes > INLINE_BYTES, sizes, 0.0)  # smaller ones are never kept
+    large = sizes > timeline.platform.inline_bytes  # smaller ones are never kept
+    sizes = np.where(large, sizes, 0.0)
     kept = sums(timeline.plan.bundles[tasks], sizes, layout.bundles)
     for bundle, child, nbytes in layout.asks(timeline.platform.ask_bytes):
         if container[bundle] == container[child]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dask_serverless.blobs.blobs import INLINE_BYTES
 from dask_serverless.client import forks
 from dask_serverless.client.ignored import tell
 from dask_serverless.client.informing import Prepared, decisive, innermost, prepared
@@ -89,6 +90,7 @@ class Planning:
     same_host: bool = True  # as containers, which then have all memory there is
     sizes_mb: tuple[int, ...] = ()  # of containers' memory, smallest first, if there are several
     price_table: Mapping[str, float] | None = None  # None: the planner's
+    inline_bytes: int = INLINE_BYTES  # a smaller output travels within the coordination calls
 
     def plan(self, translation: Translation) -> Planned:
         ready = prepared(self.planner, self.optimizations)
@@ -100,7 +102,8 @@ class Planning:
             return Planned(self.planned(planner, translation.dag, translation), dag)
         names = dag.function_names
         graph = signature(names, dag.tasks, self.containers)
-        keys = decisive((ready.settings, self.sizes_mb), dag, names, graph, self.warmth.count())
+        told = ready.settings, self.sizes_mb, self.inline_bytes
+        keys = decisive(told, dag, names, graph, self.warmth.count())
         plans = self.history.plans
         known = plans.find(keys.exact)
         if known is not None and known.will_do:
@@ -242,7 +245,7 @@ class Planning:
             own = CostModel.of(inner)
         elif isinstance(numbers, CostModel):
             own = numbers
-        own = replace(own, platform=self.sized(replace(own.platform, prices=self.prices())))
+        own = replace(own, platform=self.as_here(own.platform))
         if self.history is None or not isinstance(own.predictions, Unmeasured):
             return own
         names, warm = function_names(dag), self.warmth.count()
@@ -254,8 +257,9 @@ class Planning:
             outcomes=known.followed.outcomes(signature(names, dag.tasks, self.containers)),
         )
 
-    def sized(self, platform: Platform) -> Platform:
-        """With the sizes that there are, where there are several."""
+    def as_here(self, platform: Platform) -> Platform:
+        """With what the settings say, and the sizes that there are, where there are several."""
+        platform = replace(platform, prices=self.prices(), inline_bytes=self.inline_bytes)
         if not self.sizes_mb:
             return platform
         return replace(platform, memory_sizes_mb=self.sizes_mb, default_memory_mb=self.sizes_mb[0])

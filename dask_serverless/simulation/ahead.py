@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from dask_serverless.blobs.blobs import INLINE_BYTES
 from dask_serverless.simulation.ahead_facts import AheadFacts
 from dask_serverless.simulation.fetching_ahead import Part, Preloader, Streamer
 from dask_serverless.simulation.model import BackendModel
@@ -83,7 +82,7 @@ class AheadWorld(NearWorld):
         threads = self.threads.get(container.number)
         if threads is None:
             threads = self.threads[container.number] = Threads(Preloader(self), Streamer(self))
-        large = [task for task in wants if facts.size(task) > INLINE_BYTES]
+        large = [task for task in wants if facts.size(task) > facts.inline_bytes]
         if large:
             threads.preloader.ask(large)
         threads.streamer.ask(coming)
@@ -106,7 +105,7 @@ class AheadWorld(NearWorld):
         assert kept is not None
         for task, left in self.facts.early(bundle):
             begun = max(clock, end - left)
-            if begun < end and kept.left[task] > INLINE_BYTES:
+            if begun < end and kept.left[task] > self.facts.inline_bytes:
                 clock = self.store_outputs(kept, [task], begun)
                 self.calls += 1
         desk.giving_until = max(desk.giving_until, clock)

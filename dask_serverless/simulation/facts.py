@@ -48,6 +48,7 @@ class Facts:
         due: Sequence[int] = (),
     ) -> None:
         self.due = due
+        self.inline_bytes = platform.inline_bytes
         self.slotted = bool((plan.slots >= 0).any())
         dag = workload.dag
         notes = tuple([note for note in plan.annotations if isinstance(note, self.heeded)])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dask_serverless.blobs.blobs import INLINE_BYTES
 from dask_serverless.coordination.base import Submission
 from dask_serverless.simulation.facts import NOTHING_RELEASED, Facts
 from dask_serverless.translation.asked import holds_back, near_of
@@ -39,7 +38,7 @@ class NearFacts(Facts):
         return dict(zip(stored.tolist(), self.sizes[stored].tolist(), strict=True))
 
     def may_wait(self, task: int, size: float) -> bool:
-        return size > INLINE_BYTES and not self.wanted[task]
+        return size > self.inline_bytes and not self.wanted[task]
 
     def spec(self, bundle: int) -> BundleSpec:
         """As far as anybody looks at it."""

@@ -13,6 +13,7 @@ from dask_serverless.simulation.simulation import Simulation, simulate
 from dask_serverless.translation.home import divided
 from dask_serverless.translation.translate import materialise, translate
 from planners.cost.model import CostModel
+from planners.cost.platform import Platform
 from planners.errors import PlanError
 from planners.numbers.predictions import Predictions
 from planners.plans.plan import Resources
@@ -38,7 +39,8 @@ def what_if(
     try:
         numbers = planned.model or planning.model(planned.dag)
         if predictions is not None:
-            numbers = CostModel(predictions)
+            platform = planning.as_here(Platform())
+            numbers = CostModel(predictions, platform)
             model = as_predicted(numbers, planned, model, keywords)
         workload, platform = numbers.workload(planned.dag), numbers.platform
         return simulate(workload, planned.plan, model, platform, planned.due)

@@ -42,6 +42,7 @@ class Layout:
     exec_seconds: Floats
     constant_bytes: Floats  # of a bundle's tasks; fetched with the inputs
     pair_bytes: Floats
+    large_pair_bytes: Floats  # the same without outputs that travel inline
     fetch_bytes: Floats  # what comes from outside the stretch
     stored: Flags  # per task: somebody outside the stretch needs it, or the client
     store_bytes: Floats
@@ -82,21 +83,22 @@ class Layout:
         return list(zip(*rows, strict=True))
 
     def fan_ins(self) -> list[Edge]:
-        """Where a container may go on with a fan-in that alone needs its output: the same."""
-        return self._edges(self._fan_ins_among(np.arange(len(self.pair_bytes))))
+        """Where a container may go on with a fan-in that alone needs its output; what may wait."""
+        return self._edges(self._fan_ins_among(np.flatnonzero(self.large_pair_bytes)))
 
     def asks(self, least_bytes: float) -> list[Edge]:
         """Those of them for which containers ask before they store, whatever the plan says.
 
         Asking costs a call, and only the last one of a fan-in's inputs is given it.
         """
-        pairs = self._fan_ins_among(np.flatnonzero(self.pair_bytes >= least_bytes))
+        sizes = self.large_pair_bytes
+        pairs = self._fan_ins_among(np.flatnonzero(sizes >= least_bytes))
         if not len(pairs):
             return []
         crossings = self.crossings
         waited_for = np.bincount(crossings.consumers)[crossings.pair_consumers[pairs]]
         brought = np.bincount(crossings.pair_of)[pairs]
-        return self._edges(pairs[self.pair_bytes[pairs] * brought >= least_bytes * waited_for])
+        return self._edges(pairs[sizes[pairs] * brought >= least_bytes * waited_for])
 
     def _fan_ins_among(self, pairs: Places) -> Places:
         parents, children = self.crossings.pair_producers, self.crossings.pair_consumers
@@ -110,7 +112,8 @@ class Layout:
         return np.asarray(pairs[alike])
 
     def _edges(self, pairs: Places) -> list[Edge]:
-        columns = self.crossings.pair_producers, self.crossings.pair_consumers, self.pair_bytes
+        crossings = self.crossings
+        columns = crossings.pair_producers, crossings.pair_consumers, self.large_pair_bytes
         return list(zip(*[column[pairs].tolist() for column in columns], strict=True))
 
 
@@ -120,6 +123,7 @@ def lay_out(plan: Plan, workload: Workload, platform: Platform) -> Layout:
     copies = [note for note in plan.annotations if isinstance(note, DuplicateTask)]
     crossings = Crossings.of(dag, plan.bundles, count, copies)
     pair_bytes = crossings.pair_bytes(workload.output_bytes)
+    large = workload.output_bytes > platform.inline_bytes
     memory = np.where(plan.memory_mb > 0, plan.memory_mb, platform.default_memory_mb)
     memory = memory.astype(np.int32)
     succession = Succession.of(plan.slots, memory, plan.annotations, crossings, pair_bytes)
@@ -148,6 +152,7 @@ def lay_out(plan: Plan, workload: Workload, platform: Platform) -> Layout:
         exec_seconds=exec_seconds,
         constant_bytes=constant_bytes,
         pair_bytes=pair_bytes,
+        large_pair_bytes=crossings.pair_bytes(np.where(large, workload.output_bytes, 0.0)),
         fetch_bytes=constant_bytes + sums(crossings.consumers[outside], fetched, count),
         stored=stored,
         store_bytes=storing.bytes,

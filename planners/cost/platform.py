@@ -46,6 +46,8 @@ class Platform:
     prices: Prices = field(default_factory=Prices)
     ask_bytes: float = 1 << 20  # from there on containers ask, before they store an output,
     # whether they may go on with its user: storing takes longer than a round trip
+    inline_bytes: float = 16 << 10  # no larger, and an output travels within the calls themselves:
+    # it is neither kept in a container's memory nor fetched ahead
 
     def __post_init__(self) -> None:
         check_number("idle time", "platform", self.idle_seconds)
@@ -53,6 +55,7 @@ class Platform:
         check_number("time of a bundle", "platform", self.bundle_seconds)
         check_number("time of a task", "platform", self.task_seconds)
         check_number("bytes to ask for", "platform", self.ask_bytes)
+        check_number("bytes that travel inline", "platform", self.inline_bytes)
         for size, count in self.warm:
             check_number(f"the count of idle containers of {size} MB", "platform", count)
         if not self.memory_sizes_mb or not min(*self.memory_sizes_mb, self.default_memory_mb) > 0:

@@ -50,7 +50,7 @@ class Clustering(Annotating):
         return [
             CheckFanIn(saves_seconds=upload.at(size), bundle=bundle, child=child)
             for bundle, child, size in layout.fan_ins()
-            if size and timeline.cause[child] == bundle and (bundle, child) not in asks
+            if timeline.cause[child] == bundle and (bundle, child) not in asks
         ]
 
 

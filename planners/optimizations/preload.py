@@ -22,8 +22,10 @@ class Preload(Annotating):
 
     def annotate(self, timeline: Timeline) -> tuple[Annotation, ...]:
         crossings, layout = timeline.layout.crossings, timeline.layout
+        large = timeline.workload.output_bytes > timeline.platform.inline_bytes
         stored = timeline.finished[crossings.producers]
         early = stored <= timeline.ready[crossings.consumers] - self.lead_seconds
+        early &= large[crossings.tasks]
         early &= timeline.plan.slots[crossings.consumers] >= 0
         early &= layout.stretch[crossings.consumers] != crossings.consumers
         early &= layout.stretch[crossings.consumers] != layout.stretch[crossings.producers]

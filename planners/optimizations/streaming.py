@@ -41,7 +41,8 @@ class Streaming(Annotating):
         sizes = timeline.workload.output_bytes[tasks]
         upload, exec_seconds = timeline.workload.upload, float(timeline.layout.exec_seconds[bundle])
         ends = timeline.task_completed[tasks] - timeline.fetched[bundle]
-        worth = (sizes > 0) & (upload.base + upload.per_byte * sizes <= exec_seconds - ends)
+        worth = upload.base + upload.per_byte * sizes <= exec_seconds - ends
+        worth &= sizes > timeline.platform.inline_bytes
         early = [
             (float(end), float(size)) for end, size in zip(ends[worth], sizes[worth], strict=True)
         ]
@@ -77,7 +78,8 @@ class Streaming(Annotating):
         idle = computed[producers] - timeline.finished[came_before]
         fits = (slots[consumers] >= 0) & (came_before != NONE) & (idle <= self.idle_seconds)
         fits &= layout.stretch[consumers] != layout.stretch[producers]
-        fits &= timeline.workload.output_bytes[crossings.tasks] > PART_BYTES
+        least = max(PART_BYTES, timeline.platform.inline_bytes)
+        fits &= timeline.workload.output_bytes[crossings.tasks] > least
         return np.asarray(fits)
 
     def _ahead(self, timeline: Timeline, bundle: int, tasks: list[int]) -> StreamInputs | None:

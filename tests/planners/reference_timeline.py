@@ -104,12 +104,18 @@ class Reference:
         if not free or self.memory[child] != self.memory[bundle]:
             return None
         given = [task for task in self.needs[child] if self.bundle_of[task] == bundle]
-        size = sum(map(self.size, given))
+        size = self.large(given)
         large = size * len(given) >= self.platform.ask_bytes * len(self.needs[child])
         return child if large else None
 
+    def large(self, tasks):
+        """Bytes that do not travel inline."""
+        sizes = map(self.size, tasks)
+        return sum(size for size in sizes if size > self.platform.inline_bytes)
+
     def unasked_wait(self, bundle, child):
-        storing = self.workload.upload.per_byte * self.bytes_between(bundle, child)
+        given = [task for task in self.needs[child] if self.bundle_of[task] == bundle]
+        storing = self.workload.upload.per_byte * self.large(given)
         return storing if self.plan_holds and self.exec_seconds(bundle) < storing else 0.0
 
     def companions(self, bundle):

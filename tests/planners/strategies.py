@@ -70,6 +70,7 @@ def platforms(draw):
         idle_seconds=draw(st.sampled_from([0.0, 1.0, 100.0])),
         publish_seconds=draw(st.sampled_from([0.0, 0.125])),
         ask_bytes=draw(st.sampled_from([0.0, 128.0, 1e9])),
+        inline_bytes=draw(st.sampled_from([0.0, 100.0, 1e6])),
     )
 
 
