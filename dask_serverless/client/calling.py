@@ -96,6 +96,7 @@ def planning(
         warmth=engine.warmth,
         same_host=engine.backend.same_host,
         sizes_mb=engine.sizes_mb,
+        cores=engine.cores,
         price_table=settings.prices,
         inline_bytes=min(settings.inline_bytes, MOST_INLINE_BYTES),
     )

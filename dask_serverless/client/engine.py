@@ -37,6 +37,7 @@ from dask_serverless.worker.access import PLAIN, Access
 
 if TYPE_CHECKING:
     from dask_serverless.signing.secret import Secret
+    from planners.numbers.predictions import Cores
 
 
 @dataclass(eq=False, repr=False)
@@ -76,6 +77,11 @@ class Engine:
     def sizes_mb(self) -> tuple[int, ...]:
         """Of its containers' memory, the smallest first; none where all have the same."""
         return tuple(getattr(self.backend, "sizes_mb", ()))
+
+    @property
+    def cores(self) -> Cores:
+        """Of containers of each of these sizes; none where memory says it, as on AWS Lambda."""
+        return tuple(getattr(self.backend, "cores", ()))
 
     @property
     def url(self) -> str:

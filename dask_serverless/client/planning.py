@@ -38,7 +38,7 @@ from planners.cost.platform import Platform, Prices
 from planners.errors import PlanError, PredictionError, TooLittleMemory
 from planners.graph.arrays import Floats
 from planners.graph.dag import Dag
-from planners.numbers.predictions import Unmeasured
+from planners.numbers.predictions import Cores, Unmeasured
 from planners.numbers.workload import function_names, names_of_tasks
 from planners.plans.annotations import Chosen
 from planners.plans.plan import Plan, Planner, Resources
@@ -89,6 +89,7 @@ class Planning:
     warmth: Warmth = field(default_factory=lambda: Warmth(0.0))
     same_host: bool = True  # as containers, which then have all memory there is
     sizes_mb: tuple[int, ...] = ()  # of containers' memory, smallest first, if there are several
+    cores: Cores = ()  # of containers of each of these sizes, if they have others than AWS Lambda's
     price_table: Mapping[str, float] | None = None  # None: the planner's
     inline_bytes: int = INLINE_BYTES  # a smaller output travels within the coordination calls
 
@@ -102,7 +103,7 @@ class Planning:
             return Planned(self.planned(planner, translation.dag, translation), dag)
         names = dag.function_names
         graph = signature(names, dag.tasks, self.containers)
-        told = ready.settings, self.sizes_mb, self.inline_bytes
+        told = ready.settings, self.sizes_mb, self.cores, self.inline_bytes
         keys = decisive(told, dag, names, graph, self.warmth.count())
         plans = self.history.plans
         known = plans.find(keys.exact)
@@ -246,10 +247,13 @@ class Planning:
         elif isinstance(numbers, CostModel):
             own = numbers
         own = replace(own, platform=self.as_here(own.platform))
-        if self.history is None or not isinstance(own.predictions, Unmeasured):
+        if not isinstance(own.predictions, Unmeasured):
             return own
+        made_up = replace(own.predictions, cores=self.cores)
+        if self.history is None:
+            return replace(own, predictions=made_up)
         names, warm = function_names(dag), self.warmth.count()
-        known = self.history.predictions(names, fallback=own.predictions)
+        known = self.history.predictions(names, fallback=made_up, cores=self.cores)
         return replace(
             own,
             predictions=known,

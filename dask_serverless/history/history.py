@@ -20,7 +20,7 @@ from dask_serverless.history.plans_made import PlansMade
 from dask_serverless.history.predicted import Predicted, predicted
 
 if TYPE_CHECKING:
-    from planners.numbers.predictions import Predictions
+    from planners.numbers.predictions import Cores, Predictions
 
 SAVE_SECONDS = 1.0  # from a record to the next save: what runs in a loop is saved in one go
 SAVE_SHARE = 0.01  # of the time, at most, for saving while runs go on
@@ -37,7 +37,7 @@ class Answers(NamedTuple):
     """Predictions that were made once, what they were asked with, and when."""
 
     made: Predicted
-    asked: tuple[Predictions | None, float]
+    asked: tuple[Predictions | None, float, Cores]
     since: float
 
 
@@ -90,6 +90,7 @@ class History:
         functions: Iterable[str] | None = None,
         fallback: Predictions | None = None,
         threads: float = 1.0,
+        cores: Cores = (),
     ) -> Predicted:
         """All that is known, also from the last record; what other clients save comes later.
 
@@ -103,11 +104,11 @@ class History:
         self.tell()
         with self.lock:
             known = self.answers
-            asked = (fallback, threads)
+            asked = (fallback, threads, cores)
             if known is None or known.asked != asked or not self.will_do(known, functions):
                 self.fold()
                 self.news = False
-                made = predicted(self.saved, dict(self.unsaved), fallback, threads)
+                made = predicted(self.saved, dict(self.unsaved), *asked)
                 known = self.answers = Answers(made, asked, time.monotonic())
             return known.made
 

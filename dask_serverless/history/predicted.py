@@ -18,7 +18,7 @@ from dask_serverless.history.entry import (
 from dask_serverless.history.observations import DOWNLOAD, UPLOAD
 from planners.numbers.measured import Measured, fit
 from planners.numbers.outcomes import Outcome, Outcomes, Track
-from planners.numbers.predictions import Line, Predictions, Sla, Unmeasured, check_sla
+from planners.numbers.predictions import Cores, Line, Predictions, Sla, Unmeasured, check_sla
 from planners.numbers.sketch import Sketch
 
 
@@ -97,7 +97,11 @@ class Sketches(Mapping[str, Sketch]):
 
 
 def predicted(
-    saved: Entries, unsaved: Entries, fallback: Predictions | None = None, threads: float = 1.0
+    saved: Entries,
+    unsaved: Entries,
+    fallback: Predictions | None = None,
+    threads: float = 1.0,
+    cores: Cores = (),
 ) -> Predicted:
     """Both as predictions; ``fallback`` answers, on zero samples, for what was never measured."""
     platform = {
@@ -119,6 +123,7 @@ def predicted(
         warm_starts=sketch_at(key_of(START, "warm"), platform),
         fallback=fallback or Unmeasured(),
         threads=threads,
+        cores=cores,
         places=places,
         platform=platform,
         followed=Followed(saved, unsaved),

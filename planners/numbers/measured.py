@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from planners.errors import MissingPrediction
 from planners.graph.arrays import Floats
 from planners.numbers.predictions import (
     VCPU_MB,
+    Cores,
     Line,
     Predictions,
     Sla,
@@ -28,6 +29,9 @@ BEYOND = 10.0  # times the largest input that was measured, for which outputs ar
 ENOUGH_SAMPLES = 8  # at one memory size, to be believed without looking at other sizes
 
 
+Share = Callable[[float], float]  # memory in MB → vCPUs that a function gets
+
+
 @dataclass(frozen=True, eq=False)
 class Measured(Predictions):
     """Answers from samples; asks ``fallback`` about what was never measured."""
@@ -39,6 +43,7 @@ class Measured(Predictions):
     warm_starts: Sketch = field(default_factory=Sketch)
     fallback: Predictions | None = None
     threads: float = 1.0  # vCPUs that a function can use, where sizes have to be scaled
+    cores: Cores = ()  # that containers have, where it is not by their memory as on AWS Lambda
 
     def knows(self, functions: Sequence[str]) -> bool:
         if any(self.functions.get(function) for function in functions):
@@ -104,7 +109,8 @@ class Measured(Predictions):
         key = (function, quantile)
         if key not in self._ladders:
             sketch = self.functions.get(function)
-            self._ladders[key] = Ladder.of(sketch, quantile, self.threads) if sketch else None
+            share = partial(cpu_share, threads=self.threads, cores=self.cores)
+            self._ladders[key] = Ladder.of(sketch, quantile, share) if sketch else None
         return self._ladders[key]
 
     @cached_property
@@ -121,19 +127,16 @@ class Ladder:
     """Execution time at the memory sizes that were measured well; never rises with memory."""
 
     rungs: tuple[tuple[int, Line], ...]
-    threads: float
+    share: Share
 
     @staticmethod
-    def of(sketch: Sketch, quantile: float | None, threads: float) -> Ladder:
+    def of(sketch: Sketch, quantile: float | None, share: Share) -> Ladder:
         sizes, of, counts = np.unique(_memory(sketch), return_inverse=True, return_counts=True)
         believed = sizes[counts >= ENOUGH_SAMPLES]
         if not len(believed):  # scale everything to the size with most samples
             believed = sizes[[np.argmax(counts)]]
         near = believed[np.argmin(np.abs(np.log(sizes[:, None] / believed)), axis=1)]
-        shares = [
-            cpu_share(size, threads) / cpu_share(other, threads)
-            for size, other in zip(sizes, near, strict=True)
-        ]
+        shares = [share(size) / share(other) for size, other in zip(sizes, near, strict=True)]
         nearest, scale = near[of], np.array(shares)[of]
         rungs: list[tuple[int, Line]] = []
         for size in believed:
@@ -145,7 +148,7 @@ class Ladder:
                 sketch.weights[mine],
             )
             rungs.append((int(size), _lower(rungs[-1][1], line) if rungs else line))
-        return Ladder(tuple(rungs), threads)
+        return Ladder(tuple(rungs), share)
 
     def at(self, memory_mb: int) -> Line:
         """Scaled from the rung below, but not past what was measured at the rung above."""
@@ -158,7 +161,7 @@ class Ladder:
         return _upper(line, above[0][1]) if above else line
 
     def _scaled(self, size: int, line: Line, memory_mb: int) -> Line:
-        ratio = cpu_share(size, self.threads) / cpu_share(memory_mb, self.threads)
+        ratio = self.share(size) / self.share(memory_mb)
         return Line(line.base * ratio, line.per_byte * ratio, line.samples)
 
 

@@ -17,6 +17,8 @@ from planners.graph.arrays import Floats
 Sizes = npt.NDArray[np.float64] | npt.NDArray[np.int64]  # bytes
 Sla = str | int  # "average", or the percentile (1 to 100) that the answer should hold for
 
+Cores = tuple[tuple[int, float], ...]  # memory in MB, and how many vCPUs a container of it has
+
 VCPU_MB = 1769  # memory that buys one full vCPU on Lambda; less memory buys a share of one
 
 
@@ -35,12 +37,14 @@ def check_number(of: str, name: str, value: float) -> float:
     return float(value)
 
 
-def cpu_share(memory_mb: float, threads: float = 1.0) -> float:
-    """How many vCPUs a function that can use ``threads`` of them gets out of this memory.
+def cpu_share(memory_mb: float, threads: float = 1.0, cores: Cores = ()) -> float:
+    """How many vCPUs a function that can use ``threads`` of them gets with this memory.
 
     0 is the backend's default, which has the memory of a full one.
     """
-    return min((memory_mb or VCPU_MB) / VCPU_MB, threads)
+    told: dict[float, float] = dict(cores)
+    there = told.get(memory_mb) or (memory_mb or VCPU_MB) / VCPU_MB
+    return min(there, threads)
 
 
 class Line(NamedTuple):
@@ -149,7 +153,8 @@ class Constant(Predictions):
     """The same for every function unless a table says otherwise: for plans by structure, and tests.
 
     Seconds are those of one full vCPU. ``threads`` is how many vCPUs a function can use, so memory
-    beyond ``threads * VCPU_MB`` makes nothing faster.
+    beyond ``threads * VCPU_MB`` makes nothing faster. ``cores`` are those of sizes that have others
+    than AWS Lambda's.
     """
 
     task_seconds: float = 0.01
@@ -163,9 +168,12 @@ class Constant(Predictions):
     bytes_per_second: float = 100e6
     cold_start_seconds: float = 0.5
     warm_start_seconds: float = 0.01
+    cores: Cores = ()
 
     def __post_init__(self) -> None:
         for of, value in vars(self).items():
+            if of == "cores":
+                value = dict(value)
             for name, number in value.items() if isinstance(value, Mapping) else [("all", value)]:
                 check_number(of, name, number)
         for of, number in (("threads", self.threads), ("bytes_per_second", self.bytes_per_second)):
@@ -175,7 +183,7 @@ class Constant(Predictions):
     def seconds(self, function: str, memory_mb: int, sla: Sla = "average") -> Line:
         check_sla(sla)
         seconds = self.seconds_of.get(function, self.task_seconds)
-        return Line(seconds / cpu_share(memory_mb, self.threads))
+        return Line(seconds / cpu_share(memory_mb, self.threads, self.cores))
 
     def output_bytes(self, function: str, sla: Sla = "average") -> Line:
         check_sla(sla)

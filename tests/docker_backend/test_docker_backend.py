@@ -272,6 +272,20 @@ def test_a_run_that_is_behind_its_plan_goes_on_in_larger_containers(daemon, tmp_
     assert "given other containers" in str(client.last_run)
 
 
+@pytest.mark.parametrize(("cpus", "alike"), [(1.0, True), (None, False), (2.0, True)])
+def test_forecasts_know_how_much_of_a_core_each_size_has(daemon, cpus, alike):
+    """By what is made up before anything is measured, and from then on, too."""
+    with Serverless(
+        backend="docker", containers=1, memory=["256 MiB", "512 MiB"], cpus=cpus, base=BASE,
+        history=False,
+    ) as client:  # fmt: skip
+        known = client.plan(delayed(needs)(1)).model.predictions
+        cores = client._engine.backend.cores
+    small, large = (known.seconds("needs", size).at() for size in (256, 512))
+    assert (small == large) == alike and small >= large
+    assert small / large == pytest.approx(cores[1][1] / cores[0][1] if not alike else 1.0)
+
+
 def test_a_memory_error_takes_the_task_to_the_next_larger_size(daemon):
     with Serverless(
         backend="docker", containers=1, memory=["256 MiB", "384 MiB"], cpus=1.0, base=BASE

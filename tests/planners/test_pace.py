@@ -66,6 +66,7 @@ def test_a_share_of_runs_promises_what_the_plan_is_forecast_to_take():
         {"sizes": ()},
         {"memory_mb": 2048},  # there is none larger
         {"numbers": model(threads=512 / 1769)},  # more memory makes nothing faster
+        {"numbers": model(cores=tuple((size, 0.25) for size in SIZES))},  # nor more of a core
         {"numbers": model(cold_start_seconds=1000.0)},  # takes longer than what is gained
     ],
 )

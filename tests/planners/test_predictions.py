@@ -70,6 +70,25 @@ def test_scales_to_a_memory_size_without_samples():
     assert measured.seconds("f", 4 * VCPU_MB).at(10) == pytest.approx(known / 2, rel=1e-2)
 
 
+@pytest.mark.parametrize("count", [1, 60])
+def test_sizes_with_the_same_cores_are_equally_fast(count):
+    """As containers with a fixed share of a core have it, whatever their memory."""
+    cores = (256, 0.5), (512, 0.5), (2048, 1.0), (8192, 4.0)
+    few = linear(count, memory=512)
+    measured = Measured({"f": sketch_of(few)}, fallback=Constant(cores=cores), cores=cores)
+    for name in "f", "unknown":
+        times = [measured.seconds(name, memory).at(10) for memory, _ in cores]
+        expected = [times[0], times[0], times[0] / 2, times[0] / 2]  # by one thread
+        assert times == pytest.approx(expected)
+    assert measured.seconds("f", 512).at(10) == pytest.approx(few[0][2], rel=2.0)
+
+
+@pytest.mark.parametrize("number", [-1.0, float("nan")])
+def test_cores_are_numbers(number):
+    with pytest.raises(BadPrediction, match="cores"):
+        Constant(cores=((512, number),))
+
+
 def test_believes_samples_more_than_scaling():
     slow = [(2 * VCPU_MB, size, time, 0, 0) for _, size, time, *_ in linear()]
     measured = Measured({"f": sketch_of(linear()).merge(sketch_of(slow, 1))}, threads=8.0)

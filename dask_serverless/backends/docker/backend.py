@@ -66,6 +66,14 @@ class DockerBackend(Listeners):
         return [size // MIB for size in self.sizes] if len(self.sizes) > 1 else ()
 
     @property
+    def cores(self) -> Sequence[tuple[int, float]]:
+        """Of containers of each of several sizes, in MiB: planners go by it."""
+        if len(self.sizes) < 2 or self.site is None:
+            return ()
+        there = self.site.cpus
+        return [(size // MIB, self.settings.cpus_for(size, there)) for size in self.sizes]
+
+    @property
     def site(self) -> Site | None:
         return self.attendance.site if self.attendance else None
 
