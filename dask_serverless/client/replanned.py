@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -118,8 +119,8 @@ def behind(told: Resize) -> str:
 
 
 def submission(report: RunReport) -> float:
-    """When it was, by the store's clock."""
-    return float(report.course.rows["at"][-1]) - report.makespan_seconds
+    """When it was, by the store's clock; not a number of a run of which no bundle has ended."""
+    return math.nan if report.submitted is None else report.submitted
 
 
 def tables(

@@ -89,13 +89,14 @@ class RunReport:
     wall_seconds: float = 0.0  # of the whole call, by the client's clock
     # From submission to the last output stored, or to the failure, by the store's clock.
     makespan_seconds: float = 0.0
+    submitted: float | None = field(default=None, repr=False)  # by the store's clock, once it tells
 
     def phase(self, name: str) -> Phase:
         return Phase(self, name)
 
     def bundle(self, told: Finished, event: Event) -> None:
         """Add what a container says of a bundle it finished."""
-        self.makespan_seconds = event.makespan or self.makespan_seconds
+        self.timed(event)
         mine = self.container(told.container, told.started, told.cold)
         mine["bundles"] += 1
         mine["fetch"] += told.fetching
@@ -136,7 +137,12 @@ class RunReport:
         mine["memory_mb"] = mine["memory_mb"] or untold.memory_mb
 
     def failed(self, event: Event) -> None:
-        self.makespan_seconds = event.makespan
+        self.timed(event)
+
+    def timed(self, event: Event) -> None:
+        if event.makespan:
+            self.makespan_seconds = event.makespan
+            self.submitted = event.at - event.makespan
 
     def gb_seconds(self, memory_mb: int) -> float:
         """What is paid for, in containers of this size: from the first bundle of each to its last."""

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, replace
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgpack
@@ -17,7 +16,7 @@ from dask_serverless.blobs.base import Command
 from dask_serverless.client.audience import Reporting
 from dask_serverless.client.failed import Failed
 from dask_serverless.client.kept import keep, measured
-from dask_serverless.client.replanned import splits_of_wholes
+from dask_serverless.client.replanned import divided_bundles, moved_bundles, resized_runs
 from dask_serverless.client.report import RunReport
 from dask_serverless.client.structure import (
     Structure,
@@ -45,7 +44,7 @@ MANY_TASKS = 1000  # to pack more takes longer than a round trip
 KEEP_SECONDS = 24 * 3600  # what is left of a run: from its beginning, and again from its end
 MOST_ERROR_CHARACTERS = 20_000
 MOST_LISTED_CHARACTERS = 200  # of an error in the list of runs
-MOST_MOVES = 100  # bundles that left their slots or were divided, and are told of
+MOST_MOVES = 100  # changes of the plan of each kind that are told of
 MOST_ANNOTATIONS = 10_000  # of a plan: to look at more takes longer than it tells
 PATIENCE_SECONDS = 1.0  # with a store that is gone: the run's own error is not to wait for this
 
@@ -126,13 +125,9 @@ class StoreWatch:
             "at": time.time(),
             "error": shown(error.error if isinstance(error, Failed) else error),
             "losses": self.losses,
-            "moves": [
-                (m.version, m.bundle, m.slot, m.container) for m, _ in report.moves[:MOST_MOVES]
-            ],
-            "splits": [
-                (split.version, bundle, split.parts, split.container)
-                for split, bundle, _ in islice(splits_of_wholes(report), MOST_MOVES)
-            ],
+            "moves": moved_bundles(report)[:MOST_MOVES],
+            "splits": divided_bundles(report)[:MOST_MOVES],
+            "resizes": resized_runs(report)[:MOST_MOVES],
             "saved": saved(report) if error is None else {},
             **{name: getattr(report, name) for name in REPORTED},
         }

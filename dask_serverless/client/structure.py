@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from planners.cost.outlook import Outlook
 
 MOST_FORESEEN = 1000  # bundles: to work out more takes longer than a picture of them is worth
-VERSION = 2  # of the form in which it is stored
+VERSION = 3  # of the form in which it is stored
 LEVEL = 1  # of zlib: the client has other things to do
 SAMPLE_BYTES = 1 << 14
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sightings import batch, sighting, structure
 
-from dask_serverless.coordination.sizes import of_size
+from dask_serverless.client.replanned import DividedBundle, MovedBundle, ResizedRun
 
 pytest.importorskip("bokeh")
 
@@ -36,9 +36,12 @@ def view(**over: Any) -> View:
 
 
 def test_bundles_that_were_moved_stand_beside_the_plan() -> None:
-    page = PlanPage(view(moves=[(1, 1, of_size(7, 1), "c1<b>")]), None)
+    move = MovedBundle(1, 1, 7, "c1<b>", 1.5, 0.75, "nobody had the slot")
+    page = PlanPage(view(moves=[move]), None)
     page.update(None)
     assert "Moved while the run went on" in page.told.text
+    assert ">1.500 s<" in page.told.text and ">750 ms<" in page.told.text
+    assert "nobody had the slot" in page.told.text
     assert ">7<" in page.told.text and "c1&lt;b&gt;" in page.told.text
     assert page.actual.y_range.start == 1  # both are where they ran
 
@@ -53,18 +56,37 @@ def test_a_bundle_that_was_divided_stands_on_each_container_that_had_a_part() ->
     divided = View(replace(shape, timeline=planned))
     divided.series.heed(batch("c1", sighting(0, 0.0, part=(0,))))
     divided.series.heed(batch("c2", sighting(0, 1.0, part=(1,))))
-    divided.series.heed_end({**OVER, "splits": [(1, 0, 2, "c1<b>")]})
+    divided.series.heed_end({**OVER, "splits": [DividedBundle(1, 0, 2, "c1<b>", 0.25)]})
     page = PlanPage(divided, None)
     page.update(None)
     assert "Divided while the run went on" in page.told.text and "c1&lt;b&gt;" in page.told.text
+    assert ">250 ms<" in page.told.text
     assert list(page.source.data["what"]) == ["bundle 0", "bundle 0"]
     assert page.actual.y_range.start == 2
 
 
-def test_a_plan_that_was_followed_has_nothing_to_show_of_that() -> None:
-    page = PlanPage(view(moves=[], splits=[]), None)
+@pytest.mark.parametrize("planned", [PLANNED, {}])
+def test_sizes_that_were_changed_stand_beside_the_plan_with_when_and_why(planned: Any) -> None:
+    resizes = [
+        ResizedRun(1, 2048, 1024, 1.5, "3 bundles were done, and 9 should have been by 1.250 s"),
+        ResizedRun(2, 1024, 2048, float("nan"), "no larger container had come by 2.500 s"),
+    ]
+    shown = View(replace(view().structure, timeline=planned))
+    shown.series.heed_end({**OVER, "resizes": [list(each) for each in resizes]})
+    page = PlanPage(shown, None)
     page.update(None)
-    assert "Moved" not in page.told.text and "Divided" not in page.told.text
+    _, _, told = page.told.text.partition("Given containers of another size while the run went on")
+    first, second = told.partition("</table>")[0].split("<tr>")[2:]
+    assert first.index(">1,024 MB<") < first.index(">2,048 MB<") < first.index(">1.500 s<")
+    assert "3 bundles were done, and 9 should have been by 1.250 s" in first
+    assert second.index(">2,048 MB<") < second.index(">1,024 MB<")
+    assert "no larger container had come" in second and "nan" not in second
+
+
+def test_a_plan_that_was_followed_has_nothing_to_show_of_that() -> None:
+    page = PlanPage(view(moves=[], splits=[], resizes=[]), None)
+    page.update(None)
+    assert "while the run went on" not in page.told.text
     assert "plan </th>" in page.told.text and "125 ms" in page.told.text
     assert "+2.000 s" in page.told.text
 

@@ -262,7 +262,9 @@ def test_a_run_that_is_behind_its_plan_goes_on_in_larger_containers(daemon, tmp_
         backend="docker", containers=2, memory=["256 MiB", "384 MiB"], cpus=1.0, base=BASE,
         planner=Smallest(), history=str(tmp_path / "history"), lease_seconds=60,
     ) as client:  # fmt: skip
-        found = dask.compute([delayed(slow_below)(384, n) for n in range(20)], scheduler=client)[0]
+        with client.report(tmp_path / "run.html"):
+            tasks = [delayed(slow_below)(384, n) for n in range(20)]
+            found = dask.compute(tasks, scheduler=client)[0]
         told = client.last_run.vs_plan()
     assert set(found) <= {256, 384} and found.count(384) > 10
     (resize,) = told.resizes
@@ -270,6 +272,8 @@ def test_a_run_that_is_behind_its_plan_goes_on_in_larger_containers(daemon, tmp_
     assert resize.at >= 0.5 and "20 should have been by 0.500 s" in resize.why
     assert "the run was late, and what had not begun got other containers" in str(told)
     assert "given other containers" in str(client.last_run)
+    page = (tmp_path / "run.html").read_text()
+    assert "Given containers of another size" in page and "20 should have been by 0.500 s" in page
 
 
 @pytest.mark.parametrize(("cpus", "alike"), [(1.0, True), (None, False), (2.0, True)])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from bokeh.layouts import column
 from bokeh.models import ColumnDataSource, HoverTool, Range1d
 
-from dask_serverless.coordination.sizes import number_of
+from dask_serverless.client.replanned import DividedBundle, MovedBundle, ResizedRun
 from dask_serverless.dashboard.functions import functions_table
 from dask_serverless.dashboard.lanes import GAP, MOST_BARS, lanes_of
 from dask_serverless.dashboard.numbers import in_seconds, numbers
@@ -53,12 +54,13 @@ class PlanPage(Page):
 
     def update(self, moment: Moment | None) -> None:
         if not self.planned:
-            self.told.text = NOTHING + of_the_client(self.view.series.phases)
+            series = self.view.series
+            self.told.text = NOTHING + changes(series.over or {}) + of_the_client(series.phases)
             return
         with self.view.lock:
             series = self.view.series
             self.source.data = actual_bars(series, set(self.planned["path"]))
-            told = differences(series, self.planned) + moved(series) + divided(series)
+            told = differences(series, self.planned) + changes(series.over or {})
             self.told.text = told + by_function(series) + of_the_client(series.phases)
             latest = max(series.end, float(self.planned["makespan"]), 1e-3)
         lanes = int(max(self.source.data["bottom"], default=0) + GAP)
@@ -145,21 +147,50 @@ def differences(series: Series, planned: Mapping[str, Any]) -> str:
     )
 
 
-def moved(series: Series) -> str:
-    """Bundles that were late in their slots, as the client tells at the end."""
-    moves = (series.over or {}).get("moves", ())
+def changes(over: Mapping[str, Any]) -> str:
+    """What became of the plan while the run went on, as the client tells at the end."""
+    return moved(over) + divided(over) + resized(over)
+
+
+def moved(over: Mapping[str, Any]) -> str:
+    """Bundles that were late in their slots."""
+    moves = [MovedBundle(*each) for each in over.get("moves", ())]
     rows = [
-        (version, bundle, number_of(slot), container) for version, bundle, slot, container in moves
+        (m.version, m.bundle, m.slot, m.container, moment(m.at), moment(m.due), m.why)
+        for m in moves
     ]
-    names = ("version of the plan ", "bundle ", "slot that it left ", "container that took it")
-    return "<h3>Moved while the run went on</h3>" + table(names, rows) if rows else ""
+    names = ("version of the plan ", "bundle ", "slot that it left ", "container that took it",
+        "at ", "due ", "why")  # fmt: skip
+    return changed("Moved", names, rows)
 
 
-def divided(series: Series) -> str:
-    """Bundles that took too long, of which others got what had not begun."""
-    splits = (series.over or {}).get("splits", ())
-    names = ("version of the plan ", "bundle ", "parts for others ", "container that kept the rest")
-    return "<h3>Divided while the run went on</h3>" + table(names, splits) if splits else ""
+def divided(over: Mapping[str, Any]) -> str:
+    """Bundles that took too long, and of which others got what had not begun."""
+    splits = [DividedBundle(*each) for each in over.get("splits", ())]
+    rows = [(s.version, s.bundle, s.parts, s.container, moment(s.at)) for s in splits]
+    names = ("version of the plan ", "bundle ", "parts for others ", "container that kept the rest",
+        "at ")  # fmt: skip
+    return changed("Divided", names, rows)
+
+
+def resized(over: Mapping[str, Any]) -> str:
+    """When the run was late, and what had not begun went to containers of another size."""
+    resizes = [ResizedRun(*each) for each in over.get("resizes", ())]
+    rows = [
+        (r.version, f"{r.before_mb:,} MB", f"{r.memory_mb:,} MB", moment(r.at), r.why)
+        for r in resizes
+    ]
+    names = ("version of the plan ", "memory before ", "from then on ", "at ", "why")
+    return changed("Given containers of another size", names, rows)
+
+
+def changed(what: str, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    return f"<h3>{what} while the run went on</h3>" + table(names, rows) if rows else ""
+
+
+def moment(seconds: float) -> str:
+    """Since the submission, which is not known of a run of which no bundle has ended."""
+    return "" if math.isnan(seconds) else in_seconds(seconds)
 
 
 def by_function(series: Series) -> str:
