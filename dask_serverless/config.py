@@ -30,6 +30,7 @@ from dask_serverless.values import CHECKS
 OF_CONTAINERS = {
     "store", "memory", "backend", "idle_seconds", "docker", "http", "aws_lambda", "secret",
 }  # fmt: skip
+OF_DASHBOARD = {"dashboard", "allow_origin", "dashboard_link"}  # there is one, for all computes
 
 SECRET = {"token", "secret"}  # never shown
 RETRIES = "retries"  # the setting, and what Dask calls the annotation and the keyword
@@ -78,6 +79,8 @@ class Settings:
     history: bool | str
     optimizations: tuple[str, ...]
     dashboard: Any
+    allow_origin: tuple[str, ...]
+    dashboard_link: str | None
     events: Any
     progress: bool | str
     logs: Any
@@ -104,12 +107,14 @@ class Settings:
     @classmethod
     def options(cls, **keywords: Any) -> dict[str, Any]:
         """Other values for some of them, checked; those of the containers themselves are refused."""
-        names = [field.name for field in fields(cls) if field.name not in OF_CONTAINERS]
+        fixed = OF_CONTAINERS | OF_DASHBOARD
+        names = [field.name for field in fields(cls) if field.name not in fixed]
         for name in keywords:
-            if name in OF_CONTAINERS:
+            if name in fixed:
+                needed = "other containers" if name in OF_CONTAINERS else "another dashboard"
                 raise SettingsError(
                     f"options({name}=...)",
-                    f"would need other containers: make another Serverless({name}=...). What can "
+                    f"would need {needed}: make another Serverless({name}=...). What can "
                     f"be changed for the same ones is {', '.join(sorted(names))}.",
                 )
             if name not in names:

@@ -292,7 +292,10 @@ def start_dashboard(engine: Engine) -> DashboardProcess | None:
     from dask_serverless.dashboard.process import DashboardProcess
 
     try:
-        dashboard = DashboardProcess(Address.parse(setting))
+        settings = engine.settings
+        dashboard = DashboardProcess(
+            Address.parse(setting), settings.allow_origin, settings.dashboard_link
+        )
     except BaseException:
         end(engine)
         raise

@@ -199,6 +199,20 @@ def _dashboard(value: Any) -> Any:
     return value
 
 
+def _origins(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    from dask_serverless.dashboard.access import checked_origins
+
+    return checked_origins(value)
+
+
+def _link(value: Any) -> str:
+    from dask_serverless.dashboard.access import checked_link
+
+    return checked_link(value)
+
+
 def _events(value: Any) -> Any:
     from dask_serverless.worker.rhythm import rhythm_of
 
@@ -250,6 +264,8 @@ CHECKS: dict[str, Check] = {
     "history": _history,
     "optimizations": _optimizations,
     "dashboard": _dashboard,
+    "allow_origin": _origins,
+    "dashboard_link": _optional(_link),
     "events": _events,
     "progress": _progress,
     "logs": _logs,

@@ -296,7 +296,7 @@ def test_a_wrong_variable_is_named_and_not_a_file_that_it_overrides(tmp_path: Pa
     assert "DASK_SERVERLESS__CONTAINERS" in found and "mine.yaml" not in found
     found = python(tmp_path, "", USE, DASK_SERVERLESS__NO_SUCH="3")
     assert "DASK_SERVERLESS__NO_SUCH does not exist" in found
-    assert "There are DASK_SERVERLESS__ATTEMPTS" in found
+    assert "There are DASK_SERVERLESS__ALLOW_ORIGIN, DASK_SERVERLESS__ATTEMPTS" in found
     found = python(tmp_path, "", USE, DASK_SERVERLESS__CONTAINER="3")
     assert "did you mean 'DASK_SERVERLESS__CONTAINERS'" in found
     found = python(tmp_path, "", USE, DASK_SERVERLESS="7")

@@ -120,7 +120,7 @@ def history(
     "origins",
     multiple=True,
     metavar="HOST:PORT",
-    help="A page that may connect, such as a proxy's.",
+    help="A page that may connect, such as a proxy's; the setting allow_origin.",
 )
 def dashboard(store: str | None, address: str, token: str, origins: tuple[str, ...]) -> None:
     """Serve live pages of all runs in a store, until Ctrl-C.

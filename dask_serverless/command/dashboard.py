@@ -22,14 +22,19 @@ def show(store: str | None, address: str, token: str, origins: tuple[str, ...]) 
             "--store URL, or Serverless(dashboard=True) where you compute.")  # fmt: skip
     with open_link(url):
         pass  # a store that cannot be used is told now
-    origins = checked_origins(origins)
+    try:
+        allowed = checked_origins(origins)
+    except ValueError as error:
+        told = origins[0] if len(origins) == 1 else list(origins)
+        raise SettingsError("--allow-origin", f"is {told!r}, but {error}.") from None
     try:
         where = Address.parse(address)
     except ValueError as error:
         raise SettingsError("--address", f"is {address!r}, but {error}.") from None
     with where.listen() as listening:
         port = listening.getsockname()[1]
-        access = Access.to(where, port, token, origins)
+        allowed = allowed or settings.allow_origin
+        access = Access.to(where, port, token, allowed, settings.dashboard_link)
         click.echo(f"Dashboard: {access.link}")
 
         from dask_serverless.dashboard.server import serve

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import os
+import re
 import secrets
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from string import Formatter
 from typing import Any
 
-from dask_serverless.errors import DashboardUnavailable, SettingsError
+from dask_serverless.errors import DashboardUnavailable
 
 HOST, PORT = "127.0.0.1", 8787
 PORTS_TRIED = 50  # from the usual one on, where none is asked for
 USUAL_PORTS = {"http": 80, "https": 443}  # which browsers leave out
 MOST_PORT = 65535
+LINK = "{scheme}://{host}:{port}/"
+PLACES = ("scheme", "host", "port")
+NAME = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/*\[\]]+):[0-9]+")  # host:port
 
 
 @dataclass(frozen=True)
@@ -87,13 +94,21 @@ class Access:
     port: int
     token: str = field(default="", repr=False)
     origins: tuple[str, ...] = ()  # host:port, of pages that may open a connection
+    template: str = LINK
 
     @staticmethod
-    def to(address: Address, port: int, token: str = "", origins: tuple[str, ...] = ()) -> Access:
+    def to(
+        address: Address,
+        port: int,
+        token: str = "",
+        origins: Sequence[str] = (),
+        template: str | None = None,
+    ) -> Access:
         """Anything but loopback needs a token: if none is given, one is made up."""
         if not (address.loopback or token):
             token = secrets.token_urlsafe(24)
-        return Access(address.host, port, token, (*own_names(address, port), *origins))
+        known = (*own_names(address, port), *origins)
+        return Access(address.host, port, token, known, template or LINK)
 
     @property
     def link(self) -> str:
@@ -101,7 +116,9 @@ class Access:
         if host in ("0.0.0.0", "::"):
             host = socket.gethostname()
         host = f"[{host}]" if ":" in host else host
-        return f"http://{host}:{self.port}/" + (f"?token={self.token}" if self.token else "")
+        told = {**os.environ, "scheme": "http", "host": host, "port": str(self.port)}
+        link = self.template.format_map(told).removesuffix("/") + "/"
+        return link + (f"?token={self.token}" if self.token else "")
 
     def admits(self, token: str) -> bool:
         return not self.token or hmac.compare_digest(token.encode(), self.token.encode())
@@ -132,13 +149,48 @@ def own_names(address: Address, port: int) -> tuple[str, ...]:
     return tuple(sorted(f"[{n}]:{port}" if ":" in n else f"{n}:{port}" for n in names))
 
 
-def checked_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
-    """Exact ones: a star would let any page of the web read along."""
-    for origin in origins:
-        host, _, port = origin.rpartition(":")
-        if not host or not port.isdigit() or "*" in origin:
-            raise SettingsError(
-                "--allow-origin",
-                f"is {origin!r}, but must name a host and a port: example.org:443.",
-            )
-    return tuple(origin.lower() for origin in origins)
+def checked_origins(value: Any) -> tuple[str, ...]:
+    """Host and port of each, of one text or several.
+
+    Exact ones: a star would let any page of the web read along.
+    """
+    named = value.replace(",", " ").split() if isinstance(value, str) else value
+    problem = "must name a host and a port, like example.org:443, or several of them"
+    if not isinstance(named, list | tuple | set | frozenset):
+        raise TypeError(problem)
+    if not all(isinstance(each, str) for each in named) or (isinstance(value, str) and not named):
+        raise ValueError(problem)
+    origins = tuple(with_port(each.lower()) for each in named)
+    if not all(NAME.fullmatch(origin) for origin in origins):
+        raise ValueError(problem)
+    return origins
+
+
+def with_port(origin: str) -> str:
+    """As browsers tell of an origin they have it, too: "https://example.org"."""
+    scheme, found, host = origin.rpartition("://")
+    if not found:
+        return origin
+    host = host.removesuffix("/")
+    known = host.rpartition(":")[2].isdigit() or scheme not in USUAL_PORTS
+    return host if known else f"{host}:{USUAL_PORTS[scheme]}"
+
+
+def checked_link(template: Any) -> str:
+    """What it asks for is known, here and now."""
+    problem = (
+        'must be text like "/user/{JUPYTERHUB_USER}/proxy/{port}/", in which names in braces are '
+        "scheme, host, port or environment variables"
+    )
+    if not isinstance(template, str):
+        raise TypeError(problem)
+    try:
+        asked = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
+    except ValueError as error:  # a single brace
+        raise ValueError(f"{problem}: {error}") from None
+    for name in asked:
+        if name not in PLACES and name not in os.environ:
+            raise ValueError(f"{problem}; there is no {name!r}")
+    if not template:
+        raise ValueError(problem)
+    return template

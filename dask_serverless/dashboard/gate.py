@@ -16,10 +16,12 @@ ANYBODY = "anybody"
 def check(access: Access, handler: RequestHandler) -> None:
     """Before anything is answered, the handshake of a web socket included."""
     if not access.knows(handler.request.host):
-        raise HTTPError(403, reason="this host name is none of the dashboard's")
+        raise HTTPError(
+            403, reason="this host name is none of the dashboard's: name it in allow_origin"
+        )
     origin = handler.request.headers.get("Origin") if connects(handler) else None
     if origin is not None and not access.expects(origin):
-        raise HTTPError(403, reason="pages of this origin may not connect: see --allow-origin")
+        raise HTTPError(403, reason="pages of this origin may not connect: name it in allow_origin")
     if not admitted(access, handler):
         raise HTTPError(401, reason="open the whole link: it has a token")
 

@@ -30,13 +30,15 @@ class Handler(RequestHandler):
 
 
 class First(Handler):
+    """Leads on from where it was found: a proxy has it below a path of its own."""
+
     def get(self) -> None:
         kept = {
             n: self.get_query_argument(n)
             for n in ("run", "token")
             if self.get_query_argument(n, "")
         }
-        self.redirect(f"/{PAGES[0].path}" + (f"?{urlencode(kept)}" if kept else ""))
+        self.redirect(PAGES[0].path + (f"?{urlencode(kept)}" if kept else ""))
 
 
 class Health(Handler):

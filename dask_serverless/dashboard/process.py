@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 
@@ -28,12 +29,15 @@ class DashboardProcess:
     this process ends in whatever way.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(
+        self, address: Address, origins: Sequence[str] = (), template: str | None = None
+    ) -> None:
         require("the dashboard")
         self.pid = os.getpid()
         self.followed: tuple[str, bool | str] | None = None
         with address.listen() as listening:
-            self.access = Access.to(address, listening.getsockname()[1])
+            port = listening.getsockname()[1]
+            self.access = Access.to(address, port, "", origins, template)
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "dask_serverless.dashboard", str(listening.fileno())],
                 stdin=subprocess.PIPE,

@@ -11,6 +11,7 @@ from typing import Any
 
 from bokeh.application import Application
 from bokeh.application.handlers.function import FunctionHandler
+from bokeh.resources import Resources
 from bokeh.server.server import BaseServer
 from bokeh.server.tornado import BokehTornado
 from jinja2 import Environment, FileSystemLoader, Template
@@ -29,6 +30,7 @@ from dask_serverless.dashboard.states import LOOKS
 
 # What Bokeh would rather go by: other origins, and scripts from elsewhere.
 OVERRIDING = ("BOKEH_ALLOW_WS_ORIGIN", "BOKEH_RESOURCES", "BOKEH_CDN_VERSION")
+HERE = "./"  # beside the page: a proxy has all of them below a path of its own
 COMPONENTS = ["bokeh", "bokeh-gl", "bokeh-widgets"]
 SESSION_SECONDS = 15  # that an unused one is kept
 KEEP_ALIVE_MS = 20_000
@@ -67,7 +69,14 @@ class Pages(BokehTornado):
         return LetIn()
 
     def resources(self, absolute_url: str | bool | None = None) -> Any:
-        return super().resources(absolute_url).clone(components=COMPONENTS)
+        usual = super().resources(absolute_url)
+        root = usual.root_url if absolute_url else HERE
+        return Resources(
+            mode=usual.mode,
+            root_url=root,
+            path_versioner=usual.path_versioner,
+            components=COMPONENTS,
+        )
 
 
 def make_server(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from typing import Any
 
+import dask
 import pytest
 
-from dask_serverless.dashboard.access import Access, Address, checked_origins
+from dask_serverless import Serverless
+from dask_serverless.config import Settings
+from dask_serverless.dashboard.access import Access, Address
 from dask_serverless.errors import DashboardUnavailable, SettingsError
 
 TOKEN = "sesame-open"
@@ -60,10 +64,50 @@ def test_anything_but_loopback_needs_a_token() -> None:
     assert not access.admits("") and not access.admits("x") and access.admits(access.token)
 
 
-@pytest.mark.parametrize("origin", ["*", "*:8787", "example.org", "http://example.org"])
-def test_origins_are_exact(origin: str) -> None:
-    with pytest.raises(SettingsError, match="example.org:443"):
-        checked_origins((origin,))
+@pytest.mark.parametrize(
+    "origin",
+    ["*", "*:8787", "example.org", "https://*", "ftp://example.org", "https://example.org/lab", ":80",
+     "", 8787, [8787], True],
+)  # fmt: skip
+def test_origins_are_exact(origin: Any) -> None:
+    with pytest.raises(SettingsError, match=r"Serverless\(allow_origin=...\).*example.org:443"):
+        Settings.gather(allow_origin=origin)
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (None, ()),
+        ("Example.org:443", ("example.org:443",)),
+        ("https://example.org", ("example.org:443",)),  # as browsers have it in their line
+        ("http://example.org/", ("example.org:80",)),
+        ("http://localhost:8888, [::1]:8888", ("localhost:8888", "[::1]:8888")),
+        (["https://example.org:8443"], ("example.org:8443",)),
+    ],
+)
+def test_origins_are_told_as_one_text_or_several(told: Any, expected: Any) -> None:
+    assert Settings.gather(allow_origin=told).allow_origin == expected
+
+
+def test_the_link_is_what_a_proxy_makes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTERHUB_USER", "alice")
+    template = Settings.gather(dashboard_link="/user/{JUPYTERHUB_USER}/proxy/{port}").dashboard_link
+    assert Access.to(Address(), 8787, template=template).link == "/user/alice/proxy/8787/"
+    assert Access.to(Address(), 8787).link == "http://127.0.0.1:8787/"
+    given = Access.to(Address(), 8787, TOKEN, template="https://hub/{host}/{port}/").link
+    assert given == f"https://hub/127.0.0.1/8787/?token={TOKEN}"
+
+
+@pytest.mark.parametrize("template", ["", "/{", "/{}", "/{NOBODY_HAS_SET_THIS}", "/{port.real}", 3])
+def test_a_link_that_asks_for_what_nobody_knows_is_refused(template: Any) -> None:
+    with pytest.raises(SettingsError, match=r"Serverless\(dashboard_link=...\).*environment"):
+        Settings.gather(dashboard_link=template)
+
+
+@pytest.mark.parametrize("name", ["dashboard", "allow_origin", "dashboard_link"])
+def test_a_view_has_no_dashboard_of_its_own(name: str) -> None:
+    with pytest.raises(SettingsError, match="another dashboard: make another Serverless"):
+        Settings.options(**{name: None})
 
 
 @pytest.mark.parametrize(
@@ -177,11 +221,11 @@ def test_a_connection_needs_the_token_too(served: int) -> None:
     assert handshake(served, f"http://127.0.0.1:{served}", TOKEN) == 101
 
 
-def handshake(port: int, origin: str, token: str) -> int:
+def handshake(port: int, origin: str, token: str, host: str = "") -> int:
     """Of a web socket: the status with which it is answered."""
     lines = [
         f"GET /graph/ws?token={token} HTTP/1.1",
-        f"Host: 127.0.0.1:{port}",
+        f"Host: {host or f'127.0.0.1:{port}'}",
         f"Origin: {origin}",
         "Upgrade: websocket",
         "Connection: Upgrade",
@@ -198,3 +242,41 @@ def handshake(port: int, origin: str, token: str) -> int:
 def test_there_is_nothing_to_write(served: int, method: str) -> None:
     for path in ("/metrics", "/graph", "/health"):
         assert ask(served, f"{path}?token={TOKEN}", method)[0] in (403, 405)
+
+
+def test_pages_are_found_below_any_path(served: int) -> None:
+    """A proxy has them below one of its own: what they ask for from "/" would be somebody else's."""
+    connection = HTTPConnection("127.0.0.1", served, timeout=20)
+    connection.request("GET", f"/?token={TOKEN}&run=abc")
+    answer = connection.getresponse()
+    assert answer.status == 302
+    assert answer.getheader("Location") == f"graph?run=abc&token={TOKEN}"
+    connection.close()
+    _, page, _ = ask(served, f"/graph?token={TOKEN}")
+    asked = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert any(each.startswith("./static/js/bokeh") for each in asked)
+    assert not [each for each in asked if each.startswith(("/", "http"))]
+
+
+def test_a_client_names_the_pages_that_may_connect() -> None:
+    pytest.importorskip("bokeh")
+    with Serverless(containers=1, dashboard=True, allow_origin="https://hub.example.org") as client:
+        port = int(client.dashboard_link.rsplit(":", 1)[1].rstrip("/"))
+        assert handshake(port, "https://hub.example.org", "") == 101
+        assert handshake(port, "https://hub.example.org", "", host="hub.example.org") == 101
+        assert handshake(port, "https://other.example.org", "") == 403
+        assert handshake(port, "https://hub.example.org", "", host="other.example.org") == 403
+
+
+def test_the_environment_names_them_for_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DASK_SERVERLESS__ALLOW_ORIGIN", "hub.example.org:443")
+    monkeypatch.setenv("DASK_SERVERLESS__DASHBOARD_LINK", "/proxy/{port}/")
+    with dask.config.set():
+        dask.config.refresh()
+        try:
+            settings = Settings.gather()
+            assert settings.allow_origin == ("hub.example.org:443",)
+            assert settings.dashboard_link == "/proxy/{port}/"
+        finally:
+            monkeypatch.undo()
+            dask.config.refresh()

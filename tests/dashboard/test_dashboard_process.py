@@ -179,6 +179,21 @@ def test_the_command_shows_runs_of_others_who_need_no_setting() -> None:
             assert command.wait(20) == 130
 
 
+def test_the_command_heeds_the_settings_of_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DASK_SERVERLESS__ALLOW_ORIGIN", "hub.example.org:443")
+    monkeypatch.setenv("DASK_SERVERLESS__DASHBOARD_LINK", "/proxy/{port}/")
+    with EmbeddedStore() as store:
+        with Command("--store", store.wait_ready(), "--address", ":0") as command:
+            link = command.stdout.readline().split()[1]
+            (port,) = re.findall(r"^/proxy/(\d+)/$", link)
+            asked = urllib.request.Request(
+                f"http://127.0.0.1:{port}/individual-plots.json",
+                headers={"Host": "hub.example.org"},
+            )
+            with urllib.request.urlopen(asked, timeout=60) as answer:
+                assert answer.status == 200
+
+
 def in_metrics(client: Serverless, link: str) -> bool:
     """Whether the command has heard of a run of this client's."""
     from dask import delayed
