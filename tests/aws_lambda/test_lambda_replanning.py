@@ -12,7 +12,7 @@ from lambda_emulators import SECRET, region
 from lambda_tasks import long, other, source
 
 from dask_serverless import Serverless
-from planners.cost import patience
+from planners.cost import longest
 from planners.cost.model import CostModel
 from planners.numbers.workload import function_names
 from planners.plans.plan import Plan
@@ -48,8 +48,8 @@ def graph(folder, name, stuck):
 def test_what_waits_behind_a_task_that_does_not_end_goes_to_another_large_container(
     store_url, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(patience, "SHORTEST_SECONDS", 0.0)
-    monkeypatch.setattr(patience, "SHARE", float("inf"))
+    monkeypatch.setattr(longest, "SHORTEST_SECONDS", 0.0)
+    monkeypatch.setattr(longest, "SHARE", float("inf"))
     with (
         region(store_url, 2, [f"dask-serverless-{size}" for size in (SMALL, LARGE)]) as cloud,
         Serverless(
