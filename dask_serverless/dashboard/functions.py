@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from dask_serverless.dashboard.groups import shortened
+from dask_serverless.dashboard.numbers import in_seconds, signed
 from dask_serverless.dashboard.seen import NEVER
 from dask_serverless.dashboard.series import Series
 from dask_serverless.dashboard.tables import table
-from dask_serverless.history.tables import duration
 
 MOST_ROWS = 100
 COLUMNS = ("function", "tasks ", "timed ", "predicted, mean ", "measured, mean ", "difference ")
@@ -42,7 +42,7 @@ def functions_table(series: Series) -> str:
 def row(name: str, calls: int, timed: int, predicted: float, seconds: float) -> tuple[object, ...]:
     shown = shortened(name)
     if not timed:
-        return shown, calls, timed, duration(predicted), "", ""
+        return shown, calls, timed, in_seconds(predicted), "", ""
     measured = seconds / timed
-    more = f"{measured / predicted - 1:+.0%}" if predicted > 0 else ""
-    return shown, calls, timed, duration(predicted), duration(measured), more
+    more = signed(measured / predicted - 1, "{:.0%}".format) if predicted > 0 else ""
+    return shown, calls, timed, in_seconds(predicted), in_seconds(measured), more

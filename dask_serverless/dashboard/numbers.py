@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from dask_serverless.dashboard.costs import cost, reported, used
 from dask_serverless.dashboard.seen import NEVER
 from dask_serverless.dashboard.series import Series
 
+MOST = 999.5  # of a unit, in three digits: more is rounded to a thousand, written 1e+03
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -56,17 +58,22 @@ def numbers(series: Series) -> Numbers:
 
 def in_bytes(number: float) -> str:
     for unit in UNITS:
-        if abs(number) < 1000 or unit == UNITS[-1]:
+        if abs(number) < MOST:
             return f"{number:.0f} {unit}" if unit == "B" else f"{number:.3g} {unit}"
         number /= 1000
-    raise AssertionError
+    return f"{1000 * number:,.0f} {UNITS[-1]}"
 
 
 def in_seconds(seconds: float) -> str:
     if seconds == NEVER:
         return ""
-    if abs(seconds) < 1e-3:
+    if abs(seconds) < MOST * 1e-6:
         return f"{seconds * 1e6:.0f} µs"
-    if abs(seconds) < 1:
+    if abs(seconds) < MOST * 1e-3:
         return f"{seconds * 1e3:.3g} ms"
     return f"{seconds:.3f} s" if seconds < 100 else f"{seconds:.0f} s"
+
+
+def signed(number: float, shown: Callable[[float], str] = in_seconds) -> str:
+    """A difference."""
+    return ("+" if number >= 0 else "−") + shown(abs(number))

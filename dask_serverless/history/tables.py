@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dask.utils import format_bytes
@@ -29,22 +29,31 @@ class Table:
     rows: Sequence[Sequence[str]]
 
 
-def tables(rows: Sequence[Row], now: float) -> Iterator[Table]:
-    """Those that are not empty."""
+@dataclass(frozen=True)
+class Units:
+    """How seconds and bytes are put into words; a terminal may know no letters but those of ASCII."""
+
+    seconds: Callable[[float], str]
+    nbytes: Callable[[float], str]
+
+
+def tables(rows: Sequence[Row], now: float, units: Units | None = None) -> Iterator[Table]:
+    """Those that are not empty; without other units, as on a terminal."""
+    units = units or Units(duration, lambda nbytes: format_bytes(int(nbytes)))
     for kind, (name, size) in TITLES.items():
         if those := [row for row in rows if row.kind == kind]:
             columns = (name, "calls", "samples", "mean", "p90", size, "last seen")
-            yield Table(columns, [cells(row, bool(size), now) for row in those])
+            yield Table(columns, [cells(row, bool(size), now, units) for row in those])
 
 
-def cells(row: Row, sized: bool, now: float) -> tuple[str, ...]:
+def cells(row: Row, sized: bool, now: float, units: Units) -> tuple[str, ...]:
     return (
         row.name,
-        str(row.calls),
-        str(row.samples),
-        duration(row.mean_seconds),
-        duration(row.p90_seconds),
-        format_bytes(int(row.output_bytes)) if sized else "",
+        f"{row.calls:,}",
+        f"{row.samples:,}",
+        units.seconds(row.mean_seconds),
+        units.seconds(row.p90_seconds),
+        units.nbytes(row.output_bytes) if sized else "",
         ago(now - row.seen),
     )
 
@@ -66,5 +75,5 @@ def duration(seconds: float) -> str:
 def ago(seconds: float) -> str:
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= length:
-            return f"{int(seconds // length)} {unit}"
-    return "now" if seconds < 1 else f"{int(seconds)} s"
+            return f"{int(seconds // length)} {unit} ago"
+    return "now" if seconds < 1 else f"{int(seconds)} s ago"

@@ -60,8 +60,8 @@ def test_a_table_shows_what_was_measured() -> None:
     shown = run()
     assert shown.exit_code == 0
     for line in (
-        r"^mine\.load#0123456789ab +3 +3 +200 ms +280 ms +2\.00 MiB +(now|\d+ s)$",
-        r"^numpy\.sum +1000 +1 +10 us +10 us +8 B +",
+        r"^mine\.load#0123456789ab +3 +3 +200 ms +280 ms +2\.00 MiB +(now|\d+ s ago)$",
+        r"^numpy\.sum +1,000 +1 +10 us +10 us +8 B +",
         r"^\.\.\S+long_name +1 +0 +5 s ",
         r"^redis upload +1 +1 +10 ms +10 ms +1\.00 MiB",
         r"^cold +1 +1 +500 ms ",
@@ -79,7 +79,9 @@ def test_the_widest_cells_stay_apart() -> None:
     history = history_at(Settings.gather())
     history.record(Observations({"mine.load": Calls(100_000, 35.2, [wide] * 9)}, [], [], []))
     history.close()
-    assert re.search(r"^mine\.load +100000 +\d+ +352 us +352 us +312\.50 kiB +", run().output, re.M)
+    assert re.search(
+        r"^mine\.load +100,000 +\d+ +352 us +352 us +312\.50 kiB +", run().output, re.M
+    )
 
 
 def test_a_name_filters() -> None:
@@ -164,6 +166,6 @@ def test_numbers_read_well() -> None:
         "0 us", "0.25 us", "1 us", "12.3 ms", "1 s", "1 s", "1000 s", "5000 s",
     ]  # fmt: skip
     assert [ago(x) for x in (-5, 0, 59, 60, 7200, 1e6)] == [
-        "now", "now", "59 s", "1 min", "2 h", "11 d",
+        "now", "now", "59 s ago", "1 min ago", "2 h ago", "11 d ago",
     ]  # fmt: skip
     assert shortened("a" * 100).startswith("..a") and len(shortened("a" * 100)) < 29

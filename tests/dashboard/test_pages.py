@@ -19,7 +19,6 @@ from dask_serverless import Serverless
 from dask_serverless.dashboard.numbers import in_bytes, in_seconds
 from dask_serverless.dashboard.states import State
 from dask_serverless.history.opening import open_history
-from dask_serverless.history.tables import duration
 
 MATH = "$$x^2$$"  # Bokeh would like to draw it with scripts that are not there
 EVIL = "<script>window.evil=1</script><img src=x onerror=window.evil=2>"
@@ -181,7 +180,7 @@ def test_the_history_page_shows_what_the_command_tells_and_what_was_predicted(
     told = await_text(tab, "known", path)  # not that of a test before, which knows it, too
     assert "pause" in told
     (row,) = [row for row in open_history(learned.settings).describe() if "pause" in row.name]
-    assert f">{row.calls}<" in told and f">{duration(row.mean_seconds)}<" in told
+    assert f">{row.calls}<" in told and f">{in_seconds(row.mean_seconds)}<" in told
     predicted = await_text(tab, "functions", "pause")
     assert "measured" in predicted and "%" in predicted
 

@@ -9,13 +9,15 @@ from bokeh.layouts import column
 
 from dask_serverless.dashboard.functions import functions_table
 from dask_serverless.dashboard.measurements import Measured
+from dask_serverless.dashboard.numbers import in_bytes, in_seconds
 from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.reader import Reader
 from dask_serverless.dashboard.tables import block, table
 from dask_serverless.dashboard.view import Moment, View
-from dask_serverless.history.tables import tables
+from dask_serverless.history.tables import Units, tables
 
 MOST_ROWS = 200  # of each table
+UNITS = Units(in_seconds, in_bytes)  # as on all pages
 
 
 class HistoryPage(Page):
@@ -51,7 +53,7 @@ def known(measurements: Measured, now: float) -> str:
     if measurements.trouble:
         return f'<div class="banner">{escape(measurements.trouble)}</div>'
     parts = [f'<p class="quiet">Measurements in {escape(measurements.shown)}</p>']
-    for each in tables(measurements.rows, now):
+    for each in tables(measurements.rows, now, UNITS):
         names = [each.columns[0], *(f"{name} " for name in each.columns[1:])]
         parts.append(table(names, each.rows[:MOST_ROWS]))
         if len(each.rows) > MOST_ROWS:

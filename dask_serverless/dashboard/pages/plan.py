@@ -13,7 +13,7 @@ from bokeh.models import ColumnDataSource, HoverTool, Range1d
 from dask_serverless.client.replanned import DividedBundle, MovedBundle, ResizedRun
 from dask_serverless.dashboard.functions import functions_table
 from dask_serverless.dashboard.lanes import GAP, MOST_BARS, lanes_of
-from dask_serverless.dashboard.numbers import in_seconds, numbers
+from dask_serverless.dashboard.numbers import in_seconds, numbers, signed
 from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.reader import Reader
 from dask_serverless.dashboard.seen import NEVER
@@ -202,7 +202,3 @@ def of_the_client(phases: Mapping[str, float]) -> str:
     took = [in_seconds(seconds) for seconds in phases.values()]
     title = "<h3>What the client did, in order</h3>"
     return title + table([f"{name} " for name in phases], [took]) if took else ""
-
-
-def signed(seconds: float) -> str:
-    return ("+" if seconds >= 0 else "−") + in_seconds(abs(seconds))

@@ -1,0 +1,68 @@
+"""Figures as people read them: each has its unit, the same on all pages."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from sightings import batch, sighting, structure
+
+from dask_serverless.dashboard.numbers import in_bytes, in_seconds, signed
+
+pytest.importorskip("bokeh")
+
+from dataclasses import replace
+
+from dask_serverless.dashboard.functions import functions_table
+from dask_serverless.dashboard.measurements import Measured
+from dask_serverless.dashboard.pages.history import known
+from dask_serverless.dashboard.view import View
+from dask_serverless.history.description import Row
+from dask_serverless.history.entry import FUNCTION, START
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0.0, "0 µs"), (4.2e-6, "4 µs"), (0.00099949, "999 µs"), (0.00099996, "1 ms"),
+        (0.0123, "12.3 ms"), (0.9994, "999 ms"), (0.9996, "1.000 s"), (99.5, "99.500 s"),
+        (1234.5, "1234 s"), (-0.9996, "-1.000 s"), (math.inf, ""),
+    ],
+)  # fmt: skip
+def test_seconds(seconds: float, told: str) -> None:
+    assert in_seconds(seconds) == told
+
+
+@pytest.mark.parametrize(
+    ("nbytes", "told"),
+    [
+        (0, "0 B"), (999, "999 B"), (999.6, "1 kB"), (1000, "1 kB"), (999_600, "1 MB"),
+        (45_100_000, "45.1 MB"), (2.5e12, "2.5 TB"), (1.5e16, "15,000 TB"),
+    ],
+)  # fmt: skip
+def test_bytes(nbytes: float, told: str) -> None:
+    assert in_bytes(nbytes) == told
+
+
+def test_differences_have_a_sign() -> None:
+    assert signed(-0.5) == "−500 ms" and signed(0.25, "{:.0%}".format) == "+25%"
+
+
+def test_the_history_is_told_in_the_units_of_all_pages() -> None:
+    rows = [
+        Row("k", FUNCTION, "load", 12_345, 100, 4.2e-5, 0.9996, 107_561.0, 1000.0),
+        Row("s", START, "cold", 2, 2, 7.69, 7.71, 0.0, 940.0),
+    ]
+    told = known(Measured(rows, "here"), 1045.0)
+    for cell in ("12,345", "42 µs", "1.000 s", "108 kB", "45 s ago", "7.690 s", "1 min ago"):
+        assert f">{cell}<" in told
+
+
+def test_what_was_predicted_of_functions_too() -> None:
+    predicted = {"names": ["inc"], "functions": np.array([0]), "seconds": np.array([4e-5])}
+    shape = structure([[]], [0], wanted=[0], labels=["a"])
+    view = View(replace(shape, predicted=predicted))
+    view.series.heed(batch("c", sighting(0, 0.0, tasks={0: (0.0, 2e-5)})))
+    told = functions_table(view.series)
+    assert ">40 µs<" in told and ">20 µs<" in told and "−50%" in told
