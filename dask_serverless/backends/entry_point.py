@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPResponse
+from typing import Any
 
 from dask_serverless.backends.lines import Lines
 from dask_serverless.backends.messages import Message, line_of, message_of
@@ -53,8 +54,7 @@ class EntryPoint:
 
         ``over`` are runs that it may forget.
         """
-        told = {"invitation": sealed(invitation, self.address.sealing), "over": list(over)}
-        body = json.dumps(told).encode()
+        body = invitation_body(invitation, self.address, over=list(over))
         return self.ask("POST", "/invoke", body)[0] == 202
 
     def work(self, invitation: Invitation) -> list[Message] | None:
@@ -62,8 +62,7 @@ class EntryPoint:
 
         For platforms that give a container time only while a request is under way.
         """
-        told = {"invitation": sealed(invitation, self.address.sealing), "wait": True}
-        body = json.dumps(told).encode()
+        body = invitation_body(invitation, self.address, wait=True)
         status, content = self.ask("POST", "/invoke", body)
         return [message_of(line) for line in content.splitlines()] if status == 200 else None
 
@@ -86,17 +85,42 @@ class EntryPoint:
                     self.connection.close()
                     raise EntryPointError(str(again) or type(again).__name__) from again
             status, content = response
-        if status >= 400 and status not in (409, 429, 503):
-            raise EntryPointError(f"it answered {status}: {content[:500].decode(errors='replace')}")
+        if why := refusal(status, content):
+            raise EntryPointError(why)
         return status, content
 
     def asked(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
-        self.connection.request(method, path, body, self.address.authorization)
-        response: HTTPResponse = self.connection.getresponse()
-        return response.status, response.read()
+        """In one packet: http.client sends head and body in two, and the second one late."""
+        connection = self.connection
+        if connection.sock is None:
+            connection.connect()
+        connection.sock.sendall(request(self.address, method, path, body or b""))
+        with HTTPResponse(connection.sock, method=method) as response:
+            response.begin()
+            status, content = response.status, response.read()
+            if response.will_close:
+                connection.close()
+        return status, content
 
     def close(self) -> None:
         self.connection.close()
+
+
+def invitation_body(invitation: Invitation, address: Address, **told: Any) -> bytes:
+    return json.dumps({"invitation": sealed(invitation, address.sealing), **told}).encode()
+
+
+def request(address: Address, method: str, path: str, body: bytes = b"") -> bytes:
+    told = {"Host": address.host, "Content-Length": len(body), **address.authorization}
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in told.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def refusal(status: int, content: bytes) -> str:
+    """What no repetition changes: "" for a container that came, or has other work."""
+    if status < 400 or status in (409, 429, 503):
+        return ""
+    return f"it answered {status}: {content[:500].decode(errors='replace')}"
 
 
 def events_of(address: Address) -> Lines:
@@ -118,9 +142,7 @@ def events_of(address: Address) -> Lines:
 
 
 def ask_for_events(stream: socket.socket, address: Address) -> None:
-    wanted = f"GET /events HTTP/1.1\r\nHost: {address.host}\r\n"
-    told = "".join(f"{name}: {value}\r\n" for name, value in address.authorization.items())
-    stream.sendall(f"{wanted}{told}\r\n".encode())
+    stream.sendall(request(address, "GET", "/events"))
     head = b""
     while not head.endswith(b"\r\n\r\n") and len(head) < HEAD_BYTES:
         if not (byte := stream.recv(1)):  # what follows is for whoever reads on

@@ -53,9 +53,11 @@ def unsealed(text: Any, secret: Secret) -> Invitation:
 
 def crossed(data: bytes, key: bytes, nonce: bytes) -> bytes:
     """Encrypted; done once more, decrypted."""
-    stream = b"".join(
-        hmac.digest(key, nonce + block.to_bytes(4, "big"), "sha256")
-        for block in range(-(-len(data) // CODE_BYTES))
-    )
-    number = int.from_bytes(data, "big") ^ int.from_bytes(stream[: len(data)], "big")
-    return number.to_bytes(len(data), "big")
+    begun, blocks = hmac.new(key, nonce, "sha256"), []
+    for number in range(-(-len(data) // CODE_BYTES)):
+        block = begun.copy()  # the key takes as long as the rest
+        block.update(number.to_bytes(4, "big"))
+        blocks.append(block.digest())
+    stream = b"".join(blocks)
+    crossed = int.from_bytes(data, "big") ^ int.from_bytes(stream[: len(data)], "big")
+    return crossed.to_bytes(len(data), "big")

@@ -112,6 +112,18 @@ def test_user_code_that_crashes_is_lost_with_its_signal_and_the_container_stays(
     assert before <= set(site.containers)
 
 
+def test_a_fork_of_the_client_leaves_its_containers_as_they_are(docker_client):
+    containers = docker_client._engine.backend.site.containers
+    dask.compute([delayed(abs)(-1)], scheduler=docker_client)
+    before = {container.id for container in containers.values()}
+    if (child := os.fork()) == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    time.sleep(1.0)  # they would end as soon as they have seen the end of standard input
+    assert before <= {container.id for container in containers.values()}
+    assert dask.compute(delayed(abs)(-1), scheduler=docker_client) == (1,)
+
+
 def test_a_container_that_is_killed_costs_its_bundle_and_not_the_run(docker_client, daemon):
     backend = docker_client._engine.backend
     tasks = [delayed(say_and_sleep)(1.0, n) for n in range(4)]

@@ -27,6 +27,7 @@ from http_platform import healthy
 from dask_serverless import Serverless
 from dask_serverless.backends import sealed as sealing
 from dask_serverless.backends.base import Loss
+from dask_serverless.backends.docker.calls import Calls
 from dask_serverless.backends.entry_point import Address, EntryPoint, EntryPointError, events_of
 from dask_serverless.backends.messages import (
     Gone,
@@ -381,3 +382,83 @@ def test_a_container_that_is_ended_while_its_owner_lives_says_nothing():
     said = process.stderr.read()
     assert (process.wait(20), said) == (0, b"")
     process.stdin.close()
+
+
+@contextmanager
+def calling(address):
+    """What was answered, as it comes."""
+    answers = []
+    calls = Calls(address)
+    try:
+        yield calls, answers, lambda came, why: answers.append((came, why))
+    finally:
+        calls.close()
+
+
+def to_nobody(store_url):
+    return Invitation(secrets.token_hex(8), "epoch", store_url, early=True)
+
+
+def test_whoever_calls_goes_on_at_once_and_hears_of_the_answer_later(store_url):
+    with container() as (process, point), calling(point.address) as (calls, answers, answered):
+        process.send_signal(signal.SIGSTOP)
+        try:
+            calls.invoke(to_nobody(store_url), [], answered)
+            calls.invoke(to_nobody(store_url), [], answered)
+            assert answers == []
+        finally:
+            process.send_signal(signal.SIGCONT)
+        eventually(lambda: len(answers) == 2)
+        assert answers == [(True, ""), (False, "")], "the second found it at work"
+
+
+def test_a_call_after_the_connection_has_ended_goes_over_another_one(store_url):
+    with container() as (_, point), calling(point.address) as (calls, answers, answered):
+        calls.tell([Others(False)])
+        calls.stream.shutdown(socket.SHUT_RDWR)  # as it is after a long silence
+        calls.invoke(to_nobody(store_url), [], answered)
+        assert eventually(lambda: answers) == [(True, "")]
+
+
+def test_a_call_that_is_not_taken_is_told_with_the_reason(point):
+    address = replace(point.address, secret=Secret("another" * 4))
+    with calling(address) as (calls, answers, answered):
+        calls.invoke(to_nobody("redis://nowhere"), [], answered)
+        ((came, why),) = eventually(lambda: answers)
+        assert (came, "412" in why) == (False, True)
+
+
+def test_a_call_of_a_container_that_is_gone_is_told_at_once(store_url):
+    with calling(Address("127.0.0.1", free_port(), TOKEN)) as (calls, answers, answered):
+        calls.invoke(to_nobody(store_url), [], answered)
+        ((came, why),) = answers
+        assert not came and "refused" in why
+
+
+def test_a_container_that_dies_before_it_answers_is_told():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = Address("127.0.0.1", server.getsockname()[1], TOKEN)
+        with calling(address) as (calls, answers, answered):
+            calls.invoke(to_nobody("redis://nowhere"), [], answered)
+            for _ in range(2):
+                connection, _ = server.accept()
+                assert connection.recv(1 << 16)
+                connection.close()
+            ((came, why),) = eventually(lambda: answers)
+            assert not came and "closed the connection" in why
+
+
+def test_a_request_comes_in_one_packet(store_url):
+    """In two, the second one comes a millisecond late, since whoever reads has been woken between."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = Address("127.0.0.1", server.getsockname()[1], TOKEN)
+        point = EntryPoint(address)
+        invite = threading.Thread(target=point.invoke, args=[to_nobody(store_url)])
+        invite.start()
+        connection, _ = server.accept()
+        with connection:
+            head, _, body = connection.recv(1 << 16).partition(b"\r\n\r\n")
+            assert b"POST /invoke" in head and body.endswith(b"}")
+            connection.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}")
+            invite.join(10)
+        point.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from dask_serverless.backends.base import Loss
@@ -12,7 +13,6 @@ from dask_serverless.backends.docker.container import Container
 from dask_serverless.backends.docker.daemon import Limits
 from dask_serverless.backends.docker.pool import Call, Cell, End, Order, Start, State, Yield
 from dask_serverless.backends.docker.site import Site
-from dask_serverless.backends.entry_point import EntryPointError
 from dask_serverless.backends.messages import Gone as ProcessGone
 from dask_serverless.backends.messages import (
     Invite,
@@ -145,24 +145,23 @@ class Attendance:
 
     def call(self, call: Call) -> None:
         container = self.site.containers.get(call.cell.name)
-        over: list[str] = []
-        if container is not None:
-            over, container.over = container.over, []
-        try:
-            came = (
-                container is not None
-                and container.point is not None
-                and container.point.invoke(call.invitation, over)
-            )
-        except EntryPointError as error:  # its end is told by whoever listens to it
-            if container is not None:
-                container.tail += f"\n{error}".encode()
-                container.remove()
-            came = False
+        if container is None or container.calls is None:
+            self.refused(call)
+            return
+        over, container.over = container.over, []
+        container.calls.invoke(call.invitation, over, partial(self.answered, call, container))
+
+    def answered(self, call: Call, container: Container, came: bool, why: str) -> None:
+        if why:  # its end is told by whoever listens to it
+            container.tail += f"\n{why}".encode()
+            container.remove()
         if not came:
-            with self.lock:
-                self.site.pool.refused(call, time.monotonic())
-            self.place()
+            self.refused(call)
+
+    def refused(self, call: Call) -> None:
+        with self.lock:
+            self.site.pool.refused(call, time.monotonic())
+        self.place()
 
     def _live(self) -> None:
         """Build what is missing, then end containers that have been idle for long."""
@@ -217,14 +216,14 @@ class Attendance:
         """Each container to all others: they invite one another."""
         with self.lock:
             there = [
-                (cell, container, container.point)
+                (cell, container, container.calls)
                 for cell in self.site.pool.cells.values()
                 if cell.state is not State.STARTING
                 and (container := self.site.containers.get(cell.name)) is not None
-                and container.point is not None
+                and container.calls is not None
             ]
         memory = self.site.pool.sizes_mb
-        places = {cell.name: (point.address.host, memory[cell.size]) for cell, _, point in there}
+        places = {cell.name: (calls.address.host, memory[cell.size]) for cell, _, calls in there}
         for _, container, _ in there:
             container.tell([Peers(places)])
 

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from dask_serverless.backends.docker.calls import Calls
 from dask_serverless.backends.docker.daemon import Attached, Daemon, Limits
-from dask_serverless.backends.entry_point import Address, EntryPoint, EntryPointError, events_of
+from dask_serverless.backends.entry_point import Address, EntryPointError, events_of
 from dask_serverless.backends.lines import Lines
 from dask_serverless.backends.messages import Message
 from dask_serverless.backends.words import REMEMBERED_BYTES, last_lines
@@ -29,7 +30,7 @@ class Container:
         self.name = name
         self.id = ""
         self.attached: Attached | None = None
-        self.point: EntryPoint | None = None
+        self.calls: Calls | None = None  # once it has an address
         self.over: list[str] = []  # runs that it may forget
         self.tail = b""  # of its standard error
         self.ended = False
@@ -43,15 +44,15 @@ class Container:
             )
             self.attached.send({"token": token, "name": self.name, "port": PORT, **told})
             host = self.daemon.start(self.id, self.pool)
-        self.point = EntryPoint(Address(host, PORT, token, Secret(told["secret"])))
+        self.calls = Calls(Address(host, PORT, token, Secret(told["secret"])))
 
     def listen(self) -> Lines | None:
         """What it tells, from the moment on when it takes invitations; None: it did not come up."""
-        assert self.point is not None
+        assert self.calls is not None
         deadline = time.monotonic() + START_SECONDS
         while not self.ended and time.monotonic() < deadline:
             try:
-                return events_of(self.point.address)
+                return events_of(self.calls.address)
             except EntryPointError:
                 time.sleep(PAUSE_SECONDS)
         return None
@@ -71,18 +72,23 @@ class Container:
         return last_lines(self.tail)
 
     def tell(self, messages: Sequence[Message]) -> None:
-        if self.point is not None:
-            with suppress(EntryPointError):
-                self.point.tell(messages)
+        if self.calls is not None:
+            self.calls.tell(messages)
 
     def remove(self) -> None:
         if self.id:
             self.daemon.remove(self.id)
-        self.abandon()
+        self.close()
 
-    def abandon(self) -> None:
-        """Let go of the connections: the container ends when nobody has them any more."""
+    def close(self) -> None:
         if self.attached is not None:
             self.attached.close()
-        if self.point is not None:
-            self.point.close()
+        if self.calls is not None:
+            self.calls.close()
+
+    def abandon(self) -> None:
+        """In a fork, let go of the connections: the container ends when nobody has them any more."""
+        if self.attached is not None:
+            self.attached.abandon()
+        if self.calls is not None:
+            self.calls.abandon()

@@ -61,8 +61,13 @@ class Attached:
         return parts
 
     def close(self) -> None:
+        """For everybody who has them, also a parent."""
         with suppress(OSError):
             self.stream.shutdown(socket.SHUT_RDWR)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """In this process alone."""
         with suppress(OSError):
             self.kept.close()
             self.stream.close()
