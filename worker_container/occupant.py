@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from dask_serverless.backends.base import Loss
+from dask_serverless.backends.cgroup_memory import group_kills, group_memory
 from dask_serverless.backends.local import LocalBackend, heavy_modules
 from dask_serverless.backends.messages import (
     Gone,
@@ -47,6 +48,7 @@ class Visit:
 
     invitation: Invitation
     told: list[Message] = field(default_factory=list)
+    kills: int = field(default_factory=group_kills)  # for want of memory, before it
     over: threading.Event = field(default_factory=threading.Event)
 
 
@@ -207,8 +209,10 @@ class Occupant(LocalBackend):
     def bereaved(self, loss: Loss) -> None:
         """The nursery died, and the process with it; the next invitation starts both anew."""
         if self.visit is not None:
-            run = self.visit.invitation.run
-            self.heed(Gone(run, self.working, loss.why, loss.claimed, loss.words))
+            run, memory = self.visit.invitation.run, group_memory()
+            taken = memory.kills > self.visit.kills
+            why = f"{loss.why}: {memory.told}" if taken else loss.why
+            self.heed(Gone(run, self.working, why, loss.claimed, loss.words, taken))
             self.heed(Resting())
 
     def put_back(self, gone: Gone) -> None:

@@ -30,8 +30,22 @@ def group_memory(root: Path = ROOT) -> GroupMemory:
     return GroupMemory(
         limit=first(root / "memory.max", v1 / "memory.limit_in_bytes"),
         peak=first(root / "memory.peak", v1 / "memory.max_usage_in_bytes"),
-        kills=kills(root / "memory.events", v1 / "memory.oom_control"),
+        kills=group_kills(root),
     )
+
+
+def group_kills(root: Path = ROOT) -> int:
+    """Since the container began: what was before somebody's work is no reason for its end."""
+    return next((int(number) for file in counting(root) for number in counts(file)), 0)
+
+
+def counters(root: Path) -> bool:
+    """Whether the kernel counts at all."""
+    return any(True for file in counting(root) for _ in counts(file))
+
+
+def counting(root: Path) -> tuple[Path, ...]:
+    return root / "memory.events", root / "memory" / "memory.oom_control"
 
 
 def first(*files: Path) -> int:
@@ -42,16 +56,36 @@ def first(*files: Path) -> int:
     return 0
 
 
-def kills(*files: Path) -> int:
-    return next((int(number) for file in files for number in counts(file)), 0)
-
-
 def counts(file: Path) -> Iterator[str]:
     with suppress(OSError):
         for line in file.read_text().splitlines():
             name, _, number = line.partition(" ")
             if name == "oom_kill" and number.isdigit():
                 yield number
+
+
+class Kills:
+    """Which ends of processes the kernel's count accounts for: it only ever grows, and has no names.
+
+    A program that a task starts is counted, too, and says nothing of what ends the task's process later.
+    """
+
+    def __init__(self, root: Path = ROOT) -> None:
+        self.root = root
+        self.accounted = group_kills(root)
+        # Else nobody knows: it is another group, or none, that the platform limits.
+        self.counted = group_memory(root).limit > 0 and counters(root)
+
+    @property
+    def so_far(self) -> int:
+        return group_kills(self.root)
+
+    def took(self, before: int) -> bool:
+        """Whether it may have been one who had begun when there were so many before."""
+        known = max(before, self.accounted)
+        taken = self.so_far > known
+        self.accounted = known + taken
+        return taken
 
 
 class GroupPeak:

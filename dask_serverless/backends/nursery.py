@@ -201,6 +201,7 @@ class Nursery:
                 self.waiting.put_back(invitation)
                 break
             ward.work(invitation)
+            ward.kills = self.wards.kills.so_far  # not before: somebody waits for it to begin
             if self.opening.pooled:
                 self.client.send(Working(invitation.run, ward.name))
         self.warm()

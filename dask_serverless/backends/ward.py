@@ -40,6 +40,7 @@ class Ward:
     invitation: Invitation | None = None  # what it works on; None while idle
     since: float = field(default_factory=time.monotonic)  # when it began that, or became idle
     claims: int = 0  # that it had been given before
+    kills: int = 0  # for want of memory, that there were before it was sent to work
     early: bool = False  # whether it may be waiting for a run that is still being planned
     wanted: bool = False  # whether it was told that others wait
     overheard: Overheard | None = None  # once somebody listened to a run of its

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from resource import struct_rusage
 
-from dask_serverless.backends.cgroup_memory import GroupPeak, group_memory
+from dask_serverless.backends.cgroup_memory import GroupPeak, Kills, group_memory
 from dask_serverless.backends.container import Outfit, serve
 from dask_serverless.backends.editions import Edition, Editions
 from dask_serverless.backends.keeper import KeeperProcess
@@ -55,7 +55,7 @@ class Wards:
         self.keeper = KeeperProcess(self.pages, opening.lease_seconds, limit_mb)
         self.keeper_looked_at = 0.0
         self.born = 0
-        self.memory = group_memory()
+        self.kills = Kills()
 
     def __iter__(self) -> Iterator[Ward]:
         return iter(list(self.by_number.values()))
@@ -160,7 +160,7 @@ class Wards:
         for ward in self:
             pid, status, used = os.wait4(ward.pid, os.WNOHANG)
             if pid:
-                buried(ward, self.bury(ward, self.end_of(status, used)))
+                buried(ward, self.bury(ward, self.end_of(ward, status, used)))
         if self.keeper.reap():
             self.lose_keeper()
 
@@ -180,14 +180,15 @@ class Wards:
         self.blank.append(ward.number)
         return gone
 
-    def end_of(self, status: int, used: struct_rusage) -> End:
+    def end_of(self, ward: Ward, status: int, used: struct_rusage) -> End:
         """How it ended, in words, and whether the kernel took it for want of memory."""
-        before, self.memory = self.memory, group_memory()
         cpu_seconds, peak_bytes = used.ru_utime + used.ru_stime, used.ru_maxrss * PEAK_UNIT_BYTES
-        if os.WIFSIGNALED(status) and self.memory.kills > before.kills:
-            peak_bytes = max(peak_bytes, self.memory.peak if self.opening.pooled else 0)
-            return End(self.memory.told, True, cpu_seconds, peak_bytes)
-        if sent(status, signal.SIGKILL) and self.tightness.nearly_all(peak_bytes):
+        killed = sent(status, signal.SIGKILL)
+        if killed and self.kills.took(ward.kills):
+            memory = group_memory()
+            peak_bytes = max(peak_bytes, memory.peak if self.opening.pooled else 0)
+            return End(memory.told, True, cpu_seconds, peak_bytes)
+        if killed and not self.kills.counted and self.tightness.nearly_all(peak_bytes):
             words = self.tightness.words(peak_bytes)
             why = f"it ran out of memory: it was killed with {words} in use"
             return End(why, True, cpu_seconds, peak_bytes)

@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -83,6 +84,23 @@ def limits(*before):
 
 def fill(mebibytes):
     return len(bytearray(b"x") * (mebibytes << 20))
+
+
+def fill_in_program(mebibytes):
+    """How a program ends that takes so much, and whose end its task outlives."""
+    code = f"len(bytearray(b'x') * ({mebibytes} << 20))"
+    return subprocess.run([sys.executable, "-c", code]).returncode
+
+
+def fill_with_the_first_process_at_risk(mebibytes):
+    """The first process of the container is what the kernel takes, and all others with it."""
+    Path("/proc/1/oom_score_adj").write_text("1000")
+    return fill(mebibytes)
+
+
+def fill_with_the_nursery_at_risk(mebibytes):
+    Path(f"/proc/{os.getppid()}/oom_score_adj").write_text("1000")
+    return fill(mebibytes)
 
 
 def fill_tmp(mebibytes):

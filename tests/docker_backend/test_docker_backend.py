@@ -27,6 +27,9 @@ from docker_tasks import (
     confinement,
     crash,
     fill,
+    fill_in_program,
+    fill_with_the_first_process_at_risk,
+    fill_with_the_nursery_at_risk,
     limits,
     needs,
     say_and_sleep,
@@ -40,6 +43,7 @@ from usual_graphs import check_collections
 
 from dask_serverless import Serverless
 from dask_serverless.backends.docker.daemon import LABEL
+from dask_serverless.backends.docker.ends import SHORT_SECONDS
 from dask_serverless.client import planning
 from dask_serverless.errors import BundleLost, ContainersCutOff, SettingsError
 from planners.cost.model import CostModel
@@ -310,6 +314,39 @@ def test_a_memory_error_takes_the_task_to_the_next_larger_size(daemon):
         assert client.last_run.retries == 0  # to try that again in place would be in vain
         with pytest.raises(MemoryError, match="500 MiB of 384"):
             dask.compute(delayed(needs)(500), scheduler=client)
+
+
+@pytest.mark.parametrize(
+    "filling", [fill_with_the_first_process_at_risk, fill_with_the_nursery_at_risk]
+)
+def test_who_starts_tasks_may_be_taken_for_want_of_memory_in_their_place(daemon, filling):
+    with Serverless(
+        backend="docker", containers=1, memory=["256 MiB", "1 GiB"], cpus=1.0, base=BASE, attempts=2
+    ) as client:
+        assert dask.compute(delayed(filling)(500), scheduler=client) == (500 << 20,)
+        with pytest.raises(BundleLost, match="out of memory: the kernel killed") as caught:
+            dask.compute(delayed(filling)(1500), scheduler=client)
+        assert "1024 MiB" in str(caught.value)
+
+
+def test_what_ends_after_a_program_ran_out_of_memory_did_not_run_out_of_memory(daemon):
+    """The kernel's count of such ends, and the daemon's note of them, outlive the program."""
+    with Serverless(
+        backend="docker", containers=1, memory=["256 MiB", "384 MiB"], cpus=1.0, base=BASE,
+        attempts=1,
+    ) as client:  # fmt: skip
+        assert dask.compute(delayed(fill_in_program)(500), scheduler=client) == (-signal.SIGKILL,)
+        with pytest.raises(BundleLost, match="SIGKILL") as caught:
+            dask.compute(delayed(speak_and_die)(), scheduler=client)
+        assert "ran out of memory" not in str(caught.value)
+        time.sleep(SHORT_SECONDS)
+        backend = client._engine.backend
+        (container,) = backend.site.containers.values()
+        with pytest.raises(BundleLost, match="exited with status 137") as caught:
+            killer = threading.Timer(2.0, daemon.api.kill, [container.id])
+            killer.start()
+            dask.compute(delayed(time.sleep)(30), scheduler=client)
+        assert "ran out of memory" not in str(caught.value)
 
 
 def test_what_fits_into_no_size_lists_every_attempt(daemon):

@@ -249,6 +249,8 @@ class Attendance:
             case Stopped():
                 self.client.left(message.run, cell.name)
             case ProcessGone():
+                if message.out_of_memory:
+                    self.outlived(cell)
                 tell(message.loss, message.run)
             case Trouble():
                 tell(Loss("", message.why, cut_off=True), message.run)
@@ -257,6 +259,11 @@ class Attendance:
             case Refused():
                 error = SettingsError(message.setting, message.problem)
                 tell(Loss("", message.problem, error=error))
+
+    def outlived(self, cell: Cell) -> None:
+        container = self.site.containers.get(cell.name)
+        if container is not None:
+            self.site.ends.outlived(container.id)
 
     def bury(self, cell: Cell, container: Container, why: str) -> None:
         """A container is gone, whoever ended it."""
@@ -267,10 +274,14 @@ class Attendance:
             site.containers.pop(cell.name, None)
         self.client.left(cell.run, cell.name)
         if not expected and not why:
-            told = f"the container {cell.name} {site.ends.of(container.id)}"
+            ended = site.ends.of(container.id)
+            told = f"the container {cell.name} {ended.why}"
+            if ended.out_of_memory:
+                told += f" at its limit of {self.sizes[cell.size] >> 20} MiB"
             claimed = cell.state is State.WORKING and bool(cell.process)
             process = cell.process if claimed else ""
-            self.client.tell(Loss(process, told, claimed, container.words))
+            words, larger = container.words, ended.out_of_memory
+            self.client.tell(Loss(process, told, claimed, words, out_of_memory=larger))
         self.place()
 
     def abandon(self) -> None:

@@ -74,16 +74,17 @@ class Attached:
 
 
 class Events:
-    """What happens to containers, as it happens: container, what, its exit status."""
+    """What happens to containers, as it happens: container, what, its exit status, and when."""
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
 
-    def __iter__(self) -> Iterator[tuple[str, str, str]]:
+    def __iter__(self) -> Iterator[tuple[str, str, str, float]]:
         for event in self.stream:
             actor = event.get("Actor", {})
             status = actor.get("Attributes", {}).get("exitCode", "?")
-            yield actor.get("ID", ""), event.get("Action", ""), status
+            at = event.get("timeNano", 0) / 1e9
+            yield actor.get("ID", ""), event.get("Action", ""), status, at
 
     def close(self) -> None:
         """Whoever reads comes to the end."""
