@@ -114,7 +114,9 @@ class Session:
         )
 
     def choose(self) -> None:
-        """The run to look at; the latest one changes."""
+        """The run to look at, if the page is about one; the latest one changes."""
+        if not self.kind.of_a_run:
+            return
         run = self.wanted or self.reader.latest
         if self.opened is not None and self.opened.run == run and not self.opened.closed.is_set():
             return

@@ -12,6 +12,7 @@ COLUMN = """([figure, glyph, column]) => {
   return found ? Array.from(found.data_source.data[column]) : null
 }"""
 
+TEXT = "(name) => Bokeh.documents[0].get_model_by_name(name)?.text ?? ''"
 BOX = """() => {
   const find = (view) => view.model.name == 'tasks' ? view
     : [...(view.child_views ?? [])].map(find).find(found => found)
@@ -39,14 +40,11 @@ def await_column(tab: Any, figure: str, glyph: str, name: str, condition: str) -
 
 def text(tab: Any, name: str) -> str:
     """What a Div says, whose text stands in its shadow."""
-    return str(
-        tab.evaluate("(name) => Bokeh.documents[0].get_model_by_name(name)?.text ?? ''", name)
-    )
+    return str(tab.evaluate(TEXT, name))
 
 
 def await_text(tab: Any, name: str, part: str) -> str:
-    told = "(name) => Bokeh.documents[0].get_model_by_name(name)?.text ?? ''"
-    tab.wait_for_function(f"([name, part]) => ({told})(name).includes(part)", arg=[name, part])
+    tab.wait_for_function(f"([name, part]) => ({TEXT})(name).includes(part)", arg=[name, part])
     return text(tab, name)
 
 

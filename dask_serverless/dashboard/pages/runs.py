@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 
 from bokeh.layouts import column
-from bokeh.models import TextInput
+from bokeh.layouts import row as beside
+from bokeh.models import Button, TextInput
 
 from dask_serverless.dashboard.groups import shortened
 from dask_serverless.dashboard.listing import Listed
@@ -16,7 +19,7 @@ from dask_serverless.dashboard.style import widget_sheet
 from dask_serverless.dashboard.tables import Chip, Link, block, table
 from dask_serverless.dashboard.view import Moment, View
 
-MOST_ROWS = 200
+ROWS = 50  # of a page
 MOST_CHARACTERS = 80  # of an error
 
 
@@ -32,23 +35,46 @@ class Runs(Page):
             placeholder="run, host, state, error or date", width=260, name="wanted",
             stylesheets=[widget_sheet()],
         )  # fmt: skip
-        self.wanted.on_change("value_input", lambda attr, old, new: self.update(None))
+        self.wanted.on_change("value_input", lambda attr, old, new: self.turn_to(0))
+        self.later, self.earlier = turning("later", self, -ROWS), turning("earlier", self, ROWS)
+        self.first = 0  # of those that are shown
         self.table = block("runs")
-        self.root = column(self.wanted, self.table, sizing_mode="stretch_width")
+        controls = beside(self.wanted, self.later, self.earlier)
+        self.root = column(controls, self.table, sizing_mode="stretch_width")
+
+    def turn_to(self, first: int) -> None:
+        self.first = first
+        self.update(None)
 
     def update(self, moment: Moment | None) -> None:
         listed = list(self.reader.listing.runs.values())  # at once: a thread adds to them meanwhile
-        runs = [run for run in reversed(listed) if self.matches(run)]
-        rows = [row(run) for run in runs[:MOST_ROWS]]
-        more = len(runs) - len(rows)
-        note = f'<p class="quiet">and {more:,} earlier ones</p>' if more > 0 else ""
-        note += dropped(self.reader.listing.dropped)
+        runs = [run for run in listed if self.matches(run)] if self.wanted.value_input else listed
+        self.first = max(0, min(self.first, (len(runs) - 1) // ROWS * ROWS))
+        shown = list(islice(reversed(runs), self.first, self.first + ROWS))
+        self.later.disabled = self.first == 0
+        self.earlier.disabled = self.first + len(shown) == len(runs)
+        self.later.visible = self.earlier.visible = len(runs) > ROWS
         columns = ("run", "submitted", "state", "makespan ", "tasks ", "bundles ", "host")
-        self.table.text = table(columns, rows, "no run yet") + note
+        empty = "none of them" if listed else "no run yet"
+        note = place(self.first, shown, len(runs)) + dropped(self.reader.listing.dropped)
+        self.table.text = table(columns, map(row, shown), empty) + note
 
     def matches(self, run: Listed) -> bool:
-        wanted = self.wanted.value_input or ""
-        return wanted in f"{run.run} {run.host} {run.state} {run.error} {when(run)}"
+        return self.wanted.value_input in (
+            f"{run.run} {run.host} {run.state} {run.error} {when(run)}"
+        )
+
+
+def turning(label: str, page: Runs, step: int) -> Button:
+    made = Button(label=label, width=80, name=label, stylesheets=[widget_sheet()])
+    made.on_click(lambda: page.turn_to(page.first + step))
+    return made
+
+
+def place(first: int, shown: Sequence[Listed], count: int) -> str:
+    if len(shown) == count:
+        return ""
+    return f'<p class="quiet">{first + 1:,} to {first + len(shown):,} of {count:,} runs</p>'
 
 
 def dropped(runs: int) -> str:
