@@ -6,10 +6,11 @@ import msgpack
 import pytest
 from awaiting import eventually
 from bundle_graphs import Graph, names
+from passing import passes
 
 from dask_serverless.coordination.base import NEVER, OK, Event, What
 from dask_serverless.coordination.memory import MemoryCoordination, MemoryStore
-from dask_serverless.coordination.moving import Move
+from dask_serverless.coordination.moving import Move, Patience
 from dask_serverless.coordination.redis import RedisCoordination
 from dask_serverless.coordination.signed import SignedCoordination
 from dask_serverless.coordination.sizes import of_size
@@ -95,6 +96,26 @@ def test_times_in_a_run_of_several_sizes_leave_no_keys(link):
     assert min(link.call(*(("TTL", key) for key in keys))) > 0, "each has an expiry"
     run.close()
     assert link.call(("KEYS", "*")) == [[]]
+
+
+def test_how_late_it_is_is_told_to_the_minute(coordination):
+    """A minute early it waits, and a minute later anybody has it."""
+    run = begun(coordination, ONE_SLOT, [NEVER, 600_000, NEVER], containers=3)
+    run.claim("c1", "k1")
+    passes(run, 540_000)
+    assert run.claim("c2", "k2").assignment is None
+    passes(run, 120_000)
+    assert names(run.claim("c2", "k3").assignment) == 1
+    assert moves(run) == [Move(1, 1, 0, 600_000, "c2", "c1", 0)]
+
+
+def test_at_the_very_moment_it_is_late_and_when_it_is_taken_it_waits_no_more():
+    """In memory: over a server, nobody asks at that very moment."""
+    patience = Patience([5])
+    patience.add(0, 0)
+    assert (patience.count(4, 0), patience.count(5, 0)) == (0, 1)
+    assert patience.pop(5, 0) == (5, 0, 0)
+    assert patience.waiting == {} and patience.pop(6, 0) is None
 
 
 def test_without_times_nothing_leaves_its_slot(coordination):

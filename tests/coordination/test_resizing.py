@@ -6,11 +6,12 @@ import msgpack
 import pytest
 from awaiting import eventually
 from bundle_graphs import Graph, names
+from passing import passes
 
 from dask_serverless.coordination.base import OK, Event, What
 from dask_serverless.coordination.memory import MemoryCoordination, MemoryStore
 from dask_serverless.coordination.redis import RedisCoordination
-from dask_serverless.coordination.resizing import Pace, Resize
+from dask_serverless.coordination.resizing import Pace, Pacing, Resize
 from dask_serverless.coordination.signed import SignedCoordination
 from dask_serverless.coordination.sizes import of_size
 from dask_serverless.coordination.untold import Dead
@@ -108,6 +109,72 @@ def test_until_a_larger_container_could_have_started_it_is_not_late_again(coordi
     for _ in range(3):
         run.sweep((), 60)
     assert steps(run) == [(0, 1)]
+
+
+MINUTE_MS = 60_000
+
+
+def resized_at(run, *minutes):
+    """How much is told of it by then, as the client looks so many minutes from now."""
+    before, found = 0.0, []
+    for moment in minutes:
+        passes(run, round((moment - before) * MINUTE_MS))
+        before = moment
+        run.sweep((), 60)
+        found.append(len(resizes(run)))
+    return found
+
+
+def submitted(coordination, pace):
+    """Of four bundles a small container has one, and one of the middle size another."""
+    run = coordination()
+    run.submit(FOUR.submission(pace=pace, containers=4))
+    assert names(run.claim("c1", "k1", **SMALL).assignment) == 0
+    return run
+
+
+def test_who_was_late_has_all_its_time_again_from_when_larger_containers_can_be_there(coordination):
+    pace = Pace([1, 2], [(MINUTE_MS, 1), (2 * MINUTE_MS, 3)], MINUTE_MS // 2, 10_000)
+    run = submitted(coordination, pace)
+    assert run.claim("c2", "k2", **MIDDLE).assignment
+    assert resized_at(run, 0.5) == [0]
+    run.publish("c1", FOUR.report(0, "k1"), "")
+    assert resized_at(run, 1.0, 2.0) == [0, 1], "one bundle in time for the first look"
+    (first,) = resizes(run)
+    assert first == Resize(1, 0, 1, 1, 3, 2 * MINUTE_MS)
+    # That was at 2.5: from 3 on it is to go as from 1 on, so three bundles are due at 4.
+    assert resized_at(run, 0.4, 0.5, 1.25) == [1, 1, 1]
+    assert resized_at(run, 0.75) == [2]
+    second = resizes(run)[1]
+    assert (second.before, second.size, second.done, second.expected) == (1, 2, 1, 3)
+    assert second.due_ms == pytest.approx(4 * MINUTE_MS, abs=MINUTE_MS / 5)
+
+
+def test_a_larger_container_has_its_time_to_come_and_is_given_up_for_good(coordination):
+    run = submitted(coordination, Pace([1], [(MINUTE_MS, 1)], 0, MINUTE_MS // 2))
+    assert resized_at(run, 2.0, 2.25) == [1, 1]
+    assert resized_at(run, 0.75, 60.0, 120.0) == [2, 2, 2]
+    _, second = resizes(run)
+    assert second == Resize(2, 1, 0, 0, 0, second.due_ms)
+    assert second.due_ms == pytest.approx(2.5 * MINUTE_MS, abs=MINUTE_MS / 5)
+
+
+def test_what_is_given_up_goes_back_to_the_size_that_memory_demands(coordination):
+    run = submitted(coordination, Pace([1, 2], [(MINUTE_MS, 1)], 0, MINUTE_MS // 2))
+    run.sweep([Dead("c1", "out of memory")], 60, outgrown=["c1"])
+    assert resized_at(run, 2.0, 3.0) == [1, 2]
+    assert steps(run) == [(1, 2), (2, 1)]
+    assert run.claim("c2", "k2", **SMALL).assignment is None
+    assert run.claim("c3", "k3", **MIDDLE).assignment is not None
+
+
+def test_at_the_very_moment_nothing_is_late_yet():
+    """To the millisecond: over a server, nobody asks at that moment."""
+    pacing = Pacing(Pace([1], [(1000, 1)], 0, 500))
+    assert pacing.look(1, 1000, 0, 0, 0) is None
+    assert pacing.look(1, 1001, 0, 0, 0) == Resize(1, 0, 1, 0, 1, 1000)
+    assert pacing.look(2, 1501, 0, 1, 0) is None
+    assert pacing.look(2, 1502, 0, 1, 0) == Resize(2, 1, 0, 0, 0, 1501)
 
 
 def test_a_size_that_is_not_worth_it_is_left_out(coordination):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import msgpack
 import pytest
+from awaiting import eventually
 from bundle_graphs import Graph, names, read
 
 from dask_serverless.coordination.base import FENCED, LOST, OK, OVER, Event, What
@@ -41,6 +42,55 @@ def test_there_is_room_for_containers_that_neither_work_nor_have_something_waiti
     run.claim("c2", "k2")
     assert run.split("c1", 0, "k1").containers == 2
     assert begun(lambda: coordination("other"), JOIN).split("c1", 0, "k1").containers == 0
+
+
+def test_bundles_that_wait_in_slots_have_their_containers(coordination):
+    """One of a slot that is nobody's, and one whose container has left and is called back."""
+    graph = Graph([[], [], [3], [], []], slots=[0, 1, 1, 2, 3])
+    run = coordination()
+    run.submit(graph.submission(containers=9))
+    assert [names(run.claim(f"c{n}", f"k{n}").assignment) for n in range(3)] == [0, 1, 3]
+    run.publish("c1", graph.report(1, "k1"), "")
+    assert run.split("c0", 0, "k0").containers == 9 - 2 - 1, "two work, and a slot is nobody's"
+    run.publish("c2", graph.report(3, "k2"), "")
+    assert run.split("c0", 0, "k0").containers == 9 - 1 - 2
+
+
+def test_bundles_of_every_size_have_their_containers(coordination):
+    slots = [of_size(-1, size) for size in (0, 0, 1, 2, 2)]
+    run = coordination()
+    run.submit(Graph([[]] * 5, slots, (512, 1024, 2048)).submission(containers=9))
+    small = {"memory_mb": 512, "wanted_mb": 512}
+    assert names(run.claim("c1", "k1", **small).assignment) == 0
+    assert run.split("c1", 0, "k1").containers == 9 - 1 - 4
+
+
+def test_who_divides_a_bundle_again_invites_for_the_new_parts_alone(coordination):
+    graph = Graph([[]])
+    run = begun(coordination, graph, containers=4)
+    for _ in range(2):
+        division = graph.division(0, 1)
+        room = run.split("c1", 0, "k1", division)
+        graph.divided(0, division)
+        assert room.divided and len(room.invitations) == 1
+    assert run.sweep((), 60).invitations == []
+    assert run.split("c1", 0, "k1").containers == 1
+
+
+def test_who_has_no_lease_any_more_divides_nothing(coordination):
+    run = begun(coordination, JOIN, lease_ms=1)
+    eventually(lambda: run.split("c1", 0, "k1").status == FENCED)
+    assert run.split("c1", 0, "k1", JOIN.division(0, 1)).status == FENCED
+    assert splits(run) == []
+
+
+def test_a_bundle_whose_spec_was_deleted_ends_the_run(link):
+    run = RedisCoordination(link, "run", "epoch")
+    run.submit(JOIN.submission())
+    run.claim("c1", "k1")
+    link.call(("HDEL", "ds:{run}:spec", "0"))
+    assert run.split("c1", 0, "k1", JOIN.division(0, 1)).status == OVER
+    assert run.sweep((), 60).why == "failed"
 
 
 def test_parts_are_bundles_of_their_own_and_the_run_ends_with_the_last(coordination):
