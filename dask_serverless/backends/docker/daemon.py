@@ -8,9 +8,10 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from dask_serverless.backends.docker.room import daemons_remedy
+from dask_serverless.backends.docker.room import context_in, daemons_remedy
 from dask_serverless.errors import ImageNotBuilt, PlatformUnavailable
 
 LABEL = "dask-serverless"  # of all that a pool makes; its value is the pool's name
@@ -156,16 +157,21 @@ class Daemon:
             return True
 
     def build(self, folder: str, tag: str, base: str) -> None:
+        from docker.utils import tar
+
         told: list[str] = []
         try:
-            for step in self.api.build(
-                path=folder, tag=tag, buildargs={"BASE": base}, rm=True, forcerm=True,
-                decode=True, labels={LABEL: "image"},
-            ):  # fmt: skip
-                told.append(step.get("stream") or step.get("error") or "")
-                if "error" in step:
-                    why = "".join(told[-SHOWN_LINES:]).strip()
-                    raise ImageNotBuilt(why, daemons_remedy(why))
+            # The SDK's own file is left behind where this is a thread of a process that ends.
+            with context_in(Path(folder).parent) as context:
+                for step in self.api.build(
+                    fileobj=tar(folder, fileobj=context), custom_context=True, tag=tag,
+                    buildargs={"BASE": base}, rm=True, forcerm=True, decode=True,
+                    labels={LABEL: "image"},
+                ):  # fmt: skip
+                    told.append(step.get("stream") or step.get("error") or "")
+                    if "error" in step:
+                        why = "".join(told[-SHOWN_LINES:]).strip()
+                        raise ImageNotBuilt(why, daemons_remedy(why))
         except (self.errors.DockerException, self.gone) as error:
             why = said(error)
             raise ImageNotBuilt(why, daemons_remedy(why)) from error

@@ -88,14 +88,14 @@ class Image:
         return [path for name in OURS for path in sorted(sources_of(name))]
 
     def build_packages(self, daemon: Daemon, tag: str) -> None:
-        with building() as folder:
+        with building(self.over) as folder:
             packages = Packages(self.needed, self.requirements, self.constraints)
             packages.install(folder / SITE, self.over)
             (folder / "Dockerfile").write_text(FROM_PACKAGES.format(site=SITE))
             daemon.build(str(folder), tag, self.base)
 
     def build_ours(self, daemon: Daemon, packages: str, tag: str) -> None:
-        with building() as folder:
+        with building(self.over) as folder:
             for name in OURS:
                 ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
                 shutil.copytree(root_of(name), folder / SITE / name, ignore=ignore)

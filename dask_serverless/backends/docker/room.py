@@ -6,9 +6,11 @@ import errno
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from dask_serverless import private
 from dask_serverless.errors import ImageNotBuilt
@@ -38,8 +40,11 @@ def own_remedy() -> str:
     )
 
 
+_under_way: dict[Path, threading.Event] = {}  # folders, and what says that nobody needs them
+
+
 @contextmanager
-def building() -> Iterator[Path]:
+def building(over: threading.Event) -> Iterator[Path]:
     """A folder of this host to build an image from; all that goes wrong there is one error.
 
     What clients left that were killed over it goes first.
@@ -48,11 +53,24 @@ def building() -> Iterator[Path]:
     try:
         private.sweep(PREFIX, Path(parent))
         folder, lock = private.make(PREFIX, parent)
+        _under_way[folder] = over
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            _under_way.pop(folder, None)
             os.close(lock)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT) or is_full(str(error))
         raise ImageNotBuilt(str(error), own_remedy() if full else "") from error
+
+
+def vacate(over: threading.Event) -> None:
+    """Whoever builds for this one may be a thread that ends with the process, wherever it is."""
+    for folder in [folder for folder, whose in list(_under_way.items()) if whose is over]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def context_in(folder: Path) -> IO[bytes]:
+    """A file that needs no removal, for what the daemon builds from: it may be large."""
+    return tempfile.TemporaryFile(dir=folder)

@@ -19,6 +19,7 @@ from dask_serverless.backends.docker.daemon import Daemon
 from dask_serverless.backends.docker.ends import Ends
 from dask_serverless.backends.docker.image import Image
 from dask_serverless.backends.docker.pool import Pool
+from dask_serverless.backends.docker.room import vacate
 from dask_serverless.backends.docker.settings import DockerSettings
 from dask_serverless.backends.own_in_store import OwnInStore
 from dask_serverless.errors import StoreError
@@ -124,6 +125,8 @@ class Site:
                 self.own.remove(link)
         if self.making.acquire(timeout=CLOSE_SECONDS):  # what it was made from is gone by then
             self.making.release()
+        else:
+            vacate(self.over)
         self.daemon.clear(self.name)
         with suppress(OSError):
             self.guard.communicate(b"over\n", CLOSE_SECONDS)
