@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import dask.config
 import yaml
 
-from dask_serverless.backends.platforms import own_names, platform_named
+from dask_serverless.backends.platforms import PLATFORMS, own_names, platform_named
 from dask_serverless.errors import ServerlessError, SettingsError
 from dask_serverless.origins import (
     PREFIX,
@@ -31,6 +31,10 @@ OF_CONTAINERS = {
     "store", "memory", "backend", "idle_seconds", "docker", "http", "aws_lambda", "secret",
 }  # fmt: skip
 OF_DASHBOARD = {"dashboard", "allow_origin", "dashboard_link"}  # there is one, for all computes
+
+# Frames that Dask leaves out of what its users are shown: what a task raised passes through these.
+SHORTEN = "admin.traceback.shorten"
+OURS = r"dask_serverless[\\\/](serverless|client[\\\/]failed)\.py"
 
 SECRET = {"token", "secret"}  # never shown
 RETRIES = "retries"  # the setting, and what Dask calls the annotation and the keyword
@@ -216,6 +220,13 @@ def load_defaults() -> None:
         dask.config.config[SECTION] = said
 
 
+def shorten_tracebacks() -> None:
+    """Where Dask leaves its own frames out, ours go, too. Who wants them all says shorten: []."""
+    patterns = dask.config.get(SHORTEN, None)
+    if isinstance(patterns, list) and patterns and OURS not in patterns:
+        dask.config.set({SHORTEN: [*patterns, OURS]})
+
+
 def _section(names: Collection[str]) -> dict[str, Any]:
     """What is configured, with the defaults for the rest."""
     section = dask.config.get(SECTION, None)
@@ -239,6 +250,10 @@ def _with_backends_own(
     own = own_names(backend)
     for name in keywords:
         if name not in names and name not in own:
+            whose = [each for each in PLATFORMS if name in own_names(each)]
+            if whose:
+                there = " or ".join(f"backend={each!r}" for each in whose)
+                raise TypeError(f"Serverless() has the keyword {name!r} only with {there}.")
             known = [*names, *own]
             raise TypeError(f"Serverless() has no keyword {name!r}{suggestion(name, known)}")
     given = {name: value for name, value in keywords.items() if name not in names}
@@ -274,3 +289,4 @@ def checked_times(setting: str, value: Any) -> int:
 
 DEFAULTS, DESCRIPTIONS = read_defaults()
 load_defaults()
+shorten_tracebacks()

@@ -308,7 +308,7 @@ def make_planner(planner: Any, learning: bool) -> Planner:
 
     So it is made as that: to import all that it chooses from would delay a first result.
     """
-    from planners.errors import PlanError
+    from planners.errors import PlanError, UnknownPlanner
     from planners.plans.checked import CheckedPlanner
     from planners.registry import planner_named
 
@@ -319,6 +319,8 @@ def make_planner(planner: Any, learning: bool) -> Planner:
             planner = planner_named(planner)
         elif not isinstance(planner, CheckedPlanner):
             planner = CheckedPlanner(planner, getattr(planner, "name", type(planner).__name__))
+    except UnknownPlanner as error:  # its message says it all
+        raise PlanRefused(str(error), error) from None
     except PlanError as error:
         raise PlanRefused(str(error), error) from error
     return planner

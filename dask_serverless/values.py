@@ -23,6 +23,7 @@ OPTIMIZATIONS = (
     "clustering", "delayed_io", "local_outputs", "preload", "prewarm", "replanning", "streaming",
     "task_dup",
 )  # fmt: skip
+SWITCHES = ("yes", "no", "on", "off", "none", "null")  # what people write for true and false
 LEAST_SECRET = 16  # letters
 MOST_CONTAINERS = 100_000  # each has a place of its own in the client's memory
 MOST_TIMES = 1_000_000  # of trying something again: scripts in the store count exactly
@@ -51,7 +52,7 @@ def _bytes(value: Any) -> int:
     problem = 'must be a number of bytes, like 1000000 or "2 GiB"'
     if isinstance(value, bool) or not isinstance(value, Integral | float | str):
         raise TypeError(problem)
-    if value == "":  # of an empty variable; Dask reads it as 1
+    if isinstance(value, str) and not value.strip():  # of an empty variable; Dask reads it as 1
         raise ValueError(problem)
     try:
         number = parse_bytes(value) if isinstance(value, str) else int(value)
@@ -168,8 +169,12 @@ def _history(value: Any) -> bool | str:
     if isinstance(value, bool):
         return value
     problem = "must be true, false or the path of a file"
-    if not isinstance(value, str | os.PathLike) or not str(value):
+    if not isinstance(value, str | os.PathLike) or not str(value).strip():
         raise TypeError(problem)
+    if isinstance(value, str) and value.lower() in SWITCHES:  # a file called "no" is not meant
+        raise ValueError(problem)
+    if "://" in str(value):
+        raise ValueError(f"{problem}; in a named store it is kept without being told")
     path = os.path.abspath(os.path.expanduser(value))
     if os.path.isdir(path):
         raise ValueError(f"is a folder; it {problem}")

@@ -105,6 +105,12 @@ def test_what_is_understood(name: str, value: Any, expected: Any) -> None:
 
 
 REFUSED = [
+    ("memory", " "),
+    ("inline_bytes", " "),
+    ("result_limit", "\t"),
+    ("history", " "),
+    ("history", "no"),
+    ("history", "Off"),
     ("containers", 0),
     ("containers", 2.5),
     ("containers", True),
@@ -176,6 +182,17 @@ def test_a_configured_value_that_means_nothing_is_refused_by_name(name: str, val
 def test_a_backends_section_that_is_none_is_told_its_own_settings(section: str, own: str) -> None:
     with pytest.raises(SettingsError, match=f"{section} is 5.* named settings: .*{own}"):
         Settings.gather(**{section: 5})
+
+
+def test_a_history_at_a_url_is_refused_instead_of_making_folders_of_that_name() -> None:
+    with pytest.raises(SettingsError, match="path of a file; in a named store it is kept"):
+        Settings.gather(history="redis://somewhere/0")
+    assert Settings.gather(history="./no").history == os.path.abspath("no")
+
+
+def test_a_keyword_of_another_backend_says_which() -> None:
+    with pytest.raises(TypeError, match="'requirements' only with backend='docker' or .*'lambda'"):
+        Settings.gather(requirements=["pandas"])
 
 
 def test_an_unknown_keyword_names_the_valid_ones() -> None:

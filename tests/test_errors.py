@@ -616,3 +616,24 @@ def test_an_unknown_planner_is_named_with_the_closest_that_is_known():
     with pytest.raises(PlanRefused, match="Did you mean 'structural'") as caught:
         Serverless(planner="structural ")
     assert caught.value.reason.planner == "structural "
+
+
+def test_an_unknown_planner_is_one_error_and_no_chain_of_them():
+    with pytest.raises(PlanRefused) as caught:
+        Serverless(planner="structurl")
+    assert caught.value.__suppress_context__ and caught.value.__cause__ is None
+
+
+def test_where_dask_leaves_its_frames_out_ours_are_left_out(serverless):
+    def fail():
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine") as caught:
+        delayed(fail)().compute(scheduler=serverless)
+    ours = [
+        f for f in traceback.extract_tb(caught.tb) if f"{os.sep}dask_serverless{os.sep}" in f[0]
+    ]
+    assert not ours
+    with dask.config.set({"admin.traceback.shorten": []}), pytest.raises(ValueError) as caught:
+        delayed(fail)().compute(scheduler=serverless)
+    assert any("raise_here" == frame.name for frame in traceback.extract_tb(caught.tb))

@@ -8,9 +8,11 @@ from typing import Any
 
 from dask_serverless.blobs.base import Place, Stored
 from dask_serverless.blobs.frames import Frames, size
-from dask_serverless.errors import BlobLost
+from dask_serverless.errors import BlobLost, SettingsError
 
 TOGETHER = 16  # downloads under way at once
+# What no other attempt would mend: no such bucket, no such disk, no right to write.
+NOT_THERE = (FileNotFoundError, FileExistsError, NotADirectoryError, PermissionError)
 
 
 class UrlBlobs(Place):
@@ -24,10 +26,14 @@ class UrlBlobs(Place):
 
     def put(self, name: str, frames: Frames) -> Stored:
         path = f"{self.root.rstrip('/')}/{name}"
-        self.files.makedirs(path.rpartition("/")[0], exist_ok=True)
-        with self.files.open(path, "wb") as file:
-            for frame in frames:
-                file.write(frame)
+        try:
+            self.files.makedirs(path.rpartition("/")[0], exist_ok=True)
+            with self.files.open(path, "wb") as file:
+                for frame in frames:
+                    file.write(frame)
+        except NOT_THERE as error:
+            problem = f"names a place that cannot be written to: {error}. Name another, or make it."
+            raise SettingsError("blobs", problem) from None
         return Stored(self.tag + path.encode(), [], size(frames))
 
     def get(self, references: Sequence[bytes]) -> list[bytearray]:

@@ -27,7 +27,7 @@ from dask_serverless.blobs.folder import Folders
 from dask_serverless.client.audience import Audience
 from dask_serverless.client.ending import PATIENCE_SECONDS, Endings
 from dask_serverless.client.warmth import Warmth
-from dask_serverless.config import Settings
+from dask_serverless.config import Settings, suggestion
 from dask_serverless.errors import SettingsError, StoreError
 from dask_serverless.signing.chosen import drawn
 from dask_serverless.store.connect import open_link
@@ -199,8 +199,8 @@ def make_backend(settings: Settings, folders: list[str], spares: str = "") -> Ba
         made: Backend = platform.found("making", platform.makes)(settings)
         return made
     if settings.backend != LOCAL:
-        there = ", ".join(map(repr, NAMES))
-        raise SettingsError("backend", f"is {settings.backend!r}, but there are only {there}.")
+        known = suggestion(settings.backend, NAMES)
+        raise SettingsError("backend", f"is {settings.backend!r}, which does not exist{known}")
     return LocalBackend(
         settings.containers or cores(),
         memory_bytes=settings.memory if isinstance(settings.memory, int) else 0,

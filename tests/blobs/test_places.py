@@ -397,3 +397,10 @@ def test_transfers_of_a_metered_place_are_noted_and_nothing_else_changes(placed)
 def test_a_url_that_nothing_here_can_open_names_the_setting(link) -> None:
     with pytest.raises(SettingsError, match="setting blobs .*Protocol not known: s4"):
         Storage(url="s4://bucket/folder").open(link)
+
+
+def test_a_url_where_nothing_can_be_written_names_the_setting(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    place = UrlBlobs(f"file://{tmp_path}/file/folder")
+    with pytest.raises(SettingsError, match="setting blobs .*cannot be written to: .*file"):
+        place.put("run/1", [b"some"])

@@ -149,7 +149,7 @@ def test_a_package_that_settings_need_is_missed(monkeypatch: pytest.MonkeyPatch)
 def test_a_setting_that_means_nothing_is_one_line() -> None:
     for arguments, settings, told in (
         (["--store", "nonsense"], {}, "has no scheme"),
-        (["--backend", "dokcer"], {}, "there are only 'local'"),
+        (["--backend", "dokcer"], {}, "did you mean 'docker'"),
         ([], {"attempts": "many"}, "DASK_SERVERLESS__ATTEMPTS"),
         ([], {"memory": ["1 GiB", "2 GiB"]}, "names several sizes"),
         (["--backend", "http"], {}, "http.url"),
