@@ -66,6 +66,15 @@ def slow_below(mebibytes, number):
     return limit
 
 
+def naps(mebibytes, number):
+    """As long as it was learned, unless this container has less: what is done, and in how much."""
+    from dask_serverless.backends.cgroup_memory import group_memory
+
+    limit = group_memory().limit >> 20
+    time.sleep(4.0 if limit < mebibytes else 0.2)
+    return number, limit
+
+
 def needs(mebibytes):
     from dask_serverless.backends.cgroup_memory import group_memory
 
