@@ -214,7 +214,7 @@ class Keeping:
 class Free:
     """A dead container's locks."""
 
-    store: str
+    store: str = field(repr=False)  # URL, with its password
     locks: Sequence[Lock]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from struct import Struct
 from typing import Any
 
@@ -50,7 +50,7 @@ OWNER_AT, OWNER = 448, Struct("<q?")  # process, whether it has been sent to wor
 class Place:
     """Which run a container works on."""
 
-    store: str
+    store: str = field(repr=False)  # URL, with its password
     run: str
     epoch: str
     container: str

@@ -36,7 +36,10 @@ def test_what_a_killed_client_left_goes_and_what_is_in_use_stays(own_temporary):
 
 
 def test_an_error_while_building_leaves_nothing(own_temporary):
-    with pytest.raises(ImageNotBuilt, match="cannot be written"), building(threading.Event()) as folder:
+    with (
+        pytest.raises(ImageNotBuilt, match="cannot be written"),
+        building(threading.Event()) as folder,
+    ):
         (folder / "Dockerfile").touch()
         raise OSError("the Dockerfile cannot be written")
     assert list(own_temporary.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import dask
 import pytest
 from dask import delayed
+from tls_servers import Authority
 
 from dask_serverless import Serverless
 from dask_serverless.backends import asking
@@ -32,8 +34,11 @@ INVITATION = Invitation("run", "epoch", "")
 
 
 @contextmanager
-def answering(status, content, asked=None, **headers):
-    """A server that answers every request in this way; its URL. When it is asked is noted."""
+def answering(status, content, asked=None, authority=None, **headers):
+    """A server that answers every request in this way; its URL. When it is asked is noted.
+
+    With an authority it speaks TLS.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -54,8 +59,12 @@ def answering(status, content, asked=None, **headers):
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
+        if authority is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(authority.certificate, authority.key)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http{'s' if authority else ''}://127.0.0.1:{server.server_port}"
         server.shutdown()
 
 
@@ -194,3 +203,15 @@ def test_an_error_that_nobody_foresaw_is_told_and_others_are_asked_for_all_the_s
     assert [(answer.came, answer.reached) for answer in told] == [(False, False)] * 3
     assert "so deep an answer" in told[0].why
     assert unforeseen.under_way == Counter()
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["unknown", "known"])
+def test_a_token_is_told_only_to_a_server_that_proves_who_it_is(tmp_path, monkeypatch, known):
+    authority, asked = Authority(tmp_path / "authority"), []
+    if known:
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
+    with answering(202, b"{}", asked, authority) as url:
+        answer = Endpoint(HttpSettings(url, TOKEN, wait=False)).invoke(INVITATION)
+    assert answer.came is known
+    assert bool(asked) is known
+    assert known or "certificate verify failed" in answer.why

@@ -311,3 +311,13 @@ def test_what_others_note_for_deletion_is_not_deleted(attacked):
     remains = run.client.close()
     assert remains.references
     assert not [each for each in remains.references if b"somebody" in each]
+
+
+@pytest.mark.parametrize("kind", ["bundle", "event", "failure", "header"])
+def test_nor_is_what_is_signed_as_something_else(attacked, kind):
+    """A failure may hold what its task likes, also what looks like a reference."""
+    run = attacked(inline_bytes=0)
+    signatures = run.access.secret.signatures("run", "epoch")
+    run.call("SADD", run.key("trash"), signatures.signed(kind, 0, b"u/home/somebody"))
+    assert not [each for each in run.client.references() if b"somebody" in each]
+    assert not [each for each in run.client.close().references if b"somebody" in each]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 import secrets
 import time
@@ -13,9 +14,9 @@ from attacked import SECRET, flipped
 from dask_serverless.backends import sealed as sealing
 from dask_serverless.backends.executor.pool import pack, unpack
 from dask_serverless.backends.messages import Invite, bare, line_of
-from dask_serverless.backends.sealed import LIFE_SECONDS, sealed, unsealed
+from dask_serverless.backends.sealed import LIFE_SECONDS, crossed, sealed, unsealed
 from dask_serverless.errors import InvitationExpired, NotAuthentic
-from dask_serverless.signing.secret import Secret
+from dask_serverless.signing.secret import INVITATIONS, SEALS, STORE, Secret
 from dask_serverless.worker.invitation import Invitation
 
 INVITATION = Invitation("run", "epoch", "redis://user:hunter2@host:1", own="ds:own:ü", slot=3)
@@ -40,6 +41,19 @@ def test_no_bit_of_it_can_be_changed():
     for position in range(len(data)):
         with pytest.raises(NotAuthentic, match="was altered"):
             unsealed(base64.b64encode(flipped(data, position)).decode(), SECRET)
+
+
+def test_it_is_hidden_by_hmac_in_counter_mode():
+    """As another implementation gives it: what stands in one block says nothing of the next."""
+    key, nonce = secrets.token_bytes(32), secrets.token_bytes(16)
+    blocks = [hmac.digest(key, nonce + bytes((0, 0, 0, n)), "sha256") for n in range(3)]
+    assert crossed(bytes(70), key, nonce) == b"".join(blocks)[:70]
+
+
+@pytest.mark.parametrize("purpose", [SEALS, INVITATIONS])
+def test_each_of_its_keys_is_for_one_purpose(purpose):
+    keys = [SECRET.key(each) for each in (SEALS, INVITATIONS, STORE)]
+    assert keys.count(SECRET.key(purpose)) == 1
 
 
 @pytest.mark.parametrize(
