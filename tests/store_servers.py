@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from dask_serverless.store.address import parse
 from dask_serverless.store.binary import find_binary
 from dask_serverless.store.link import Link
 
@@ -74,3 +75,16 @@ def settled(link: Link) -> bool:
     """Whether a cluster's node serves, and knows the owners of all slots."""
     information, slots = link.call(("CLUSTER", "INFO"), ("CLUSTER", "SLOTS"))
     return b"cluster_state:ok" in information and len(slots) == 3
+
+
+def cluster(start: Servers) -> list[str]:
+    """Three masters, each with a third of the slots, that know one another."""
+    urls = [start("--cluster-enabled", "yes") for _ in range(3)]
+    with ExitStack() as stack:
+        links = [stack.enter_context(Link(parse(each))) for each in urls]
+        bounds = [0, 5461, 10923, 16384]
+        for link, first, end in zip(links, bounds, bounds[1:], strict=False):
+            link.call(("CLUSTER", "ADDSLOTS", *range(first, end)))
+            link.call(("CLUSTER", "MEET", links[0].address.host, links[0].address.port))
+        until(lambda: all(settled(link) for link in links))
+    return urls

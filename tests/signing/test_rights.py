@@ -15,18 +15,20 @@ import pytest
 from awaiting import eventually
 from dask import delayed
 from dask.utils import SerializableLock
+from documented_rights import LINES, as_user, denials, grant, more
 from http_platform import free_port, healthy, process
-from store_servers import Servers
+from store_servers import Servers, cluster
 
 import dask_serverless
 from dask_serverless import Serverless
 from dask_serverless.backends.entry_point import Address, EntryPoint
+from dask_serverless.dashboard.reader import Reader
 from dask_serverless.errors import StoreCommandFailed, StoreDenied
 from dask_serverless.store.address import Address as StoreAddress
+from dask_serverless.store.address import parse
 from dask_serverless.store.connect import open_link
+from dask_serverless.store.link import Link
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "security.md"
-LINES = re.findall(r"^ACL SETUSER .+$", DOCUMENT.read_text(), re.MULTILINE)
 SCRIPTS = Path(dask_serverless.__file__).parent
 CALLED = re.compile(r"redis\.p?call\('(\w+)'")
 TOKEN = secrets.token_hex(16)
@@ -38,10 +40,7 @@ def server(tmp_path_factory):
     with ExitStack() as stack:
         url = Servers(tmp_path_factory.mktemp("rights"), stack)()
         with open_link(url) as link:
-            for line in LINES:
-                for tenant in ("alice", "bob"):
-                    words = line.replace("alice", tenant).replace("PASSWORD", "wonderland").split()
-                    link.call(tuple(words))
+            grant(link, "alice", "bob")
         yield url
 
 
@@ -51,17 +50,7 @@ def denied(server):
     with open_link(server) as link:
         link.call(("ACL", "LOG", "RESET"))
 
-        def refusals():
-            entries = [
-                dict(zip(e[::2], e[1::2], strict=True)) for e in link.call(("ACL", "LOG"))[0]
-            ]
-            return sorted({(e[b"username"].decode(), e[b"object"].decode()) for e in entries})
-
-        yield refusals
-
-
-def as_user(server, user):
-    return server.replace("redis://", f"redis://{user}:wonderland@")
+        yield lambda: denials(link)
 
 
 def add(total, lock):
@@ -79,8 +68,8 @@ def compute(client):
         dask.compute(delayed(divmod)(1, 0), scheduler=client)
 
 
-def test_there_is_a_line_for_clients_and_one_for_containers():
-    assert [line.split()[2] for line in LINES] == ["alice", "alice_containers"]
+def test_there_is_a_line_for_clients_one_for_containers_and_one_for_dashboards():
+    assert [line.split()[2] for line in LINES] == ["alice", "alice_containers", "alice_dashboard"]
 
 
 @pytest.mark.parametrize(
@@ -149,6 +138,37 @@ def test_runs_on_containers_with_rights_of_their_own(server):
         store = as_user(server, "alice")
         with Serverless(store=store, backend="http", containers=1, **settings) as client:
             compute(client)
+
+
+def test_runs_on_a_cluster_with_the_rights_for_that_and_a_dashboard_that_sees_them(tmp_path):
+    """With nothing that is not named: each node's own log of what it denied stays empty."""
+    with ExitStack() as stack:
+        urls = cluster(Servers(tmp_path, stack))
+        nodes = [stack.enter_context(Link(parse(url))) for url in urls]
+        for node in nodes:
+            grant(node, "alice", added=more("a cluster"))
+            for user in ("alice", "alice_containers"):
+                node.call(("ACL", "SETUSER", user, *more("runs that dashboards show")))
+        store = urls[0].replace("redis:", "redis+cluster:")
+        reader = Reader(as_user(store, "alice_dashboard"))
+        try:
+            eventually(lambda: reader.known.is_set() or reader.trouble)
+            with Serverless(store=as_user(store, "alice"), containers=2, inline_bytes=0) as client:
+                eventually(lambda: seen(client, reader))
+                compute(client)
+            opened = reader.open(reader.latest)
+            eventually(lambda: opened.view or opened.trouble)
+            assert (reader.trouble, opened.trouble) == ("", "")
+        finally:
+            reader.close()
+        assert [denials(node) for node in nodes] == [[], [], []]
+
+
+def seen(client, reader):
+    """Clients look for dashboards now and then."""
+    client._ready().audience.looked = -1e9
+    dask.compute(delayed(sum)([1, 2]), scheduler=client)
+    return reader.latest.startswith("alice-")
 
 
 FORBIDDEN = [
