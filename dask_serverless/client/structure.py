@@ -23,6 +23,7 @@ MOST_FORESEEN = 1000  # bundles: to work out more takes longer than a picture of
 VERSION = 3  # of the form in which it is stored
 LEVEL = 1  # of zlib: the client has other things to do
 SAMPLE_BYTES = 1 << 14
+MANY_BYTES = 1 << 20  # fewer are sent in less time than half of them is saved
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,11 +131,14 @@ def _told(value: Any) -> Any:
 
 def compressed(packed: bytes) -> bytes:
     """Keys are repetitive, as a rule. Of those with a random name each, to look for repetitions only
-    takes time; that they are made of few characters saves half of the bytes all the same.
+    takes time; that they are made of few characters saves half of the bytes all the same, which is
+    worth it where they are many.
     """
     middle = len(packed) // 2
     sample = packed[middle : middle + SAMPLE_BYTES]
     pays = 2 * len(zlib.compress(sample, LEVEL)) < len(sample)
+    if not pays and len(packed) < MANY_BYTES:
+        return zlib.compress(packed, zlib.Z_NO_COMPRESSION)
     strategy = zlib.Z_DEFAULT_STRATEGY if pays else zlib.Z_HUFFMAN_ONLY
     packer = zlib.compressobj(LEVEL, strategy=strategy)
     return packer.compress(packed) + packer.flush()

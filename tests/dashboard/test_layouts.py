@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import numpy as np
 import pytest
 from sightings import structure
@@ -105,6 +107,18 @@ def test_many_prefixes_of_one_level_stand_in_several_columns() -> None:
     assert len(set(zip(x.tolist(), y.tolist(), strict=True))) == groups.count == 26
     assert np.bincount(x.astype(int)).max() <= MOST_ROWS
     assert (x[groups.sources] < x[groups.targets]).all()
+
+
+@pytest.mark.parametrize(
+    ("tasks", "random", "shrinks"), [(2000, False, True), (2000, True, False), (40_000, True, True)]
+)
+def test_keys_are_packed_smaller_where_that_takes_less_time_than_it_saves(tasks, random, shrinks):
+    """Of a few names made at random, half of the bytes would take as long as to send them ten times."""
+    labels = [f"add-{uuid4() if random else 'same'}-{number}" for number in range(tasks)]
+    shape = structure([[]] * tasks, [0] * tasks, labels=labels)
+    packed = shape.pack()
+    assert (len(packed) < 0.7 * sum(map(len, labels))) is shrinks
+    assert list(Structure.unpack(packed).labels) == labels
 
 
 def test_a_structure_comes_back_as_it_was_stored() -> None:
