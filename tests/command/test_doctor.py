@@ -231,3 +231,16 @@ def test_ctrl_c_ends_it_without_a_traceback() -> None:
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors.strip() == "Interrupted."
+
+
+def test_a_history_that_cannot_be_written_is_told_before_a_run_warns_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("where a folder would have to be")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    told = verdict(doctor(history=True), "history")
+    assert told.startswith("warning") and str(tmp_path) in told and "setting history" in told
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "not there yet"))
+    assert verdict(doctor(history=True), "history").startswith("ok")
+    assert not (tmp_path / "not there yet").exists()
+    assert " history " not in doctor(history=False).output

@@ -16,6 +16,7 @@ from dask.utils import format_bytes
 from dask_serverless.backends.cores import cores
 from dask_serverless.blobs.folder import MEMORY
 from dask_serverless.command.checks.finding import Finding, failed, ok, warning
+from dask_serverless.command.checks.past import check_history
 from dask_serverless.config import Settings
 
 PROBE = b"dask-serverless" * 4096
@@ -36,6 +37,7 @@ def check_machine(settings: Settings) -> Iterator[Finding]:
         yield failed("temporary files", str(error), "Name a folder with room in TMPDIR.")
     else:
         yield folder("temporary files", temporary)
+    yield from check_history(settings)
 
 
 def open_files(limit: int, containers: int) -> Finding:
