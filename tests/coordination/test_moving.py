@@ -98,6 +98,27 @@ def test_times_in_a_run_of_several_sizes_leave_no_keys(link):
     assert link.call(("KEYS", "*")) == [[]]
 
 
+def test_nobody_is_invited_for_what_its_container_took_in_time(coordination):
+    run = begun(coordination, Graph([[], []], slots=[0, 0]), [600_000, 600_000], containers=3)
+    run.claim("c1", "k1")
+    assert names(run.publish("c1", ONE_SLOT.report(0, "k1"), "k2").assignment) == 1
+    passes(run, 1_200_000)
+    assert run.sweep((), 60).invitations == []
+    assert run.claim("c2", "k3").assignment is None
+
+
+def test_who_left_is_not_called_back_for_what_another_one_took(coordination):
+    graph = Graph([[], [], [1]], slots=[0, 1, 0])
+    run = begun(coordination, graph, [NEVER, NEVER, 1_000], containers=3)
+    run.claim("c1", "k1")
+    run.claim("c2", "k2")
+    run.publish("c1", graph.report(0, "k1"), "")
+    passes(run, 60_000)
+    answer = run.publish("c2", graph.report(1, "k2"), "k3")
+    assert names(answer.assignment) == 2 and answer.invitations == []
+    assert run.sweep((), 60).invitations == []
+
+
 def test_how_late_it_is_is_told_to_the_minute(coordination):
     """A minute early it waits, and a minute later anybody has it."""
     run = begun(coordination, ONE_SLOT, [NEVER, 600_000, NEVER], containers=3)

@@ -159,6 +159,13 @@ def test_a_larger_container_has_its_time_to_come_and_is_given_up_for_good(coordi
     assert second.due_ms == pytest.approx(2.5 * MINUTE_MS, abs=MINUTE_MS / 5)
 
 
+def test_a_container_that_divides_its_bundle_notices_it_too(coordination):
+    run = submitted(coordination, Pace([1], [(MINUTE_MS, 1)], 0, HOUR_MS))
+    passes(run, 2 * MINUTE_MS)
+    assert run.split("c1", 0, "k1").status == OK
+    assert steps(run) == [(0, 1)]
+
+
 def test_what_is_given_up_goes_back_to_the_size_that_memory_demands(coordination):
     run = submitted(coordination, Pace([1, 2], [(MINUTE_MS, 1)], 0, MINUTE_MS // 2))
     run.sweep([Dead("c1", "out of memory")], 60, outgrown=["c1"])
