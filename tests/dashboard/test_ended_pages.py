@@ -91,6 +91,15 @@ def test_a_plan_that_was_followed_has_nothing_to_show_of_that() -> None:
     assert "+2.000 s" in page.told.text
 
 
+def test_bundles_that_took_longer_are_told_by_their_last_tasks() -> None:
+    page = PlanPage(view(), None)
+    page.update(None)
+    _, _, told = page.told.text.partition("Where the difference arose")
+    rows = told.partition("</table>")[0].split("<tr>")[2:]
+    assert [">0<" in row and ">a<" in row for row in rows] == [True, False]
+    assert [">1<" in row and ">b<" in row for row in rows] == [False, True]
+
+
 def test_containers_of_several_sizes_are_told_apart() -> None:
     account = {"cold": True, "since": 0.0, "until": 2.0, "memory_mb": 3072}
     page = Containers(view(containers={"c1": account}, cost=0.5), None)

@@ -11,7 +11,9 @@ from bokeh.layouts import column
 from bokeh.models import ColumnDataSource, HoverTool, Range1d
 
 from dask_serverless.client.replanned import DividedBundle, MovedBundle, ResizedRun
+from dask_serverless.client.structure import Structure
 from dask_serverless.dashboard.functions import functions_table
+from dask_serverless.dashboard.groups import key_of
 from dask_serverless.dashboard.lanes import GAP, MOST_BARS, lanes_of
 from dask_serverless.dashboard.numbers import in_seconds, numbers, signed
 from dask_serverless.dashboard.pages.page import Page
@@ -21,6 +23,7 @@ from dask_serverless.dashboard.series import Series
 from dask_serverless.dashboard.style import CRITICAL, plain, swatches
 from dask_serverless.dashboard.tables import block, table
 from dask_serverless.dashboard.view import Moment, View
+from planners.graph.arrays import Ids
 
 PLANNED, ACTUAL = "#a9b4c4", "#009e73"
 HEIGHT = 230
@@ -123,8 +126,10 @@ def differences(series: Series, planned: Mapping[str, Any]) -> str:
     foreseen = (planned["finished"] - planned["begun"])[done]
     took = series.finished[done] - series.claimed[done]
     order = np.argsort(-np.abs(took - foreseen), kind="stable")[:LARGEST]
+    structure = series.structure
+    ends = last_tasks(structure)
     rows = [
-        (int(done[i]), in_seconds(float(foreseen[i])), in_seconds(float(took[i])),
+        (int(done[i]), key_of(structure, int(ends[done[i]])), in_seconds(float(foreseen[i])), in_seconds(float(took[i])),
             signed(float(took[i] - foreseen[i])))
         for i in order.tolist()
     ]  # fmt: skip
@@ -143,8 +148,15 @@ def differences(series: Series, planned: Mapping[str, Any]) -> str:
     return (
         table(("", "planned ", "actual ", "difference "), whole)
         + "<h3>Where the difference arose</h3>"
-        + table(("bundle ", "planned ", "actual ", "difference "), rows)
+        + table(("bundle ", "last task", "planned ", "actual ", "difference "), rows)
     )
+
+
+def last_tasks(structure: Structure) -> Ids:
+    """Of each bundle: its number means nothing to people, and a task's key may."""
+    last = np.zeros(structure.bundle_count, dtype=np.int32)
+    last[structure.bundles] = np.arange(structure.tasks)
+    return last
 
 
 def changes(over: Mapping[str, Any]) -> str:
