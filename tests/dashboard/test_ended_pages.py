@@ -91,6 +91,13 @@ def test_a_plan_that_was_followed_has_nothing_to_show_of_that() -> None:
     assert "+2.000 s" in page.told.text
 
 
+def test_a_plan_that_lasts_longer_than_its_corrected_makespan_is_shown_to_its_end() -> None:
+    shape = replace(view().structure, timeline={**PLANNED, "finished": np.array([1.0, 9.0])})
+    page = PlanPage(View(shape), None)
+    page.update(None)
+    assert page.actual.x_range.end >= 9.0
+
+
 def test_bundles_that_took_longer_are_told_by_their_last_tasks() -> None:
     page = PlanPage(view(), None)
     page.update(None)
