@@ -7,8 +7,9 @@ import os
 import msgpack
 import numpy as np
 import pytest
-from attacked import Attacked, Canary, flipped, later, strike
+from attacked import SECRET, Attacked, Canary, flipped, later, strike
 
+from dask_serverless.backends.own_in_store import OwnInStore, own_modules_at
 from dask_serverless.blobs.frames import join
 from dask_serverless.coordination.base import Assignment
 from dask_serverless.errors import NotAuthentic
@@ -321,3 +322,13 @@ def test_nor_is_what_is_signed_as_something_else(attacked, kind):
     run.call("SADD", run.key("trash"), signatures.signed(kind, 0, b"u/home/somebody"))
     assert not [each for each in run.client.references() if b"somebody" in each]
     assert not [each for each in run.client.close().references if b"somebody" in each]
+
+
+def test_modules_of_the_client_are_imported_from_nobody_else(link):
+    key = OwnInStore("pool", SECRET).put(link)
+    assert own_modules_at(link, key, SECRET) is not None
+    (signed,) = link.call(("GET", key))
+    link.call(("SET", key, msgpack.packb({"evil": []})), ("SET", "ds:another", signed))
+    for named in (key, "ds:another"):
+        with pytest.raises(NotAuthentic):
+            own_modules_at(link, named, SECRET)

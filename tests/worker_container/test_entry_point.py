@@ -182,6 +182,11 @@ def test_who_does_not_know_the_token_is_refused_before_the_body_is_read(point, h
     assert TOKEN not in json.dumps(answer)
 
 
+def test_who_knows_no_token_hears_of_a_containers_state_alone(point):
+    status, told = asked(point.address, "GET", "/health")
+    assert (status, set(told)) == (200, {"state"})
+
+
 def test_news_are_for_those_who_know_the_token(point):
     with pytest.raises(EntryPointError, match="401"):
         events_of(Address(point.address.host, point.address.port, "wrong"))
