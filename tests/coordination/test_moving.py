@@ -117,6 +117,7 @@ def test_who_left_is_not_called_back_for_what_another_one_took(coordination):
     answer = run.publish("c2", graph.report(1, "k2"), "k3")
     assert names(answer.assignment) == 2 and answer.invitations == []
     assert run.sweep((), 60).invitations == []
+    assert moves(run) == [Move(1, 2, 0, 1_000, "c2", "c1", -1)]
 
 
 def test_how_late_it_is_is_told_to_the_minute(coordination):
