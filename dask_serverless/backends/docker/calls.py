@@ -1,7 +1,7 @@
 """Calls of a container that nobody waits for: sent at once, and their answers heard in a thread.
 
-A client goes on with its plan while its invitation is under way: to wait for the answer took a third
-of a warm compute.
+A client goes on with its plan while its invitation is under way, which saves some twentieth of a warm
+compute.
 """
 
 from __future__ import annotations
