@@ -94,7 +94,6 @@ def planning(
         optimizations=optimizations,
         impossible=impossible,
         warmth=engine.warmth,
-        same_host=engine.backend.same_host,
         sizes_mb=engine.sizes_mb,
         cores=engine.cores,
         price_table=settings.prices,

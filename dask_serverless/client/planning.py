@@ -87,7 +87,6 @@ class Planning:
     impossible: tuple[str, ...] = ()  # what they would not be able to, and nobody switched off
     wishes: Wishes = Wishes()  # the planner has them, too, as far as it takes any
     warmth: Warmth = field(default_factory=lambda: Warmth(0.0))
-    same_host: bool = True  # as containers, which then have all memory there is
     sizes_mb: tuple[int, ...] = ()  # of containers' memory, smallest first, if there are several
     cores: Cores = ()  # of containers of each of these sizes, if they have others than AWS Lambda's
     price_table: Mapping[str, float] | None = None  # None: the planner's
@@ -257,7 +256,7 @@ class Planning:
         return replace(
             own,
             predictions=known,
-            platform=measured_platform(own.platform, known.platform, warm, self.same_host),
+            platform=measured_platform(own.platform, known.platform, warm, not self.sizes_mb),
             outcomes=known.followed.outcomes(signature(names, dag.tasks, self.containers)),
         )
 

@@ -27,7 +27,7 @@ def forecast(planning):
 
 def planned(planner="auto", history=None, **options):
     planner = planner_named(planner) if isinstance(planner, str) else planner
-    return Planning(planner, 2, history, same_host=False, sizes_mb=SIZES, **options)
+    return Planning(planner, 2, history, **{"sizes_mb": SIZES, **options})
 
 
 @pytest.mark.parametrize("samples", [1, 60], ids=["a few", "enough of one size"])
@@ -49,6 +49,17 @@ def test_numbers_of_the_users_stand_as_they_are():
     numbers = Constant(task_seconds=1.0)
     found = forecast(planned(Uniform(numbers), cores=FIXED))
     assert found == [numbers.seconds("f", size).at() for size in SIZES]
+
+
+def test_where_all_containers_are_alike_no_size_is_faster_or_missing():
+    """A backend with one size was planned for as if it had all of AWS Lambda's."""
+    history = History(MemoryArchive())
+    calls = Calls(60, 60.0, [Sample(0.0, 0.0, 1.0, 0.0, 0.0)] * 60)
+    history.record(Observations({"f": calls}))
+    model = planned(history=history, sizes_mb=()).model(DAG)
+    sizes = model.platform.memory_sizes_mb
+    assert {round(model.predictions.seconds("f", size).at(), 6) for size in sizes} == {1.0}
+    assert min(sizes) == model.platform.default_memory_mb and max(sizes) > 100_000
 
 
 class Told:
