@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterator
+from copy import deepcopy
 from http.client import HTTPConnection
 from typing import Any
 
@@ -271,12 +272,12 @@ def test_a_client_names_the_pages_that_may_connect() -> None:
 def test_the_environment_names_them_for_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DASK_SERVERLESS__ALLOW_ORIGIN", "hub.example.org:443")
     monkeypatch.setenv("DASK_SERVERLESS__DASHBOARD_LINK", "/proxy/{port}/")
-    with dask.config.set():
-        dask.config.refresh()
-        try:
-            settings = Settings.gather()
-            assert settings.allow_origin == ("hub.example.org:443",)
-            assert settings.dashboard_link == "/proxy/{port}/"
-        finally:
-            monkeypatch.undo()
-            dask.config.refresh()
+    before = deepcopy(dask.config.config)
+    dask.config.refresh()
+    try:
+        settings = Settings.gather()
+        assert settings.allow_origin == ("hub.example.org:443",)
+        assert settings.dashboard_link == "/proxy/{port}/"
+    finally:  # not by another refresh, which would forget what libraries have set meanwhile
+        dask.config.config.clear()
+        dask.config.config.update(before)
