@@ -96,11 +96,9 @@ class SignedCoordination:
         outgrown: Sequence[str] = (),
     ) -> Condition:
         condition = self.inner.sweep(gone, live_seconds, wait_seconds, outgrown)
-        return (
-            changed(condition, error=self.failure(condition.error))
-            if condition.error
-            else condition
-        )
+        if not condition.error:
+            return condition
+        return changed(condition, error=self.failure(condition.error))
 
     def news(
         self, last: str, wait_seconds: float, rest_seconds: float = 0.0, last_said: str = ""
@@ -127,9 +125,8 @@ class SignedCoordination:
         try:
             unpack(event.payload)
         except (ValueError, msgpack.UnpackException) as error:
-            raise NotAuthentic(
-                "what a script tells", self.run, "is nothing that one says"
-            ) from error
+            problem = "is nothing that one says"
+            raise NotAuthentic("what a script tells", self.run, problem) from error
         return event
 
     def failure(self, packed: bytes) -> bytes:

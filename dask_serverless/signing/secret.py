@@ -10,11 +10,8 @@ from functools import lru_cache
 from dask_serverless.signing.signatures import Signatures
 
 SALT = b"dask-serverless"
-STORE, INVITATIONS, SEALS = (
-    "store",
-    "invitations",
-    "seals",
-)  # purposes: a key for one is of no use for another
+# Purposes: a key for one is of no use for another.
+STORE, INVITATIONS, SEALS = "store", "invitations", "seals"
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,8 @@ class Ends:
         self.daemon = daemon
         self.pool = pool
         self.told: dict[str, Ended] = {}  # by container
-        self.short: dict[
-            str, float
-        ] = {}  # container → when its memory ran out, by the daemon's clock
+        # container → when its memory ran out, by the daemon's clock
+        self.short: dict[str, float] = {}
         self.news = threading.Condition()
         self.over = threading.Event()
         self.events: Events | None = None
