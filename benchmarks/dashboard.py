@@ -24,7 +24,6 @@ from benchmarks.processes import (
     DASHBOARD,
     STORE,
     descendants,
-    kind,
     resident_bytes,
     spent,
 )
@@ -113,8 +112,8 @@ def give_way(pid: int) -> None:
     """Browsers of the measuring machine's own get the time that runs leave: elsewhere, who looks has a
     machine of his own.
     """
-    for each in descendants(pid):
-        if kind(each) == BROWSER:
+    for each, its_kind in descendants(pid).items():
+        if its_kind == BROWSER:
             with suppress(OSError):
                 os.sched_setscheduler(each, os.SCHED_IDLE, os.sched_param(0))
 
@@ -127,10 +126,13 @@ def measure(
     names: Sequence[str],
     samples: dict[str, Samples],
 ) -> None:
-    """One run under each condition; every round begins with another one."""
+    """One run under each condition, after one that does not count; every round begins with another
+    condition.
+    """
     turn = number % len(names)
     for name in [*names[turn:], *names[:turn]]:
         with looked_at(client, browser, name):
+            take(client, graph, 1000 * number, Samples())
             take(client, graph, 1000 * number, samples.setdefault(name, Samples()))
 
 
@@ -202,7 +204,7 @@ def shown(name: str, samples: Samples, off: Samples) -> dict[str, object]:
 
 def growth(client: Serverless, runs: int) -> Verdict:
     """Once a tenth has been seen, all that is held of runs is held."""
-    (pid,) = [pid for pid in descendants(os.getpid()) if kind(pid) == DASHBOARD]
+    (pid,) = [pid for pid, its_kind in descendants(os.getpid()).items() if its_kind == DASHBOARD]
     early, sizes = max(1, runs // 10), []
     for number in range(1, runs + 1):
         dask.compute(GRAPHS["one-task"].build(number), scheduler=client)

@@ -9,13 +9,17 @@ PROC = Path("/proc")
 DASHBOARD, STORE, CONTAINERS, BROWSER = "dashboard", "store", "containers", "browser"
 
 
-def descendants(pid: int) -> list[int]:
-    found = [pid]
-    for each in found:
+def descendants(pid: int) -> dict[int, str]:
+    """Their kinds. All that a browser has started is the browser's: what ends has no command line."""
+    found: dict[int, str] = {}
+    waiting = [(pid, "")]
+    for each, its_kind in waiting:
         for path in PROC.glob(f"{each}/task/*/children"):
             with suppress(OSError):
-                found += map(int, path.read_text().split())
-    return found[1:]
+                for child in map(int, path.read_text().split()):
+                    found[child] = BROWSER if its_kind == BROWSER else kind(child)
+                    waiting.append((child, found[child]))
+    return found
 
 
 def kind(pid: int) -> str:
@@ -39,8 +43,8 @@ def cpu_seconds(pid: int) -> float:
 def spent(pid: int) -> dict[str, float]:
     """By kind, for this process's descendants; its own under "client"."""
     times = {"client": cpu_seconds(pid)}
-    for each in descendants(pid):
-        times[kind(each)] = times.get(kind(each), 0.0) + cpu_seconds(each)
+    for each, its_kind in descendants(pid).items():
+        times[its_kind] = times.get(its_kind, 0.0) + cpu_seconds(each)
     return times
 
 

@@ -8,7 +8,15 @@ import sys
 
 from awaiting import eventually
 
-from benchmarks.processes import BROWSER, CONTAINERS, DASHBOARD, STORE, cpu_seconds, kind
+from benchmarks.processes import (
+    BROWSER,
+    CONTAINERS,
+    DASHBOARD,
+    STORE,
+    cpu_seconds,
+    descendants,
+    kind,
+)
 
 NAMES = {
     "/usr/lib/chromium/chromium --type=renderer": BROWSER,
@@ -30,6 +38,18 @@ def test_processes_are_told_apart_by_their_command_lines() -> None:
         ) as process:  # fmt: skip
             assert process.stdout is not None and process.stdout.readline()
             assert kind(process.pid) == expected, words
+
+
+def test_what_a_browser_has_started_is_the_browsers() -> None:
+    """Also what has ended and is not waited for, which has no command line."""
+    ends = "import subprocess, sys; subprocess.Popen(['true']); print(flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        ["/opt/chrome/chrome", "-c", ends],
+        executable=sys.executable, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None and process.stdout.readline()
+        found = descendants(os.getpid())
+        assert found.pop(process.pid) == BROWSER and list(found.values()) == [BROWSER]
 
 
 def test_processor_time_grows_with_work() -> None:
