@@ -16,17 +16,23 @@ ALIGNMENT = 64  # bytes; what vector instructions like, and what NumPy allocates
 HEAD = struct.Struct("<II")  # number of buffers, length of the pickle; then one length a buffer
 # Values of exactly these types can't hold anything that only cloudpickle can pickle.
 PLAIN = {int, float, complex, bool, str, bytes, type(None), np.float64, np.int64, np.bool_}
+SEED = "numpy.random.bit_generator", "SeedSequence"  # likewise: random arrays have one a block
 
 
 def framed(value: Any) -> Frames:
     """The value as frames: a header with the pickle first, then each buffer, padded to alignment."""
     buffers: list[pickle.PickleBuffer] = []
     kind = type(value)
-    if kind in PLAIN or (kind is np.ndarray and not value.dtype.hasobject):
+    if kind in PLAIN or (kind is np.ndarray and not value.dtype.hasobject) or is_seed(kind):
         data = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
     else:
         data = dumps(value, buffers)
     return join(data, [buffer.raw() for buffer in buffers])
+
+
+def is_seed(kind: type) -> bool:
+    """Without an import of numpy.random, which takes long."""
+    return (kind.__module__, kind.__qualname__) == SEED
 
 
 def join(data: bytes, buffers: list[memoryview]) -> Frames:

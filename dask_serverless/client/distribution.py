@@ -162,6 +162,7 @@ class Distribution:
             local_outputs="local_outputs" in self.planning.optimizations,
             delayed_io="delayed_io" in self.planning.optimizations,
             measure=self.gathering is not None or self.report.evidence is not None,
+            kinds=int(np.count_nonzero(np.bincount(planned.dag.functions))),
             rhythm=around.watch.rhythm,
             listens=self.hearing.listens,
             folder=working_folder() if around.backend.same_host else "",

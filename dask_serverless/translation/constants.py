@@ -29,6 +29,7 @@ SCALARS = {
 }  # fmt: skip
 LOCK = type(threading.Lock())
 CONTAINERS = {tuple, list, set, frozenset, dict}
+CLASSES = SCALARS | CONTAINERS | {str, bytes, object}  # dtype=float, and such
 LEVELS = 16  # of containers within containers: deeper ones are pickled, by themselves
 LONG = 256  # characters, bytes or elements: longer ones are pickled, so that their size is known
 
@@ -145,6 +146,8 @@ def is_plain(value: Any, levels: int = LEVELS) -> bool:
         return True
     if kind is str or kind is bytes:
         return len(value) <= LONG
+    if kind is type:
+        return value in CLASSES
     if kind not in CONTAINERS or len(value) > LONG or not levels:
         return False
     if kind is dict and not all(is_plain(part, levels - 1) for part in value.values()):

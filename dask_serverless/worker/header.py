@@ -33,6 +33,7 @@ class Header:
     local_outputs: bool = True  # whether containers see for themselves what may stay in memory
     delayed_io: bool = True  # whether they hold outputs back for as long as storing them takes
     measure: bool = False  # whether tasks and transfers are measured, for the history
+    kinds: int = 0  # of tasks that there are to be measured
     rhythm: Sequence[float] | None = None  # how often whoever watches is told; None: nobody does
     listens: bool = False  # whether the client wants to hear what tasks print
     folder: str = ""  # the client's working folder, where it means something

@@ -82,7 +82,7 @@ class KnownRun:
             if header.measure:
                 blobs = metered(blobs, self.meter.transfer)
             table = unpickle_table(blobs.get([header.functions])[0])
-            self.meter.expect(len(table))
+            self.meter.expect(header.kinds)
             self.settled = Settled(header, blobs, [prepared(function) for function in table])
         return self.settled
 

@@ -17,14 +17,15 @@ ALLOWANCE_SECONDS = 0.00005  # for measuring, of each run that it knows
 SHARE = 0.01  # of the time that tasks run, beside that
 MOST_SIZED = 64  # of a bundle's inputs and constants: small ones may be thousands
 FEW_STEPS = 4  # a bundle that costs more to hand out than to measure
-MOST_NEW = 32  # functions of a run that are measured once, whatever that takes
-MOST_LOOKED_AT = 256  # steps of a bundle, for such functions
+MOST_NEW = 32  # kinds of tasks of a run that are measured once, whatever that takes
+MOST_LOOKED_AT = 256  # steps of a bundle, for such kinds
 COLD_SECONDS = 0.0002  # of a first call that took twice as long as the second: its caches were cold
 MOST_TRANSFERS = 32  # in one event
+FEW_PARTS = 4  # of a list that are looked at for the sake of all
 
 
 class Meter:
-    """Measures the first task of each function, and then as many as a hundredth of the time allows.
+    """Measures the first task of each kind, and then as many as a hundredth of the time allows.
 
     Timing and sizing each of a hundred thousand tasks of a microsecond would take longer than they
     do, and all of them may be in one bundle; long tasks are all measured.
@@ -34,8 +35,9 @@ class Meter:
         self.ran = 0.0  # seconds of bundles
         self.seen = 0.0  # of them, of the bundle under way
         self.few = False  # tasks in the bundle under way
-        self.unmet: set[int] = set()  # functions of the run that were not measured here
-        self.new = MOST_NEW  # of them that still may be, though there is no time left for it
+        self.kinds = 0  # of tasks that the run has
+        self.met: set[Kind] = set()  # of them, measured here
+        self.new = MOST_NEW  # that still may be, though there is no time left for it
         self.spent = 0.0  # seconds of measuring
         self.steps = 0  # measured
         self.taken: dict[Kind, Taken] = {}
@@ -44,26 +46,30 @@ class Meter:
         self.round_trip = -1.0
         self.sizes: dict[int, int] = {}  # of values of the bundle under way, by name
 
-    def expect(self, functions: int) -> None:
-        """The run has so many."""
-        self.unmet = set(range(functions))
+    def expect(self, kinds: int) -> None:
+        """The run has tasks of so many."""
+        self.kinds = kinds
 
     def wants(self, program: Sequence[Step]) -> bool:
         """Whether there is time to measure this bundle, or some of it."""
         self.seen, self.few = 0.0, len(program) <= FEW_STEPS
         return self.may_go_on()
 
-    def looks(self, program: list[Step]) -> list[int]:
-        """Where the first task begins of each function that was not measured yet.
+    def looks(self, program: Sequence[Step]) -> list[int]:
+        """Where the first task begins of each kind that was not measured yet.
 
         Of a long bundle only the first tasks would be known, and nothing of a graph could be
         planned by numbers.
         """
-        if not self.unmet or self.new <= 0:
+        if len(self.met) >= self.kinds or self.new <= 0:
             return []
-        functions = [step[1] for step in program[:MOST_LOOKED_AT]]
-        places = [functions.index(function) for function in self.unmet.intersection(functions)]
-        return sorted({task_at(program, place) for place in places})
+        begins: dict[Kind, int] = {}
+        begin = 0
+        for place, step in enumerate(program[:MOST_LOOKED_AT]):
+            if step[0] >= 0:  # a task's last step bears its name
+                begins.setdefault(kind_of(program[begin : place + 1]), begin)
+                begin = place + 1
+        return [place for kind, place in begins.items() if kind not in self.met]
 
     def may_go_on(self) -> bool:
         """The first task is measured in any case: on a busy machine the sizes of a bundle's inputs
@@ -76,8 +82,8 @@ class Meter:
     def begin(self, values: Mapping[int, Any]) -> None:
         """A bundle that is measured starts; steps drop what nobody needs after them."""
         start = perf_counter()
-        few = islice(values.items(), MOST_SIZED)
-        self.sizes = {name: nbytes(value) for name, value in few}
+        few = islice(values.items(), MOST_SIZED)  # of constants planners know nothing
+        self.sizes = {name: nbytes(value) for name, value in few if name >= 0}
         self.spent += perf_counter() - start
 
     def task(
@@ -87,14 +93,13 @@ class Meter:
 
         Where others watch as well, it is told of that one in any case.
         """
-        out, function, arguments, _ = steps[-1]
-        if function in self.unmet and self.new > 0:
+        out, _, arguments, _ = steps[-1]
+        kind = kind_of(steps)
+        if kind not in self.met and self.new > 0:
             self.new -= 1
         elif not self.may_go_on():
             return False
-        kind: Kind = (function,)
         if len(steps) > 1:
-            kind = tuple([step[1] for step in steps])
             made = {step[0] for step in steps}
             arguments = tuple({n: 0 for s in steps for n in s[2] if n not in made})
         seconds = end - start
@@ -108,7 +113,7 @@ class Meter:
             rows[place : place + 1] = [Sample(received, seconds, made_bytes, received + made_bytes)]
         self.taken[kind] = Taken(taken.calls + 1, taken.seconds + seconds, rows)
         self.steps += len(steps)
-        self.unmet.difference_update(step[1] for step in steps)
+        self.met.add(kind)
         self.spent += perf_counter() - end
         return self.may_go_on()
 
@@ -158,31 +163,30 @@ def sampled(call: int) -> int:
     return call if call < ROWS_A_KIND else call * 2654435761 % (1 << 32) % (call + 1)
 
 
-def task_at(program: Sequence[Step], place: int) -> int:
-    """Where the task begins whose step is there: its other steps bear no name."""
-    while place and program[place - 1][0] < 0:
-        place -= 1
-    return place
+def kind_of(steps: Sequence[Step]) -> Kind:
+    """What tasks of the same steps have in common."""
+    return (steps[0][1],) if len(steps) == 1 else tuple([step[1] for step in steps])
 
 
-def nbytes(value: Any) -> int:
+def nbytes(value: Any, parts: int = FEW_PARTS) -> int:
     """What a value takes, as far as that can be told in a moment; user code must not fail by it."""
     try:
-        return _nbytes(value)
+        return _nbytes(value, parts)
     except Exception:
         return 0
 
 
-def _nbytes(value: Any) -> int:
+def _nbytes(value: Any, parts: int) -> int:
     size = getattr(value, "nbytes", None)
     if type(size) is int:
         return size
     if type(value).__module__.partition(".")[0] == "pandas" and hasattr(value, "_mgr"):
         return frame_bytes(value)
-    if type(value) in (list, tuple) and value:
-        return sys.getsizeof(value) + len(value) * nbytes(value[0])
+    if isinstance(value, list | tuple) and value:
+        few = [nbytes(part, 1) for part in value[:parts]]
+        return sys.getsizeof(value) + sum(few) * len(value) // len(few)
     if isinstance(value, dict) and value:
-        return sys.getsizeof(value) + len(value) * nbytes(next(iter(value.values())))
+        return sys.getsizeof(value) + len(value) * nbytes(next(iter(value.values())), 1)
     return sys.getsizeof(value, 0)
 
 

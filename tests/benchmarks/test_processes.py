@@ -42,14 +42,15 @@ def test_processes_are_told_apart_by_their_command_lines() -> None:
 
 def test_what_a_browser_has_started_is_the_browsers() -> None:
     """Also what has ended and is not waited for, which has no command line."""
-    ends = "import subprocess, sys; subprocess.Popen(['true']); print(flush=True); sys.stdin.read()"
+    ends = "import subprocess, sys; c = subprocess.Popen(['true']); print(flush=True); input()"
     with subprocess.Popen(
         ["/opt/chrome/chrome", "-c", ends],
         executable=sys.executable, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     ) as process:  # fmt: skip
         assert process.stdout is not None and process.stdout.readline()
         found = descendants(os.getpid())
-        assert found.pop(process.pid) == BROWSER and list(found.values()) == [BROWSER]
+        (child,) = descendants(process.pid)
+        assert (found[process.pid], found[child]) == (BROWSER, BROWSER)
 
 
 def test_processor_time_grows_with_work() -> None:

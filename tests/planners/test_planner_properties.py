@@ -112,7 +112,10 @@ def test_planners_are_found_by_name(name):
 @pytest.mark.parametrize("planner", PLANNERS, ids=lambda planner: planner.name)
 @pytest.mark.parametrize("tasks", [1_000, 32_000])
 def test_planning_takes_microseconds_a_task(planner, tasks):
-    for dag in (tree(tasks // 2), stencil(tasks // 50, 50), random_dag(1, tasks)):
+    def took(dag):
         began = process_time()
         planner.plan(dag, Resources(2))
-        assert process_time() - began < 10e-6 * dag.tasks + 2e-3
+        return process_time() - began
+
+    for dag in (tree(tasks // 2), stencil(tasks // 50, 50), random_dag(1, tasks)):
+        assert min(took(dag) for _ in range(3)) < 10e-6 * dag.tasks + 2e-3

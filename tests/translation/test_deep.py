@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dask
 import in_process
+import numpy as np
 import pytest
 from dask._task_spec import DataNode, Dict, List, Task, TaskRef
 
@@ -53,7 +54,8 @@ def test_only_shallow_constants_go_into_bundles_as_they_are():
     assert not is_plain(nest(17))
     assert not is_plain(nest(100_000))
     assert not is_plain({"a": nest(100_000)})
-    assert not is_plain([object()])
+    assert is_plain({"dtype": np.float64, "out": None, "shape": (int, str)})
+    assert not is_plain([object()]) and not is_plain([type("Mine", (), {})])
     assert not is_plain({object(): 1})
 
 

@@ -94,21 +94,27 @@ def test_a_meter_measures_no_more_than_its_share_of_time_allows():
 
 
 @pytest.mark.parametrize("tried_again", [False, True])
-def test_each_function_is_measured_once_though_there_is_no_time_left(tried_again):
+def test_each_kind_is_measured_once_though_there_is_no_time_left(tried_again):
     """Of a long bundle only the first tasks would be known otherwise, whatever comes after them."""
     program = [(n, 0, (n - 1, -2), None) for n in range(1, 200)]
     program += [(-5, 2, (-1,), None), (200, 3, (-5,), None)]  # one task of two steps
-    program += [(n, 0, (n - 1, -2), None) for n in range(201, 250)]
+    program += [(n, 0, (n - 1, -2), None) for n in range(201, 220)]
+    program += [(220, 3, (-2,), None)]  # one of two functions that are known from others
+    program += [(-6, 0, (219, -2), None), (221, 0, (-6, -2), None)]
     meter = Meter()
     meter.expect(4)
     meter.spent = 1.0  # no time at all
-    assert meter.looks(program) == [0, 199]
+    assert meter.looks(program) == [0, 199, 220, 221]
     values = {0: 1, -1: 2, -2: 1}
     runs = Retrying({200: 1}, time.sleep).run if tried_again else run
-    runs(program, [*FUNCTIONS, len], values, (249,), meter.task, meter.looks(program))
-    assert values == {249: 2 + 49}
+    runs(program, [*FUNCTIONS, np.size], values, (221,), meter.task, meter.looks(program))
+    assert values == {221: 2 + 19 + 2}
     taken = dict(meter.report().kinds)
-    assert {kind: one.calls for kind, one in taken.items()} == {(0,): 1, (2, 3): 1}
+    assert {kind: one.calls for kind, one in taken.items()} == dict.fromkeys(
+        [(0,), (2, 3), (3,), (0, 0)], 1
+    )
+    assert meter.looks(program) == [], "all that the run has were met"
+    meter.kinds = 9
     assert meter.looks(program) == [], "all that it has were met"
 
 
@@ -132,6 +138,21 @@ def test_frames_are_sized_by_their_columns_and_never_by_hand():
     assert nbytes({n: frame for n in range(4)}) >= 200_000
     frame = pd.DataFrame({"text": pd.array(["some text"] * 1000, dtype="category")})
     assert 1000 < nbytes(frame) < 10_000
+
+
+def test_lists_and_tuples_are_sized_by_what_they_begin_with_and_never_for_long():
+    both = np.linalg.qr(np.ones((1000, 10)))
+    assert 80_000 + 800 < nbytes(both) < 82_000
+    itself: list[object] = []
+    itself += [itself] * 4
+    assert nbytes(itself) >= 0
+    assert nbytes([[np.zeros(100)] * 10] * 10) >= 80_000
+
+
+def test_constants_are_no_inputs():
+    """Planners do not know how large they are."""
+    taken = measured([(0, 0, (-1, -2), None)], {-1: np.zeros(1000), -2: 1.0}, (0,))
+    assert taken[(0,)].samples[0].input_bytes == 0
 
 
 @pytest.mark.parametrize(
