@@ -83,10 +83,9 @@ def run(arguments: argparse.Namespace) -> None:
             rows = [judged(graph, learner, plain, effort) for graph in chosen]
             ratios = measuring([g for g in chosen if g.family == "fine"], learner, plain, effort)
     print("\n" + table([shown(row) for row in rows]))
-    print(
-        "\n"
-        + table([{"measuring on by off": shown_ratio(r), "graph": g} for g, r in ratios.items()])
-    )
+    if ratios:
+        told = [{"measuring on by off": shown_ratio(r), "graph": g} for g, r in ratios.items()]
+        print("\n" + table(told))
     verdicts = verdicts_of(rows, ratios)
     print("\n" + "\n".join(verdict_lines(verdicts)))
     if arguments.json:
@@ -197,11 +196,10 @@ def verdicts_of(rows: Sequence[Row], ratios: dict[str, Ratio]) -> list[Verdict]:
         ),
         *[unequal(row) for row in rows if row.family == UNEQUAL],
         Verdict("accepted deadlines and budgets kept", kept, 90, at_least=True, unit="%"),
-        Verdict(
-            "measuring on by off, surely, worst",
-            max((ratio.surely for ratio in ratios.values()), default=0.0),
-            1.02,
-        ),
+        *[
+            Verdict(f"measuring on by off, surely: {graph}", ratio.surely, 1.02)
+            for graph, ratio in ratios.items()
+        ],
     ]
 
 
