@@ -133,6 +133,16 @@ def test_arrays_come_back_writable_and_writing_changes_no_blob(placed):
     assert (value[0] == 1).all()
 
 
+def test_the_code_of_a_blob_is_good_for_its_reference_alone():
+    """Also where the same bytes are found under another one."""
+    place = Signed(Memory(), SIGNATURES)
+    one, other = (place.put(f"run/name-{i}", framed(7)).reference for i in (1, 2))
+    bare, code = place.bare(other), one.removeprefix(place.bare(one))
+    assert place.get([other])
+    with pytest.raises(NotAuthentic):
+        place.get([bare + code])
+
+
 def test_many_are_fetched_together_in_order(placed):
     references = [placed.put(f"run/name-{i}", framed(i)) for i in range(20)]
     blobs = Blobs(placed.place)
