@@ -8,7 +8,7 @@ from awaiting import eventually
 from bundle_graphs import Graph, names
 from passing import passes
 
-from dask_serverless.coordination.base import NEVER, OK, Event, What
+from dask_serverless.coordination.base import NEVER, OK, Event, What, Whom
 from dask_serverless.coordination.memory import MemoryCoordination, MemoryStore
 from dask_serverless.coordination.moving import Move, Patience
 from dask_serverless.coordination.redis import RedisCoordination
@@ -118,6 +118,34 @@ def test_who_left_is_not_called_back_for_what_another_one_took(coordination):
     assert names(answer.assignment) == 2 and answer.invitations == []
     assert run.sweep((), 60).invitations == []
     assert moves(run) == [Move(1, 2, 0, 1_000, "c2", "c1", -1)]
+
+
+def test_who_was_called_in_vain_is_not_called_again_for_what_another_one_took(coordination):
+    graph = Graph([[], [], [1]], slots=[0, 1, 0])
+    run = begun(coordination, graph, [NEVER, NEVER, 90_000], containers=3)
+    run.claim("c1", "k1", invited=True)
+    run.claim("c2", "k2", invited=True)
+    run.publish("c1", graph.report(0, "k1"), "")
+    called = run.publish("c2", graph.report(1, "k2"), "").invitations
+    assert called == [Whom(0, "c1")]
+    passes(run, 120_000)
+    answer = run.claim("c3", "k3", invited=True)
+    assert (names(answer.assignment), answer.invitations) == (2, [])
+    assert len(moves(run)) == 1
+    assert run.sweep((), 60).invitations == []
+    assert run.sweep([Dead("c1", "killed")], 60).invitations == []
+
+
+def test_what_a_repeated_submission_makes_ready_again_is_late_for_nobody(coordination):
+    graph = Graph([[], []], slots=[0, 0])
+    run, submission = coordination(), graph.submission(due=[60_000, 60_000], containers=3)
+    run.submit(submission)
+    assert names(run.claim("c1", "k1").assignment) == 0
+    assert names(run.publish("c1", graph.report(0, "k1"), "k2").assignment) == 1
+    run.submit(submission)
+    passes(run, 120_000)
+    assert [run.claim(f"c{n}", f"k{n}").assignment for n in (3, 4)] == [None, None]
+    assert moves(run) == []
 
 
 def test_how_late_it_is_is_told_to_the_minute(coordination):
