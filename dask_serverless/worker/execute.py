@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
@@ -120,6 +119,8 @@ def prepared(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def complete(*args: Any, **kwargs: Any) -> Any:
+        import asyncio  # slow, and few need it
+
         return asyncio.run(function(*args, **kwargs))
 
     return complete
