@@ -15,6 +15,7 @@ from dask_serverless.history.entry import Entries, Entry
 from dask_serverless.store.address import parse
 from dask_serverless.store.connect import open_link
 from dask_serverless.store.link import Link
+from dask_serverless.store.resp import Command
 from dask_serverless.store.script import Script, script_of
 
 # No TTL: what is measured once a month is what nobody remembers. One hash slot for all of them.
@@ -71,26 +72,39 @@ class RedisArchive(Archive):
             self.link = None
 
     def load_some(self) -> int:
-        """Read the next entries that have changed; how many there were."""
-        generation, first, found = self.call(
-            "load", self.new_generation(), self.generation, self.change, AT_ONCE
-        )
-        if generation.decode() != self.generation:  # things were forgotten: from the start
-            self.generation, self.change = generation.decode(), 0
-            self.entries = {}
-        for name, change, packed in zip(found[::3], found[1::3], found[2::3], strict=True):
-            self.keep(name.decode("utf-8", "replace"), int(change), packed)
-        self.drop(before=float(first or "inf"))
-        return len(found) // 3
+        """Read the next entries that have changed; how many there were.
 
-    def keep(self, key: str, change: int, packed: bytes) -> None:
+        By plain commands, so that a user can who may only read. What another client changes between
+        them is read once more, since it has a number that is not known then.
+        """
+        entries, order, state = KEYS
+        (version, generation), changed, first = self.ask(
+            ("HMGET", state, "version", "generation"),
+            ("ZRANGEBYSCORE", order, f"({self.change}", "+inf", "WITHSCORES", "LIMIT", 0, AT_ONCE),
+            ("ZRANGE", order, 0, 0, "WITHSCORES"),
+        )
+        if version is not None:
+            self.check(version)
+        now = (generation or b"").decode("utf-8", "replace")
+        if now != self.generation:  # things were forgotten: from the start
+            self.generation, self.change, self.entries = now, 0, {}
+            return self.load_some()
+        names, changes = changed[::2], changed[1::2]
+        (contents,) = self.ask(("HMGET", entries, *names)) if names else ((),)
+        for name, change, packed in zip(names, changes, contents, strict=True):
+            self.change = int(change)
+            if packed is not None:  # else it is gone meanwhile
+                self.keep(name.decode("utf-8", "replace"), packed)
+        self.drop(before=float(first[1] if first else "inf"))
+        return len(names)
+
+    def keep(self, key: str, packed: bytes) -> None:
         try:
             entry = Entry.unpack(packed)
         except ValueError:  # somebody else's doing; the next measurement replaces it
             entry = None
         self.entries.pop(key, None)
-        self.entries[key] = (change, entry)
-        self.change = change
+        self.entries[key] = (self.change, entry)
 
     def drop(self, before: float) -> None:
         """Entries go from the store in the order of their changes; so they do here."""
@@ -112,15 +126,25 @@ class RedisArchive(Archive):
         return {name.decode("utf-8", "replace") for name in again}
 
     def call(self, name: str, *arguments: Any) -> list[Any]:
+        told = [text if isinstance(text, bytes) else str(text).encode() for text in arguments]
+        command = self.connected().script(script(name), KEYS, [str(VERSION), *told])
+        (reply,) = self.ask(command)
+        if reply[0] == b"version":
+            self.check(reply[1])
+        return list(reply[1:])
+
+    def ask(self, *commands: Command) -> list[Any]:
+        return self.connected().call(*commands)
+
+    def connected(self) -> Link:
         if self.link is None:
             self.link = open_link(self.url)
-        told = [text if isinstance(text, bytes) else str(text).encode() for text in arguments]
-        command = self.link.script(script(name), KEYS, [str(VERSION), *told])
-        (reply,) = self.link.call(command)
-        if reply[0] == b"version":
-            version = reply[1].decode("utf-8", "replace")
-            raise HistoryUnusable(self.shown, f"has version {version}, but this reads {VERSION}")
-        return list(reply[1:])
+        return self.link
+
+    def check(self, version: bytes) -> None:
+        found = version.decode("utf-8", "replace")
+        if found != str(VERSION):
+            raise HistoryUnusable(self.shown, f"has version {found}, but this reads {VERSION}")
 
     @staticmethod
     def new_generation() -> str:

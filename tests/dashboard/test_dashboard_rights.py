@@ -34,10 +34,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             grant(link, "alice", "bob")
             for user in ("alice", "alice_containers"):
                 link.call(("ACL", "SETUSER", user, *more("runs that dashboards show")))
+            link.call(("ACL", "SETUSER", "alice", *more("a history in the store")))
         yield url
 
 
-def test_all_pages_open_and_nothing_is_denied_but_a_history_in_the_store(
+def test_all_pages_open_and_nothing_is_denied_but_a_history_without_rights_for_it(
     tab: Any, server: str
 ) -> None:
     with open_link(server) as link:
@@ -46,7 +47,7 @@ def test_all_pages_open_and_nothing_is_denied_but_a_history_in_the_store(
             base = command.stdout.readline().split()[1]
             show(tab, f"{base}runs")  # it has subscribed: clients hear of it
             with Serverless(
-                store=as_user(server, "alice"), containers=2, inline_bytes=0, logs=len
+                store=as_user(server, "alice"), containers=2, inline_bytes=0, logs=len, history=True
             ) as client:
                 tasks = [delayed(speak)(n) for n in range(3)]
                 dask.compute(delayed(sum)(tasks), scheduler=client)
@@ -64,9 +65,20 @@ def test_all_pages_open_and_nothing_is_denied_but_a_history_in_the_store(
             show(tab, f"{base}logs?run={good}")
             await_text(tab, "logs", "part 1")
             show(tab, f"{base}history?run={good}")
-            await_text(tab, "known", "evalsha")  # the only page that says so
+            await_text(tab, "known", "hmget")  # the only page that says so
+            link.call(
+                (
+                    "ACL",
+                    "SETUSER",
+                    "alice_dashboard",
+                    *more("a dashboard that shows such a history"),
+                )
+            )
+            show(tab, f"{base}history?run={good}")
+            await_text(tab, "known", "speak")
             tab.goto("about:blank")
-        assert denials(link) == [("alice_dashboard", "evalsha")]
+        refused = ("hmget", "zrange", "zrangebyscore")  # before it had the rights
+        assert denials(link) == [("alice_dashboard", command) for command in refused]
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_slots_are_planned_by_numbers_where_a_long_task_would_come_last(path):
     few = [delayed(nap, pure=False)(0.004) for _ in range(40)]
     total = delayed(sum)([*few, delayed(long_nap)(delayed(abs)(-0.16))])
     with Serverless(containers=2, history=path) as client:
-        for _ in range(20):
+        for _ in range(40):
             dask.compute(total, scheduler=client)
             if client.last_run.plan.planner != "structural":
                 break
@@ -143,7 +143,7 @@ def test_what_a_known_plan_is_like_is_worked_out_once(path):
     x = da.ones((40, 40), chunks=10)
     total, outlooks = (x + x.T).sum(), []
     with Serverless(containers=2, history=path) as client:
-        for _ in range(14):
+        for _ in range(30):
             dask.compute(total, scheduler=client)
             run = client.last_run
             outlooks.append(run.foreseen())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from histories import entries_of
 
@@ -56,6 +58,35 @@ def test_only_what_changed_is_read_again(archive: RedisArchive, store_url: str) 
     assert archive.link.bytes_received - before < 5_000
 
 
+@pytest.mark.parametrize("change", ["forgets it", "writes it"])
+def test_what_changes_while_it_is_read_is_read_right(
+    archive: RedisArchive, store_url: str, change: str
+) -> None:
+    """The names of what has changed are read first, then the entries."""
+    archive.add(entries_of("a", "f", "g"))
+    reader = RedisArchive(store_url)
+    ask, asked = reader.ask, []
+
+    def disturbed(*commands: Any) -> Any:
+        asked.append(commands)
+        if len(asked) == 3:  # after the first, things were forgotten: it begins once more
+            if change == "forgets it":
+                archive.forget(["function:f"])
+            else:
+                archive.add(entries_of("b", "f"))
+        return ask(*commands)
+
+    reader.ask = disturbed  # type: ignore[method-assign]
+    reader.load()
+    assert asked[2][0][0] == "HMGET"
+    assert {key: entry.calls for key, entry in reader.load().items()} == {
+        key: entry.calls for key, entry in archive.load().items()
+    }
+    reader.add(entries_of("c", "f"))
+    assert archive.load()["function:f"].calls == {"forgets it": 2, "writes it": 6}[change]
+    reader.close()
+
+
 def test_a_damaged_entry_is_replaced_by_the_next_measurement(
     archive: RedisArchive, link: Link
 ) -> None:
@@ -102,6 +133,6 @@ def test_a_call_whose_reply_was_lost_counts_once(archive: RedisArchive) -> None:
     archive.add(entries_of("a", "f"))
     assert archive.link is not None
     send = archive.link.call
-    archive.link.call = lambda command: (send(command), send(command))[1]  # type: ignore[method-assign]
+    archive.link.call = lambda *commands: (send(*commands), send(*commands))[1]  # type: ignore[method-assign]
     archive.add(entries_of("b", "f"))
     assert archive.load()["function:f"].calls == 4
