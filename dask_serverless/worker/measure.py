@@ -82,8 +82,8 @@ class Meter:
     def begin(self, values: Mapping[int, Any]) -> None:
         """A bundle that is measured starts; steps drop what nobody needs after them."""
         start = perf_counter()
-        few = islice(values.items(), MOST_SIZED)  # of constants planners know nothing
-        self.sizes = {name: nbytes(value) for name, value in few if name >= 0}
+        few = islice(values.items(), MOST_SIZED)
+        self.sizes = {name: nbytes(value) for name, value in few}
         self.spent += perf_counter() - start
 
     def task(
@@ -109,8 +109,11 @@ class Meter:
         taken = warmed(self.taken.get(kind) or Taken(0, 0.0, []), seconds)
         rows, place = taken.samples, sampled(taken.calls)
         if place < ROWS_A_KIND:
-            received = sum([self.sizes.get(name, 0) for name in arguments])
-            rows[place : place + 1] = [Sample(received, seconds, made_bytes, received + made_bytes)]
+            sizes = self.sizes
+            held = sum([sizes.get(name, 0) for name in arguments])
+            # Of constants planners know nothing; they take memory all the same.
+            received = sum([sizes.get(name, 0) for name in arguments if name >= 0])
+            rows[place : place + 1] = [Sample(received, seconds, made_bytes, held + made_bytes)]
         self.taken[kind] = Taken(taken.calls + 1, taken.seconds + seconds, rows)
         self.steps += len(steps)
         self.met.add(kind)

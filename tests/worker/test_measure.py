@@ -149,10 +149,11 @@ def test_lists_and_tuples_are_sized_by_what_they_begin_with_and_never_for_long()
     assert nbytes([[np.zeros(100)] * 10] * 10) >= 80_000
 
 
-def test_constants_are_no_inputs():
+def test_constants_are_no_inputs_but_they_take_memory():
     """Planners do not know how large they are."""
-    taken = measured([(0, 0, (-1, -2), None)], {-1: np.zeros(1000), -2: 1.0}, (0,))
-    assert taken[(0,)].samples[0].input_bytes == 0
+    taken = measured([(0, 0, (-1, -2), None)], {-1: np.zeros(1000), -2: np.float64(1)}, (0,))
+    ((received, _, made, peak),) = taken[(0,)].samples
+    assert (received, made, peak) == (0, 8000, 16008)
 
 
 @pytest.mark.parametrize(
