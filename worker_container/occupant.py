@@ -30,6 +30,7 @@ from dask_serverless.backends.messages import (
 )
 from dask_serverless.backends.messages import Peers as Places
 from dask_serverless.backends.own_in_store import own_modules_at
+from dask_serverless.backends.spawned import Born
 from dask_serverless.blobs.base import LIVE_SECONDS
 from dask_serverless.coordination.base import OK
 from dask_serverless.errors import ServerlessError, StoreError
@@ -71,6 +72,7 @@ class Occupant(LocalBackend):
         tell: Callable[[Message], object],
         peers: Inviting,
         owned: bool = False,
+        newborn: Born | None = None,
     ) -> None:
         super().__init__(
             1,
@@ -81,6 +83,7 @@ class Occupant(LocalBackend):
         )
         self.settings = settings
         self.owned = owned  # by a client: its end is that of its runs
+        self.newborn = newborn  # the first nursery's process, if it is there already
         self.tell_owner = tell
         self.peers = peers
         self.taking = threading.Lock()  # not the one that is held while the nursery is spoken to
@@ -97,6 +100,10 @@ class Occupant(LocalBackend):
         if self.leaving:
             return "leaving"
         return "working" if self.visit else "resting"
+
+    def born(self) -> Born:
+        newborn, self.newborn = self.newborn, None
+        return newborn or super().born()
 
     def opening(self) -> Opening:
         self.own = ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import subprocess
 import sys
 import threading
 import time
@@ -34,7 +33,7 @@ from dask_serverless.backends.messages import (
 )
 from dask_serverless.backends.own_modules import OWN, Changes
 from dask_serverless.backends.processes import can_weigh
-from dask_serverless.backends.spawned import START, NurseryProcess
+from dask_serverless.backends.spawned import START, Born, NurseryProcess, Process, Spawned
 from dask_serverless.errors import SettingsError
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.paths import searched
@@ -90,7 +89,7 @@ class LocalBackend(Listeners):
         _backends.add(self)
 
     @property
-    def process(self) -> subprocess.Popen[bytes] | None:
+    def process(self) -> Process | None:
         return self.nursery.process if self.nursery else None
 
     def start(self) -> None:
@@ -100,10 +99,14 @@ class LocalBackend(Listeners):
                 self._spawn()
 
     def _spawn(self) -> None:
-        self.nursery = nursery = NurseryProcess(self.opening(), self.program)
+        opening = self.opening()
+        self.nursery = nursery = NurseryProcess(opening, self.born())
         threading.Thread(
             target=self._listen, args=(nursery,), name="dask-serverless-local", daemon=True
         ).start()
+
+    def born(self) -> Born:
+        return Spawned(self.program, self.containers)
 
     def opening(self) -> Opening:
         self.known = set(heavy_modules())

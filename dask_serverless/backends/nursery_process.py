@@ -30,12 +30,18 @@ def opening_of(client: Lines) -> list[Message]:
 
 
 def main(make: Callable[[Lines, Opening], Nursery] = Nursery) -> None:
-    client = Lines(socket.socket(fileno=int(sys.argv[1])))
+    live(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]), make)
+
+
+def live(
+    stream: socket.socket, shown: int, make: Callable[[Lines, Opening], Nursery] = Nursery
+) -> None:
+    """``shown`` is where the client's errors go."""
+    client = Lines(stream)
     wake_with_parent()
     signal.signal(STOP, signal.SIG_IGN)  # until a container sets its own handler
     opening, *early = opening_of(client)
     assert isinstance(opening, Opening)
-    shown = int(sys.argv[2])
     nursery = make(client, opening)
 
     def let_go() -> None:

@@ -8,12 +8,13 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import IO, Protocol
 
 import dask_serverless
 from dask_serverless.backends.cores import cores
 from dask_serverless.backends.lines import Lines
 from dask_serverless.backends.messages import Opening
-from dask_serverless.backends.processes import ended
+from dask_serverless.backends.processes import MALLOC, ended
 from dask_serverless.backends.unnamed import unnamed_file
 from dask_serverless.backends.words import REMEMBERED_BYTES, last_lines
 from dask_serverless.errors import ContainersNotStarting
@@ -22,16 +23,6 @@ THREADS = (  # what decides how many threads BLAS and OpenMP start
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS",
 )  # fmt: skip
-
-# Arrays of some megabytes come from the kernel page by page and go back there when they are freed:
-# with glibc's defaults that is most of the time of cheap array tasks (map_overlap on blocks of
-# 1.3 MB: 0.40 s, of which 0.27 s in page faults; 0.12 s with these). Containers keep what they have
-# until they are idle, and trim then.
-MALLOC = {
-    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),  # the largest that glibc takes
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
-    "MALLOC_TOP_PAD_": str(16 << 20),
-}
 
 CLOSE_SECONDS = 5.0
 MODULE = "dask_serverless.backends.nursery_process"
@@ -45,38 +36,70 @@ START = (
 )
 
 
-class NurseryProcess:
-    """The process that starts containers, as the client sees it."""
+SHOWN_COMMAND = f"{sys.executable} -m {MODULE}"
 
-    def __init__(self, opening: Opening, program: str) -> None:
-        ours, theirs = socket.socketpair()
-        # Until it is up: what it says of why it does not come up.
+
+class Process(Protocol):
+    """As subprocess has it."""
+
+    pid: int
+    returncode: int | None
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def kill(self) -> None: ...
+
+
+class Born(Protocol):
+    """A process that waits to be told whose nursery it is to be."""
+
+    @property
+    def process(self) -> Process: ...
+
+    @property
+    def stream(self) -> socket.socket: ...
+
+    @property
+    def errors(self) -> IO[bytes]:
+        """Until it is up: what it says of why it does not come up."""
+
+
+class Spawned:
+    """By a command, with an environment of its own."""
+
+    def __init__(self, program: str, containers: int) -> None:
+        self.stream, theirs = socket.socketpair()
         self.errors = unnamed_file("errors")
         shown = standard_error()
         numbers = [str(theirs.fileno()), str(shown)]
-        self.command = [sys.executable, "-P", "-c", program, PACKAGE_FOLDER, *numbers]
         try:
             self.process = subprocess.Popen(
-                self.command,
+                [sys.executable, "-P", "-c", program, PACKAGE_FOLDER, *numbers],
                 pass_fds=[theirs.fileno(), shown],
                 stdin=subprocess.DEVNULL,
                 stderr=self.errors,
                 start_new_session=True,  # Ctrl-C is the client's business
-                env=environment(opening.containers),
+                env=environment(containers),
             )
         except OSError as error:
-            ours.close()
+            self.stream.close()
             self.errors.close()
-            raise ContainersNotStarting(self.shown_command, str(error)) from error
+            raise ContainersNotStarting(SHOWN_COMMAND, str(error)) from error
         finally:
             theirs.close()
             os.close(shown)
-        self.lines = Lines(ours)
-        self.lines.send(opening)
 
-    @property
-    def shown_command(self) -> str:
-        return f"{sys.executable} -m {MODULE}"
+
+class NurseryProcess:
+    """The process that starts containers, as the client sees it."""
+
+    def __init__(self, opening: Opening, born: Born) -> None:
+        self.process = born.process
+        self.errors = born.errors
+        self.lines = Lines(born.stream)
+        self.lines.send(opening)
 
     def end(self) -> tuple[str, str]:
         """How it ended, once its connection has: in words of ours, and in its own."""
@@ -86,13 +109,13 @@ class NurseryProcess:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        code = self.process.returncode
+        code = self.process.wait()
         how = ended(-code if code < 0 else code << 8)
         size = self.errors.seek(0, os.SEEK_END)
         self.errors.seek(max(0, size - REMEMBERED_BYTES))
         words = last_lines(self.errors.read())
         self.errors.close()
-        return f"the process that starts containers ({self.shown_command}) ended: {how}", words
+        return f"the process that starts containers ({SHOWN_COMMAND}) ended: {how}", words
 
     def close(self) -> None:
         with suppress(OSError):
@@ -126,8 +149,8 @@ def environment(containers: int) -> dict[str, str]:
     env = dict(os.environ)
     for name in THREADS:
         env.setdefault(name, share)
-    for name, value in MALLOC.items():
-        env.setdefault(name, value)
+    for name, (_, size) in MALLOC.items():
+        env.setdefault(name, str(size))
     # pyarrow's allocator would start a thread at import, and the nursery forks from one thread only
     env.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
     env["DASK_SCHEDULER"] = "synchronous"
