@@ -118,8 +118,8 @@ def long_nap(seconds):
 
 def test_slots_are_planned_by_numbers_where_a_long_task_would_come_last(path):
     """Also of a graph whose table has functions that are only steps of its tasks."""
-    few = [delayed(nap, pure=False)(0.004) for _ in range(40)]
-    total = delayed(sum)([*few, delayed(long_nap)(delayed(abs)(-0.16))])
+    few = [delayed(nap, pure=False)(0.01) for _ in range(40)]
+    total = delayed(sum)([*few, delayed(long_nap)(delayed(abs)(-0.4))])
     with Serverless(containers=2, history=path) as client:
         for _ in range(40):
             dask.compute(total, scheduler=client)
