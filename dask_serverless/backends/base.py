@@ -62,6 +62,9 @@ class Backend(Protocol):
     def watch(self, run: str, gone: Gone) -> None:
         """Tell of containers that are gone while they work on this run."""
 
+    def outage(self) -> ServerlessError | None:
+        """Why containers may have cleared a run, if they have taken their owner for dead."""
+
     def stop(self, run: str, settled: Callable[[], None]) -> None:
         """Free the containers that work on a run, by force if need be.
 

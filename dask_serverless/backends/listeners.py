@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dask_serverless.backends.base import Gone, Loss
-from dask_serverless.errors import ContainersClosed
+from dask_serverless.errors import ContainersClosed, ServerlessError
 
 
 class Listeners:
@@ -23,6 +23,10 @@ class Listeners:
         for watched, gone in list(self.watched.items()):
             if run in ("", watched):
                 gone(loss)
+
+    def outage(self) -> ServerlessError | None:
+        """Most platforms do not come between containers and their owner."""
+        return None
 
     def tell_of_close(self) -> None:
         """While runs of other threads may be under way."""

@@ -23,7 +23,7 @@ from dask_serverless.coordination.base import (
     What,
 )
 from dask_serverless.coordination.splitting import Split
-from dask_serverless.errors import BundleLost, RunDamaged, RunLost
+from dask_serverless.errors import BundleLost, RunDamaged
 from dask_serverless.worker.failure import spoken_before, unpack_failure, whole
 from planners.graph.arrays import Ids
 from planners.graph.dag import Dag
@@ -109,7 +109,7 @@ class Lookout:
 
     def heed(self, condition: Condition) -> bool:
         if condition.status == LOST:
-            raise RunLost(self.coordination.run)
+            raise self.losses.lost()
         if condition.status == OVER and condition.why == "failed":
             raise self.failure(condition.error)
         if condition.status == OK:

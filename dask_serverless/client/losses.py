@@ -15,6 +15,7 @@ from dask_serverless.coordination.base import OK, Condition, Coordination, Whom
 from dask_serverless.errors import (
     ContainersCutOff,
     ContainersNotStarting,
+    RunLost,
     ServerlessError,
     StoreError,
 )
@@ -78,6 +79,10 @@ class Losses:
         if len(self.unclaimed) >= self.around.attempts:
             raise ContainersNotStarting("", self.unclaimed[-1])
         self.absence.look(condition)
+
+    def lost(self) -> ServerlessError:
+        """Why the store does not know the run any more."""
+        return self.around.backend.outage() or RunLost(self.invitation.run)
 
     def close(self) -> None:
         if self.link is not None:

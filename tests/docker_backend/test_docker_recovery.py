@@ -89,6 +89,18 @@ def test_a_daemon_that_is_started_again_ends_runs_with_one_error_and_serves_the_
     assert not [name for name in left(daemon) if site.name in str(name)]
 
 
+def test_while_the_daemon_is_gone_a_lost_run_tells_of_that(relay, daemon):
+    """Containers that live a little longer than it take their client for dead, and clear its runs."""
+    with Serverless(**TOLD) as client:
+        assert total(1, 2, client=client) == 3
+        backend = client._engine.backend
+        assert backend.outage() is None
+        relay.cut()
+        assert isinstance(backend.outage(), PlatformUnavailable)
+        relay.open()
+        assert backend.outage() is None
+
+
 def outcome(client):
     try:
         return dask.compute(*[delayed(sleep_once)(0.5, n) for n in range(100)], scheduler=client)

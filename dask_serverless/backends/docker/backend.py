@@ -129,6 +129,15 @@ class DockerBackend(Listeners):
         reached = replace(invitation, own=own, store=self.reached(invitation.store))
         attendance.invite(reached, count)
 
+    def outage(self) -> ServerlessError | None:
+        """Containers hear of their owner by the daemon: where that is gone, so is he, for them."""
+        try:
+            if self.site is not None:
+                self.site.daemon.information()
+        except ServerlessError as error:
+            return error
+        return None
+
     def reached(self, store: str) -> str:
         """A store's URL as containers have to use it."""
         if self.store is not None and store == self.store.url:
