@@ -38,6 +38,9 @@ USUAL_START = Start()
 
 class AskedBackend(Listeners):
     same_host = False
+    # A platform starts a container for each request: a second one for one that is coming up is paid
+    # for. Those that did come have all the work meanwhile.
+    answer_seconds = 10.0
     at_once = 0  # requests under way; 0: as many as there may be containers
     answered_at_the_end = False  # a request lasts as long as its container works on the run
 

@@ -52,6 +52,7 @@ Gone = Callable[[Loss], None]
 class Backend(Protocol):
     containers: int  # how many it runs at once at most
     same_host: bool  # whether they share this host's files and folders
+    answer_seconds: float  # an invitation that nobody answered for so long was lost
 
     def start(self) -> None:
         """Begin to start up; needed by nobody who can wait until the first invocation."""

@@ -126,7 +126,7 @@ class Distribution:
         for containers, seconds, memory_mb in encoded.starts:
             self.around.backend.invoke(self.invitation.to_be_warm(seconds, memory_mb), containers)
         with report.phase("submit"):
-            submission = self.submission(encoded, planned)
+            submission = self.submission(encoded, planned, invited)
             shown = self.around.watch.begun(report, translation.dag, self.around.containers)
         with report.phase("wait"):
             ending.submitted = True
@@ -151,7 +151,7 @@ class Distribution:
         if time.time() - self.invitation.asked > PATIENT_SECONDS:
             self.around.backend.invoke(replace(self.invitation, asked=time.time()), count)
 
-    def submission(self, encoded: Encoded, planned: Planned) -> Submission:
+    def submission(self, encoded: Encoded, planned: Planned, invited: int) -> Submission:
         around = self.around
         header = Header(
             functions=encoded.functions,
@@ -185,6 +185,8 @@ class Distribution:
             due=planned.due,
             sizes=self.sizes_mb,
             pace=in_store(planned.pace, self.sizes_mb),
+            invited=invited,
+            answer_ms=int(around.backend.answer_seconds * 1000),
         )
 
     def wait_if_any_can(

@@ -96,7 +96,7 @@ class Lookout:
     def look(self, patience: float = 0.0) -> bool:
         """Whether the run is done. What it has is kept alive, what is lost goes to others."""
         self.keep_blobs()
-        condition = self.coordination.sweep((), LIVE_SECONDS, patience)
+        condition = self.coordination.sweep(self.losses.take_absent(), LIVE_SECONDS, patience)
         over = self.heed(condition)
         self.looked = time.monotonic()
         return over

@@ -12,6 +12,7 @@ from dask_serverless.blobs.base import LIVE_SECONDS
 from dask_serverless.client.absence import Absence
 from dask_serverless.client.surroundings import Surroundings
 from dask_serverless.coordination.base import OK, Condition, Coordination, Whom
+from dask_serverless.coordination.untold import Dead
 from dask_serverless.errors import (
     ContainersCutOff,
     ContainersNotStarting,
@@ -32,6 +33,9 @@ class Losses:
         self.refusal: ServerlessError | None = None  # why the backend has given up
         self.cut_off: list[str] = []  # why containers could not reach the store
         self.unclaimed: list[str] = []  # why containers ended before they had any work
+        self.absent: list[
+            Dead
+        ] = []  # those that will not come, of which the store was not told yet
         self.absence = Absence(around.backend, invitation.run)
         self.done = 0  # bundles, at the last look
         self.heard = False  # of any
@@ -46,8 +50,15 @@ class Losses:
             self.cut_off.append(loss.why)
         elif not loss.claimed:
             self.unclaimed.append(loss.told)
+            if not loss.container:
+                self.absent.append(loss.dead)
         if loss.container:
             self.put_back(loss)
+
+    def take_absent(self) -> Sequence[Dead]:
+        """For a look, which asks for others in their place."""
+        absent, self.absent = self.absent, []
+        return absent
 
     def put_back(self, loss: Loss) -> None:
         run, epoch = self.invitation.run, self.invitation.epoch

@@ -19,6 +19,7 @@ from dask_serverless.errors import NotAuthentic
 
 OK, LOST, OVER, FENCED = "ok", "lost", "over", "fenced"
 
+ANSWER_MS = 2000  # how long containers that are known to come may take to answer
 NEVER = 2**32 - 1  # no bundle is due so late: 49 days
 LOCAL = b"l"  # in the place of a reference: "l<bundle>", an output that only memory had
 
@@ -54,6 +55,8 @@ class Submission:
     # the latest, or NEVER; what waits for its slot's container any longer is anyone's
     sizes: Sequence[int] = ()  # of containers' memory in MiB, smallest first, if there are several
     pace: Pace | None = None  # that it has to keep in the sizes that were planned
+    invited: int = 0  # containers that were asked for already, of the smallest size
+    answer_ms: int = ANSWER_MS  # an invitation that nobody answered for so long was lost
 
 
 @dataclass(frozen=True)
@@ -294,7 +297,8 @@ class Coordination(Protocol):
     ) -> Condition:
         """Put back what lost containers and ended leases left; before, wait for the run's end.
 
-        The container "*" stands for all of them, and for the invitations that they did not answer.
+        The container "*" stands for all of them, and for the invitations that they did not answer;
+        "" stands for one that was asked for and will not come.
         What they took after they had told of something last is noted, by the store's clock. Those
         ``outgrown`` had not enough memory: if there is a larger size than theirs, the run goes on
         with that.

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
+from math import floor
 
 from dask_serverless.coordination.base import ANYONE, Event, Submission, Whom
 from dask_serverless.coordination.lending import Lending
@@ -19,7 +20,6 @@ from dask_serverless.coordination.parts import Part
 from dask_serverless.coordination.resizing import Pacing
 from dask_serverless.coordination.sizes import size_of, size_with
 
-INVITE_MS = 2000  # as in the scripts
 GOLDEN = 0.6180339887  # the same
 SILENT = "no sign of life"  # likewise
 TIGHT = " since it had {} of memory in use: most likely its platform has ended it for want of more"
@@ -155,6 +155,7 @@ class Record:
         self.patience = Patience(self.submission.due)
         self.pacing = Pacing(self.submission.pace)
         self.bundles = self.submission.bundles  # more, once some were divided
+        self.invites.ask(range(self.submission.invited), "early", floor(self.submitted_ms))
 
     def waits(self, slot: int) -> bool:
         """Whether bundles of a slot are ready."""
@@ -316,7 +317,7 @@ class Record:
         room = self.submission.containers - len(self.working)
         if not waiting or room <= 0:
             return []
-        self.invites.expire(now - INVITE_MS)
+        self.invites.expire(now - self.submission.answer_ms)
         wanted = min(room, waiting) - len(self.invites.invited)
         return self.invites.invite(wanted, claim, now) if wanted > 0 else []
 
@@ -370,7 +371,7 @@ class Record:
         waiting = [0] * len(self.submission.sizes)
         for size in range(len(waiting)):
             invites = self.invites_of(size)
-            invites.expire(now - INVITE_MS)
+            invites.expire(now - self.submission.answer_ms)
             flexible = len(self.ready[-1 - size]) if -1 - size in self.ready else 0
             ready = flexible + len(self.free_of(size))
             late = self.patience.count(now - self.submitted_ms, size)

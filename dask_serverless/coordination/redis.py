@@ -126,6 +126,7 @@ class RedisCoordination:
         shared = submission.bundles > 1 or bool(submission.blobs)
         return self.command(
             "begin", submission.live_seconds, int(shared), int(submission.slotted) * (1 + bool(submission.due)),
+            submission.invited, "answer", submission.answer_ms,
             "total", submission.bundles, "lease", submission.lease_ms, "cap", submission.containers,
             "attempts", submission.attempts, *(("spread", "1") if submission.spread else ()),
             *(("pace", submission.pace.pack()) if submission.pace else ()),

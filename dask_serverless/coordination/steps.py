@@ -239,6 +239,9 @@ class MemorySteps:
 
     def bereave(self, record: Record, dead: Dead) -> None:
         gone = dead.container
+        if not gone:
+            record.answered(None, 0)
+            return
         for slot in [s for s, owner in record.slots.items() if gone in ("*", owner)]:
             record.disown(slot)
             if record.waits(slot):

@@ -23,6 +23,7 @@ from planners.plans.bundles import Bundles, bundles_of
 from planners.plans.plan import Plan
 
 FOREVER_MS = 10**15  # the leases: nobody is lost here
+ANSWER_MS = 10_000  # as on platforms that start a container for each request
 NOTHING_RELEASED = pack_releases(())
 
 
@@ -75,7 +76,7 @@ class Facts:
     def learn(self, workload: Workload, layout: Layout, between: Bundles) -> None:
         """What else to know of the plan as it is heeded here."""
 
-    def submission(self, epoch: str, containers: int) -> Submission:
+    def submission(self, epoch: str, containers: int, invited: int) -> Submission:
         return Submission(
             epoch=epoch,
             bundles=self.count,
@@ -89,6 +90,8 @@ class Facts:
             ready=[(bundle, self.slots[bundle]) for bundle in self.roots],
             slotted=self.slotted,
             due=self.due,
+            invited=invited,
+            answer_ms=ANSWER_MS,
         )
 
     def report(self, bundle: int, claim: str) -> Report:

@@ -28,8 +28,8 @@ class NearFacts(Facts):
         self.near, self.holds = near_of(layout.plan), holds_back(layout.plan)
         self.wanted, self.sizes = workload.dag.wanted, workload.output_bytes
 
-    def submission(self, epoch: str, containers: int) -> Submission:
-        return replace(super().submission(epoch, containers), spread=self.holds)
+    def submission(self, epoch: str, containers: int, invited: int) -> Submission:
+        return replace(super().submission(epoch, containers, invited), spread=self.holds)
 
     def outputs_of(self, bundle: int) -> dict[int, float]:
         """What others need of it, in bytes by task."""

@@ -14,15 +14,16 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any
 
-from dask_serverless.client.looks import Looks
+from dask_serverless.client.looks import LOOK_SECONDS, Looks
 from dask_serverless.coordination.base import ANYONE, OK, Whom
 from dask_serverless.coordination.memory import MemoryCoordination, MemoryStore
-from dask_serverless.simulation.facts import Facts
+from dask_serverless.simulation.facts import ANSWER_MS, Facts
 from dask_serverless.simulation.model import BackendModel
 from dask_serverless.simulation.places import Placed, Places
 from dask_serverless.worker import machine as m
 
-QUIET_LOOKS = 3  # after so many without a call between them, nothing can be new
+# After so many without a call between them nothing can be new: all invitations have run out.
+QUIET_LOOKS = ANSWER_MS // int(1000 * LOOK_SECONDS) + 2
 MB_PER_GB = 1024
 NOBODY = -1
 
@@ -70,8 +71,8 @@ class World:
     def live(self) -> World:
         """Until the run is over and all containers have left."""
         if self.facts.count:
-            self.run.submit(self.facts.submission("epoch", self.model.containers))
             early = min(self.model.containers, self.facts.root_tasks)
+            self.run.submit(self.facts.submission("epoch", self.model.containers, early))
             self.later(self.model.invocation, self.invited, [ANYONE] * early)
             self.look_later()
         while self.events:

@@ -65,7 +65,7 @@ def test_where_all_containers_are_alike_no_size_is_faster_or_missing():
 class Told:
     """A backend with sizes, as far as anybody asks before it is used."""
 
-    same_host, containers = False, 1
+    same_host, containers, answer_seconds = False, 1, 2.0
     sizes_mb, cores = SIZES, FIXED
 
     def start(self): ...

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import msgpack
 import pytest
 
-from dask_serverless.coordination.base import Assignment, Division, Report, Submission
+from dask_serverless.coordination.base import ANSWER_MS, Assignment, Division, Report, Submission
 from dask_serverless.coordination.resizing import Pace
 from dask_serverless.coordination.sizes import of_size, size_of
 from dask_serverless.worker.bundle import (
@@ -97,6 +97,8 @@ class Graph:
         spread: bool = False,
         due: Sequence[int] = (),
         pace: Pace | None = None,
+        invited: int = 0,
+        answer_ms: int = ANSWER_MS,
     ) -> Submission:
         roots = [(b, self.slot(b)) for b, inputs in enumerate(self.inputs) if not inputs]
         return Submission(
@@ -115,6 +117,8 @@ class Graph:
             due=due,
             sizes=self.sizes,
             pace=pace,
+            invited=invited,
+            answer_ms=answer_ms,
         )
 
     def report(

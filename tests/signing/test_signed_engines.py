@@ -103,7 +103,7 @@ def test_a_private_store_needs_none():
 
 def test_a_backend_that_could_not_use_it_says_so(store_url):
     class Own:
-        containers, same_host = 1, True
+        containers, same_host, answer_seconds = 1, True, 2.0
 
         def invoke(self, invitation, count=1): ...
 

@@ -27,19 +27,18 @@ BYTES = Constant(task_seconds=1.0, task_output_bytes=100e6)  # a second each way
         (CHAIN, None, {}, 3.5, 1, 0),  # one container goes on and on
         (FAN_OUT, None, {}, 3.5, 2, 0),  # the second one comes at 2, and runs one of three
         (FAN_OUT, None, {"containers": 1}, 4.5, 1, 0),
-        # The client invites before it submits, and this is not noted: whoever comes first invites
-        # for what the others come for.
-        (FAN_IN, None, {}, 2.5, 2, 1),
-        (APART, None, {"containers": 3}, 1.5, 3, 2),
+        # The client invites before it submits: whoever comes first does not invite them once more.
+        (FAN_IN, None, {}, 2.5, 2, 0),
+        (APART, None, {"containers": 3}, 1.5, 3, 0),
         (CHAIN, [0, 1, 0], {}, 3.5, 1, 0),  # who is free takes a slot that is nobody's
         # Each waits for the other's bundle, the first to leave is invited again for its own slot.
-        (graph((), (), (0,), (1,)), [0, 1, 1, 0], {}, 2.6, 2, 2),
+        (graph((), (), (0,), (1,)), [0, 1, 1, 0], {}, 2.6, 2, 1),
         (graph(()), None, {"warm": 1}, 1.1, 0, 1),
-        (APART, None, {"warm": 2}, 2.1, 0, 3),
-        (APART, None, {"containers": 3, "concurrency": 1}, 3.5, 1, 4),
+        (APART, None, {"warm": 2}, 2.1, 0, 2),
+        (APART, None, {"containers": 3, "concurrency": 1}, 3.5, 1, 2),
         (graph(()), None, {"invocation": 0.2}, 1.7, 1, 0),
         (graph(()), None, {"store_rtt": 0.4}, 2.1, 1, 0),  # there and back, and there
-        (FAN_IN, None, {"store_service": 0.2}, 3.3, 2, 1),  # claims at 0.7 and 0.9, then at 1.9, …
+        (FAN_IN, None, {"store_service": 0.2}, 3.3, 2, 0),  # claims at 0.7 and 0.9, then at 1.9, …
     ],
 )
 def test_when_the_last_output_is_stored(dag, slots, keywords, makespan, cold, warm):

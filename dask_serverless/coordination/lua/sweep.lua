@@ -1,6 +1,7 @@
 -- The client looks after its run: claims that ran out go back to the outbox, the keys live on.
 -- ARGV: epoch, containers known to be gone {container, why, processor time in ms and most memory in
---       bytes that it has not told of, …} (cmsgpack; '*': all of them),
+--       bytes that it has not told of, …} (cmsgpack; '*': all of them;
+--       '': one that was asked for and will not come),
 --       seconds the keys may live;
 --       containers among these for whose size the run is too large, if any (cmsgpack)
 -- Reply: {'lost'} | {'over', why, error or ''} | {'ok', done, invitations, containers at work}
@@ -70,13 +71,14 @@ if not over then
   end
   for i = 1, #gone, 4 do
     local all = gone[i] == '*'
+    if gone[i] == '' and entries('invites') > 0 then redis.call('ZPOPMIN', key('invites')) end
     local slots = slotted and redis.call('HGETALL', key('slots')) or {}
     for j = 1, #slots, 2 do
       if slots[j] ~= '' and (all or slots[j + 1] == gone[i]) then
         bereave(tonumber(slots[j]), slots[j + 1])
       end
     end
-    local doomed = all and all_at_work() or {gone[i]}
+    local doomed = all and all_at_work() or gone[i] ~= '' and {gone[i]} or {}
     for _, container in ipairs(doomed) do
       put_back_all(container, gone[i + 1], now(), gone[i + 2], gone[i + 3])
     end

@@ -80,7 +80,7 @@ if sizes then
     for size = 0, count - 1 do waiting[size] = 0 end
     for size = 0, count - 1 do
       local larger, invites = math.max(least, size), of_size('invites', size)
-      redis.call('ZREMRANGEBYSCORE', key(invites), '-inf', now() - INVITE_MS)
+      redis.call('ZREMRANGEBYSCORE', key(invites), '-inf', now() - answer_ms)
       asked = asked + entries(invites)
       waiting[larger] = waiting[larger] + entries(of_size('ready', size)) - entries(invites)
       if slotted then

@@ -113,7 +113,7 @@ local function invitations(token)
   if waiting <= 0 then return list end
   local room = cap - (redis.call('HLEN', key('working')) - 1)
   if room <= 0 then return list end
-  redis.call('ZREMRANGEBYSCORE', key('invites'), '-inf', now() - INVITE_MS)
+  redis.call('ZREMRANGEBYSCORE', key('invites'), '-inf', now() - answer_ms)
   local asked = entries('invites')
   local wanted = math.min(room, waiting) - asked
   if wanted <= 0 then return list end

@@ -1,7 +1,7 @@
 -- What every call of a run under way shares: its epoch is checked before anything else.
 -- A store that does not know the run, or another epoch of it, answers {'lost'}.
 
-local meta = redis.call('HMGET', KEYS[1], 'epoch', 'over', 'lease', 'cap', 'attempts', 'total', 'slotted', 'live', 'near', 'sizes')
+local meta = redis.call('HMGET', KEYS[1], 'epoch', 'over', 'lease', 'cap', 'attempts', 'total', 'slotted', 'live', 'near', 'sizes', 'answer')
 if not meta[1] or meta[1] ~= ARGV[1] then return {'lost'} end
 local over, lease, cap, attempts = meta[2], tonumber(meta[3]), tonumber(meta[4]), tonumber(meta[5])
 local slotted, live = meta[7] ~= '0', meta[8]
@@ -9,7 +9,7 @@ local patient = meta[7] == '2' -- whether bundles have times to begin by
 local near = meta[9] == '1' -- whether outputs have stayed in a container's memory
 local sizes = meta[10] -- of containers' memory, where there are several
 
-local INVITE_MS = 2000 -- an invocation that nobody answered for so long was lost
+local answer_ms = tonumber(meta[11]) -- an invocation that nobody answered for so long was lost
 
 local moment
 local function microseconds()
