@@ -38,7 +38,7 @@ class Judged(CostModel):
         plan = informed(self.planner, self).plan(dag, resources)
         if not self.predictions.knows(function_names(dag)):
             return replace(plan, prediction=None)
-        timeline = self.timeline(plan, self.workload(dag), resources)
+        timeline = self.timeline(plan, self.workload(dag, resources.containers), resources)
         prediction = self.forecast(plan.way, timeline.prediction())
         if self.goals.missed(prediction):
             raise self.goals.impossible([(plan.planner, prediction)])

@@ -103,7 +103,7 @@ class Auto(CostModel):
             return Structural().plan(dag, resources)  # goals cannot be judged by made-up numbers
         allowance = Allowance(self.clock, self.seconds)
         try:
-            workload = self.workload(dag)
+            workload = self.workload(dag, resources.containers)
             allowance.did(Effort.workload(len(function_names(dag)), dag.tasks))
             search = Search(self, workload, resources, allowance)
         except MissingPrediction:  # of some functions, and nothing stands in for them

@@ -39,7 +39,7 @@ class ListSchedule(CostModel):
     name: ClassVar[str] = "list_schedule"
 
     def plan(self, dag: Dag, resources: Resources) -> Plan:
-        return self.place(self.workload(dag), resources)
+        return self.place(self.workload(dag, resources.containers), resources)
 
     def place(self, workload: Workload, resources: Resources) -> Plan:
         return self.fastest(workload, resources).predicted_plan()

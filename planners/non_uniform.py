@@ -45,7 +45,7 @@ class NonUniform(CostModel):
         check_number("time limit", self.name, self.limit_seconds)
 
     def plan(self, dag: Dag, resources: Resources) -> Plan:
-        workload = self.workload(dag)
+        workload = self.workload(dag, resources.containers)
         plan = self.place(workload, resources)
         return self.timeline(plan, workload, resources).predicted_plan()
 

@@ -32,7 +32,7 @@ class Uniform(CostModel):
     name: ClassVar[str] = "uniform"
 
     def plan(self, dag: Dag, resources: Resources) -> Plan:
-        workload = self.workload(dag)
+        workload = self.workload(dag, resources.containers)
         plan = self.place(workload, resources)
         return self.timeline(plan, workload, resources).predicted_plan()
 

@@ -33,10 +33,13 @@ class CostModel:
         """By the numbers of ``model``."""
         return cls(model.predictions, model.platform, model.sla, model.outcomes, **settings)
 
-    def workload(self, dag: Dag) -> Workload:
-        """By averages where earlier runs say how far runs are apart: percentiles do not add up."""
+    def workload(self, dag: Dag, containers: int = 0) -> Workload:
+        """By averages where earlier runs say how far runs are apart: percentiles do not add up.
+
+        Before, by what is left of them where so many ``containers`` each run many tasks.
+        """
         sla = "average" if self.outcomes else self.sla
-        return Workload.predict(dag, self.predictions, sla)
+        return Workload.predict(dag, self.predictions, sla, containers)
 
     def timeline(self, plan: Plan, workload: Workload, resources: Resources) -> Timeline:
         return predict_timeline(plan, workload, self.platform, resources)

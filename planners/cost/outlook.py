@@ -31,7 +31,7 @@ class Outlook:
 
     @cached_property
     def workload(self) -> Workload:
-        return self.model.workload(self.dag)
+        return self.model.workload(self.dag, self.resources.containers)
 
     @cached_property
     def timeline(self) -> Timeline:

@@ -57,6 +57,19 @@ class Measured(Predictions):
             return self._other("execution time", function).seconds(function, memory_mb, sla)
         return ladder.at(memory_mb)
 
+    def deviation(self, function: str, memory_mb: int) -> float:
+        sketch = self.functions.get(function)
+        if not sketch:
+            return self._other("execution time", function).deviation(function, memory_mb)
+        line = self.seconds(function, memory_mb)
+        sizes, weights = sketch.column("input_bytes"), sketch.weights
+        expected, took = line.base + line.per_byte * sizes, sketch.column("seconds")
+        if not expected.all():
+            return 0.0
+        ratios = took / expected
+        ratios /= np.average(ratios, weights=weights)  # they may be of another size of containers
+        return float(np.sqrt(np.average((ratios - 1) ** 2, weights=weights)))
+
     def output_bytes(self, function: str, sla: Sla = "average") -> Line:
         line = self._line(function, "output_bytes", check_sla(sla))
         if line is None:

@@ -138,6 +138,14 @@ class Predictions(ABC):
     def warm_start(self, memory_mb: int, sla: Sla = "average") -> Line:
         """The same for a container that ran before and is idle."""
 
+    def deviation(self, function: str, memory_mb: int) -> float:
+        """The standard deviation of execution times, as a share of their average."""
+        usual, low, high = (self.seconds(function, memory_mb, sla) for sla in ("average", 16, 84))
+        average = usual.base or usual.per_byte
+        return (
+            (high.base - low.base or high.per_byte - low.per_byte) / 2 / average if average else 0.0
+        )
+
     def seconds_lines(self, functions: Sequence[str], memory_mb: int, sla: Sla) -> Lines:
         return Lines.of([self.seconds(function, memory_mb, sla) for function in functions])
 

@@ -16,6 +16,7 @@ from planners.numbers.predictions import (
     Sla,
     check_sla,
 )
+from planners.numbers.spread import Spread, spread_of
 
 TASKS_A_ROUND = 64  # one by one take as long as one round over all of them, at least
 SETTLING = 0.75  # of the sizes that changed: where more change again, tasks form long chains
@@ -34,10 +35,14 @@ class Workload:
     upload: Line
     download: Line
     samples: int = 0  # measured calls of the functions in the graph
+    spread: Spread | None = None  # of what containers take for many tasks; None: of single ones
     _seconds: dict[int, Floats] = field(default_factory=dict, repr=False)
 
     @staticmethod
-    def predict(dag: Dag, predictions: Predictions, sla: Sla = "average") -> Workload:
+    def predict(
+        dag: Dag, predictions: Predictions, sla: Sla = "average", containers: int = 0
+    ) -> Workload:
+        """With ``containers``, as many run the tasks: what each takes then is meant for sums."""
         check_sla(sla)
         names = function_names(dag)
         outputs = predictions.output_lines(names, sla).check("output size", names)
@@ -53,16 +58,23 @@ class Workload:
             upload=_checked("upload time", predictions.upload(sla)),
             download=_checked("download time", predictions.download(sla)),
             samples=int(outputs.samples.sum()),
+            spread=spread_of(dag, function_names(dag), predictions, sla, containers),
         )
 
     def seconds(self, memory_mb: int) -> Floats:
         """Execution time of each task in a container of this size."""
         if memory_mb not in self._seconds:
-            names = function_names(self.dag)
-            lines = self.predictions.seconds_lines(names, memory_mb, self.sla)
-            lines.check("execution time", names)
-            self._seconds[memory_mb] = lines.at(self.dag.functions, self.input_bytes)
+            seconds = self._seconds_at(memory_mb, self.sla)
+            if self.spread is not None:
+                usual = self._seconds_at(memory_mb, "average")
+                seconds = self.spread.between(self.dag.functions, seconds, usual, memory_mb)
+            self._seconds[memory_mb] = seconds
         return self._seconds[memory_mb]
+
+    def _seconds_at(self, memory_mb: int, sla: Sla) -> Floats:
+        names = function_names(self.dag)
+        lines = self.predictions.seconds_lines(names, memory_mb, sla)
+        return lines.check("execution time", names).at(self.dag.functions, self.input_bytes)
 
     def cold_start(self, memory_mb: int) -> float:
         return _checked("cold start", self.predictions.cold_start(memory_mb, self.sla)).at()

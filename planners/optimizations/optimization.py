@@ -53,7 +53,9 @@ class Optimized:
 
     def plan(self, dag: Dag, resources: Resources) -> Plan:
         plan = self.planner.plan(dag, resources)
-        timeline = self.model.timeline(plan, self.model.workload(dag), resources)
+        timeline = self.model.timeline(
+            plan, self.model.workload(dag, resources.containers), resources
+        )
         return optimize(timeline, resources, self.optimizations).predicted_plan()
 
 
