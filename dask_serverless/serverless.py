@@ -94,10 +94,13 @@ class Serverless:
             except Failed as failed:
                 error = failed.error
             finally:
-                self.last_run = run.report
+                self._ran(run.report)
         raise_here(error)
 
     get = __call__
+
+    def _ran(self, report: RunReport) -> None:
+        self.last_run = report
 
     @property
     def settings(self) -> Settings:
@@ -111,7 +114,7 @@ class Serverless:
         """The same containers under other settings, for some computes.
 
         What this returns is a scheduler and a context manager like the object itself, with a
-        ``last_run`` of its own. Settings of the containers themselves (``memory``, say) cannot be
+        ``last_run`` of its own; the object's is the last of all that ran on its containers. Settings of the containers themselves (``memory``, say) cannot be
         changed. To close it is to let go of the containers: they end with the object that they
         belong to.
         """

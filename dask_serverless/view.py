@@ -13,6 +13,7 @@ from dask_serverless.errors import SettingsError
 from dask_serverless.serverless import AUTO, Serverless, make_planner
 
 if TYPE_CHECKING:
+    from dask_serverless.client.report import RunReport
     from planners.plans.plan import Planner
 
 
@@ -64,6 +65,12 @@ class View(Serverless):
             with forks.importing:
                 made = self._made = planner, learning, make_planner(planner, learning)
         return made[2]
+
+    def _ran(self, report: RunReport) -> None:
+        """The containers' object has it as well: whose last run would it be otherwise?"""
+        super()._ran(report)
+        if (seen := self._seen()) is not None:
+            seen._ran(report)
 
     def options(self, **settings: Any) -> Serverless:
         return View(self._object(), {**self._keywords, **settings})

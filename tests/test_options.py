@@ -20,11 +20,11 @@ def total():
     return (da.ones((12, 12), chunks=3) + 1).sum()
 
 
-def test_a_view_computes_on_the_same_containers_and_has_a_last_run_of_its_own():
+def test_a_view_computes_on_the_same_containers_and_only_the_object_has_the_runs_of_both():
     with Serverless(containers=2) as whole:
         view = whole.options(planner="wukong")
         assert dask.compute(total(), scheduler=view) == (288,)
-        assert whole.last_run is None
+        assert whole.last_run is view.last_run
         assert dask.compute(total(), scheduler=whole) == (288,)
         assert view.last_run.bundles > whole.last_run.bundles
         assert whole.last_run.cold_starts == 0
