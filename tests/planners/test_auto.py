@@ -254,6 +254,17 @@ def test_the_same_clock_gives_the_same_plan(step):
     assert one == other
 
 
+def test_without_a_clock_a_busy_machine_tries_as_much_as_an_idle_one():
+    """Everything took what it was estimated to take: more seconds, more tries, up to all of them."""
+    nothing, some, everything = (
+        tried(Auto(PREDICTIONS, seconds=seconds, clock=None).plan(DAG, RESOURCES))
+        for seconds in (0, 0.1, np.inf)
+    )
+    assert nothing[0] == {"structural at 7076 MB"}
+    assert nothing[0] < some[0] < everything[0]
+    assert not everything[1]
+
+
 def test_planning_takes_a_twentieth_of_the_makespan_or_two_milliseconds():
     for task_seconds, seconds in ((1e-4, 0.05), (0.05, 0.15)):
         predictions = Constant(task_seconds, task_output_bytes=0, cold_start_seconds=0.0)
