@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 LEAST_SECONDS = 0.002
 SHARE = 0.05  # of the makespan: what a better plan may cost to find
+MOST_SECONDS = 20.0  # of effort: without a clock nobody waits for the run, but somebody for an answer
 
 Clock = Callable[[], float]
 
@@ -35,7 +36,8 @@ class Allowance:
         """What still may be done, as an estimate; the better the plan at hand, the less."""
         allowed = self.seconds
         if allowed is None:
-            allowed = max(LEAST_SECONDS, SHARE * makespan_seconds)
+            most = MOST_SECONDS if self.clock is None else float("inf")
+            allowed = min(max(LEAST_SECONDS, SHARE * makespan_seconds), most)
         spent = self.spent
         if spent <= 0 or self.estimated <= 0:
             return float("inf") if allowed > 0 else 0.0
