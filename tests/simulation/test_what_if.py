@@ -14,7 +14,6 @@ from dask_serverless.history.opening import open_history
 from planners.auto import Auto
 from planners.cost.platform import Platform, Prices
 from planners.numbers.predictions import Constant
-from planners.structural import Structural
 from planners.uniform import Uniform
 
 
@@ -101,7 +100,7 @@ def test_runs_here_say_what_tasks_take_but_not_what_comes_of_plans_elsewhere(tmp
     with Serverless(containers=2, history=str(tmp_path / "history"), planner=planner) as scheduler:
         for _ in range(4):
             dask.compute(tasks, scheduler=scheduler)
-        found = scheduler.simulate(tasks, cold_start="7s", store_rtt="3s")
+        scheduler.simulate(tasks, cold_start="7s", store_rtt="3s")
     by, _ = planner.asked[-1]
     assert by.predictions.cold_start(1769).at() == 7.0
     assert by.predictions.upload().at(0) == 3.0
