@@ -139,9 +139,9 @@ class Serverless:
         return planning(self, self.settings, self._ready(), {}).look(translation)
 
     def simulate(
-        self, collection: Any, *, predictions: Predictions | None = None, **backend: Any
+        self, *collections: Any, predictions: Predictions | None = None, **backend: Any
     ) -> Simulation:
-        """What it would take to compute this on another backend; nothing is computed.
+        """What it would take to compute these together on another backend; nothing is computed.
 
         Keywords describe that backend: ``containers=1000, store_rtt="1ms", cold_start="2s"``;
         ``dask_serverless.simulation.model.BackendModel`` has them all. What tasks take and leave
@@ -152,8 +152,7 @@ class Serverless:
             from dask_serverless.simulation.what_if import what_if
 
         usual = planning(self, self.settings, self._ready(), {})
-        backend.setdefault("containers", usual.containers)
-        return what_if(collection, usual, predictions, **backend)
+        return what_if(collections, usual, predictions, **backend)
 
     @property
     def dashboard_link(self) -> str:

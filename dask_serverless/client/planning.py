@@ -60,6 +60,12 @@ class Planned:
     due: Sequence[int] = ()  # when bundles should have begun: those that are late may be moved
     limits: Mapping[int, Limit] = field(default_factory=dict)  # of those that may be divided
     pace: Pace = NO_PACE  # lest it goes on in larger containers
+    plain: Dag | None = None  # under the functions' own names, if the planner's numbers go by those
+
+    @property
+    def judged(self) -> Dag:
+        """Whose names are those that numbers are asked for."""
+        return self.dag if self.plain is None else self.plain
 
     @property
     def teaches(self) -> bool:
@@ -99,7 +105,8 @@ class Planning:
             return Planned(self.planned(planner, translation.dag, translation), translation.dag)
         dag = identified(translation)
         if not ready.asks:
-            return Planned(self.planned(planner, translation.dag, translation), dag)
+            plan = self.planned(planner, translation.dag, translation)
+            return Planned(plan, dag, plain=translation.dag if self.told else None)
         names = dag.function_names
         graph = signature(names, dag.tasks, self.containers)
         told = ready.settings, self.sizes_mb, self.cores, self.inline_bytes
@@ -195,11 +202,11 @@ class Planning:
     def look(self, translation: Translation) -> Outlook:
         """What a run would be like, planned as it would be."""
         planned = self.plan(translation)
-        return self.outlook(planned.plan, with_flags(planned.dag, translation), planned.model)
+        return self.outlook(planned.plan, with_flags(planned.judged, translation), planned.model)
 
     def foreseen(self, planned: Planned) -> Callable[[], Outlook]:
         """Its outlook, for whoever asks later; holds no data, and no keys of tasks."""
-        dag = planned.dag.without_labels()
+        dag = planned.judged.without_labels()
         return partial(self.once, planned.known, planned.plan, dag, planned.model)
 
     def once(
@@ -236,29 +243,42 @@ class Planning:
         inner = innermost(self.planner)
         return inner.platform.prices if isinstance(inner, CostModel) else Prices()
 
-    def model(self, dag: Dag) -> CostModel:
-        """The numbers that the planner goes by; where it needs none, what there are."""
-        inner = innermost(self.planner)
-        numbers = getattr(inner, "model", None)  # of what is wrapped around a planner
-        own = CostModel(sla=self.wishes.sla or "average")
-        if isinstance(inner, CostModel):
-            own = CostModel.of(inner)
-        elif isinstance(numbers, CostModel):
-            own = numbers
-        own = replace(own, platform=self.as_here(own.platform))
+    def model(self, dag: Dag, newest: bool = False) -> CostModel:
+        """The numbers that the planner goes by; where it needs none, what there are.
+
+        ``newest``: also what was measured just now, which may take a while to look at.
+        """
+        own = replace(self.own, platform=self.as_here(self.own.platform))
         if not isinstance(own.predictions, Unmeasured):
             return own
         made_up = replace(own.predictions, cores=self.cores)
         if self.history is None:
             return replace(own, predictions=made_up)
         names, warm = function_names(dag), self.warmth.count()
-        known = self.history.predictions(names, fallback=made_up, cores=self.cores)
+        asked = None if newest else names
+        known = self.history.predictions(asked, fallback=made_up, cores=self.cores)
         return replace(
             own,
             predictions=known,
             platform=measured_platform(own.platform, known.platform, warm, not self.sizes_mb),
             outcomes=known.followed.outcomes(signature(names, dag.tasks, self.containers)),
         )
+
+    @property
+    def own(self) -> CostModel:
+        """The planner's, as it was made."""
+        inner = innermost(self.planner)
+        numbers = getattr(inner, "model", None)  # of what is wrapped around a planner
+        if isinstance(inner, CostModel):
+            return CostModel.of(inner)
+        if isinstance(numbers, CostModel):
+            return numbers
+        return CostModel(sla=self.wishes.sla or "average")
+
+    @property
+    def told(self) -> bool:
+        """Whether the planner was given numbers, which know functions by their own names."""
+        return not isinstance(self.own.predictions, Unmeasured)
 
     def as_here(self, platform: Platform) -> Platform:
         """With what the settings say, and the sizes that there are, where there are several."""

@@ -7,21 +7,26 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from random import Random
+from statistics import NormalDist
 from typing import Any
 
 from dask.utils import parse_bytes, parse_timedelta
 
 from dask_serverless.config import suggestion
 from dask_serverless.errors import SettingsError
+from dask_serverless.values import CHECKS, PRICES
 from planners.cost.platform import Platform, Prices
 from planners.numbers.predictions import Line
 from planners.numbers.workload import Workload
 
 P95 = 1.6449  # standard deviations below which 95 of 100 normal values are
+LEAST = 0.005  # of 1: percentiles that are further out than that are endless
 
 
 def seconds(value: Any) -> float:
     """A number of seconds, also as a text with its unit."""
+    if isinstance(value, str) and (positive := value.strip().removeprefix("-")) != value.strip():
+        return -seconds(positive)  # which Dask takes for no time at all
     read = number(parse_timedelta(value, default=False) if isinstance(value, str) else value)
     if math.isinf(read):
         raise ValueError
@@ -48,9 +53,8 @@ def whole(value: Any) -> int:
 
 
 def prices(value: Any) -> Prices:
-    if not isinstance(value, Prices):
-        raise ValueError
-    return value
+    """Also as the setting has them."""
+    return value if isinstance(value, Prices) else Prices(**CHECKS["prices"](value))
 
 
 def told(default: Any, parse: Callable[[Any], Any], kind: str, least: float | None = 0.0) -> Any:
@@ -61,6 +65,7 @@ def told(default: Any, parse: Callable[[Any], Any], kind: str, least: float | No
 A_TIME = "has to be a time, such as '1ms' or a number of seconds"
 A_RATE = "has to be bytes a second above zero, such as '100MB' or a number"
 A_COUNT = "has to be a whole number"
+A_TABLE = f"has to be a planners.cost.platform.Prices, or amounts from 0 on by {', '.join(PRICES)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +93,7 @@ class BackendModel:
     upload_latency: float | None = told(None, seconds, A_TIME)
     download_latency: float | None = told(None, seconds, A_TIME)
     seed: int = told(0, whole, A_COUNT, None)  # of what varies
-    prices: Prices = told(Prices(), prices, "has to be a planners.cost.platform.Prices")
+    prices: Prices = told(Prices(), prices, A_TABLE)
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -149,10 +154,19 @@ class BackendModel:
         return Line(self.store_rtt if latency is None else latency, 1 / bytes_per_second)
 
     def draw_cold_start(self, random: Random) -> float:
+        return self._cold_start(random.gauss(0.0, 1.0)) if self.cold_start_p95 else self.cold_start
+
+    def cold_start_of(self, share: float | None) -> float:
+        """That which so many of 1 stay below; the median, if none are named."""
+        if share is None:
+            return self.cold_start
+        return self._cold_start(NormalDist().inv_cdf(min(max(share, LEAST), 1 - LEAST)))
+
+    def _cold_start(self, deviations: float) -> float:
         median, p95 = self.cold_start, self.cold_start_p95
         if not p95 or not median:
             return median
-        return median * math.exp(math.log(p95 / median) / P95 * random.gauss(0.0, 1.0))
+        return median * math.exp(math.log(p95 / median) / P95 * deviations)
 
 
 def parsed(

@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 LEAST_SECONDS = 0.002
 SHARE = 0.05  # of the makespan: what a better plan may cost to find
+MOST_SECONDS = (
+    20.0  # of effort: without a clock nobody waits for the run, but somebody for an answer
+)
 
 Clock = Callable[[], float]
 
@@ -14,18 +17,19 @@ class Allowance:
     """Time by a clock that tests can hold still; estimates are compared with how they came true.
 
     The constants of ``Effort`` are those of one machine. What was done so far says how much slower
-    or faster this one is just now.
+    or faster this one is just now. Without a clock nobody asks: everything took what was estimated,
+    and the same is tried on any machine, however busy.
     """
 
-    def __init__(self, clock: Clock, seconds: float | None) -> None:
+    def __init__(self, clock: Clock | None, seconds: float | None) -> None:
         self.clock, self.seconds = clock, seconds
-        self.began = clock()
+        self.began = clock() if clock is not None else 0.0
         self.estimated = 0.0  # seconds, of all that was done
 
     @property
     def spent(self) -> float:
         """Seconds so far."""
-        return self.clock() - self.began
+        return self.clock() - self.began if self.clock is not None else self.estimated
 
     def did(self, estimate: float) -> None:
         self.estimated += estimate
@@ -34,7 +38,8 @@ class Allowance:
         """What still may be done, as an estimate; the better the plan at hand, the less."""
         allowed = self.seconds
         if allowed is None:
-            allowed = max(LEAST_SECONDS, SHARE * makespan_seconds)
+            most = MOST_SECONDS if self.clock is None else float("inf")
+            allowed = min(max(LEAST_SECONDS, SHARE * makespan_seconds), most)
         spent = self.spent
         if spent <= 0 or self.estimated <= 0:
             return float("inf") if allowed > 0 else 0.0

@@ -73,6 +73,19 @@ def test_a_planners_own_numbers_are_those_of_the_forecast():
         assert client.plan(delayed(abs)(-1)).timeline.makespan_seconds > 3.0
 
 
+def test_a_history_has_other_names_for_functions_than_a_planners_own_numbers(tmp_path):
+    def slow(number):
+        return number
+
+    numbers = Constant(seconds_of={"slow": 20.0, "abs": 0.0})
+    history = str(tmp_path / "history")
+    with Serverless(containers=2, history=history, planner=Uniform(numbers)) as client:
+        told = client.plan(delayed(abs)(delayed(slow)(-1)))
+        dask.compute(delayed(abs)(delayed(slow)(-1)), scheduler=client)
+    assert told.timeline.makespan_seconds > 20.0
+    assert client.last_run.vs_plan().outlook.timeline.makespan_seconds > 20.0
+
+
 def test_what_cannot_be_planned_is_told_as_by_a_compute(serverless):
     with pytest.raises(TypeError, match=r"plan\(\) got 'int', in which there is nothing"):
         serverless.plan(42)

@@ -9,7 +9,7 @@ import pytest
 from dag_shapes import independent, random_dag
 
 from planners.auto import Auto
-from planners.cost.allowance import Effort
+from planners.cost.allowance import MOST_SECONDS, Allowance, Effort
 from planners.errors import GoalError
 from planners.graph.chains import chain_of_tasks
 from planners.list_schedule import EFFORT, ListSchedule
@@ -252,6 +252,27 @@ def test_more_time_never_makes_a_worse_plan():
 def test_the_same_clock_gives_the_same_plan(step):
     one, other = (Auto(PREDICTIONS, clock=Clock(step)).plan(DAG, RESOURCES) for _ in range(2))
     assert one == other
+
+
+def test_without_a_clock_a_busy_machine_tries_as_much_as_an_idle_one():
+    """Everything took what it was estimated to take: more seconds, more tries, up to all of them."""
+    nothing, some, everything = (
+        tried(Auto(PREDICTIONS, seconds=seconds, clock=None).plan(DAG, RESOURCES))
+        for seconds in (0, 0.1, np.inf)
+    )
+    assert nothing[0] == {"structural at 7076 MB"}
+    assert nothing[0] < some[0] < everything[0]
+    assert not everything[1]
+
+
+def test_without_a_clock_nobody_waits_for_the_run_so_planning_takes_no_share_of_a_long_one():
+    by_clock, by_effort = Allowance(Clock(1e-9), None), Allowance(None, None)
+    for allowance in (by_clock, by_effort):
+        allowance.did(1.0)
+    assert by_effort.left(1.0) == 0.0
+    assert by_effort.left(200.0) == pytest.approx(9.0)
+    assert by_effort.left(1e6) == by_effort.left(1e9) == MOST_SECONDS - 1.0
+    assert by_clock.left(1e9) > by_clock.left(1e6)
 
 
 def test_planning_takes_a_twentieth_of_the_makespan_or_two_milliseconds():

@@ -7,7 +7,7 @@ from worlds import graph
 
 from dask_serverless.errors import ServerlessError, SettingsError
 from dask_serverless.simulation.model import BackendModel
-from planners.cost.platform import Platform
+from planners.cost.platform import Platform, Prices
 from planners.numbers.predictions import Constant, Line
 from planners.numbers.workload import Workload
 
@@ -54,12 +54,27 @@ def test_a_platform_and_a_workload_say_it_all():
         ("warm", -1),
         ("seed", "x"),
         ("prices", 3),
+        ("prices", {"gb_second": -1}),
+        ("prices", {"gb_hour": 1}),
     ],
 )
 def test_a_value_that_no_backend_has_is_named(name, value):
     with pytest.raises(SettingsError, match=f"simulate.{name}=") as caught:
         BackendModel.of_keywords(**{name: value})
     assert isinstance(caught.value, ServerlessError)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("store_rtt", "-1ms"), ("cold_start", "- 2 s"), ("upload", "-1 MB/s"), ("keep_alive", -1)],
+)
+def test_a_value_below_zero_is_told_that_it_is(name, value):
+    with pytest.raises(SettingsError, match=r"and at least 0\."):
+        BackendModel.of_keywords(**{name: value})
+
+
+def test_prices_are_read_as_the_setting_has_them():
+    assert BackendModel(prices={"gb-second": 3}).prices == Prices(gb_second=3.0)
 
 
 def test_a_keyword_that_does_not_exist_is_told_with_what_was_meant():
