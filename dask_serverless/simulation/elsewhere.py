@@ -36,6 +36,9 @@ class Elsewhere(Predictions):
     def peak_bytes(self, function: str, sla: Sla = "average") -> Line:
         return self.here.peak_bytes(function, sla)
 
+    def deviation(self, function: str, memory_mb: int) -> float:
+        return self.here.deviation(function, memory_mb)
+
     def seconds_lines(self, functions: Sequence[str], memory_mb: int, sla: Sla) -> Lines:
         return self.here.seconds_lines(functions, memory_mb, sla)
 

@@ -53,7 +53,8 @@ def what_if(
             there = as_predicted(here, dag, there, keywords)
         numbers = elsewhere(here, there)
         plan, due = planned(planning, numbers, dag, translation)
-        return simulate(numbers.workload(dag), plan, there, numbers.platform, due)
+        workload = numbers.workload(dag, planning.containers)
+        return simulate(workload, plan, there, numbers.platform, due)
     except PlanError as error:
         raise PlanRefused(str(error), error) from error
 

@@ -6,9 +6,7 @@ from collections.abc import Callable
 
 LEAST_SECONDS = 0.002
 SHARE = 0.05  # of the makespan: what a better plan may cost to find
-MOST_SECONDS = (
-    20.0  # of effort: without a clock nobody waits for the run, but somebody for an answer
-)
+MOST_SECONDS = 20.0  # the same without a clock: nobody waits for a run, but for an answer
 
 Clock = Callable[[], float]
 

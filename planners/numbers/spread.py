@@ -37,7 +37,9 @@ class Spread:
         relative = np.array([self.predictions.deviation(name, memory_mb) for name in self.names])
         samples = self.predictions.seconds_lines(self.names, memory_mb, "average").samples
         lone = 1 / np.sqrt(self.calls)
-        left = np.sqrt(1 / self.calls + 1 / np.maximum(samples, 1))  # the average is not sure either
+        left = np.sqrt(
+            1 / self.calls + 1 / np.maximum(samples, 1)
+        )  # the average is not sure either
         left = np.maximum(left, COMMON) if self.deviations > 0 else lone
         sums = (self.deviations * relative * left)[functions] * usual
         alone = lone[functions]
