@@ -14,7 +14,6 @@ import msgpack
 
 from dask_serverless.blobs.base import Command
 from dask_serverless.client.audience import Reporting
-from dask_serverless.client.failed import Failed
 from dask_serverless.client.kept import keep, measured
 from dask_serverless.client.replanned import divided_bundles, moved_bundles, resized_runs
 from dask_serverless.client.report import RunReport
@@ -42,7 +41,6 @@ REPORTED = (
 )  # fmt: skip
 MANY_TASKS = 1000  # to pack more takes longer than a round trip
 KEEP_SECONDS = 24 * 3600  # what is left of a run: from its beginning, and again from its end
-MOST_ERROR_CHARACTERS = 20_000
 MOST_LISTED_CHARACTERS = 200  # of an error in the list of runs
 MOST_MOVES = 100  # changes of the plan of each kind that are told of
 MOST_ANNOTATIONS = 10_000  # of a plan: to look at more takes longer than it tells
@@ -123,7 +121,8 @@ class StoreWatch:
         self.submitted()  # where the run failed before
         told = {
             "at": time.time(),
-            "error": shown(error.error if isinstance(error, Failed) else error),
+            "error": report.error,
+            "done": report.done_bits,
             "losses": self.losses,
             "moves": moved_bundles(report)[:MOST_MOVES],
             "splits": divided_bundles(report)[:MOST_MOVES],
@@ -176,14 +175,3 @@ def saved(report: RunReport) -> dict[str, tuple[int, float, float | None]]:
     if report.plan is None or len(report.plan.annotations) > MOST_ANNOTATIONS:
         return {}
     return {name: astuple(asked) for name, asked in report.optimizations.items()}
-
-
-def shown(error: BaseException | None) -> str:
-    """User code made it: to put it into words may fail."""
-    if error is None:
-        return ""
-    try:
-        text = f"{type(error).__name__}: {error}".removesuffix(": ")  # Ctrl-C has no words
-    except Exception:
-        text = type(error).__name__
-    return text[:MOST_ERROR_CHARACTERS].encode(errors="replace").decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 from sightings import batch, sighting, structure
 
 from dask_serverless.client.replanned import DividedBundle, MovedBundle, ResizedRun
+from dask_serverless.worker.witness import UNDER_WAY
 
 pytest.importorskip("bokeh")
 
-from dask_serverless.dashboard.pages.containers import Containers
+from dask_serverless.dashboard.pages.containers import COLUMNS, Containers
 from dask_serverless.dashboard.pages.data import DataPlane
 from dask_serverless.dashboard.pages.plan import PlanPage
 from dask_serverless.dashboard.view import View
@@ -21,6 +23,10 @@ from dask_serverless.dashboard.view import View
 PLANNED = {
     "begun": np.array([0.0, 0.0]), "finished": np.array([1.0, 1.0]),
     "container": np.array([0, 1]), "path": [0], "makespan": 1.0,
+}  # fmt: skip
+REPORTED = {
+    "bundles": 1, "fetch": 0.0, "run": 2.0, "store": 0.0, "cold": False, "since": 0.0,
+    "until": 2.5, "cpu": 1.25, "peak": 3_000_000,
 }  # fmt: skip
 OVER = {
     "at": 1004.0, "error": "", "losses": (), "makespan_seconds": 3.0, "phases": {"plan": 0.125},
@@ -108,7 +114,7 @@ def test_bundles_that_took_longer_are_told_by_their_last_tasks() -> None:
 
 
 def test_containers_of_several_sizes_are_told_apart() -> None:
-    account = {"cold": True, "since": 0.0, "until": 2.0, "memory_mb": 3072}
+    account = {**REPORTED, "cold": True, "until": 2.0, "memory_mb": 3072}
     page = Containers(view(containers={"c1": account}, cost=0.5), None)
     page.update(None)
     assert "3,072 MB" in page.table.text and "6.000 GB s" in page.table.text
@@ -121,10 +127,46 @@ def test_a_container_is_not_idle_while_it_has_a_bundle() -> None:
     going.series.heed(batch("c2", sighting(2, 0.5, running=5.0)))
     page = Containers(going, None)
     page.update(None)
-    assert "4.250 s" in page.table.text and ">750 ms<" in page.table.text  # running, idle
+    assert "4.250 s" in page.table.text  # running
+    assert cell(page, "c1", "idle ") == "250 ms"  # before the second, and not before the first
     going.series.heed_end(OVER)
     page.update(None)
     assert "1.000 s" in page.table.text  # what was not told of is not known
+
+
+def test_what_a_container_did_for_another_run_is_no_idle_time_of_this_one() -> None:
+    """Two runs at once take turns on it."""
+    shared = View(structure([[], []], [0, 1]))
+    shared.series.heed(batch("c1", sighting(0, 1.0, running=0.5)))
+    shared.series.heed(batch("c1", sighting(1, 9.25, running=0.5), number=1, arrived=9.0))
+    page = Containers(shared, None)
+    page.update(None)
+    assert cell(page, "c1", "idle ") == "250 ms"  # it came back at 9 s for what began at 9.25 s
+
+
+def test_a_container_whose_first_bundle_is_not_done_is_not_called_idle() -> None:
+    busy = View(structure([[], []], [0, 1]))
+    busy.series.heed(batch("c1", sighting(0, 1.0, state=UNDER_WAY, tasks={0: (0.0, 0.5)})))
+    page = Containers(busy, None)
+    page.update(None)
+    assert cell(page, "c1", "idle ") == ""
+
+
+def test_once_the_client_has_reported_containers_are_told_of_as_it_does() -> None:
+    """Of one that was lost, or at its first bundle when the run failed, only the client knows."""
+    other = {**REPORTED, "bundles": 0, "run": 0.0, "cold": True, "cpu": 0.5}
+    page = Containers(view(containers={"c1": REPORTED, "c9": other}, cost=0.5), None)
+    page.update(None)
+    told = [cell(page, "c1", name) for name in ("bundles ", "running ", "idle ", "cpu ")]
+    assert told == ["1", "2.000 s", "500 ms", "1.250 s"]
+    assert cell(page, "c1", "peak memory ") == "3 MB"
+    told = [cell(page, "c9", name) for name in ("start", "bundles ", "idle ", "cpu ")]
+    assert told == ["cold", "0", "", "500 ms"]
+
+
+def cell(page: Containers, container: str, column: str) -> str:
+    (row,) = [row for row in page.table.text.split("<tr>") if f">{container}<" in row]
+    return re.findall(r"<td[^>]*>(.*?)</td>", row)[COLUMNS.index(column)]
 
 
 def test_what_each_optimization_saved_is_told_by_plan_and_by_what_came() -> None:
