@@ -49,7 +49,7 @@ def test_bundles_that_were_moved_stand_beside_the_plan() -> None:
     assert ">1.500 s<" in page.told.text and ">750 ms<" in page.told.text
     assert "nobody had the slot" in page.told.text
     assert ">7<" in page.told.text and "c1&lt;b&gt;" in page.told.text
-    assert page.actual.y_range.start == 1  # both are where they ran
+    assert page.timelines.actual.y_range.start == 1  # both are where they ran
 
 
 def test_a_bundle_that_was_divided_stands_on_each_container_that_had_a_part() -> None:
@@ -67,8 +67,8 @@ def test_a_bundle_that_was_divided_stands_on_each_container_that_had_a_part() ->
     page.update(None)
     assert "Divided while the run went on" in page.told.text and "c1&lt;b&gt;" in page.told.text
     assert ">250 ms<" in page.told.text
-    assert list(page.source.data["what"]) == ["bundle 0", "bundle 0"]
-    assert page.actual.y_range.start == 2
+    assert list(page.timelines.source.data["what"]) == ["bundle 0", "bundle 0"]
+    assert page.timelines.actual.y_range.start == 2
 
 
 @pytest.mark.parametrize("planned", [PLANNED, {}])
@@ -101,7 +101,54 @@ def test_a_plan_that_lasts_longer_than_its_corrected_makespan_is_shown_to_its_en
     shape = replace(view().structure, timeline={**PLANNED, "finished": np.array([1.0, 9.0])})
     page = PlanPage(View(shape), None)
     page.update(None)
-    assert page.actual.x_range.end >= 9.0
+    assert page.timelines.actual.x_range.end >= 9.0
+
+
+def test_lanes_bear_the_names_of_containers_and_those_after_one_another_share_one() -> None:
+    """A plan of 2 containers at a time had 8 rows, and nobody knew why."""
+    shape = structure([[]] * 5, [0, 1, 2, 3, 4])
+    planned = {
+        **PLANNED, "begun": np.array([0.0, 0.0, 1.0, 2.0, 2.0]),
+        "finished": np.array([1.0, 2.0, 2.0, 3.0, 3.0]), "container": np.array([0, 1, 0, 2, 3]),
+    }  # fmt: skip
+    shown = View(replace(shape, timeline=planned))
+    shown.series.heed(batch("c7", *[sighting(n, 1.0 * n) for n in range(5)]))
+    page = PlanPage(shown, None)
+    page.update(None)
+    both = page.timelines
+    assert both.planned.title.text == "As planned: 4 containers, 2 at a time"
+    assert list(both.planned.yaxis.major_label_overrides.values()) == [
+        "containers 1, 3", "containers 2, 4",
+    ]  # fmt: skip
+    assert both.planned_source.data["what"][3] == "bundle 3 on container 3"
+    assert both.actual.title.text == "As it went: 1 container"
+    assert list(both.actual.yaxis.major_label_overrides.values()) == ["c7"]
+
+
+def test_what_would_be_a_sliver_in_the_scale_of_its_plan_has_its_own() -> None:
+    planned = {**PLANNED, "finished": np.array([390.0, 1.0])}
+    shown = View(replace(structure([[], []], [0, 1]), timeline=planned))
+    shown.series.heed(batch("c1", sighting(0, 0.0), sighting(1, 1.0)))
+    page = PlanPage(shown, None)
+    page.update(None)
+    assert page.timelines.actual.x_range is page.timelines.planned.x_range  # it may still come
+    shown.series.heed_end(OVER)
+    page.update(None)
+    assert page.timelines.planned.x_range.end >= 390.0
+    assert 2.0 < page.timelines.actual.x_range.end < 10.0
+    assert "scale of its own" in page.timelines.actual.title.text
+
+
+def test_a_plan_that_rests_on_guesses_says_so_first() -> None:
+    predicted = {
+        "names": ["inc"], "functions": np.array([0, 0]), "seconds": np.array([0.01]),
+        "samples": np.array([0]), "known": [False],
+    }  # fmt: skip
+    page = PlanPage(View(replace(view().structure, predicted=predicted)), None)
+    page.update(None)
+    notice = page.root.children[0]
+    assert "1 of 1 functions, with 2 of 2 tasks, were never measured" in notice.text
+    assert page.root.children[-1] is page.told
 
 
 def test_bundles_that_took_longer_are_told_by_their_last_tasks() -> None:
