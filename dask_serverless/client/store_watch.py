@@ -11,6 +11,8 @@ from dataclasses import astuple, replace
 from typing import TYPE_CHECKING, Any
 
 import msgpack
+import numpy as np
+from dask.utils import key_split
 
 from dask_serverless.blobs.base import Command
 from dask_serverless.client.audience import Reporting
@@ -40,6 +42,8 @@ REPORTED = (
     "bytes_moved", "bytes_kept", "cost", "paid_gb_seconds", "makespan_seconds", "wall_seconds", "phases", "containers",
 )  # fmt: skip
 MANY_TASKS = 1000  # to pack more takes longer than a round trip
+MOST_RESULTS = 100  # of a run that are looked at
+MOST_PREFIXES = 3  # of them that are told
 KEEP_SECONDS = 24 * 3600  # what is left of a run: from its beginning, and again from its end
 MOST_LISTED_CHARACTERS = 200  # of an error in the list of runs
 MOST_MOVES = 100  # changes of the plan of each kind that are told of
@@ -102,6 +106,7 @@ class StoreWatch:
         told = {
             "run": structure.run, "submitted": structure.submitted, "tasks": structure.tasks,
             "bundles": structure.bundle_count, "host": structure.host, "ends": True,
+            "planner": structure.planner, "results": results_of(structure),
         }  # fmt: skip
         packed = structure.pack()
         self.shape_bytes = len(packed)
@@ -138,7 +143,8 @@ class StoreWatch:
         self.bound(report.run, max(nbytes, self.shape_bytes))  # to measure may be forbidden
 
     def ended(self, report: RunReport, error: str) -> list[Command]:
-        told = {"run": report.run, "seconds": report.makespan_seconds}
+        told: dict[str, Any] = {"run": report.run, "seconds": report.makespan_seconds}
+        told["cost"] = report.cost if report.containers else 0.0
         told["error"] = error.partition("\n")[0][:MOST_LISTED_CHARACTERS]
         return self.line(watched.OVER, told)
 
@@ -168,6 +174,14 @@ class StoreWatch:
             logger.info("%s: %s", otherwise, error)
         finally:
             self.link.patience_seconds = patience
+
+
+def results_of(structure: Structure) -> str:
+    """By which whoever computed recognises a run: the prefixes of what it gives."""
+    wanted = np.flatnonzero(structure.wanted)[:MOST_RESULTS] if len(structure.labels) else ()
+    names = dict.fromkeys(str(key_split(structure.labels[task])) for task in wanted)
+    shown = ", ".join(list(names)[:MOST_PREFIXES]) + (", …" if len(names) > MOST_PREFIXES else "")
+    return shown[:MOST_LISTED_CHARACTERS].encode(errors="replace").decode()
 
 
 def saved(report: RunReport) -> dict[str, tuple[int, float, float | None]]:

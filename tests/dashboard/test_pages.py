@@ -196,6 +196,8 @@ def test_the_list_of_runs_says_how_each_ended(
     rows = {run: row for row in told.split("<tr>") for run in (good.run, bad.run) if run in row}
     assert ">done<" in rows[good.run] and ">failed<" in rows[bad.run]
     assert in_seconds(good.makespan_seconds) in rows[good.run]
+    assert ">sum<" in rows[good.run]
+    assert f">{good.plan.planner}<" in rows[good.run] and f">{good.cost:.7f}<" in rows[good.run]
 
 
 def test_a_plan_made_from_numbers_is_shown_beside_what_came_of_it(
