@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import select
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -96,7 +97,8 @@ class Overheard:
         place = page.held().place
         if place is None:
             return False
-        said = Said(voice_of(self.name, self.voice), self.lines, task, stream, text)
+        voice = voice_of(self.name, self.voice)
+        said = Said(voice, self.lines, task, stream, text, time.time())
         return self.mouth.say(Spoken(place.store, place.run, said).pack())
 
     def finish(self) -> None:

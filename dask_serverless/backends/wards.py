@@ -28,8 +28,7 @@ from dask_serverless.backends.ward import End, Ward
 from dask_serverless.backends.words import Passage, Words
 from dask_serverless.blobs.spares import MOST_BYTES, Spares
 from dask_serverless.worker.access import access_with
-from dask_serverless.worker.usage import Memory, OwnMemory, ProcessMemory
-from dask_serverless.worker.witness import PEAK_UNIT_BYTES
+from dask_serverless.worker.usage import PEAK_UNIT_BYTES, Memory, OwnMemory, ProcessMemory
 
 PART_OF_LIMIT = 16  # of the group's memory, that a container's spare files may take
 GRACE_SECONDS = 2.0  # between asking somebody to stop and killing the process

@@ -5,12 +5,34 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
+MOST_ERROR_CHARACTERS = 20_000
+MOST_LINE_CHARACTERS = 200
+
 
 class Failed(Exception):
     """Carries what a task raised past our own frames, which say nothing about it."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
+
+
+def in_words(error: BaseException | None) -> str:
+    """What ended a run. User code made it: to put it into words may fail."""
+    if isinstance(error, Failed):
+        error = error.error
+    if error is None:
+        return ""
+    try:
+        text = f"{type(error).__name__}: {error}".removesuffix(": ")  # Ctrl-C has no words
+    except Exception:
+        text = type(error).__name__
+    return text[:MOST_ERROR_CHARACTERS].encode(errors="replace").decode()
+
+
+def first_line(error: str) -> str:
+    """For one line of ours; a terminal may know no letters but those of ASCII."""
+    line = error.partition("\n")[0]
+    return line if len(line) <= MOST_LINE_CHARACTERS else line[: MOST_LINE_CHARACTERS - 3] + "..."
 
 
 def raise_here(error: BaseException) -> NoReturn:

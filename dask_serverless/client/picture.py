@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
+from dask_serverless.client.failed import first_line
+
 if TYPE_CHECKING:
     from dask_serverless.client.report import RunReport
 
@@ -16,8 +18,9 @@ MOST_ROWS = 30
 
 def picture(report: RunReport) -> str:
     facts = {
+        **({"failed": first_line(report.error)} if report.error else {}),
         "tasks": f"{report.tasks:,}",
-        "bundles": f"{report.bundles:,}",
+        "bundles": done_of(report),
         "containers": f"{len(report.containers)} ({report.cold_starts} cold)",
         "makespan": f"{report.makespan_seconds:.3f} s",
         "in all": f"{report.wall_seconds:.3f} s",
@@ -27,6 +30,12 @@ def picture(report: RunReport) -> str:
         "store": f"{report.store_calls:,} calls, {report.bytes_moved:,} bytes",
     }
     return f"<div>{table(facts.items())}{bars(report.containers)}</div>"
+
+
+def done_of(report: RunReport) -> str:
+    """Of a run that failed, as far as it is known."""
+    done = f"{report.done_bundles:,} / " if report.error and report.containers else ""
+    return f"{done}{report.bundles:,}"
 
 
 def table(facts: Iterable[tuple[str, str]]) -> str:

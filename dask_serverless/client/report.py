@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dask_serverless.client import forks
 from dask_serverless.client.accounting import Account, accounts_of
 from dask_serverless.client.course import Course
+from dask_serverless.client.failed import first_line
 from dask_serverless.coordination.base import Event
 from dask_serverless.coordination.moving import Move
 from dask_serverless.coordination.resizing import Resize
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from dask_serverless.client.vs_plan import VsPlan
     from planners.cost.outlook import Outlook
     from planners.cost.platform import Prices
+    from planners.graph.arrays import Flags
     from planners.plans.plan import Plan
 
 PHASES = ("materialise", "translate", "plan", "encode", "submit", "wait", "collect")
@@ -81,6 +83,9 @@ class RunReport:
     # the run was behind its plan, and what had not begun went to larger containers
     sizes_mb: Sequence[int] = ()  # of containers' memory, if there are several
     plan: Plan | None = None
+    error: str = ""  # what ended the run, if it failed
+    parts: dict[int, set[int]] = field(default_factory=dict, repr=False)  # bundle that was divided
+    # → its tasks of which finished parts tell
     prices: Callable[[], Prices] = field(default=lambda: usual_prices(), repr=False)
     course: Course = field(default_factory=Course, repr=False)
     foreseen: Callable[[], Outlook] | None = field(default=None, repr=False)  # of the plan
@@ -109,6 +114,8 @@ class RunReport:
             mine["peak"] = max(mine["peak"], told.used.peak_bytes)
             mine["memory_mb"] = told.used.memory_mb
         self.course.bundle(told, event)
+        if told.part is not None:
+            self.parts.setdefault(told.bundle, set()).update(told.part)
         if self.evidence is not None:
             self.evidence.add(told)
         self.container_calls += told.calls
@@ -234,6 +241,33 @@ class RunReport:
         return self.bundles + sum(split.parts for split, _ in self.splits)
 
     @property
+    def done(self) -> Flags:
+        """Which bundles of the plan are."""
+        with forks.importing:
+            import numpy as np
+
+        done = np.zeros(self.bundles, dtype=bool)
+        done[self.course.rows["bundle"]] = True
+        for bundle, tasks in self.parts.items():
+            assert self.plan is not None, "bundles are those of a plan"
+            done[bundle] = len(tasks) == np.count_nonzero(np.asarray(self.plan.bundles) == bundle)
+        return done
+
+    @property
+    def done_bundles(self) -> int:
+        return int(self.done.sum()) if self.error else self.bundles
+
+    @property
+    def done_bits(self) -> bytes:
+        """The same of a run that failed, a bit for each; empty where nothing was heard of it."""
+        if not (self.error and self.containers):
+            return b""
+        with forks.importing:
+            import numpy as np
+
+        return np.packbits(self.done).tobytes()
+
+    @property
     def version(self) -> int:
         """How often the plan was changed while it was carried out."""
         changes: list[Move | Split | Resize] = [
@@ -262,16 +296,29 @@ class RunReport:
 
         return picture(self)
 
+    @property
+    def outcome(self) -> str:
+        if not self.error:
+            return f"{self.makespan_seconds:.3f} s from submission to the last output stored"
+        if not self.containers:
+            return (
+                "failed"  # before a container told of anything, or Ctrl-C while the client waited
+            )
+        after = f" after {self.makespan_seconds:.3f} s" if self.makespan_seconds else ""
+        return f"failed{after}, when {self.done_bundles} bundles were done"
+
     def __str__(self) -> str:
         phases = ", ".join(f"{name} {1000 * s:.1f} ms" for name, s in self.phases.items())
         lines = [
             f"{self.tasks} tasks in {self.bundles} bundles on {len(self.containers)} containers "
-            f"({self.cold_starts} cold, {self.warm_starts} warm): {self.makespan_seconds:.3f} s from submission to the last output stored, "
+            f"({self.cold_starts} cold, {self.warm_starts} warm): {self.outcome}, "
             f"{self.wall_seconds:.3f} s in all",
             f"  client: {phases}",
             f"  store: {self.store_calls} calls, {self.bytes_moved} bytes",
         ]
         lines += [f"  {account.shown}" for account in self.accounts]
+        if self.error:
+            lines.insert(1, f"  error: {first_line(self.error)}")
         if self.containers:
             lines.append(f"  cost: {self.cost:.7f} by the price table")
         for name, asked in sorted(self.optimizations.items()):

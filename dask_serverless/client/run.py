@@ -9,6 +9,7 @@ import numpy as np
 
 from dask_serverless.client.callbacks import Observers
 from dask_serverless.client.distribution import Distribution
+from dask_serverless.client.failed import in_words
 from dask_serverless.client.home import AtHome
 from dask_serverless.client.pause import CollectorPaused
 from dask_serverless.client.report import RunReport
@@ -33,6 +34,7 @@ class Run:
                 result = self.computed(graph, keys)
         except BaseException as error:
             self.pause.end()  # again, in case that it was cut short
+            self.report.error = in_words(error)
             self.around.watch.over(self.report, error)
             self.observers.finish(failed=True)
             raise

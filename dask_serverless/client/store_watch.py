@@ -11,10 +11,11 @@ from dataclasses import astuple, replace
 from typing import TYPE_CHECKING, Any
 
 import msgpack
+import numpy as np
+from dask.utils import key_split
 
 from dask_serverless.blobs.base import Command
 from dask_serverless.client.audience import Reporting
-from dask_serverless.client.failed import Failed
 from dask_serverless.client.kept import keep, measured
 from dask_serverless.client.replanned import divided_bundles, moved_bundles, resized_runs
 from dask_serverless.client.report import RunReport
@@ -41,8 +42,9 @@ REPORTED = (
     "bytes_moved", "bytes_kept", "cost", "paid_gb_seconds", "makespan_seconds", "wall_seconds", "phases", "containers",
 )  # fmt: skip
 MANY_TASKS = 1000  # to pack more takes longer than a round trip
+MOST_RESULTS = 100  # of a run that are looked at
+MOST_PREFIXES = 3  # of them that are told
 KEEP_SECONDS = 24 * 3600  # what is left of a run: from its beginning, and again from its end
-MOST_ERROR_CHARACTERS = 20_000
 MOST_LISTED_CHARACTERS = 200  # of an error in the list of runs
 MOST_MOVES = 100  # changes of the plan of each kind that are told of
 MOST_ANNOTATIONS = 10_000  # of a plan: to look at more takes longer than it tells
@@ -104,6 +106,7 @@ class StoreWatch:
         told = {
             "run": structure.run, "submitted": structure.submitted, "tasks": structure.tasks,
             "bundles": structure.bundle_count, "host": structure.host, "ends": True,
+            "planner": structure.planner, "results": results_of(structure),
         }  # fmt: skip
         packed = structure.pack()
         self.shape_bytes = len(packed)
@@ -123,7 +126,8 @@ class StoreWatch:
         self.submitted()  # where the run failed before
         told = {
             "at": time.time(),
-            "error": shown(error.error if isinstance(error, Failed) else error),
+            "error": report.error,
+            "done": report.done_bits,
             "losses": self.losses,
             "moves": moved_bundles(report)[:MOST_MOVES],
             "splits": divided_bundles(report)[:MOST_MOVES],
@@ -139,7 +143,8 @@ class StoreWatch:
         self.bound(report.run, max(nbytes, self.shape_bytes))  # to measure may be forbidden
 
     def ended(self, report: RunReport, error: str) -> list[Command]:
-        told = {"run": report.run, "seconds": report.makespan_seconds}
+        told: dict[str, Any] = {"run": report.run, "seconds": report.makespan_seconds}
+        told["cost"] = report.cost if report.containers else 0.0
         told["error"] = error.partition("\n")[0][:MOST_LISTED_CHARACTERS]
         return self.line(watched.OVER, told)
 
@@ -171,19 +176,16 @@ class StoreWatch:
             self.link.patience_seconds = patience
 
 
+def results_of(structure: Structure) -> str:
+    """By which whoever computed recognises a run: the prefixes of what it gives."""
+    wanted = np.flatnonzero(structure.wanted)[:MOST_RESULTS] if len(structure.labels) else ()
+    names = dict.fromkeys(str(key_split(structure.labels[task])) for task in wanted)
+    shown = ", ".join(list(names)[:MOST_PREFIXES]) + (", …" if len(names) > MOST_PREFIXES else "")
+    return shown[:MOST_LISTED_CHARACTERS].encode(errors="replace").decode()
+
+
 def saved(report: RunReport) -> dict[str, tuple[int, float, float | None]]:
     """Optimization → how often it was asked for, what the plan hoped to save by it, what came of it."""
     if report.plan is None or len(report.plan.annotations) > MOST_ANNOTATIONS:
         return {}
     return {name: astuple(asked) for name, asked in report.optimizations.items()}
-
-
-def shown(error: BaseException | None) -> str:
-    """User code made it: to put it into words may fail."""
-    if error is None:
-        return ""
-    try:
-        text = f"{type(error).__name__}: {error}".removesuffix(": ")  # Ctrl-C has no words
-    except Exception:
-        text = type(error).__name__
-    return text[:MOST_ERROR_CHARACTERS].encode(errors="replace").decode()

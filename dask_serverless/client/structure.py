@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from planners.cost.outlook import Outlook
 
 MOST_FORESEEN = 1000  # bundles: to work out more takes longer than a picture of them is worth
-VERSION = 3  # of the form in which it is stored
+VERSION = 4  # of the form in which it is stored
 LEVEL = 1  # of zlib: the client has other things to do
 SAMPLE_BYTES = 1 << 14
 MANY_BYTES = 1 << 20  # fewer are sent in less time than half of them is saved
@@ -106,18 +106,27 @@ def planned_times(outlook: Outlook) -> dict[str, Any]:
     return {
         "begun": timeline.begun, "finished": timeline.finished, "container": timeline.container,
         "path": timeline.critical_path, "makespan": outlook.prediction.makespan_seconds,
+        "runs": outlook.prediction.runs,
     }  # fmt: skip
 
 
 def predicted_times(outlook: Outlook) -> dict[str, Any]:
-    """What the plan counted on for each function, as the history knows it; empty for no history."""
+    """What the plan counted on for each function, on how many samples, and whether anything is known
+    of it or that is a guess; empty for no history.
+    """
     if not outlook.known or len(outlook.plan.slots) > MOST_FORESEEN:
         return {}
     dag, names = outlook.dag, function_names(outlook.dag)
-    seconds = outlook.workload.seconds(outlook.model.platform.default_memory_mb)
+    memory_mb, predictions = outlook.model.platform.default_memory_mb, outlook.model.predictions
+    seconds = outlook.workload.seconds(memory_mb)
     calls = np.bincount(dag.functions, minlength=len(names))
     means = np.bincount(dag.functions, seconds, len(names)) / np.maximum(calls, 1)
-    return {"functions": dag.functions, "names": list(names), "seconds": means}
+    lines = predictions.seconds_lines(names, memory_mb, outlook.workload.sla)
+    known = [predictions.knows((name,)) for name in names]
+    return {
+        "functions": dag.functions, "names": list(names), "seconds": means,
+        "samples": lines.samples, "known": known,
+    }  # fmt: skip
 
 
 def _told(value: Any) -> Any:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+
 import click
 
 from dask_serverless.config import Settings
 from dask_serverless.dashboard.access import Access, Address, checked_origins
 from dask_serverless.dashboard.process import require
 from dask_serverless.dashboard.reader import Reader
-from dask_serverless.errors import SettingsError
+from dask_serverless.errors import DashboardUnavailable, SettingsError
 from dask_serverless.store.connect import open_link
 
 
@@ -28,10 +30,10 @@ def show(store: str | None, address: str, token: str, origins: tuple[str, ...]) 
         told = origins[0] if len(origins) == 1 else list(origins)
         raise SettingsError("--allow-origin", f"is {told!r}, but {error}.") from None
     try:
-        where = Address.parse(address)
+        where = Address.at(address)
     except ValueError as error:
         raise SettingsError("--address", f"is {address!r}, but {error}.") from None
-    with where.listen() as listening:
+    with listening_at(where) as listening:
         port = listening.getsockname()[1]
         allowed = allowed or settings.allow_origin
         access = Access.to(where, port, token, allowed, settings.dashboard_link)
@@ -42,3 +44,11 @@ def show(store: str | None, address: str, token: str, origins: tuple[str, ...]) 
         reader = Reader(url)
         reader.measurements.follow(settings.history, url)
         serve(listening, access, reader)
+
+
+def listening_at(where: Address) -> socket.socket:
+    try:
+        return where.listen()
+    except DashboardUnavailable as error:
+        hint = "Name another one with --address HOST:PORT; --address :0 takes the next free port."
+        raise DashboardUnavailable(error.address, error.cause, hint) from None

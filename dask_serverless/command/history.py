@@ -19,7 +19,7 @@ from dask_serverless.history.opening import archive_of
 from dask_serverless.history.tables import NAME_WIDTH, Table, shortened, tables
 from planners.cost.platform import Prices
 
-WIDTHS = (7, 8, 8, 8, 11, 10)  # of the other columns, with a space before each: 80 in all
+WIDTHS = (8, 8, 8, 8, 11, 11)  # of the other columns, with a space before each: 80 in all
 
 
 def archive_for(store: str | None) -> Archive:
@@ -56,7 +56,7 @@ def forget(store: str | None, pattern: str | None) -> None:
         rows = found(rows_of(archive.load()), pattern)
         archive.forget([row.key for row in rows])
         for row in rows:
-            click.echo(f"Forgot {row.name} ({row.calls} calls).")
+            click.echo(f"Forgot {row.name} ({row.calls} calls, timed).")
     archive.close()
 
 
@@ -86,5 +86,5 @@ def print_paid(rows: Sequence[Row]) -> None:
 def print_table(table: Table) -> None:
     click.echo()
     for name, *rest in (table.columns, *table.rows):
-        aligned = [f"{cell:>{width}}" for cell, width in zip(rest, WIDTHS, strict=True)]
+        aligned = [f" {cell:>{width - 1}}" for cell, width in zip(rest, WIDTHS, strict=True)]
         click.echo(f"{shortened(name):<{NAME_WIDTH}}" + "".join(aligned))

@@ -33,17 +33,22 @@ class Address:
 
     @staticmethod
     def parse(value: Any) -> Address:
-        """From a setting: true, a port, ":8787", "0.0.0.0:8787" or "[::1]:8787"."""
-        problem = 'must be true, false, a port or an address like "127.0.0.1:8787"'
+        """From a setting: true, or what ``at`` takes."""
         if value is True:
             return Address()
-        if isinstance(value, int):
-            value = f":{value}"
-        if not isinstance(value, str) or ":" not in value:
-            raise ValueError(problem)
-        host, _, port = value.rpartition(":")
-        if not port.isdigit() or int(port) > MOST_PORT:
-            raise ValueError(problem)
+        try:
+            return Address.at(value)
+        except ValueError as error:
+            raise ValueError(str(error).replace("must be", "must be true, false,", 1)) from None
+
+    @staticmethod
+    def at(value: Any) -> Address:
+        """From a port, ":8787", "0.0.0.0:8787" or "[::1]:8787"."""
+        text = str(value)
+        host, colon, port = text.rpartition(":")
+        whole = isinstance(value, int) or (isinstance(value, str) and (colon or text.isdigit()))
+        if not (whole and port.isascii() and port.isdigit()) or int(port) > MOST_PORT:
+            raise ValueError('must be a port or an address like "127.0.0.1:8787"')
         return Address(host.strip("[]") or HOST, int(port))
 
     @property

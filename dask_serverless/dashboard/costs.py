@@ -27,7 +27,9 @@ def account(series: Series, container: ContainerSeries) -> Account:
     if container.name in accounts:
         return account_of(accounts[container.name])
     since = min(container.since, container.last)
-    return account_of({"cold": container.cold, "since": since, "until": container.last})
+    told = {"cold": container.cold, "since": since, "until": container.last,
+        "cpu": container.cpu_seconds, "peak": container.peak_bytes}  # fmt: skip
+    return account_of(told)
 
 
 def used(series: Series) -> list[ContainerSeries]:

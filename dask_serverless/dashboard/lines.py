@@ -17,6 +17,7 @@ class Line(NamedTuple):
     task: int  # or NO_TASK
     stream: str
     text: str
+    at: float = 0.0  # seconds of the epoch; 0: not known
 
 
 @dataclass
@@ -32,7 +33,8 @@ class Lines:
         self.heard[said.voice] = said.number + (said.text is not None)
         if said.text is not None:
             self.count += 1
-            self.kept.append(Line(container_of(said.voice), said.task, said.stream, said.text))
+            where = container_of(said.voice)
+            self.kept.append(Line(where, said.task, said.stream, said.text, said.at))
 
     @property
     def numbered(self) -> int:

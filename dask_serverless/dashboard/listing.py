@@ -35,6 +35,9 @@ class Listed:
     state: str = ""  # running, done, failed or lost; unknown of one that an older version left
     seconds: float = 0.0  # its makespan, once it is over
     error: str = ""
+    planner: str = ""
+    results: str = ""  # the prefixes of what it gives
+    cost: float = 0.0  # by the price table, once it is over
 
 
 class Listing:
@@ -69,7 +72,8 @@ class Listing:
     def add(self, packed: bytes) -> None:
         """Once: a client whose connection broke as it told of a run has told of it again."""
         told = msgpack.unpackb(packed)
-        listed = Listed(**{name: told[name] for name in ("run", *SUBMITTED)})
+        words: dict[str, Any] = {n: str(told.get(n, "")) for n in WORDS}  # older versions had none
+        listed = Listed(**{name: told[name] for name in ("run", *SUBMITTED)}, **words)
         if listed.run not in self.runs:
             state = "running" if told.get("ends") else ""
             self.runs[listed.run] = replace(listed, state=state)
@@ -82,7 +86,9 @@ class Listing:
         self.silent.discard(run)
         if run in self.runs:
             state, seconds = "failed" if error else "done", float(told["seconds"])
-            self.put(replace(self.runs[run], state=state, seconds=seconds, error=error))
+            cost = float(told.get("cost", 0.0))
+            ended = replace(self.runs[run], state=state, seconds=seconds, error=error, cost=cost)
+            self.put(ended)
 
     def remove(self, run: bytes) -> None:
         """The store has nothing of it any more, to make room for others."""
@@ -119,4 +125,5 @@ class Listing:
                 self.put(replace(listed, state=state))
 
 
+WORDS = ("planner", "results")
 SUBMITTED = ("submitted", "tasks", "bundles", "host")

@@ -37,12 +37,13 @@ def numbers(series: Series) -> Numbers:
     told = series.over or {}
     accounts = reported(series)
     tasks, bundles = series.structure.tasks, series.structure.bundle_count
-    seen = used(series)
+    seen, untold = used(series), series.untold
+    counted = series.succeeded or series.counted is not None
     return Numbers(
         tasks=tasks,
         done_tasks=tasks if series.succeeded else series.done_tasks,
         bundles=bundles,
-        done_bundles=bundles if series.succeeded else series.done_bundles,
+        done_bundles=series.done_bundles + (untold if counted else 0),
         containers=len(accounts.get("containers", seen)),
         cold_starts=accounts.get("cold_starts", sum(c.cold for c in seen)),
         warm_starts=accounts.get("warm_starts", sum(not c.cold for c in seen)),
@@ -52,7 +53,7 @@ def numbers(series: Series) -> Numbers:
         over=series.over_at < NEVER,
         abandoned=series.abandoned,
         error=str(told.get("error", "")),
-        untold=series.untold,
+        untold=untold,
     )
 
 

@@ -15,6 +15,7 @@ from dask_serverless.coordination import watched
 from dask_serverless.dashboard.measurements import Measured, Measurements
 from dask_serverless.dashboard.process import require
 from dask_serverless.dashboard.reader import read_whole
+from dask_serverless.dashboard.series import Series
 from dask_serverless.dashboard.view import View
 from dask_serverless.errors import ReportUnwritten, ServerlessError, SettingsError, StoreError
 from dask_serverless.history.opening import open_history
@@ -106,14 +107,18 @@ def write_down(path: Path, reporting: Reporting, keep: bool, measured: Measured)
 
 
 def complete(link: Link, run: str) -> View:
-    """Read again as long as a run that went well is not told of as a whole."""
+    """Read again as long as not all that the client knows to be done is told of."""
     deadline = time.monotonic() + LATE_SECONDS
     while True:
         view = read_whole(link, run)
         series = view.series
-        failed = bool(series.over and series.over["error"])
-        if series.done_bundles == view.structure.bundle_count or failed:
-            return view
-        if time.monotonic() > deadline:
+        if told_of(series) or time.monotonic() > deadline:
             return view
         time.sleep(AGAIN_SECONDS)
+
+
+def told_of(series: Series) -> bool:
+    """Also that a run was interrupted; nobody knows then how much of it was done."""
+    if series.succeeded or series.counted is not None:
+        return not series.untold
+    return series.over is not None or series.done_bundles == series.structure.bundle_count

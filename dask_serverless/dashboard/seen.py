@@ -20,6 +20,8 @@ class ContainerSeries:
     arrived: float = NEVER
     since: float = NEVER  # when it turned to its first bundle
     last: float = 0.0  # when it finished something
+    away: float = 0.0  # in between, with another run or none
+    came: float = NEVER  # the last time
     bundles: int = 0
     fetching: float = 0.0
     running: float = 0.0
@@ -27,7 +29,7 @@ class ContainerSeries:
     calls: int = 0
     stored_bytes: int = 0
     peak_bytes: int = 0
-    cpu_seconds: float = 0.0
+    cpu_seconds: float = 0.0  # for this run
     expected: int = 0  # the number of its next sighting
     gone: str = ""  # why it was lost
 

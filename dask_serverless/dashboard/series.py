@@ -53,6 +53,7 @@ class Series:
     # of which its finished parts tell
     copies: list[Copy] = field(default_factory=list)  # the first so many
     latest: float = 0.0  # of all that was told
+    counted: Flags | None = None  # of a run that failed: bundles that were done by then
     abandoned: bool = False  # the client is silent, and has not said that it is over
 
     def __post_init__(self) -> None:
@@ -92,6 +93,10 @@ class Series:
         if container.arrived == NEVER:
             container.arrived, container.cold = self.since(batch.arrived), batch.cold
             container.asked = self.since(batch.asked or batch.arrived)
+        came = self.since(batch.arrived)
+        if came > container.came:  # back, after what else it did
+            container.away += max(0.0, came - container.last)
+        container.came = came
         container.peak_bytes = max(container.peak_bytes, batch.peak_bytes)
         container.cpu_seconds = max(container.cpu_seconds, batch.cpu_seconds)
 
@@ -175,6 +180,8 @@ class Series:
         container.stored_bytes += sighting.stored_bytes
 
     def finish(self, bundle: int, begun: float, sighting: Sighting, end: float) -> None:
+        if self.counted is not None and not self.counted[bundle]:
+            return
         self.fetched[bundle] = begun + sighting.fetching
         self.executed[bundle] = end - sighting.storing
         self.finished[bundle] = end
@@ -246,7 +253,20 @@ class Series:
         self.over_at = self.since(float(told["at"]))
         self.phases = told.get("phases", {})
         self.heed_losses(told["losses"], self.latest)
+        for name in told.get("containers", ()):  # also those that were at their first bundle
+            self.container_named(name)
+        if told.get("done"):
+            self.heed_done(told["done"])
         self.version += 1
+
+    def heed_done(self, packed: bytes) -> None:
+        """A bit for each bundle. While a run fails others finish bundles, and tell of them, of which
+        the store takes no notice any more.
+        """
+        bits = np.frombuffer(packed, dtype=np.uint8)
+        self.counted = np.unpackbits(bits, count=self.structure.bundle_count).astype(bool)
+        for times in (self.fetched, self.executed, self.finished):
+            times[~self.counted] = NEVER
 
     # What follows from it
 
@@ -265,14 +285,17 @@ class Series:
 
     @property
     def untold(self) -> int:
-        """Bundles of which nobody told, or not yet: those of a run that went well are done."""
-        bundles = self.structure.bundle_count
-        return bundles - self.done_bundles if self.succeeded else self.dropped
+        """Bundles of which nobody told, or not yet, though the client knows that they are done."""
+        if self.succeeded:
+            return self.structure.bundle_count - self.done_bundles
+        if self.counted is not None:
+            return int(np.count_nonzero(self.counted)) - self.done_bundles
+        return self.dropped
 
     @property
     def done_tasks(self) -> int:
-        done = (self.task_ended < NEVER) | (self.finished < NEVER)[self.structure.bundles]
-        return int(np.count_nonzero(done))
+        done = self.finished < NEVER if self.counted is None else self.counted
+        return int(np.count_nonzero((self.task_ended < NEVER) | done[self.structure.bundles]))
 
     @property
     def done_bundles(self) -> int:

@@ -26,6 +26,7 @@ CSS = """
 .chip.running { background: #009e73; } .chip.failed, .chip.lost { background: #d5331f; }
 td .chip { padding: 0 8px; font-size: 12px; }
 .banner { background: #d5331f; color: #fff; padding: 8px 14px; border-radius: 6px; margin: 6px 0; }
+.notice { border-left: 4px solid #e69f00; padding: 6px 12px; margin: 6px 0; }
 .nothing { padding: 60px 20px; text-align: center; color: var(--quiet, #6b7280); }
 .nothing h2 { font-weight: 600; color: var(--text, #1f2937); margin: 0 0 8px; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 16px; padding: 2px; color: var(--quiet, #6b7280); }

@@ -8,20 +8,20 @@ from dask_serverless.errors.base import ServerlessError
 class DashboardUnavailable(ServerlessError, OSError):
     """The dashboard cannot listen where it was told to."""
 
-    def __init__(self, address: str, cause: str) -> None:
-        super().__init__(address, cause)
+    def __init__(self, address: str, cause: str, hint: str = "") -> None:
+        super().__init__(address, cause, hint)
         self.address = address
         self.cause = cause
+        self.hint = hint or (
+            "Name another address in Serverless(dashboard=...), or True for the next free port."
+        )
 
     @property
     def in_use(self) -> bool:
         return "in use" in self.cause.lower()
 
     def __str__(self) -> str:
-        return (
-            f"The dashboard cannot listen at {self.address}: {self.cause}. Name another address in "
-            "Serverless(dashboard=...), or True for the next free port."
-        )
+        return f"The dashboard cannot listen at {self.address}: {self.cause}. {self.hint}"
 
 
 class ReportUnwritten(ServerlessError, OSError):

@@ -10,7 +10,7 @@ from dask.utils import format_bytes
 from dask_serverless.history.description import Row
 from dask_serverless.history.entry import FUNCTION, PAID, PROCESSOR, PUBLISH, START, TRANSFER
 
-NAME_WIDTH = 28  # characters of a name: its end tells more than its beginning
+NAME_WIDTH = 26  # characters of a name: its end tells more than its beginning
 TITLES = {  # kind → what stands above its names, and above its sizes
     FUNCTION: ("function", "output"),
     TRANSFER: ("transfer", "size"),
@@ -38,11 +38,13 @@ class Units:
 
 
 def tables(rows: Sequence[Row], now: float, units: Units | None = None) -> Iterator[Table]:
-    """Those that are not empty; without other units, as on a terminal."""
+    """Those that are not empty; without other units, as on a terminal. ``timed`` are all calls that
+    were measured, of which there may have been more, and samples those that are kept one by one.
+    """
     units = units or Units(duration, lambda nbytes: format_bytes(int(nbytes)))
     for kind, (name, size) in TITLES.items():
         if those := [row for row in rows if row.kind == kind]:
-            columns = (name, "calls", "samples", "mean", "p90", size, "last seen")
+            columns = (name, "timed", "samples", "mean", "p90", size, "last seen")
             yield Table(columns, [cells(row, bool(size), now, units) for row in those])
 
 

@@ -28,6 +28,7 @@ class Said(NamedTuple):
     task: int
     stream: str
     text: str | None  # None: no line, but so many there were by now
+    at: float = 0.0  # seconds of the epoch, when it was whole; 0: not known
 
 
 class Spoken(NamedTuple):
@@ -67,7 +68,8 @@ def pack_batch(lines: Sequence[Said]) -> bytes:
 def unpack_batch(data: bytes) -> list[Said]:
     lines = [Said(*each) for each in msgpack.unpackb(data, unicode_errors="surrogatepass")]
     for line in lines:
-        if not (isinstance(line.number, int) and isinstance(line.task, int)):
+        whole = isinstance(line.number, int) and isinstance(line.task, int)
+        if not (whole and isinstance(line.at, float | int)):
             raise TypeError(f"{line} is no line of a task")
     return lines
 

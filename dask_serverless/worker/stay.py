@@ -128,7 +128,9 @@ class Stay:
         self.run.introduced(answer.header)
         if instruction.invited:
             asked = self.invitation.asked
-            self.run.witness.came(self.means.container, self.cold, asked, self.came)
+            self.run.witness.came(
+                self.means.container, self.cold, asked, self.came, self.means.usage
+            )
         self.turned_to(answer)
         self.asking.hold(answer, instruction.claim, self.shelf)
         return m.Answered(answer)

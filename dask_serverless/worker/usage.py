@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from time import perf_counter, process_time
 from typing import Protocol
 
 from dask_serverless.worker.told import Used
-from dask_serverless.worker.witness import PEAK_UNIT_BYTES
 
 LOOK_SECONDS = 0.001  # not more often: bundles may take less, and a look takes some microseconds
+PEAK_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
 RESET_PEAK = b"5"  # what Linux understands in /proc/self/clear_refs
 
 
@@ -76,14 +77,21 @@ class Usage:
         self.memory = memory
         self.clock = clock
         self.told = told  # to whom the clock is shown, should this process be killed
-        self.spent = 0.0  # by the clock, when it was told last
+        self.begun = 0.0  # by the clock
+        self.spent = 0.0  # likewise, when it was told last
         self.looked = 0.0
 
     def begin(self) -> None:
         """With another run, or once more with the same one."""
         self.memory.begin()
-        self.spent, self.looked = self.clock(), 0.0
+        self.begun = self.spent = self.clock()
+        self.looked = 0.0
         self.told(self.spent)
+
+    @property
+    def taken(self) -> float:
+        """Seconds of processor time since it began."""
+        return max(0.0, self.clock() - self.begun)
 
     def to_tell(self) -> Used | None:
         """Since it was told before; None: that was a moment ago."""

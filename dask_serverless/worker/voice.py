@@ -8,6 +8,7 @@ is taken down by others, whom a container tells whose turn it is.
 from __future__ import annotations
 
 import threading
+import time
 from itertools import count
 from typing import Protocol
 
@@ -102,7 +103,7 @@ class Voice:
             self.lines += 1
 
     def hand_over(self, task: int, stream: str, text: str | None) -> bool:
-        said = Said(self.name, self.lines, task, stream, text)
+        said = Said(self.name, self.lines, task, stream, text, time.time())
         return self.mouth.say(Spoken(self.store, self.run, said).pack())
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from array import array
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgpack
 
@@ -18,12 +16,14 @@ from dask_serverless.worker.outputs import Outputs
 from dask_serverless.worker.rhythm import NEVER, Rhythm
 from dask_serverless.worker.told import Finished
 
+if TYPE_CHECKING:
+    from dask_serverless.worker.usage import Usage
+
 FINE_SECONDS = 25e-6  # of a step: to time it costs half a microsecond
 UNDER_WAY, FINISHED, FAILED = range(3)
 MOST_QUEUED = 10_000  # sightings that wait to be sent; the oldest are dropped first
 MOST_EXCEPTIONS = 20  # of one failure that are shown
 MOST_CHARACTERS = 500  # of why a task is tried again
-PEAK_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
 
 
 class Again(NamedTuple):
@@ -68,8 +68,8 @@ class Batch(NamedTuple):
     cold: bool
     asked: float  # seconds of the epoch; 0: unknown
     arrived: float
-    peak_bytes: int
-    cpu_seconds: float
+    peak_bytes: int  # of memory, since it came to the run
+    cpu_seconds: float  # for this run, all in all
     sightings: Sequence[Sighting]
 
     def pack(self) -> bytes:
@@ -91,13 +91,18 @@ class Witness:
         self.queue: deque[Sighting] = deque(maxlen=MOST_QUEUED)
         self.seen = 0  # sightings so far
         self.container, self.cold, self.asked, self.arrived = "", False, 0.0, 0.0
+        self.usage: Usage | None = None
+        self.spent_before = 0.0  # processor time, of earlier stays with this run
+        self.spent = 0.0  # with this stay's
         self.due_at = perf_counter() + rhythm.seconds
         self.fine: set[int] = set()  # functions whose tasks are too short to be timed one by one
         self.steps, self.functions = 0, set[int]()  # of the bundle under way
         self.begin(-1, 0.0, 0.0)
 
-    def came(self, container: str, cold: bool, asked: float, arrived: float) -> None:
+    def came(self, container: str, cold: bool, asked: float, arrived: float, usage: Usage) -> None:
+        """``usage`` has begun with this stay: what was taken before it, others have."""
         self.container, self.cold, self.asked, self.arrived = container, cold, asked, arrived
+        self.usage, self.spent_before = usage, self.spent
 
     def begin(self, bundle: int, started: float, begun: float) -> None:
         """The container turns to a bundle; ``begun`` is the same moment by the clock of tasks."""
@@ -160,6 +165,7 @@ class Witness:
 
     def left(self) -> None:
         """The container leaves the run."""
+        self.spend()
         if self.queue:
             self.send(self.batch())
 
@@ -189,11 +195,16 @@ class Witness:
         )  # fmt: skip
         self.begin_tasks()
 
+    def spend(self) -> None:
+        if self.usage is not None:
+            self.spent = self.spent_before + self.usage.taken
+
     def batch(self) -> bytes:
-        used = resource.getrusage(resource.RUSAGE_SELF)
+        self.spend()
+        peak = self.usage.memory.peak() if self.usage is not None else 0
         batch = Batch(
             self.container, self.seen - len(self.queue), self.cold, self.asked, self.arrived,
-            used.ru_maxrss * PEAK_UNIT_BYTES, used.ru_utime + used.ru_stime, list(self.queue),
+            peak, self.spent, list(self.queue),
         )  # fmt: skip
         self.queue.clear()
         self.due_at = perf_counter() + self.rhythm.seconds
@@ -206,7 +217,9 @@ class Unseen:
     def watch(self, program: Sequence[Step]) -> Watch | None:
         return None
 
-    def came(self, container: str, cold: bool, asked: float, arrived: float) -> None: ...
+    def came(
+        self, container: str, cold: bool, asked: float, arrived: float, usage: Usage
+    ) -> None: ...
 
     def begin(self, bundle: int, started: float, begun: float) -> None: ...
 

@@ -11,7 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dask_serverless.command.cli import serverless
+from dask_serverless.command.history import print_table
 from dask_serverless.config import Settings
+from dask_serverless.history.description import rows_of
 from dask_serverless.history.observations import (
     UPLOAD,
     Calls,
@@ -21,7 +23,7 @@ from dask_serverless.history.observations import (
     Transfer,
 )
 from dask_serverless.history.opening import archive_of, history_at
-from dask_serverless.history.tables import ago, duration, shortened
+from dask_serverless.history.tables import ago, duration, shortened, tables
 from dask_serverless.store.link import Link
 
 WIDTH = 80
@@ -74,14 +76,21 @@ def test_a_table_shows_what_was_measured() -> None:
     assert shown.output.isascii()
 
 
-def test_the_widest_cells_stay_apart() -> None:
+def test_the_widest_cells_stay_apart(capsys: pytest.CaptureFixture[str]) -> None:
     wide = Sample(0, 1e6, 0.000352, 320_000, 9e8)
+    archive = archive_of(Settings.gather())
     history = history_at(Settings.gather())
     history.record(Observations({"mine.load": Calls(100_000, 35.2, [wide] * 9)}, [], [], []))
     history.close()
+    now = max(entry.seen for entry in archive.load().values())
+    (table,) = tables(rows_of(archive.load()), now + 59 * 60)
+    print_table(table)
+    told = capsys.readouterr().out
     assert re.search(
-        r"^mine\.load +100,000 +\d+ +352 us +352 us +312\.50 kiB +", run().output, re.M
+        r"^mine\.load +100,000 +\d+ +352 us +352 us +312\.50 kiB 59 min ago$", told, re.M
     )
+    assert max(map(len, told.splitlines())) <= WIDTH
+    assert "timed" in told  # of which there may have been more calls
 
 
 def test_a_name_filters() -> None:
@@ -104,7 +113,7 @@ def test_programs_get_json_with_all_digits() -> None:
 def test_forgetting_says_what_it_did() -> None:
     learn()
     forgotten = run("--forget", "load")
-    assert forgotten.output == "Forgot mine.load#0123456789ab (3 calls).\n"
+    assert forgotten.output == "Forgot mine.load#0123456789ab (3 calls, timed).\n"
     assert "mine.load" not in run().output and "numpy.sum" in run().output
     assert run("--forget-all").output.startswith("Forgot everything in ")
     assert "None yet" in run().output

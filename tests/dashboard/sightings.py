@@ -62,5 +62,13 @@ def sighting(
     )  # fmt: skip
 
 
-def batch(container: str, *sightings: Sighting, number: int = 0, cold: bool = False) -> Batch:
-    return Batch(container, number, cold, SUBMITTED, SUBMITTED + 0.5, 1 << 20, 0.25, sightings)
+def batch(
+    container: str,
+    *sightings: Sighting,
+    number: int = 0,
+    cold: bool = False,
+    arrived: float = 0.5,
+    cpu: float = 0.25,
+) -> Batch:
+    came = SUBMITTED + arrived
+    return Batch(container, number, cold, SUBMITTED, came, 1 << 20, cpu, sightings)

@@ -26,6 +26,7 @@ TOKEN = "sesame-open"
         (True, "127.0.0.1", 0),
         (8800, "127.0.0.1", 8800),
         (":8800", "127.0.0.1", 8800),
+        ("8800", "127.0.0.1", 8800),
         ("0.0.0.0:0", "0.0.0.0", 0),
         ("[::1]:8800", "::1", 8800),
         ("localhost:1", "localhost", 1),
@@ -37,10 +38,12 @@ def test_an_address_is_understood(value: Any, host: str, port: int) -> None:
     assert address.loopback == (host != "0.0.0.0")
 
 
-@pytest.mark.parametrize("value", ["here", "host:port", -1, 70000, ["x"], "host:", 1.5])
+@pytest.mark.parametrize("value", ["here", "host:port", -1, 70000, ["x"], "host:", 1.5, False])
 def test_what_is_no_address_is_refused(value: Any) -> None:
-    with pytest.raises(ValueError, match="127.0.0.1:8787"):
+    with pytest.raises(ValueError, match="^must be true, false, a port or .*127.0.0.1:8787"):
         Address.parse(value)
+    with pytest.raises(ValueError, match="^must be a port or .*127.0.0.1:8787"):  # the command's
+        Address.at(value)
 
 
 def test_a_port_in_use_is_an_error_if_it_was_asked_for_and_else_passed_over() -> None:

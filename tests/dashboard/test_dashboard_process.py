@@ -18,6 +18,7 @@ from awaiting import eventually
 from clients import ROOT, Client
 
 from dask_serverless import Serverless
+from dask_serverless.dashboard.access import Address
 from dask_serverless.dashboard.logs import worth_telling
 from dask_serverless.errors import DashboardUnavailable, PackageMissing, SettingsError
 from dask_serverless.store.embedded import EmbeddedStore
@@ -204,12 +205,22 @@ def in_metrics(client: Serverless, link: str) -> bool:
         return "dask_serverless_runs 0.0" not in answer.read().decode()
 
 
+def test_a_port_in_use_is_told_of_in_the_words_of_the_command(store_url: str) -> None:
+    """It named the setting of Serverless, which nobody had used."""
+    with Address.at(":0").listen() as taken:
+        port = str(taken.getsockname()[1])
+        with Command("--store", store_url, "--address", port) as command:
+            _, errors = command.communicate(timeout=60)
+    assert port in errors and "--address :0" in errors
+    assert "Serverless(" not in errors and "Traceback" not in errors
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         ((), "Serverless(dashboard=True)"),
         (("--store", "redis://localhost:1"), "No store answers"),
-        (("--address", "nonsense"), "127.0.0.1:8787"),
+        (("--address", "nonsense"), 'must be a port or an address like "127.0.0.1:8787"'),
         (("--allow-origin", "*"), "example.org:443"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 from sightings import batch, sighting, structure
 
 from dask_serverless.client.replanned import DividedBundle, MovedBundle, ResizedRun
+from dask_serverless.worker.witness import UNDER_WAY
 
 pytest.importorskip("bokeh")
 
-from dask_serverless.dashboard.pages.containers import Containers
+from dask_serverless.dashboard.pages.containers import COLUMNS, Containers
 from dask_serverless.dashboard.pages.data import DataPlane
 from dask_serverless.dashboard.pages.plan import PlanPage
 from dask_serverless.dashboard.view import View
@@ -21,6 +23,10 @@ from dask_serverless.dashboard.view import View
 PLANNED = {
     "begun": np.array([0.0, 0.0]), "finished": np.array([1.0, 1.0]),
     "container": np.array([0, 1]), "path": [0], "makespan": 1.0,
+}  # fmt: skip
+REPORTED = {
+    "bundles": 1, "fetch": 0.0, "run": 2.0, "store": 0.0, "cold": False, "since": 0.0,
+    "until": 2.5, "cpu": 1.25, "peak": 3_000_000,
 }  # fmt: skip
 OVER = {
     "at": 1004.0, "error": "", "losses": (), "makespan_seconds": 3.0, "phases": {"plan": 0.125},
@@ -43,7 +49,7 @@ def test_bundles_that_were_moved_stand_beside_the_plan() -> None:
     assert ">1.500 s<" in page.told.text and ">750 ms<" in page.told.text
     assert "nobody had the slot" in page.told.text
     assert ">7<" in page.told.text and "c1&lt;b&gt;" in page.told.text
-    assert page.actual.y_range.start == 1  # both are where they ran
+    assert page.timelines.actual.y_range.start == 1  # both are where they ran
 
 
 def test_a_bundle_that_was_divided_stands_on_each_container_that_had_a_part() -> None:
@@ -61,8 +67,8 @@ def test_a_bundle_that_was_divided_stands_on_each_container_that_had_a_part() ->
     page.update(None)
     assert "Divided while the run went on" in page.told.text and "c1&lt;b&gt;" in page.told.text
     assert ">250 ms<" in page.told.text
-    assert list(page.source.data["what"]) == ["bundle 0", "bundle 0"]
-    assert page.actual.y_range.start == 2
+    assert list(page.timelines.source.data["what"]) == ["bundle 0", "bundle 0"]
+    assert page.timelines.actual.y_range.start == 2
 
 
 @pytest.mark.parametrize("planned", [PLANNED, {}])
@@ -95,7 +101,54 @@ def test_a_plan_that_lasts_longer_than_its_corrected_makespan_is_shown_to_its_en
     shape = replace(view().structure, timeline={**PLANNED, "finished": np.array([1.0, 9.0])})
     page = PlanPage(View(shape), None)
     page.update(None)
-    assert page.actual.x_range.end >= 9.0
+    assert page.timelines.actual.x_range.end >= 9.0
+
+
+def test_lanes_bear_the_names_of_containers_and_those_after_one_another_share_one() -> None:
+    """A plan of 2 containers at a time had 8 rows, and nobody knew why."""
+    shape = structure([[]] * 5, [0, 1, 2, 3, 4])
+    planned = {
+        **PLANNED, "begun": np.array([0.0, 0.0, 1.0, 2.0, 2.0]),
+        "finished": np.array([1.0, 2.0, 2.0, 3.0, 3.0]), "container": np.array([0, 1, 0, 2, 3]),
+    }  # fmt: skip
+    shown = View(replace(shape, timeline=planned))
+    shown.series.heed(batch("c7", *[sighting(n, 1.0 * n) for n in range(5)]))
+    page = PlanPage(shown, None)
+    page.update(None)
+    both = page.timelines
+    assert both.planned.title.text == "As planned: 4 containers, 2 at a time"
+    assert list(both.planned.yaxis.major_label_overrides.values()) == [
+        "containers 1, 3", "containers 2, 4",
+    ]  # fmt: skip
+    assert both.planned_source.data["what"][3] == "bundle 3 on container 3"
+    assert both.actual.title.text == "As it went: 1 container"
+    assert list(both.actual.yaxis.major_label_overrides.values()) == ["c7"]
+
+
+def test_what_would_be_a_sliver_in_the_scale_of_its_plan_has_its_own() -> None:
+    planned = {**PLANNED, "finished": np.array([390.0, 1.0])}
+    shown = View(replace(structure([[], []], [0, 1]), timeline=planned))
+    shown.series.heed(batch("c1", sighting(0, 0.0), sighting(1, 1.0)))
+    page = PlanPage(shown, None)
+    page.update(None)
+    assert page.timelines.actual.x_range is page.timelines.planned.x_range  # it may still come
+    shown.series.heed_end(OVER)
+    page.update(None)
+    assert page.timelines.planned.x_range.end >= 390.0
+    assert 2.0 < page.timelines.actual.x_range.end < 10.0
+    assert "scale of its own" in page.timelines.actual.title.text
+
+
+def test_a_plan_that_rests_on_guesses_says_so_first() -> None:
+    predicted = {
+        "names": ["inc"], "functions": np.array([0, 0]), "seconds": np.array([0.01]),
+        "samples": np.array([0]), "known": [False],
+    }  # fmt: skip
+    page = PlanPage(View(replace(view().structure, predicted=predicted)), None)
+    page.update(None)
+    notice = page.root.children[0]
+    assert "1 of 1 functions, with 2 of 2 tasks, were never measured" in notice.text
+    assert page.root.children[-1] is page.told
 
 
 def test_bundles_that_took_longer_are_told_by_their_last_tasks() -> None:
@@ -108,7 +161,7 @@ def test_bundles_that_took_longer_are_told_by_their_last_tasks() -> None:
 
 
 def test_containers_of_several_sizes_are_told_apart() -> None:
-    account = {"cold": True, "since": 0.0, "until": 2.0, "memory_mb": 3072}
+    account = {**REPORTED, "cold": True, "until": 2.0, "memory_mb": 3072}
     page = Containers(view(containers={"c1": account}, cost=0.5), None)
     page.update(None)
     assert "3,072 MB" in page.table.text and "6.000 GB s" in page.table.text
@@ -121,10 +174,46 @@ def test_a_container_is_not_idle_while_it_has_a_bundle() -> None:
     going.series.heed(batch("c2", sighting(2, 0.5, running=5.0)))
     page = Containers(going, None)
     page.update(None)
-    assert "4.250 s" in page.table.text and ">750 ms<" in page.table.text  # running, idle
+    assert "4.250 s" in page.table.text  # running
+    assert cell(page, "c1", "idle ") == "250 ms"  # before the second, and not before the first
     going.series.heed_end(OVER)
     page.update(None)
     assert "1.000 s" in page.table.text  # what was not told of is not known
+
+
+def test_what_a_container_did_for_another_run_is_no_idle_time_of_this_one() -> None:
+    """Two runs at once take turns on it."""
+    shared = View(structure([[], []], [0, 1]))
+    shared.series.heed(batch("c1", sighting(0, 1.0, running=0.5)))
+    shared.series.heed(batch("c1", sighting(1, 9.25, running=0.5), number=1, arrived=9.0))
+    page = Containers(shared, None)
+    page.update(None)
+    assert cell(page, "c1", "idle ") == "250 ms"  # it came back at 9 s for what began at 9.25 s
+
+
+def test_a_container_whose_first_bundle_is_not_done_is_not_called_idle() -> None:
+    busy = View(structure([[], []], [0, 1]))
+    busy.series.heed(batch("c1", sighting(0, 1.0, state=UNDER_WAY, tasks={0: (0.0, 0.5)})))
+    page = Containers(busy, None)
+    page.update(None)
+    assert cell(page, "c1", "idle ") == ""
+
+
+def test_once_the_client_has_reported_containers_are_told_of_as_it_does() -> None:
+    """Of one that was lost, or at its first bundle when the run failed, only the client knows."""
+    other = {**REPORTED, "bundles": 0, "run": 0.0, "cold": True, "cpu": 0.5}
+    page = Containers(view(containers={"c1": REPORTED, "c9": other}, cost=0.5), None)
+    page.update(None)
+    told = [cell(page, "c1", name) for name in ("bundles ", "running ", "idle ", "cpu ")]
+    assert told == ["1", "2.000 s", "500 ms", "1.250 s"]
+    assert cell(page, "c1", "peak memory ") == "3 MB"
+    told = [cell(page, "c9", name) for name in ("start", "bundles ", "idle ", "cpu ")]
+    assert told == ["cold", "0", "", "500 ms"]
+
+
+def cell(page: Containers, container: str, column: str) -> str:
+    (row,) = [row for row in page.table.text.split("<tr>") if f">{container}<" in row]
+    return re.findall(r"<td[^>]*>(.*?)</td>", row)[COLUMNS.index(column)]
 
 
 def test_what_each_optimization_saved_is_told_by_plan_and_by_what_came() -> None:

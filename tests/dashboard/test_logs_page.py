@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from browsing import await_text, show, text
 from dask import delayed
+from sightings import SUBMITTED, structure
 
 from dask_serverless import Serverless
 from dask_serverless.coordination.said import said_key
@@ -18,6 +19,11 @@ from dask_serverless.dashboard.lines import MOST_LINES, Lines
 from dask_serverless.dashboard.reader import read_whole
 from dask_serverless.store.connect import open_link
 from dask_serverless.worker.said import OUT, Said
+
+pytest.importorskip("bokeh")
+
+from dask_serverless.dashboard.pages.logs import Logs
+from dask_serverless.dashboard.view import View
 
 EVIL = "<script>window.evil=1</script>"
 
@@ -72,6 +78,7 @@ def test_lines_of_a_run_that_is_over_go_with_the_rest_of_it(
         assert link.call(("TTL", lines_key(run)))[0] > 3600
         lines = read_whole(link, run).series.lines
     assert [line.text for line in lines.kept] == [f"one {EVIL}", "two"]
+    assert all(abs(line.at - time.time()) < 600 for line in lines.kept)
 
 
 def test_a_failed_task_is_shown_with_what_it_printed(tab: Any, watched: Serverless) -> None:
@@ -86,6 +93,17 @@ def test_a_run_to_which_nobody_listened_says_how_to(tab: Any, watched: Serverles
     delayed(abs)(-1).compute(scheduler=watched)
     show(tab, f"{watched.dashboard_link}logs")
     await_text(tab, "logs", "logs=True")
+
+
+def test_each_line_says_when_it_was_printed() -> None:
+    view = View(structure([[]], [0], labels=["speak"]))
+    lines = [Said("c1/0", 0, 0, OUT, "early", SUBMITTED + 1.25), Said("c1/0", 1, 0, OUT, "of old")]
+    view.series.heed_lines(lines)
+    page = Logs(view, None)
+    page.update(None)
+    early, old = page.text.text.split("<tr>")[2:]
+    assert ">1.250 s<" in early and ">early<" in early
+    assert '<td class="number"></td>' in old
 
 
 def test_what_is_kept_of_lines_is_bounded_and_what_is_missing_counted() -> None:

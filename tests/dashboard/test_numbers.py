@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ pytest.importorskip("bokeh")
 
 from dataclasses import replace
 
-from dask_serverless.dashboard.functions import functions_table
+from dask_serverless.dashboard.functions import functions_table, guesses
 from dask_serverless.dashboard.measurements import Measured
 from dask_serverless.dashboard.pages.history import known
 from dask_serverless.dashboard.view import View
@@ -60,9 +61,47 @@ def test_the_history_is_told_in_the_units_of_all_pages() -> None:
 
 
 def test_what_was_predicted_of_functions_too() -> None:
-    predicted = {"names": ["inc"], "functions": np.array([0]), "seconds": np.array([4e-5])}
+    predicted = {"names": ["inc"], "functions": np.array([0]), "seconds": np.array([4e-5]),
+        "samples": np.array([12]), "known": [True]}  # fmt: skip
     shape = structure([[]], [0], wanted=[0], labels=["a"])
     view = View(replace(shape, predicted=predicted))
     view.series.heed(batch("c", sighting(0, 0.0, tasks={0: (0.0, 2e-5)})))
     told = functions_table(view.series)
     assert ">40 µs<" in told and ">20 µs<" in told and "−50%" in told
+    assert ">12<" in told and "guessed" not in told
+    assert guesses(view.structure) == ""
+
+
+MIXED = {
+    "names": ["inc", "dec", "inc", "step"], "functions": np.array([0, 1, 2, 2]),
+    "seconds": np.array([1e-3, 1e-2, 3e-3, 0.0]), "samples": np.array([12, 0, 12, 0]),
+    "known": [True, False, True, False],
+}  # fmt: skip
+
+
+def test_what_was_never_measured_is_told_as_a_guess() -> None:
+    """It stood there as if it had been learnt, and all that came as so many percent less."""
+    view = View(replace(structure([[], [], [], []], [0, 1, 2, 3]), predicted=MIXED))
+    view.series.heed(batch("c", *[sighting(n, 0.0, tasks={n: (0.0, 1e-3)}) for n in range(4)]))
+    (row,) = [row for row in functions_table(view.series).split("<tr>") if ">dec<" in row]
+    assert ">0, guessed<" in row and ">10 ms<" in row and "%" not in row
+    assert "1 of 2 functions, with 1 of 4 tasks, were never measured" in guesses(view.structure)
+
+
+def test_a_function_has_one_row_however_many_objects_of_it_the_graph_has() -> None:
+    """The five rows of an svd could not be told apart; the history has one of them."""
+    view = View(replace(structure([[], [], [], []], [0, 1, 2, 3]), predicted=MIXED))
+    view.series.heed(batch("c", *[sighting(n, 0.0, tasks={n: (0.0, 7e-3)}) for n in range(4)]))
+    told = functions_table(view.series)
+    (row,) = [row for row in told.split("<tr>") if ">inc<" in row]
+    assert re.findall(r"<td[^>]*>(.*?)</td>", row) == [
+        "inc", "3", "2.33 ms", "12", "3", "7 ms", "+200%",
+    ]  # fmt: skip
+    assert ">step<" not in told  # of fused tasks
+
+
+def test_what_somebody_said_is_neither_measured_nor_guessed() -> None:
+    said = {**MIXED, "samples": np.zeros(4, dtype=int), "known": [True] * 4}
+    view = View(replace(structure([[], [], [], []], [0, 1, 2, 3]), predicted=said))
+    assert "none: as it was said" in functions_table(view.series)
+    assert guesses(view.structure) == ""

@@ -20,6 +20,10 @@ from dask_serverless.dashboard.numbers import in_bytes, in_seconds
 from dask_serverless.dashboard.states import State
 from dask_serverless.history.opening import open_history
 
+pytest.importorskip("bokeh")
+
+from dask_serverless.dashboard.pages.containers import COLUMNS
+
 MATH = "$$x^2$$"  # Bokeh would like to draw it with scripts that are not there
 EVIL = "<script>window.evil=1</script><img src=x onerror=window.evil=2>"
 
@@ -143,6 +147,45 @@ def test_numbers_of_a_failed_run_agree_too(tab: Any, watched: Serverless, bad: A
     used = f"{len(bad.containers)} ({bad.cold_starts} cold, {bad.warm_starts} warm)"
     assert page["containers"] == used
     assert (page["moved"], page["cost"]) == (in_bytes(bad.bytes_moved), f"{bad.cost:.7f}")
+    assert page["bundles"] == f"{bad.done_bundles} / {bad.bundles}"
+    rows = cells(await_text(tab, "containers", "GB s"))
+    assert {row["container"]: int(row["bundles "]) for row in rows} == {
+        name: told["bundles"] for name, told in bad.containers.items()
+    }
+    assert sum(told["bundles"] for told in bad.containers.values()) == bad.done_bundles
+    show(tab, f"{watched.dashboard_link}stream?run={bad.run}")
+    await_column(tab, "stream", "bars", "what", "c.length > 0")
+    title = tab.evaluate("Bokeh.documents[0].get_model_by_name('stream').title.text")
+    assert int(title.split()[0]) == len(bad.containers)
+
+
+def test_what_a_container_took_is_what_last_run_says_also_of_a_warm_one(
+    tab: Any, watched: Serverless
+) -> None:
+    """The page had all its processor time since it was born."""
+    delayed(burn)(0.5).compute(scheduler=watched)
+    delayed(sum)([pause(n) for n in range(4)]).compute(scheduler=watched)
+    run = watched.last_run
+    show(tab, f"{watched.dashboard_link}containers?run={run.run}")
+    await_text(tab, "heading", "done")
+    rows = cells(await_text(tab, "containers", "GB s"))
+    assert {row["container"]: (row["cpu "], row["peak memory "], row["start"]) for row in rows} == {
+        name: (in_seconds(told["cpu"]), in_bytes(told["peak"]), "cold" if told["cold"] else "warm")
+        for name, told in run.containers.items()
+    }
+    assert run.cpu_seconds < 0.5
+
+
+def burn(seconds: float) -> None:
+    begun = time.process_time()
+    while time.process_time() - begun < seconds:
+        sum(range(1000))
+
+
+def cells(told: str) -> list[dict[str, str]]:
+    """The rows of the page of containers."""
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in told.split("<tr>")[2:]]
+    return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
 
 
 def test_the_list_of_runs_says_how_each_ended(
@@ -153,6 +196,8 @@ def test_the_list_of_runs_says_how_each_ended(
     rows = {run: row for row in told.split("<tr>") for run in (good.run, bad.run) if run in row}
     assert ">done<" in rows[good.run] and ">failed<" in rows[bad.run]
     assert in_seconds(good.makespan_seconds) in rows[good.run]
+    assert ">sum<" in rows[good.run]
+    assert f">{good.plan.planner}<" in rows[good.run] and f">{good.cost:.7f}<" in rows[good.run]
 
 
 def test_a_plan_made_from_numbers_is_shown_beside_what_came_of_it(

@@ -106,6 +106,31 @@ def test_of_a_run_that_failed_only_what_was_told_is_done() -> None:
     assert (told.done_tasks, told.done_bundles, told.untold) == (1, 1, 0)
 
 
+def test_what_a_run_that_failed_took_no_notice_of_is_not_done() -> None:
+    """A container finishes its bundle while a task of another one fails, and tells of it first."""
+    series = Series(DIAMOND)
+    series.heed(batch("c1", sighting(0, 0.0, sizes={0: 8})))
+    series.heed(batch("c2", sighting(1, 0.0, sizes={1: 8})))
+    client = {"error": "ValueError", "containers": {"c1": {}, "c3": {}}, "cost": 0.0}
+    series.heed_end({**OVER, **client, "done": np.packbits([True, False, False]).tobytes()})
+    assert numbers(series).done_bundles == 1
+    assert names(series) == ["DONE", "READY", "WAITING", "WAITING"]
+    assert list(series.containers) == ["c1", "c2", "c3"]  # which had its first bundle just then
+    series.heed(batch("c3", sighting(2, 0.5)))  # too late, too
+    assert numbers(series).done_bundles == 1
+
+
+def test_what_a_run_that_failed_knows_to_be_done_is_not_told_of_yet() -> None:
+    series = Series(DIAMOND)
+    done = np.packbits([True, True, False]).tobytes()
+    series.heed_end({**OVER, "error": "ValueError", "done": done})
+    told = numbers(series)
+    assert (told.done_tasks, told.done_bundles, told.untold) == (2, 2, 2)
+    series.heed(batch("c1", sighting(0, 0.0), sighting(1, 0.0)))
+    told = numbers(series)
+    assert (told.done_tasks, told.done_bundles, told.untold) == (2, 2, 0)
+
+
 def test_of_a_client_that_was_interrupted_containers_count_as_they_told() -> None:
     series = Series(DIAMOND)
     series.heed(batch("c1", sighting(0, 0.0, sizes={0: 8}), cold=True))

@@ -11,6 +11,7 @@ from dask_serverless.worker.failure import pack_failure
 from dask_serverless.worker.outputs import Outputs
 from dask_serverless.worker.rhythm import NEVER, Rhythm, rhythm_of
 from dask_serverless.worker.told import Finished
+from dask_serverless.worker.usage import ProcessMemory, Usage
 from dask_serverless.worker.witness import FAILED, FINISHED, MOST_QUEUED, UNDER_WAY, Batch, Witness
 
 
@@ -31,7 +32,7 @@ def told(bundle: int) -> Finished:
 
 def test_a_bundle_rides_along_with_its_publish() -> None:
     witness = Witness(Rhythm(1, NEVER), lambda batch: pytest.fail("sent by itself"))
-    witness.came("c1", True, 98.0, 99.0)
+    witness.came("c1", True, 98.0, 99.0, Usage(ProcessMemory()))
     batch = Batch.unpack(finish(witness, 7))
     assert (batch.container, batch.number, batch.cold, batch.arrived) == ("c1", 0, True, 99.0)
     (sighting,) = batch.sightings
@@ -40,6 +41,23 @@ def test_a_bundle_rides_along_with_its_publish() -> None:
     assert np.frombuffer(sighting.begins, np.float32).tolist() == [0.25]
     assert np.frombuffer(sighting.ends, np.float32).tolist() == [0.5]
     assert np.frombuffer(sighting.sizes, np.int64).tolist() == [10]
+
+
+def test_processor_time_is_that_of_its_run_also_where_the_container_comes_back() -> None:
+    """A warm container's second run was told of with the time of the first one, too."""
+    clock = [100.0]
+    usage = Usage(ProcessMemory(), clock=lambda: clock[0])
+    witness = Witness(Rhythm(1, NEVER), lambda batch: None)
+    seconds = []
+    for _ in range(2):
+        usage.begin()
+        witness.came("c1", False, 98.0, 99.0, usage)
+        clock[0] += 0.5
+        seconds.append(Batch.unpack(finish(witness, 7)).cpu_seconds)
+        clock[0] += 0.25  # before it leaves
+        witness.left()
+        clock[0] += 60.0  # for others
+    assert seconds == [0.5, 1.25]
 
 
 def test_many_bundles_go_together_and_the_rest_when_the_container_leaves() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from bokeh.layouts import column
 from bokeh.models import ColumnDataSource
 
-from dask_serverless.dashboard.costs import account, prices_of, shown
+from dask_serverless.client.accounting import Account
+from dask_serverless.dashboard.costs import account, prices_of, reported, shown
 from dask_serverless.dashboard.lanes import lanes_of
 from dask_serverless.dashboard.moments import stopped
 from dask_serverless.dashboard.numbers import in_bytes, in_seconds
@@ -72,14 +73,40 @@ def under_way(series: Series) -> dict[int, float]:
     return dict(zip(series.container[bundles].tolist(), since.tolist(), strict=True))
 
 
+class Spent(NamedTuple):
+    """What a container did for the run: as the client reported it, once it has."""
+
+    bundles: int
+    fetching: float  # seconds
+    running: float
+    storing: float
+
+    @staticmethod
+    def of(series: Series, c: ContainerSeries, going: float) -> Spent:
+        told = reported(series).get("containers", {}).get(c.name)
+        if told is None:
+            return Spent(c.bundles, c.fetching, c.running + going, c.storing)
+        return Spent(int(told["bundles"]), told["fetch"], told["run"], told["store"])
+
+
 def row(series: Series, c: ContainerSeries, going: float) -> tuple[Any, ...]:
-    known, paid = c.arrived < NEVER, account(series, c)
-    running = c.running + going
-    idle = series.end - max(c.arrived, 0.0) - c.fetching - running - c.storing if known else 0.0
+    known, paid, spent = c.arrived < NEVER, account(series, c), Spent.of(series, c, going)
+    start = "cold" if paid.cold_starts else "warm"
     return (
-        c.name, f"{paid.memory_mb:,} MB" if paid.memory_mb else "no limit", ("cold" if c.cold else "warm") if known else "",
-        in_seconds(c.arrived - c.asked) if known else "", c.bundles, in_seconds(c.fetching),
-        in_seconds(running), in_seconds(c.storing), in_seconds(max(0.0, idle)), in_seconds(c.cpu_seconds),
-        in_bytes(c.peak_bytes), in_bytes(c.stored_bytes), c.calls, f"{paid.gb_seconds:.3f} GB s",
-        shown(paid.cost(prices_of(series))), c.gone,
+        c.name, f"{paid.memory_mb:,} MB" if paid.memory_mb else "no limit",
+        start if known or c.name in reported(series).get("containers", {}) else "",
+        in_seconds(c.arrived - c.asked) if known else "", spent.bundles, in_seconds(spent.fetching),
+        in_seconds(spent.running), in_seconds(spent.storing), idle(c, paid, spent, series.end - c.last if going else 0.0),
+        in_seconds(paid.cpu_seconds), in_bytes(paid.peak_bytes), in_bytes(c.stored_bytes), c.calls,
+        f"{paid.gb_seconds:.3f} GB s", shown(paid.cost(prices_of(series))), c.gone,
     )  # fmt: skip
+
+
+def idle(c: ContainerSeries, paid: Account, spent: Spent, since: float) -> str:
+    """While it was paid for, and there; what it did for other runs meanwhile is theirs. ``since``: for
+    so long it has told of nothing, having a bundle.
+    """
+    if not spent.bundles:
+        return ""  # it may have been busy all the time with one that was not done
+    there = paid.seconds + since - c.away
+    return in_seconds(max(0.0, there - spent.fetching - spent.running - spent.storing))

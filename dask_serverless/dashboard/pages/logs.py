@@ -42,13 +42,15 @@ class Logs(Page):
             self.seen = series.lines.numbered
             rows = [self.row(line) for line in list(series.lines.kept)[-MOST_SHOWN:]]
             left_out = omitted(series, len(rows))
-        lines = table(("container", "task", "stream", "line"), rows)
+        lines = table(("at ", "container", "task", "stream", "line"), rows)
         self.text.text = left_out + lines if rows or left_out else NOTHING
 
-    def row(self, line: Line) -> tuple[str, str, str, str]:
+    def row(self, line: Line) -> tuple[str, str, str, str, str]:
+        structure = self.view.structure
+        at = f"{max(0.0, line.at - structure.submitted):.3f} s" if line.at else ""
         stream = line.stream if line.stream == ERR else ""
         text = shortened(line.text, MOST_CHARACTERS)
-        return line.container, key_of(self.view.structure, line.task), stream, text
+        return at, line.container, key_of(structure, line.task), stream, text
 
 
 def omitted(series: Series, shown: int) -> str:

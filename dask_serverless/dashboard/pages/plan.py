@@ -8,27 +8,22 @@ from typing import Any
 
 import numpy as np
 from bokeh.layouts import column
-from bokeh.models import ColumnDataSource, HoverTool, Range1d
 
 from dask_serverless.client.replanned import DividedBundle, MovedBundle, ResizedRun
 from dask_serverless.client.structure import Structure
-from dask_serverless.dashboard.functions import functions_table
+from dask_serverless.dashboard.functions import functions_table, guesses
 from dask_serverless.dashboard.groups import key_of
-from dask_serverless.dashboard.lanes import GAP, MOST_BARS, lanes_of
 from dask_serverless.dashboard.numbers import in_seconds, numbers, signed
 from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.reader import Reader
 from dask_serverless.dashboard.seen import NEVER
 from dask_serverless.dashboard.series import Series
-from dask_serverless.dashboard.style import CRITICAL, plain, swatches
 from dask_serverless.dashboard.tables import block, table
+from dask_serverless.dashboard.timelines import Timelines
 from dask_serverless.dashboard.view import Moment, View
 from planners.graph.arrays import Ids
 
-PLANNED, ACTUAL = "#a9b4c4", "#009e73"
-HEIGHT = 230
 LARGEST = 15
-COLUMNS = ("left", "right", "top", "bottom", "colour", "what", "took")
 
 
 class PlanPage(Page):
@@ -39,21 +34,12 @@ class PlanPage(Page):
         assert view is not None
         self.view = view
         self.planned: Mapping[str, Any] = view.structure.timeline
-        self.told = block("plan")
+        self.told, notice = block("plan"), block("notice")
         self.root = column(self.told, sizing_mode="stretch_width")
-        self.source = ColumnDataSource({name: [] for name in COLUMNS})
         if self.planned:
-            x_range = Range1d(0, 1)
-            predicted = figure("As planned", x_range, "planned")
-            quads(predicted, ColumnDataSource(planned_bars(self.planned)))
-            self.actual = figure("As it went", x_range, "actual")
-            quads(self.actual, self.source)
-            colours = [
-                (PLANNED, "planned"),
-                (CRITICAL, "on the plan's critical path"),
-                (ACTUAL, "actual"),
-            ]
-            self.root.children = [swatches(colours), predicted, self.actual, self.told]
+            self.timelines = Timelines(self.planned)
+            notice.text = guesses(view.structure)
+            self.root.children = [notice, self.timelines.root, self.told]
 
     def update(self, moment: Moment | None) -> None:
         if not self.planned:
@@ -62,13 +48,9 @@ class PlanPage(Page):
             return
         with self.view.lock:
             series = self.view.series
-            self.source.data = actual_bars(series, set(self.planned["path"]))
+            self.timelines.update(series)
             told = differences(series, self.planned) + changes(series.over or {})
             self.told.text = told + by_function(series) + of_the_client(series.phases)
-            latest = max(series.end, planned_end(self.planned), 1e-3)
-        lanes = int(max(self.source.data["bottom"], default=0) + GAP)
-        self.actual.y_range.update(start=max(lanes, 1))
-        self.actual.x_range.update(start=0, end=1.02 * latest)
 
 
 NOTHING = (
@@ -76,48 +58,6 @@ NOTHING = (
     "or is too large to be drawn. Runs teach what the next ones will take, unless "
     "history=False.</p></div>"
 )
-
-
-def figure(title: str, x_range: Range1d, name: str) -> Any:
-    made = plain(height=HEIGHT, x_range=x_range, title=title, name=name, tools="xpan,xwheel_zoom,reset",
-        x_axis_label="seconds since the submission", y_range=Range1d(1, 0))  # fmt: skip
-    made.yaxis.visible = made.ygrid.visible = False
-    return made
-
-
-def quads(made: Any, source: ColumnDataSource) -> None:
-    lanes = max(source.data["bottom"], default=1)
-    made.y_range.start = max(lanes, 1)
-    made.quad("left", "right", "top", "bottom", source=source, fill_color="colour", name="bars",
-        line_color="#ffffff", line_width=0.5)  # fmt: skip
-    tip = '<div style="font:12px sans-serif"><b>@what</b><br>@took</div>'
-    made.add_tools(HoverTool(tooltips=tip))
-
-
-def bars(
-    lane: Any, begun: Any, ended: Any, bundles: Any, path: set[int], colour: str
-) -> dict[str, Any]:
-    numbers = bundles.tolist()
-    return {
-        "left": begun, "right": ended, "top": lane + GAP, "bottom": lane + 1 - GAP,
-        "colour": [CRITICAL if bundle in path else colour for bundle in numbers],
-        "what": [f"bundle {bundle}" for bundle in numbers],
-        "took": [in_seconds(seconds) for seconds in (ended - begun).tolist()],
-    }  # fmt: skip
-
-
-def planned_bars(planned: Mapping[str, Any]) -> dict[str, Any]:
-    begun, finished = planned["begun"], planned["finished"]
-    bundles, path = np.arange(len(begun)), set(planned["path"])
-    return bars(planned["container"], begun, finished, bundles, path, PLANNED)
-
-
-def actual_bars(series: Series, path: set[int]) -> dict[str, Any]:
-    """Where they ran; one that was divided, in each of its parts."""
-    lanes = lanes_of(series)
-    done = np.flatnonzero(lanes.told)[:MOST_BARS]
-    claimed, finished = lanes.claimed[done], lanes.finished[done]
-    return bars(lanes.lane[done], claimed, finished, lanes.bundles[done], path, ACTUAL)
 
 
 def differences(series: Series, planned: Mapping[str, Any]) -> str:
@@ -141,7 +81,7 @@ def differences(series: Series, planned: Mapping[str, Any]) -> str:
     )
     whole = [
         ("end of the last bundle", *map(in_seconds, last), signed(last[1] - last[0])),
-        ("makespan, put right by earlier runs", in_seconds(expected), in_seconds(makespan), signed(makespan - expected)),
+        (makespan_of(int(planned.get("runs", 0))), in_seconds(expected), in_seconds(makespan), signed(makespan - expected)),
         ("bundles, added up", in_seconds(float(foreseen.sum())), in_seconds(float(took.sum())),
             signed(float(took.sum() - foreseen.sum()))),
     ]  # fmt: skip
@@ -150,6 +90,10 @@ def differences(series: Series, planned: Mapping[str, Any]) -> str:
         + "<h3>Where the difference arose</h3>"
         + table(("bundle ", "last task", "planned ", "actual ", "difference "), rows)
     )
+
+
+def makespan_of(runs: int) -> str:
+    return f"makespan, put right by {runs} earlier runs" if runs else "makespan"
 
 
 def planned_end(planned: Mapping[str, Any]) -> float:

@@ -10,6 +10,7 @@ from bokeh.layouts import column
 from bokeh.layouts import row as beside
 from bokeh.models import Button, TextInput
 
+from dask_serverless.dashboard.costs import shown as shown_cost
 from dask_serverless.dashboard.groups import shortened
 from dask_serverless.dashboard.listing import Listed
 from dask_serverless.dashboard.numbers import in_seconds
@@ -32,7 +33,7 @@ class Runs(Page):
         assert reader is not None
         self.reader = reader
         self.wanted = TextInput(
-            placeholder="run, host, state, error or date", width=260, name="wanted",
+            placeholder="run, result, planner, host, state, error or date", width=330, name="wanted",
             stylesheets=[widget_sheet()],
         )  # fmt: skip
         self.wanted.on_change("value_input", lambda attr, old, new: self.turn_to(0))
@@ -54,14 +55,17 @@ class Runs(Page):
         self.later.disabled = self.first == 0
         self.earlier.disabled = self.first + len(shown) == len(runs)
         self.later.visible = self.earlier.visible = len(runs) > ROWS
-        columns = ("run", "submitted", "state", "makespan ", "tasks ", "bundles ", "host")
+        columns = (
+            "run", "submitted", "results", "state", "makespan ", "tasks ", "bundles ", "planner",
+            "cost ", "host",
+        )  # fmt: skip
         empty = "none of them" if listed else "no run yet"
         note = place(self.first, shown, len(runs)) + dropped(self.reader.listing.dropped)
         self.table.text = table(columns, map(row, shown), empty) + note
 
     def matches(self, run: Listed) -> bool:
         return self.wanted.value_input in (
-            f"{run.run} {run.host} {run.state} {run.error} {when(run)}"
+            f"{run.run} {run.results} {run.planner} {run.host} {run.state} {run.error} {when(run)}"
         )
 
 
@@ -87,7 +91,11 @@ def row(run: Listed) -> tuple[object, ...]:
     link = Link.to(f"graph?run={run.run}" if run.run.isalnum() else "runs", run.run)
     state = Chip.of(run.state, shortened(run.error, MOST_CHARACTERS))
     took = in_seconds(run.seconds) if run.seconds else ""
-    return (link, when(run), state, took, run.tasks, run.bundles, run.host)
+    results = shortened(run.results, MOST_CHARACTERS)
+    cost = shown_cost(run.cost) if run.cost else ""
+    return (
+        link, when(run), results, state, took, run.tasks, run.bundles, run.planner, cost, run.host,
+    )  # fmt: skip
 
 
 def when(run: Listed) -> str:
