@@ -57,6 +57,15 @@ WIDGETS = """
 """
 
 
+# Of what one hovers over.
+TIP_LOOK = """<style>
+.tip { font: 12px sans-serif; max-width: 420px; overflow-wrap: anywhere; }
+.tip th { padding-right: 8px; color: #6b7280; font-weight: normal; text-align: left;
+  white-space: nowrap; vertical-align: top; }
+.tip tr:has(td:empty) { display: none; }
+</style>"""
+
+
 def widget_sheet() -> InlineStyleSheet:
     return InlineStyleSheet(css=WIDGETS)
 
