@@ -105,4 +105,4 @@ const rows = picked.data.task.slice(0, most_rows).map(t =>
 const more = rows.length < picked.data.task.length ? `, the first ${rows.length} of them` : ""
 const head = columns.map(name => `<th>${name}</th>`).join("")
 table.text = !rows.length ? "" : `<h3>${number(picked.data.task.length)} selected${more}</h3>` +
-  `<table><thead><tr>${head}</tr></thead><tbody>${rows.join("")}</tbody></table>`
+  `<div class="wide"><table><thead><tr>${head}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`

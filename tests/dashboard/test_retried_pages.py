@@ -50,7 +50,7 @@ def test_a_task_that_is_tried_again_is_seen_to_be(
     assert column(tab, "overview", "boxes", "line") == [COLOURS[State.RETRIED]]
 
     show(tab, f"{watched.dashboard_link}stream?run={again.last_run.run}")
-    await_column(tab, "stream", "bars", "what", "c.some(w => w.includes('is tried again'))")
+    await_column(tab, "stream", "marks", "what", "c.some(w => w.includes('is tried again'))")
     show(tab, f"{watched.dashboard_link}errors?run={again.last_run.run}")
     told = await_text(tab, "errors", "Tried again in place")
     assert told.count("too early") == again.last_run.retries == 2
