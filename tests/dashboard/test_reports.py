@@ -79,11 +79,12 @@ def test_a_report_of_several_runs_lists_them_and_each_takes_the_room_of_what_is_
 ) -> None:
     """The page of logs of the first is long, and hidden."""
     runs: list[str] = []
+    loud = serverless.options(logs=lambda line: None)
     with shown_offline(tab, serverless, tmp_path / "run.html"):
         for count in (80, 2):
             total = delayed(sum)([triple(n, dask_key_name=f"{count}-{n}") for n in range(count)])
-            total.compute(scheduler=serverless.options(logs=lambda line: None))
-            runs.append(serverless.last_run.run)
+            total.compute(scheduler=loud)
+            runs.append(loud.last_run.run)
         with pytest.raises(ValueError, match="negative"):
             triple(-1).compute(scheduler=serverless)
         runs.append(serverless.last_run.run)
