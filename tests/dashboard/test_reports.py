@@ -92,10 +92,10 @@ def test_a_report_of_several_runs_lists_them_and_each_takes_the_room_of_what_is_
     told = links.all_inner_texts()
     assert [each.split()[0] for each in told] == runs
     assert "done" in told[0] and "81 tasks" in told[0] and "<b>negative</b>" in told[2]
-    assert tab.locator("section h2").count() == 3
+    assert tab.locator("main > section > h2").count() == 3
     links.nth(2).locator("a").click()
     assert tab.url.endswith(f"#run-{runs[2]}")
-    heights = [each.bounding_box()["height"] for each in tab.locator("section").all()]
+    heights = [each.bounding_box()["height"] for each in tab.locator("main > section").all()]
     assert max(heights) < min(heights) + 150
 
 
