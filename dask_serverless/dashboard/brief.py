@@ -13,12 +13,17 @@ def brief(names: Sequence[str], most: int) -> list[str]:
     """In this many characters. Names that begin alike, as those of a pipeline's steps do, are cut in
     the middle: what is left shows where they differ.
     """
-    alike = [0] * len(names)  # characters that a name shares with the one that is most like it
+    return [cut(name, most, shared) for name, shared in zip(names, alike(names), strict=True)]
+
+
+def alike(names: Sequence[str]) -> list[int]:
+    """How many characters a name shares with the one that is most like it."""
+    shares = [0] * len(names)
     order = sorted(range(len(names)), key=names.__getitem__)
     for one, other in pairwise(order):
         shared = len(commonprefix([names[one], names[other]]))
-        alike[one], alike[other] = max(alike[one], shared), max(alike[other], shared)
-    return [cut(name, most, shared) for name, shared in zip(names, alike, strict=True)]
+        shares[one], shares[other] = max(shares[one], shared), max(shares[other], shared)
+    return shares
 
 
 def cut(name: str, most: int, shared: int) -> str:

@@ -8,12 +8,24 @@ from typing import Any
 
 import numpy as np
 from bokeh.events import RangesUpdate
-from bokeh.layouts import row
 from bokeh.models import ColumnDataSource, CustomJS
 
 from dask_serverless.dashboard.details import DETAILS, details
-from dask_serverless.dashboard.pages.selection import MOST_ROWS, modes_of_focus, search_of_keys
-from dask_serverless.dashboard.pages.tasks import DOTS, HEIGHT, MOST_EDGES, MOST_NODES, TaskGraph
+from dask_serverless.dashboard.pages.selection import (
+    MOST_ROWS,
+    modes_of_focus,
+    search_bar,
+    search_of_keys,
+)
+from dask_serverless.dashboard.pages.tasks import (
+    DOTS,
+    HEIGHT,
+    LEAST_ROWS,
+    MOST_EDGES,
+    MOST_NODES,
+    NOTHING_HERE,
+    TaskGraph,
+)
 from dask_serverless.dashboard.states import State
 from dask_serverless.dashboard.tables import block
 from dask_serverless.dashboard.view import Moment
@@ -29,7 +41,8 @@ class ByItself:
         self.graph = graph
         self.able = graph.view.structure.tasks <= MOST_TASKS
         self.modes, self.words, self.table = modes_of_focus(), search_of_keys(), block("selected")
-        self.root = row(self.modes, self.words, visible=self.able)
+        self.root = search_bar(self.modes, self.words)
+        self.root.visible = self.able
         if self.able:  # and no recording of it is wanted
             graph.nodes.tags = ["by itself"]
         else:
@@ -41,7 +54,7 @@ class ByItself:
             return
         graph = self.graph
         if graph.tasks is None:
-            graph.root.title.text += ": zoom and hover to see more"
+            graph.root.title.text += ": zoom in to see each"
         (raster,) = graph.root.select(name="raster")
         code = CustomJS(code=CODE, args={
             "figure": graph.root, "raster": raster, "nodes": graph.nodes, "edges": graph.edges,
@@ -51,7 +64,8 @@ class ByItself:
             "critical": np.sort(graph.view.critical_path()).tolist(), "failed": int(State.FAILED),
             "moments": ColumnDataSource({"state": np.concatenate([m.states for m in moments])}),
             "most_nodes": MOST_NODES, "most_edges": MOST_EDGES, "most_rows": MOST_ROWS,
-            "dots": DOTS, "height": HEIGHT,
+            "dots": DOTS, "height": HEIGHT, "nothing_here": NOTHING_HERE,
+            "least_rows": LEAST_ROWS,
         })  # fmt: skip
         graph.root.js_on_event(RangesUpdate, code)
         slider.js_on_change("value", code)

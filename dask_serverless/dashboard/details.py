@@ -6,7 +6,7 @@ from typing import Any
 
 from dask_serverless.dashboard.groups import key_of, shortened
 from dask_serverless.dashboard.numbers import in_bytes, in_seconds
-from dask_serverless.dashboard.seen import NEVER, NOBODY
+from dask_serverless.dashboard.seen import NEVER, NOBODY, Failed, TriedAgain
 from dask_serverless.dashboard.view import View
 from planners.graph.arrays import Ids
 
@@ -18,6 +18,7 @@ DETAILS = (
     "slot",
     "begun",
     "took",
+    "raised",
     "output",
     "attempt",
     "error",
@@ -32,7 +33,7 @@ def details(view: View, tasks: Ids) -> dict[str, list[Any]]:
     owners = series.container[bundles].tolist() if bundles else []
     slots = structure.slots[bundles].tolist() if bundles else []
     failures = {f.task: f for f in series.failures}
-    again = {tried.task: shortened(tried.why, 200) for tried in series.tried_again}
+    again = {tried.task: tried for tried in series.tried_again}
     begun, ended = series.task_begun[tasks].tolist(), series.task_ended[tasks].tolist()
     functions = structure.function_names
     numbers = tasks.tolist()
@@ -46,12 +47,22 @@ def details(view: View, tasks: Ids) -> dict[str, list[Any]]:
         "took": [
             "" if e == NEVER else in_seconds(e - b) for b, e in zip(begun, ended, strict=True)
         ],
+        "raised": [raised_at(failures.get(t) or again.get(t)) for t in numbers],
         "output": [in_bytes(n) if n >= 0 else "" for n in series.nbytes[tasks].tolist()],
         "attempt": [series.attempts(t) for t in numbers],
         "error": [
-            error_of(failures[t].words) if t in failures else again.get(t, "") for t in numbers
+            error_of(failures[t].words)
+            if t in failures
+            else shortened(again[t].why, 200)
+            if t in again
+            else ""
+            for t in numbers
         ],
     }
+
+
+def raised_at(last: Failed | TriedAgain | None) -> str:
+    return "" if last is None else f"{last.at:.3f} s"
 
 
 def function_of(names: Any, function: int) -> str:

@@ -8,7 +8,7 @@ from bokeh.models import Div
 
 from dask_serverless.dashboard.costs import shown
 from dask_serverless.dashboard.groups import shortened
-from dask_serverless.dashboard.numbers import in_bytes, in_seconds, numbers
+from dask_serverless.dashboard.numbers import Numbers, in_bytes, in_seconds, numbers
 from dask_serverless.dashboard.style import sheet
 from dask_serverless.dashboard.view import View
 
@@ -28,7 +28,7 @@ def heading(view: View) -> str:
         ("run", view.structure.run),
         ("tasks", f"{told.done_tasks:,} / {told.tasks:,}"),
         ("bundles", f"{told.done_bundles:,} / {told.bundles:,}"),
-        ("containers", f"{told.containers} ({told.cold_starts} cold, {told.warm_starts} warm)"),
+        ("containers", f"{told.containers}{starts(told)}"),
         ("makespan", in_seconds(told.makespan) if told.makespan else ""),
         ("moved", in_bytes(told.bytes_moved)),
         ("cost", shown(told.cost)),
@@ -40,8 +40,14 @@ def heading(view: View) -> str:
     return f'<div class="facts">{state}{cells}</div>'
 
 
+def starts(told: Numbers) -> str:
+    kinds = ((told.cold_starts, "cold"), (told.warm_starts, "warm"))
+    words = ", ".join(f"{count} {kind}" for count, kind in kinds if count)
+    return f" ({words})" if words else ""
+
+
 def first_line(error: str) -> str:
-    return shortened(error.splitlines()[0], MOST_CHARACTERS)
+    return shortened(error.partition("\n")[0], MOST_CHARACTERS)
 
 
 def fact(name: str, value: str) -> str:

@@ -21,11 +21,13 @@ from planners.graph.arrays import Flags, Floats, Ids
 
 KINDS = {
     "cold start": "#8b93a1", "warm start": "#c3c9d2", **PARTS,
-    "tried again": COLOURS[State.RETRIED], "failed or lost": COLOURS[State.FAILED],
+    "run that failed": "#e9a79d", "tried again": COLOURS[State.RETRIED], "failed or lost": COLOURS[State.FAILED],
 }  # fmt: skip
+LOST = "failed or lost"
 MOST_BARS = 4000
 BINS = 600
 GAP = 0.08  # of a lane, above and below
+EARLY = 0.05  # of the run, at most, that a start before the submission adds to what is shown
 # Of prefixes: dull ones, none of which is a state's or stands for what containers do.
 TASK_COLOURS = (
     "#8da0cb", "#b5cf6b", "#c49c94", "#66c2a5", "#bcbd6a", "#5f7a94", "#d9b38c",
@@ -46,6 +48,7 @@ class Lanes:
     fetched: Floats
     executed: Floats
     finished: Floats
+    failed: Flags
     told: Flags  # whether it is known how the bundle spent its time
     whole: Flags
     begin: float
@@ -61,8 +64,8 @@ def lanes_of(series: Series) -> Lanes:
         bundles = bundles[[each not in split for each in there]]
     claimed = series.claimed[bundles]
     end = max(series.end, series.latest, float(claimed.max(initial=0.0)))
-    asked = [c.asked for c in series.containers.values() if c.asked < NEVER]
     told = series.finished[bundles] < NEVER
+    failed = np.isin(bundles, [each.bundle for each in series.failures])
     over = np.minimum(stopped(series)[bundles], end)
     fetched = np.where(told, series.fetched[bundles], claimed)
     executed = np.where(told, series.executed[bundles], over)
@@ -75,11 +78,18 @@ def lanes_of(series: Series) -> Lanes:
         fetched=np.concatenate((fetched, more[3])),
         executed=np.concatenate((executed, more[4])),
         finished=np.concatenate((over, more[5])),
+        failed=np.concatenate((failed, np.zeros(len(parts), dtype=bool))),
         told=np.concatenate((told, np.ones(len(parts), dtype=bool))),
         whole=np.arange(len(bundles) + len(parts)) < len(bundles),
-        begin=min(asked, default=0.0),
+        begin=begin_of(series, end),
         end=end,
     )
+
+
+def begin_of(series: Series, end: float) -> float:
+    """Containers that were there long before the submission would leave the rest little room."""
+    known = [c for c in series.containers.values() if c.arrived < NEVER]
+    return min((c.asked for c in known if c.arrived > 0 or c.asked > -EARLY * end), default=0.0)
 
 
 def bars(
@@ -99,7 +109,6 @@ def bars(
     drawn.tasks(view, tasks)
     if len(tasks):
         drawn.copies(view, lanes.bundles[inside], window)
-    drawn.marks(view)
     return drawn.columns
 
 
@@ -122,30 +131,15 @@ class Bars:
             if c.arrived < NEVER:
                 self.add(c.index, c.asked, c.arrived, KINDS[kind], f"{kind} of {c.name}", 0.3)
 
-    def marks(self, view: View) -> None:
-        """What is worth seeing at any scale: where something went wrong."""
-        series = view.series
-        width = 0.004 * max(series.end, 1e-3)
-        for bundle, (_, why) in series.tries.items():
-            lane, at = int(series.container[bundle]), float(series.lost[bundle])
-            if lane >= 0:
-                self.add(lane, at, at + width, KINDS["failed or lost"], why, 0.0)
-        for failed in series.failures:
-            lane = series.containers[failed.container].index
-            what = f"{key_of(view.structure, failed.task)} raised {error_of(failed.words)}"
-            self.add(lane, failed.at, failed.at + width, KINDS["failed or lost"], what, 0.0)
-        for tried in series.tried_again:
-            what = f"{key_of(view.structure, tried.task)} is tried again: {tried.why}"
-            at = tried.at
-            self.add(tried.container, at, at + width, KINDS["tried again"], shortened(what), 0.0)
-
     def bundle(self, lanes: Lanes, i: int, whole: bool) -> None:
         lane, bundle = int(lanes.lane[i]), int(lanes.bundles[i])
         claimed, fetched = float(lanes.claimed[i]), float(lanes.fetched[i])
         executed, finished = float(lanes.executed[i]), float(lanes.finished[i])
         name = f"bundle {bundle}" if lanes.whole[i] else f"part of bundle {bundle}"
         self.add(lane, claimed, fetched, KINDS["fetch"], f"fetch for {name}", 0.25)
-        if whole or not lanes.told[i]:
+        if lanes.failed[i]:
+            self.add(lane, fetched, executed, KINDS["run that failed"], f"{name}, which failed")
+        elif whole or not lanes.told[i]:
             self.add(lane, fetched, executed, KINDS["run"], name)
         self.add(lane, executed, finished, KINDS["store"], f"store of {name}", 0.25)
 
@@ -167,6 +161,26 @@ class Bars:
                 what = f"{key_of(view.structure, copy.task)}, once more for bundle {copy.bundle}"
                 colour = colour_of(int(view.groups.of[copy.task]))
                 self.add(copy.container, copy.begun, copy.ended, colour, what)
+
+
+def marks(view: View) -> dict[str, Any]:
+    """Where something went wrong: lines of one width, which are seen at any scale."""
+    series, structure = view.series, view.structure
+    found: list[tuple[int, float, str, str]] = []
+    for tried in series.tried_again:
+        what = f"{key_of(structure, tried.task)} is tried again: {tried.why}"
+        found.append((tried.container, tried.at, "tried again", shortened(what)))
+    for bundle, (_, why) in series.tries.items():
+        found.append((int(series.container[bundle]), float(series.lost[bundle]), LOST, why))
+    for failed in series.failures:
+        what = f"{key_of(structure, failed.task)} raised {error_of(failed.words)}"
+        found.append((series.containers[failed.container].index, failed.at, LOST, what))
+    found = [each for each in found if each[0] >= 0]
+    return {
+        "x": [at for _, at, _, _ in found], "colour": [KINDS[kind] for _, _, kind, _ in found],
+        "top": [lane for lane, *_ in found], "bottom": [lane + 1 for lane, *_ in found],
+        "what": [what for *_, what in found], "took": [f"at {in_seconds(at)}" for _, at, _, _ in found],
+    }  # fmt: skip
 
 
 def colour_of(group: int) -> str:

@@ -45,6 +45,25 @@ class TaskLayout:
         y = self.y[tasks]
         return tasks[(y >= y0) & (y <= y1)]
 
+    def height_of(self, tasks: int, x0: float, x1: float) -> float:
+        """Which part of the height so many tasks take, on the widest level of a part of the depth."""
+        first, last = max(0, int(np.ceil(x0))), max(0, int(np.floor(x1)))
+        return tasks / max(1, int(self.widths[first : last + 1].max(initial=1)))
+
+    def crossing(
+        self, sources: Ids, targets: Ids, x0: float, x1: float, y0: float, y1: float
+    ) -> Ids:
+        """The edges of which a part is in a rectangle, whether their ends are or not."""
+        begins, ends = self.levels[sources], self.levels[targets]
+        found = np.flatnonzero((begins <= x1) & (ends >= x0))
+        begins, ends = begins[found], ends[found]
+        from_y, to_y = self.y[sources[found]], self.y[targets[found]]
+        steep = (to_y - from_y) / (ends - begins)  # levels grow along edges
+        left = from_y + steep * (np.maximum(begins, x0) - begins)
+        right = from_y + steep * (np.minimum(ends, x1) - begins)
+        seen = (np.minimum(left, right) <= y1) & (np.maximum(left, right) >= y0)
+        return found[seen].astype(np.int32)
+
 
 def task_layout(structure: Structure) -> TaskLayout:
     levels = levels_of(structure.input_offsets, structure.inputs)

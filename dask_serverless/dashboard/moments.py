@@ -33,6 +33,14 @@ def states_at(series: Series, at: float = NEVER) -> States:
     return states
 
 
+def retried(series: Series, at: float = NEVER) -> Ids:
+    """Tasks that were begun more than once up to a moment, however that ended: in place, or with their
+    bundle, whose container was lost.
+    """
+    again = np.minimum(series.task_again, series.lost[series.structure.bundles])
+    return np.flatnonzero(again <= min(at, 1e18)).astype(np.int32)
+
+
 def ready(series: Series) -> Floats:
     """When each bundle had all it waits for."""
     consumers, producers = series.edges.between_bundles

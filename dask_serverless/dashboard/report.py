@@ -13,18 +13,22 @@ from bokeh.document import Document
 from bokeh.embed import file_html
 from bokeh.io.doc import patch_curdoc
 from bokeh.layouts import column
-from bokeh.models import TabPanel, Tabs
+from bokeh.models import InlineStyleSheet, TabPanel, Tabs
 from bokeh.resources import INLINE
 from jinja2 import Environment, FileSystemLoader
 
-from dask_serverless.dashboard.heading import heading
+from dask_serverless.dashboard.heading import first_line, heading
 from dask_serverless.dashboard.measurements import Measured
+from dask_serverless.dashboard.numbers import in_seconds, numbers
 from dask_serverless.dashboard.pages import PAGES
 from dask_serverless.dashboard.pages.history import HistoryPage
 from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.recording import Recording, times_of
 from dask_serverless.dashboard.tables import block
 from dask_serverless.dashboard.view import Moment, View
+from dask_serverless.progress.words import counted
+
+FOLDED = ':host([style*="visibility: hidden"]) { height: 0; overflow: hidden; }'
 
 
 def write(
@@ -59,7 +63,7 @@ def document(views: Sequence[View], problems: Sequence[str], measured: Measured)
         "report.html"
     )
     roots = [section(view, len(views), measured) for view in views] or [empty()]
-    variables = {"problems": problems, "runs": [view.structure.run for view in views]}
+    variables = {"problems": problems, "runs": [entry(view) for view in views]}
     # A dashboard in this process, distributed's, say, may have left one of its own as the current
     # document, which bokeh looks at; it keeps none of them alive.
     current = Document()
@@ -94,10 +98,23 @@ def section(view: View, runs: int, measured: Measured) -> Any:
 def panel(page: Page, view: View, moments: Sequence[tuple[float, Moment]]) -> Any:
     if not page.replayed:
         page.update(view.moment())
-        return page.root
+        return column(page.root, sizing_mode="stretch_width", stylesheets=[folded()])
     recording = Recording(page, moments)
     page.by_itself(recording.slider, [moment for _, moment in moments])
-    return column(recording.root, page.root, sizing_mode="stretch_width")
+    return column(recording.root, page.root, sizing_mode="stretch_width", stylesheets=[folded()])
+
+
+def folded() -> InlineStyleSheet:
+    """Tabs keep room for the highest of their pages, also while it is hidden."""
+    return InlineStyleSheet(css=FOLDED)
+
+
+def entry(view: View) -> dict[str, str]:
+    """Of the list of runs: what to tell them apart by."""
+    told = numbers(view.series)
+    state = "failed" if told.error else "lost" if told.abandoned else "done"
+    facts = [counted(told.tasks, "task"), in_seconds(told.makespan), first_line(told.error)]
+    return {"run": view.structure.run, "state": state, "facts": ", ".join(filter(None, facts))}
 
 
 def empty() -> Any:

@@ -19,7 +19,7 @@ CRITICAL = "#d55e00"  # on the critical path
 CSS = """
 :host { font-family: system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif; font-size: 13px;
   color: var(--text, #1f2937); }
-.facts { display: flex; flex-wrap: wrap; gap: 6px 22px; align-items: baseline; padding: 4px 2px 8px; }
+.facts { display: flex; flex-wrap: wrap; gap: 6px 16px; align-items: baseline; padding: 4px 2px 8px; }
 .fact small { color: var(--quiet, #6b7280); margin-right: 4px; }
 .fact b { font-weight: 600; font-variant-numeric: tabular-nums; }
 .chip { border-radius: 10px; padding: 2px 10px; font-weight: 600; color: #fff; background: #0072b2; }
@@ -38,6 +38,7 @@ table { border-collapse: collapse; min-width: min(100%, 760px); margin-bottom: 8
 th { text-align: left; font-weight: 500; color: var(--quiet, #6b7280); padding: 4px 10px 4px 2px;
   border-bottom: 1px solid var(--line, #d1d5db); white-space: nowrap; }
 td { padding: 4px 10px 4px 2px; border-bottom: 1px solid var(--faint, #eef0f3); vertical-align: top; }
+.wide { overflow-x: auto; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 .long { overflow-wrap: anywhere; }
 pre { background: var(--panel, #f6f7f9); padding: 10px; border-radius: 6px; overflow-x: auto;
@@ -58,6 +59,15 @@ WIDGETS = """
 """
 
 
+# Of what one hovers over.
+TIP_LOOK = """<style>
+.tip { font: 12px sans-serif; max-width: 420px; overflow-wrap: anywhere; }
+.tip th { padding-right: 8px; color: #6b7280; font-weight: normal; text-align: left;
+  white-space: nowrap; vertical-align: top; }
+.tip tr:has(td:empty) { display: none; }
+</style>"""
+
+
 def widget_sheet() -> InlineStyleSheet:
     return InlineStyleSheet(css=WIDGETS)
 
@@ -67,12 +77,16 @@ def sheet() -> InlineStyleSheet:
 
 
 def swatches(entries: Iterable[tuple[str, str]]) -> Div:
+    return Div(text=legend(entries), stylesheets=[sheet()])
+
+
+def legend(entries: Iterable[tuple[str, str]]) -> str:
     """What colours mean: (colour, name)."""
     shown = "".join(
         f'<span><i style="background:{colour}"></i>{escape(name)}</span>'
         for colour, name in entries
     )
-    return Div(text=f'<div class="legend">{shown}</div>', stylesheets=[sheet()])
+    return f'<div class="legend">{shown}</div>'
 
 
 def plain(**settings: Any) -> Any:

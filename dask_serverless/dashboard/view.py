@@ -14,7 +14,7 @@ from dask_serverless.client.structure import Structure
 from dask_serverless.dashboard.critical import critical_path
 from dask_serverless.dashboard.groups import Groups, groups_of
 from dask_serverless.dashboard.layout import TaskLayout, task_layout
-from dask_serverless.dashboard.moments import States, counted, states_at
+from dask_serverless.dashboard.moments import States, counted, retried, states_at
 from dask_serverless.dashboard.seen import NEVER
 from dask_serverless.dashboard.series import Series
 from planners.graph.arrays import Ids
@@ -28,6 +28,7 @@ class Moment:
     version: int
     states: States
     counts: npt.NDArray[np.int64]  # a row for each group, a column for each state
+    retried: Ids  # also those that are done by now
 
 
 class View:
@@ -61,7 +62,7 @@ class View:
                 return latest
             states = states_at(self.series, at)
             counts = counted(self.groups.of, states, self.groups.count)
-            moment = Moment(at, self.series.version, states, counts)
+            moment = Moment(at, self.series.version, states, counts, retried(self.series, at))
             if at == NEVER:
                 self.latest = moment
             return moment

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dask_serverless.progress.standing import Standing
 
 BAR = (8, 40)  # characters between its brackets, at least and at most
 BETWEEN = " | "
+LONGEST_TIMES = "59m59s, 59m59s left"
 
 
 def line(standing: Standing, width: int) -> str:
     """What matters most stays where room is scarce: the share, the time, tasks, bundles."""
-    text = fitting(facts(standing), width)
-    room = min(width - len(text) - len("[] "), BAR[1])
-    return f"[{bar(standing.share, room)}] {text}" if room >= BAR[0] else text[:width]
+    length = bar_length(standing, width)
+    if not length:
+        return fitting(facts(standing), width)[:width]
+    text = fitting(facts(standing), width - length - len("[] "))
+    return f"[{bar(standing.share, length)}] {text}"
+
+
+def bar_length(standing: Standing, width: int) -> int:
+    """What the longest words of the run leave to it, so that it does not change from one to another."""
+    most = replace(standing, done_tasks=standing.tasks, done_bundles=standing.bundles, over=False)
+    words = ["100%", LONGEST_TIMES, *facts(most)[2:-1]]
+    length = min(width - len(BETWEEN.join(words)) - len("[] "), BAR[1])
+    if length >= BAR[0]:
+        return length
+    return BAR[0] if width >= len(BETWEEN.join(words[:2])) + BAR[0] + len("[] ") else 0
 
 
 def fitting(words: Sequence[str], width: int) -> str:

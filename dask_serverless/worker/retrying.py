@@ -82,7 +82,7 @@ class Retrying:
                 if not isinstance(error, Exception) or not (left or tries):
                     raise
                 took = perf_counter() - begun
-                tries = [*tries, f"{in_words(error)} (after {took:.2f} s)"][-MOST_TOLD:]
+                tries = [*tries, f"{in_words(error)} (after {shown(took)})"][-MOST_TOLD:]
                 if not left or isinstance(error, self.final):
                     failed.tries = tries
                     raise
@@ -142,6 +142,11 @@ def tasks_of(program: Sequence[Step]) -> Iterator[tuple[int, int]]:
         if step[0] >= 0 or last == len(program):
             yield first, last
             first = last
+
+
+def shown(seconds: float) -> str:
+    """To three digits: an attempt that failed at once is none of no time."""
+    return f"{seconds * 1e3:.3g} ms" if seconds < 0.9995 else f"{seconds:.2f} s"
 
 
 def backoff(tries: int) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sightings import batch, sighting, structure
 
-from dask_serverless.dashboard.lanes import KINDS, TASK_COLOURS, bars, lanes_of
+from dask_serverless.dashboard.lanes import KINDS, LOST, TASK_COLOURS, bars, lanes_of, marks
 from dask_serverless.dashboard.view import View
 from dask_serverless.worker.witness import FAILED, UNDER_WAY
 
@@ -39,9 +39,35 @@ def test_a_failed_bundle_ends_where_its_task_raised_and_is_marked(view: View) ->
     failed = sighting(1, 1.0, state=FAILED, running=0.0, fetching=0.5, failure=WORDS)
     view.series.heed(batch("c1", failed, number=1))
     view.series.heed_end({"at": 1010.0, "losses": (), "error": "ValueError: no number"})
-    assert of_kind(view, KINDS["run"])[-1] == (1.0, 1.5, "bundle 1")
-    ((left, _, what),) = of_kind(view, KINDS["failed or lost"])
-    assert (left, what) == (1.5, "b-1 raised ValueError: no number")
+    failed_run = of_kind(view, KINDS["run that failed"])
+    assert failed_run == [(1.0, 1.5, "bundle 1, which failed")]
+    assert (1.0, 1.5) not in [each[:2] for each in of_kind(view, KINDS["run"])]
+    told = marks(view)
+    assert (told["x"], told["top"], told["colour"]) == ([1.5], [0], [KINDS[LOST]])
+    assert told["what"] == ["b-1 raised ValueError: no number"]
+
+
+@pytest.mark.parametrize(("asked", "begin"), [(-5.0, 0.0), (-0.02, -0.02), (0.5, 0.0)])
+def test_what_is_shown_begins_with_the_run_not_with_containers_that_were_there_before(
+    view: View, asked: float, begin: float
+) -> None:
+    (container,) = view.series.containers.values()
+    container.asked, container.arrived = asked, asked + 0.01
+    assert min(lanes_of(view.series).begin, 0.0) == begin
+
+
+def test_a_start_that_the_run_waited_for_is_shown_from_its_begin(view: View) -> None:
+    (container,) = view.series.containers.values()
+    container.asked, container.arrived = -3.0, 0.5
+    assert lanes_of(view.series).begin == -3.0
+
+
+def test_the_legend_has_what_is_drawn_and_nothing_else() -> None:
+    pytest.importorskip("bokeh")
+    from dask_serverless.dashboard.pages.stream import meanings
+
+    told = meanings({KINDS["fetch"], TASK_COLOURS[1]}, ["load", "clean", "sum"])
+    assert told == [(KINDS["fetch"], "fetch"), (TASK_COLOURS[1], "clean")]
 
 
 def test_parts_of_a_bundle_stand_where_they_ran_with_their_tasks() -> None:

@@ -48,6 +48,23 @@ def test_the_tasks_of_a_part_are_found() -> None:
     assert len(layout.within(5.0, 9.0, 0.0, 1.0)) == 0
 
 
+def test_edges_that_only_pass_through_a_part_are_found() -> None:
+    shape = structure([[], [], [0, 1], [2], [0]], [0] * 5)
+    layout = task_layout(shape)
+    users = np.repeat(np.arange(shape.tasks), np.diff(shape.input_offsets))
+    crossing = layout.crossing(shape.inputs, users, 1.4, 1.6, 0.0, 1.0)
+    assert [(shape.inputs[edge], users[edge]) for edge in crossing] == [(2, 3)]
+    assert len(layout.crossing(shape.inputs, users, 1.4, 1.6, 0.9, 1.0)) == 0
+    assert len(layout.crossing(shape.inputs, users, 0.0, 0.1, 0.0, 1.0)) == 3
+
+
+def test_how_high_a_few_tasks_are_depends_on_the_levels_there() -> None:
+    layout = task_layout(tree(8))
+    assert layout.height_of(2, -0.5, 3.5) == 2 / 8
+    assert layout.height_of(2, 1.1, 2.1) == 2 / 2
+    assert layout.height_of(2, 2.5, 3.5) == 2
+
+
 def test_a_raster_shows_what_asks_for_attention() -> None:
     layout = task_layout(tree(1 << 12))
     raster = raster_of(layout)

@@ -24,6 +24,7 @@ pytest.importorskip("bokeh")
 
 @delayed
 def triple(n: int) -> int:
+    print("triples", n)
     if n < 0:
         raise ValueError("<b>negative</b>")
     return 3 * n
@@ -71,6 +72,31 @@ def test_a_report_shows_earlier_moments_too(
     tab.evaluate(SLIDE, 1)
     await_column(tab, "tasks", "nodes", "state", f"c.includes({int(State.DONE)})")
     assert column(tab, "overview", "boxes", "told") == ["12 of 12", "1 of 1"]
+
+
+def test_a_report_of_several_runs_lists_them_and_each_takes_the_room_of_what_is_shown(
+    tab: Any, serverless: Serverless, tmp_path: Path
+) -> None:
+    """The page of logs of the first is long, and hidden."""
+    runs: list[str] = []
+    loud = serverless.options(logs=lambda line: None)
+    with shown_offline(tab, serverless, tmp_path / "run.html"):
+        for count in (80, 2):
+            total = delayed(sum)([triple(n, dask_key_name=f"{count}-{n}") for n in range(count)])
+            total.compute(scheduler=loud)
+            runs.append(loud.last_run.run)
+        with pytest.raises(ValueError, match="negative"):
+            triple(-1).compute(scheduler=serverless)
+        runs.append(serverless.last_run.run)
+    links = tab.locator("ol.runs li")
+    told = links.all_inner_texts()
+    assert [each.split()[0] for each in told] == runs
+    assert "done" in told[0] and "81 tasks" in told[0] and "<b>negative</b>" in told[2]
+    assert tab.locator("main > section > h2").count() == 3
+    links.nth(2).locator("a").click()
+    assert tab.url.endswith(f"#run-{runs[2]}")
+    heights = [each.bounding_box()["height"] for each in tab.locator("main > section").all()]
+    assert max(heights) < min(heights) + 150
 
 
 def test_a_report_of_many_tasks_shows_single_ones_where_one_zooms_in(

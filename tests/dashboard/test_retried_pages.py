@@ -12,7 +12,7 @@ from browsing import await_column, await_text, column, show
 from dask import delayed
 
 from dask_serverless import Serverless
-from dask_serverless.dashboard.states import State
+from dask_serverless.dashboard.states import COLOURS, State
 
 WHY = "<script>window.evil=1</script> too early"
 
@@ -46,9 +46,11 @@ def test_a_task_that_is_tried_again_is_seen_to_be(
     await_column(tab, "tasks", "nodes", "state", f"c[0] == {int(State.DONE)}")
     assert column(tab, "tasks", "nodes", "attempt") == [3]
     assert WHY in column(tab, "tasks", "nodes", "error")[0]
+    assert column(tab, "tasks", "retried", "key") == ["flaky-task"]  # though it is done
+    assert column(tab, "overview", "boxes", "line") == [COLOURS[State.RETRIED]]
 
     show(tab, f"{watched.dashboard_link}stream?run={again.last_run.run}")
-    await_column(tab, "stream", "bars", "what", "c.some(w => w.includes('is tried again'))")
+    await_column(tab, "stream", "marks", "what", "c.some(w => w.includes('is tried again'))")
     show(tab, f"{watched.dashboard_link}errors?run={again.last_run.run}")
     told = await_text(tab, "errors", "Tried again in place")
     assert told.count("too early") == again.last_run.retries == 2

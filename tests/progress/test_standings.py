@@ -31,6 +31,17 @@ def test_a_narrow_line_keeps_the_share_and_the_time() -> None:
     assert line(HALF, 6).strip() == "50%"
 
 
+@pytest.mark.parametrize("width", [40, 60, 79, 120])
+def test_the_bar_keeps_its_length_while_words_come_and_go(width: int) -> None:
+    moments = [
+        Standing(1234, 0, 56, 0, 0, 0.1),
+        Standing(1234, 99, 56, 7, 2, 9.9, left=61.0),
+        Standing(1234, 1233, 56, 55, 12, 600.0, left=0.1),
+        Standing(1234, 1234, 56, 56, 12, 601.0, over=True),
+    ]
+    assert len({line(moment, width).find("]") for moment in moments}) == 1
+
+
 def test_what_is_not_quite_done_is_not_called_done() -> None:
     assert "99%" in line(Standing(10_000, 9_999, 10, 9, 1, 1.0), 80)
 

@@ -48,7 +48,7 @@ class Errors(Page):
         if told and not failures:
             parts.append(f"<h3>The run ended with an error</h3><pre>{escape(told)}</pre>")
         if again:
-            names = ("task", "container", "bundle ", "after ", "what it raised")
+            names = ("task", "container", "bundle ", "raised at ", "what it raised")
             parts.append("<h3>Tried again in place</h3>" + table(names, again))
         if losses:
             rows = [(bundle, tries, why) for bundle, (tries, why) in losses]
@@ -59,7 +59,7 @@ class Errors(Page):
 
     def failure(self, failed: Failed) -> str:
         key = key_of(self.view.structure, failed.task)
-        facts = f"{failed.container}, bundle {failed.bundle}, after {in_seconds(failed.at)}"
+        facts = f"{failed.container}, bundle {failed.bundle}, at {in_seconds(failed.at)}"
         title = escape(key or "Before any task")
         printed = self.view.series.lines.of(failed.container, failed.task, LAST_LINES)
         return (

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from bokeh.events import SelectionGeometry, Tap
 from bokeh.layouts import row
-from bokeh.models import RadioButtonGroup, TextInput
+from bokeh.models import InlineStyleSheet, RadioButtonGroup, TextInput
 
 from dask_serverless.dashboard.details import DETAILS, details
 from dask_serverless.dashboard.focus import IN_VIEW, NAMES, SELECTED, Focus
@@ -33,6 +33,12 @@ def search_of_keys() -> Any:
     )
 
 
+def search_bar(modes: Any, words: Any) -> Any:
+    """Side by side, or one below the other on a narrow page."""
+    wraps = InlineStyleSheet(css=":host { flex-wrap: wrap }")
+    return row(modes, words, sizing_mode="stretch_width", stylesheets=[wraps])
+
+
 class Selection:
     """By a click at a task, a cell or a prefix, by a box, or by words of their keys."""
 
@@ -46,7 +52,7 @@ class Selection:
         self.words = search_of_keys()
         self.words.on_change("value", lambda attribute, old, new: self.find(new))
         self.table = block("selected")
-        self.root = row(self.modes, self.words)
+        self.root = search_bar(self.modes, self.words)
         graph.root.on_event(Tap, self.tapped)
         graph.root.on_event(SelectionGeometry, self.boxed)
         overview.made.on_event(Tap, self.tapped_prefix)
