@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +22,7 @@ from dask_serverless.origins import (
     section_origin,
     warn_of_underscores,
 )
-from dask_serverless.store.address import masked, parse
+from dask_serverless.showing import shown, shown_all
 from dask_serverless.values import CHECKS
 
 # Other values of these need other containers.
@@ -36,7 +35,6 @@ OF_DASHBOARD = {"dashboard", "allow_origin", "dashboard_link"}  # there is one, 
 SHORTEN = "admin.traceback.shorten"
 OURS = r"dask_serverless[\\\/](serverless|client[\\\/]failed)\.py"
 
-SECRET = {"token", "secret"}  # never shown
 RETRIES = "retries"  # the setting, and what Dask calls the annotation and the keyword
 
 
@@ -178,27 +176,6 @@ def suggestion(name: str, names: Iterable[str]) -> str:
     return f"{guess} There are {', '.join(names)}."
 
 
-def shown(name: str, value: Any) -> str:
-    """A setting's value for people: without a password."""
-    if isinstance(value, bytes):
-        value = value.decode(errors="replace")
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key!r}: {shown(str(key), value[key])}" for key in value) + "}"
-    if name in SECRET and value:
-        return "'***'"
-    if not isinstance(value, str):
-        return repr(value)
-    if name == "store":
-        with suppress(ServerlessError):
-            return repr(parse(value).shown)
-    return repr(masked(value))
-
-
-def shown_all(settings: Mapping[str, Any]) -> str:
-    told = {n: v for n, v in settings.items() if v is not None or n not in SECRET}
-    return ", ".join(f"{name}={shown(name, value)}" for name, value in told.items())
-
-
 def read_defaults() -> tuple[dict[str, Any], list[Description]]:
     """The settings of serverless.yaml, whose comments are the descriptions."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # a first result must not wait for it
@@ -233,7 +210,7 @@ def _section(names: Collection[str]) -> dict[str, Any]:
     if section is None:  # all of it is commented out
         section = {}
     if not isinstance(section, Mapping):
-        problem = f"must hold named settings, like containers: 4, not {section!r}."
+        problem = f"must hold named settings, like containers: 4, not {shown(SECTION, section)}."
         raise SettingsError(section_origin(), problem)
     told = {str(name).replace("-", "_"): value for name, value in section.items()}
     for name in told:
