@@ -5,7 +5,6 @@ from __future__ import annotations
 from dask_serverless.errors.base import ServerlessError
 from planners.errors import GoalError, GoalInvalid
 
-
 BEGIN_ANEW = "Begin anew with `dask serverless history --forget-all`"
 
 

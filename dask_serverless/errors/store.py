@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dask_serverless.errors.base import SETTING, ServerlessError
 
-
 # What servers say to a user whom they know: the first word of a reply, or of a script's command in
 # Redis 7 and in 6.2.
 FORBIDS = ("NOPERM", "ACL failure in script", "The user executing the script can't")
