@@ -12,7 +12,12 @@ from typing import Any, NamedTuple
 import dask.config
 import yaml
 
-from dask_serverless.backends.platforms import PLATFORMS, own_names, platform_named
+from dask_serverless.backends.platforms import (
+    PLATFORMS,
+    own_names,
+    platform_named,
+    settings_class,
+)
 from dask_serverless.errors import ServerlessError, SettingsError
 from dask_serverless.origins import (
     PREFIX,
@@ -237,7 +242,10 @@ def _with_backends_own(
     others = {name: value for name, value in keywords.items() if name in names}
     if given and (platform := platform_named(backend)):
         section = others.get(platform.section, configured[platform.section])
-        others[platform.section] = {**(section if isinstance(section, Mapping) else {}), **given}
+        if isinstance(section, settings_class(platform)):
+            section = vars(section)
+        if section is None or isinstance(section, Mapping):  # else it is refused as what it is
+            others[platform.section] = {**(section or {}), **given}
     return others
 
 

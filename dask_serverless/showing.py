@@ -11,6 +11,7 @@ from dask_serverless.errors import ServerlessError
 from dask_serverless.store.address import masked, parse
 
 SECRET = {"token", "secret"}  # never shown
+AROUND = {"list": "[]", "tuple": "()", "set": "{}"}
 IMAGE = re.compile(r"[^@]*(@sha256:[0-9a-f]+)?")  # has no password, and a colon before its tag
 
 
@@ -22,10 +23,9 @@ def shown(name: str, value: Any) -> str:
         value = value.decode(errors="replace")
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key!r}: {shown(str(key), value[key])}" for key in value) + "}"
-    if type(value) in (list, tuple, set) and any(isinstance(each, str | bytes) for each in value):
-        opening, closing = {list: "[]", tuple: "()", set: "{}"}[type(value)]
-        comma = "," if type(value) is tuple and len(value) == 1 else ""
-        return opening + ", ".join(shown(name, each) for each in value) + comma + closing
+    if value and (around := AROUND.get(type(value).__name__)):
+        comma = "," if around == "()" and len(value) == 1 else ""
+        return around[0] + ", ".join(shown(name, each) for each in value) + comma + around[1]
     if not isinstance(value, str):
         return repr(value)
     if name == "store":

@@ -244,7 +244,8 @@ IN_WRONG_VALUES: list[dict[str, Any]] = [
     {"backend": "docker", "base": ("user:PASSWORD@registry/image",)},
     {"http": "PASSWORD, the token itself"},
     {"http": b"PASSWORD"},
-    {"docker": [TORN]},
+    {"docker": [[TORN]]},
+    {"backend": "http", "http": "PASSWORD", "url": "http://host", "token": "t" * 16},
 ]
 
 
@@ -268,6 +269,12 @@ def test_nor_where_a_variable_says_it(tmp_path: Path, variable: str) -> None:
     told = python(tmp_path, "", USE, **{variable: TORN})
     assert told.startswith("SettingsError The setting ")
     assert "PASSWORD" not in told
+
+
+def test_keywords_come_before_a_section_of_any_kind() -> None:
+    made = Settings.gather(backend="docker", docker={"cpus": 2, "pids": 64}).docker
+    changed = Settings.gather(backend="docker", docker=made, pids=128).docker
+    assert (changed.cpus, changed.pids) == (2, 128)
 
 
 def test_no_representation_of_a_backends_own_settings_shows_a_password() -> None:
