@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +12,12 @@ from typing import Any, NamedTuple
 import dask.config
 import yaml
 
-from dask_serverless.backends.platforms import PLATFORMS, own_names, platform_named
+from dask_serverless.backends.platforms import (
+    PLATFORMS,
+    own_names,
+    platform_named,
+    settings_class,
+)
 from dask_serverless.errors import ServerlessError, SettingsError
 from dask_serverless.origins import (
     PREFIX,
@@ -23,7 +27,7 @@ from dask_serverless.origins import (
     section_origin,
     warn_of_underscores,
 )
-from dask_serverless.store.address import masked, parse
+from dask_serverless.showing import shown, shown_all
 from dask_serverless.values import CHECKS
 
 # Other values of these need other containers.
@@ -36,7 +40,6 @@ OF_DASHBOARD = {"dashboard", "allow_origin", "dashboard_link"}  # there is one, 
 SHORTEN = "admin.traceback.shorten"
 OURS = r"dask_serverless[\\\/](serverless|client[\\\/]failed)\.py"
 
-SECRET = {"token", "secret"}  # never shown
 RETRIES = "retries"  # the setting, and what Dask calls the annotation and the keyword
 
 
@@ -178,27 +181,6 @@ def suggestion(name: str, names: Iterable[str]) -> str:
     return f"{guess} There are {', '.join(names)}."
 
 
-def shown(name: str, value: Any) -> str:
-    """A setting's value for people: without a password."""
-    if isinstance(value, bytes):
-        value = value.decode(errors="replace")
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key!r}: {shown(str(key), value[key])}" for key in value) + "}"
-    if name in SECRET and value:
-        return "'***'"
-    if not isinstance(value, str):
-        return repr(value)
-    if name == "store":
-        with suppress(ServerlessError):
-            return repr(parse(value).shown)
-    return repr(masked(value))
-
-
-def shown_all(settings: Mapping[str, Any]) -> str:
-    told = {n: v for n, v in settings.items() if v is not None or n not in SECRET}
-    return ", ".join(f"{name}={shown(name, value)}" for name, value in told.items())
-
-
 def read_defaults() -> tuple[dict[str, Any], list[Description]]:
     """The settings of serverless.yaml, whose comments are the descriptions."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # a first result must not wait for it
@@ -233,7 +215,7 @@ def _section(names: Collection[str]) -> dict[str, Any]:
     if section is None:  # all of it is commented out
         section = {}
     if not isinstance(section, Mapping):
-        problem = f"must hold named settings, like containers: 4, not {section!r}."
+        problem = f"must hold named settings, like containers: 4, not {shown(SECTION, section)}."
         raise SettingsError(section_origin(), problem)
     told = {str(name).replace("-", "_"): value for name, value in section.items()}
     for name in told:
@@ -260,7 +242,10 @@ def _with_backends_own(
     others = {name: value for name, value in keywords.items() if name in names}
     if given and (platform := platform_named(backend)):
         section = others.get(platform.section, configured[platform.section])
-        others[platform.section] = {**(section if isinstance(section, Mapping) else {}), **given}
+        if isinstance(section, settings_class(platform)):
+            section = vars(section)
+        if section is None or isinstance(section, Mapping):  # else it is refused as what it is
+            others[platform.section] = {**(section or {}), **given}
     return others
 
 

@@ -18,9 +18,10 @@ from dask_serverless.client import forks
 from dask_serverless.client.callbacks import Observers, active
 from dask_serverless.client.engine import Engine, end, end_dropped
 from dask_serverless.client.report import RunReport
-from dask_serverless.config import DESCRIPTIONS, Settings, shown_all
+from dask_serverless.config import DESCRIPTIONS, Settings
 from dask_serverless.description import described, with_settings
 from dask_serverless.errors import PlanRefused, SettingsError
+from dask_serverless.showing import shown_all
 from dask_serverless.worker import inside
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from dask_serverless.client import forks
 from dask_serverless.client.engine import Engine, end
-from dask_serverless.config import Settings, shown_all
+from dask_serverless.config import Settings
 from dask_serverless.errors import SettingsError
 from dask_serverless.serverless import AUTO, Serverless, make_planner
+from dask_serverless.showing import shown_all
 
 if TYPE_CHECKING:
     from dask_serverless.client.report import RunReport

@@ -232,6 +232,66 @@ def test_no_representation_shows_a_password() -> None:
     assert "secret" not in str(caught.value)
 
 
+TORN = "http://user:PASSWORD@host"
+IN_WRONG_VALUES: list[dict[str, Any]] = [
+    {"backend": "http", "url": TORN, "token": "t" * 16},
+    {"backend": "http", "url": [TORN], "token": "t" * 16},
+    {"backend": "http", "url": "http://host", "token": {"PASSWORD": "PASSWORD"}},
+    {"backend": "http", "url": "http://host", "token": "t" * 16, "wait": TORN},
+    {"backend": "lambda", "endpoint_url": TORN},
+    {"backend": "lambda", "subnets": [TORN]},
+    {"backend": "docker", "requirements": TORN},
+    {"backend": "docker", "base": ("user:PASSWORD@registry/image",)},
+    {"http": "PASSWORD, the token itself"},
+    {"http": b"PASSWORD"},
+    {"docker": [[TORN]]},
+    {"backend": "http", "http": "PASSWORD", "url": "http://host", "token": "t" * 16},
+]
+
+
+@pytest.mark.parametrize("told", IN_WRONG_VALUES, ids=repr)
+def test_no_refusal_of_a_backends_own_setting_shows_a_password(told: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.gather(**told)
+    assert "PASSWORD" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "DASK_SERVERLESS",
+        "DASK_SERVERLESS__HTTP",
+        "DASK_SERVERLESS__HTTP__URL",
+        "DASK_SERVERLESS__AWS_LAMBDA__ENDPOINT_URL",
+    ],
+)
+def test_nor_where_a_variable_says_it(tmp_path: Path, variable: str) -> None:
+    told = python(tmp_path, "", USE, **{variable: TORN})
+    assert told.startswith("SettingsError The setting ")
+    assert "PASSWORD" not in told
+
+
+def test_keywords_come_before_a_section_of_any_kind() -> None:
+    made = Settings.gather(backend="docker", docker={"cpus": 2, "pids": 64}).docker
+    changed = Settings.gather(backend="docker", docker=made, pids=128).docker
+    assert (changed.cpus, changed.pids) == (2, 128)
+
+
+def test_no_representation_of_a_backends_own_settings_shows_a_password() -> None:
+    settings = Settings.gather(backend="docker", base="user:PASSWORD@registry/image:1", cpus=2)
+    assert settings.docker.base == "user:PASSWORD@registry/image:1"
+    for text in (repr(settings), repr(settings.docker)):
+        assert "PASSWORD" not in text
+        assert "DockerSettings(" in text and "registry/image" in text and "cpus=2" in text
+
+
+@pytest.mark.parametrize(
+    "base", ["python:3.11-slim", "host:5000/image:1", "host/image@sha256:" + "0a" * 32]
+)
+def test_an_images_tag_is_no_password(base: str) -> None:
+    assert f"base={base!r}" in repr(Settings.gather(backend="docker", base=base))
+
+
 # Configuration files and the environment, in processes of their own
 
 

@@ -120,6 +120,15 @@ def test_knative_asks_a_container_where_it_answers():
     assert container["ports"] == [{"containerPort": settings.port}]
 
 
+def test_containers_listen_to_others_only_where_they_have_a_network_of_their_own():
+    """A process of a machine that many share does not."""
+    assert ContainerSettings.from_environment({"WORKER_TOKEN": "t" * 16}).host == "127.0.0.1"
+    everywhere = {"knative.yaml": '"0.0.0.0"', "cloudrun.md": "WORKER_HOST=0.0.0.0"}
+    for name, told in everywhere.items():
+        assert told in (ROOT / "deploy" / name).read_text()
+    assert "WORKER_HOST=0.0.0.0" in (ROOT / "worker_container/Dockerfile").read_text()
+
+
 @pytest.mark.parametrize("name", ["deploy/cloudrun.md", "docs/http.md"])
 def test_every_command_is_one_for_a_shell(name):
     snippets = SHELL.findall((ROOT / name).read_text())

@@ -21,7 +21,7 @@ from dask_serverless.backends.messages import Peers as Places
 from dask_serverless.errors import NotAuthentic, SettingsError
 from dask_serverless.worker.invitation import Invitation
 from worker_container.occupant import Occupant, Visit
-from worker_container.settings import LEAST_TOKEN, PREFIX, ContainerSettings
+from worker_container.settings import LEAST_SECRET, PREFIX, ContainerSettings
 
 MOST_ASKED = 16  # requests for other containers, under way at once
 ASKING_SECONDS = 5.0  # for those at the end of a visit; then the client's sweep asks
@@ -128,8 +128,8 @@ def container_settings(environment: Mapping[str, str]) -> ContainerSettings:
         **environment,
         PREFIX + "TOKEN": secrets.token_hex(16),
     }
-    if len(told.get(PREFIX + "SECRET", "")) < LEAST_TOKEN:
-        problem = f"must be the client's setting secret, of {LEAST_TOKEN} letters or more."
+    if len(told.get(PREFIX + "SECRET", "")) < LEAST_SECRET:
+        problem = f"must be the client's setting secret, of {LEAST_SECRET} letters or more."
         raise SettingsError(PREFIX + "SECRET", problem)
     return ContainerSettings.from_environment(told)
 

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from dask_serverless.errors import SettingsError
+from dask_serverless.showing import shown
 
 LOCAL = "local"
 
@@ -63,7 +64,9 @@ def settings_of(section: str, told: Any) -> Any:
         return told
     names = [each.name for each in fields(made)]
     if not isinstance(told, Mapping):
-        problem = f"is {told!r}, but must hold named settings: {', '.join(sorted(names))}."
+        # Text in the place of them may be any of them: the token, say.
+        what = "text" if isinstance(told, str | bytes) else shown(section, told)
+        problem = f"is {what}, but must hold named settings: {', '.join(sorted(names))}."
         raise SettingsError(section, problem)
     given = {str(name).replace("-", "_"): value for name, value in told.items()}
     for name in given:

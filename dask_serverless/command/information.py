@@ -17,9 +17,10 @@ from dask.utils import format_bytes
 
 from dask_serverless.backends.cores import cores
 from dask_serverless.blobs.folder import MEMORY
-from dask_serverless.config import Settings, shown
+from dask_serverless.config import Settings
 from dask_serverless.errors import ServerlessError
 from dask_serverless.origins import environment, files
+from dask_serverless.showing import shown
 from dask_serverless.store.address import parse
 from dask_serverless.store.binary import find_binary
 from dask_serverless.store.connect import information_of, open_link

@@ -5,20 +5,23 @@ from __future__ import annotations
 from dask_serverless.errors.base import ServerlessError
 from planners.errors import GoalError, GoalInvalid
 
+BEGIN_ANEW = "Begin anew with `dask serverless history --forget-all`"
+
 
 class HistoryUnusable(ServerlessError):
     """What earlier runs measured cannot be read, or no more be added to it."""
 
-    def __init__(self, where: str, problem: str) -> None:
-        super().__init__(where, problem)
+    def __init__(self, where: str, problem: str, remedy: str = BEGIN_ANEW) -> None:
+        super().__init__(where, problem, remedy)
         self.where = where
         self.problem = problem
+        self.remedy = remedy  # beside another place
 
     def __str__(self) -> str:
         return (
             f"The history of measurements at {self.where} {self.problem}: this process goes on "
-            "without. Begin anew with `dask serverless history --forget-all`, or name another "
-            "file, or false, in Serverless(history=...) or DASK_SERVERLESS__HISTORY."
+            f"without. {self.remedy}, or name another file, or false, in Serverless(history=...) "
+            "or DASK_SERVERLESS__HISTORY."
         )
 
 

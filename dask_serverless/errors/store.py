@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dask_serverless.errors.base import SETTING, ServerlessError
 
+# What servers say to a user whom they know: the first word of a reply, or of a script's command in
+# Redis 7 and in 6.2.
+FORBIDS = ("NOPERM", "ACL failure in script", "The user executing the script can't")
+
 
 class StoreError(ServerlessError):
     """Something is wrong with the store (the Redis or Valkey server)."""
@@ -45,16 +49,24 @@ class StoreUnreachable(StoreError, ConnectionError):
 class StoreDenied(StoreError):
     """The store wants other credentials, or grants these too little."""
 
-    def __init__(self, url: str, reason: str) -> None:
-        super().__init__(url, reason)
+    def __init__(self, url: str, reason: str, rights: str = "") -> None:
+        super().__init__(url, reason, rights)
         self.reason = reason
+        self.rights = rights  # that its user would need, where it is known which
+
+    @property
+    def known(self) -> bool:
+        """Whether the store knows the user, who has too few rights."""
+        return any(words in self.reason for words in FORBIDS)
 
     def __str__(self) -> str:
-        reason = self.reason.rstrip(".")
-        return (
-            f"The store at {self.url} refuses us: {reason}. Put the user and password into "
-            f"the URL (redis://user:password@host:port) in {SETTING}."
+        remedy = (
+            f"Put the user and password into the URL (redis://user:password@host:port) in {SETTING}"
         )
+        if self.known:
+            needed = f"rights: {self.rights}" if self.rights else "a right"
+            remedy = f"Its user lacks {needed}. Grant what docs/security.md has for this"
+        return f"The store at {self.url} refuses us: {self.reason.rstrip('.')}. {remedy}."
 
 
 class StoreTooOld(StoreError):

@@ -10,7 +10,12 @@ from contextlib import suppress
 from secrets import randbits
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from dask_serverless.errors import HistoryUnusable, ServerlessError, StoreUnreachable
+from dask_serverless.errors import (
+    HistoryUnusable,
+    ServerlessError,
+    StoreDenied,
+    StoreUnreachable,
+)
 from dask_serverless.history.archive import Archive, MemoryArchive
 from dask_serverless.history.description import Row, matching, rows_of
 from dask_serverless.history.entry import Entries, merged
@@ -223,8 +228,7 @@ class History:
         except Exception as error:  # history is a help: whatever is wrong with it fails no run
             self.problem = error
             if not isinstance(error, HistoryUnusable):
-                what = error if isinstance(error, ServerlessError) else repr(error)
-                self.problem = HistoryUnusable(self.archive.shown, f"cannot be used ({what})")
+                self.problem = unusable(self.archive.shown, error)
             with suppress(Exception):
                 self.archive.close()
             self.archive = MemoryArchive(self.saved)
@@ -236,6 +240,16 @@ class History:
             self.told = True
             with suppress(UserWarning):
                 warnings.warn(str(self.problem), stacklevel=3)
+
+
+def unusable(where: str, error: Exception) -> HistoryUnusable:
+    """What a store has against it does not go away with what is in the history."""
+    if isinstance(error, StoreDenied) and error.known:
+        rights = error.rights or "the rights that docs/security.md has for it"
+        return HistoryUnusable(where, f"is not for this user ({error.reason})", f"Grant {rights}")
+    if isinstance(error, ServerlessError):
+        return HistoryUnusable(where, f"cannot be used ({error})", "Mend that")
+    return HistoryUnusable(where, f"cannot be used ({error!r})")
 
 
 class NoHistory(History):

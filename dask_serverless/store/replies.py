@@ -11,6 +11,7 @@ from dask_serverless.errors import (
     StoreFull,
     StoreReadOnly,
 )
+from dask_serverless.errors.store import FORBIDS
 from dask_serverless.store.address import Address
 from dask_serverless.store.resp import Command, encoded
 
@@ -21,7 +22,16 @@ TRANSIENT = frozenset(
         "UNBLOCKED",
     )
 )  # fmt: skip
-DENIALS = frozenset(("NOAUTH", "NOPERM", "WRONGPASS"))
+DENIALS = frozenset(("NOAUTH", "WRONGPASS"))
+#: What users of docs/security.md may be without: how keys and channels begin, and the rights for these.
+WATCHED = "~ds:watched ~ds:{ds:watched}:* +memory|usage +pubsub|numsub +rename"
+EXTRA_RIGHTS = {
+    b"ds:history:": "~ds:history:*",
+    b"ds:watching:": "&ds:watching:* +subscribe +ttl",
+    b"ds:watched": WATCHED,
+    b"ds:{ds:watched}": WATCHED,
+}
+READING_HISTORY = "%R~ds:history:* +hmget +zrange +zrangebyscore"
 
 
 def code(reply: ReplyError) -> str:
@@ -37,9 +47,19 @@ def failure(address: Address, command: Command, reply: ReplyError) -> StoreError
         return StoreFull(address.shown, message)
     if code(reply) == "READONLY":
         return StoreReadOnly(address.shown)
-    if code(reply) in DENIALS:
-        return StoreDenied(address.shown, message)
+    if code(reply) in DENIALS or any(words in message for words in FORBIDS):
+        return StoreDenied(address.shown, message, rights_for(command, message))
     return StoreCommandFailed(address.shown, name_of(command), message)
+
+
+def rights_for(command: Command, message: str) -> str:
+    """What its user lacks, where that is told by what the command is about; "": by the server alone."""
+    for argument in command[1:]:
+        for beginning, rights in EXTRA_RIGHTS.items():
+            if bytes(encoded(argument)[: len(beginning)]) == beginning:
+                reader = b"history" in beginning and "permissions to run" in message
+                return f"`{READING_HISTORY if reader else rights}`"
+    return ""
 
 
 def name_of(command: Command) -> str:

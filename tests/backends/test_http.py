@@ -178,6 +178,27 @@ def test_settings_that_mean_nothing(settings, problem):
     assert "short" not in str(caught.value)
 
 
+TOKENS = {
+    "a file's content": "Quxel" * 8 + "\n",
+    "newlines within": "Quxel\n" * 8 + "x",
+    "blanks": "Quxel " * 8 + "x",
+    "no ASCII": "Qux\u00f6l" * 8,
+    "a control character": "Quxel" * 8 + "\x7f",
+    "a list": ["Quxel" * 8],
+    "bytes": b"Quxel" * 8,
+}
+
+
+@pytest.mark.parametrize("token", TOKENS.values(), ids=TOKENS)
+def test_a_token_that_no_header_carries_is_refused_at_once_and_not_shown(token):
+    """What sends it would quote it, and nobody would come for it."""
+    with pytest.raises(SettingsError, match=r"http\.token must be") as caught:
+        Serverless(
+            backend="http", url="http://127.0.0.1:1", token=token, containers=1, store="redis://h"
+        )
+    assert "Qux" not in str(caught.value)
+
+
 def test_no_secret_goes_over_a_connection_that_others_may_read():
     def private(url):
         return HttpSettings(url, TOKEN).private

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 
 import dask
@@ -16,6 +16,8 @@ from http_platform import TOKEN, free_port, process
 
 from dask_serverless.command.cli import serverless
 from dask_serverless.worker.environment import versions
+
+SECRET = "what both sides were given"
 
 
 def ask(port: int, path: str, **headers: str) -> tuple[int, bytes]:
@@ -32,19 +34,35 @@ def listens(port: int) -> bool:
         return False
 
 
-@pytest.fixture(scope="module")
-def port() -> Iterator[int]:
+@contextmanager
+def container(**told: str) -> Iterator[int]:
     port = free_port()
-    told = {"WORKER_TOKEN": TOKEN, "WORKER_HOST": "127.0.0.1", "WORKER_PORT": str(port)}
-    with process([sys.executable, "-m", "worker_container"], **told):
+    usual = {"WORKER_TOKEN": TOKEN, "WORKER_HOST": "127.0.0.1", "WORKER_PORT": str(port)}
+    with process([sys.executable, "-m", "worker_container"], **usual, **told):
         eventually(lambda: listens(port))
         yield port
 
 
-def doctor(port: int, path: str = "", token: str = TOKEN, store: str = "") -> Result:
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with container() as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def secretive() -> Iterator[int]:
+    """The port of one that has the client's setting secret."""
+    with container(WORKER_SECRET=SECRET) as port:
+        yield port
+
+
+def doctor(
+    port: int, path: str = "", token: str = TOKEN, store: str = "", secret: str | None = None
+) -> Result:
     http = {"url": f"http://127.0.0.1:{port}{path}", "token": token}
     named = ["--store", store] if store else []
-    with dask.config.set({"serverless.http": http, "serverless.containers": 1}):
+    told = {"http": http, "containers": 1, "secret": secret}
+    with dask.config.set({f"serverless.{name}": value for name, value in told.items()}):
         return CliRunner().invoke(serverless, ["doctor", "--backend", "http", *named])
 
 
@@ -69,6 +87,23 @@ def test_another_token_is_told_and_not_shown(port: int) -> None:
     assert result.exit_code == 1
     assert "WORKER_TOKEN" in result.output
     assert other not in result.output
+
+
+def test_a_secret_that_containers_do_not_have_is_told_as_runs_would_be(
+    port: int, secretive: int
+) -> None:
+    for there, ours in ((port, SECRET), (secretive, None), (secretive, "another " + SECRET)):
+        result = doctor(there, secret=ours)
+        assert result.exit_code == 1, result.output
+        assert "failed   network          The setting secret is not that of" in result.output
+        assert "-> Containers must have it as WORKER_SECRET" in result.output
+        assert SECRET not in result.output
+
+
+def test_a_secret_that_containers_have_too_is_well(secretive: int) -> None:
+    result = doctor(secretive, secret=SECRET)
+    assert result.exit_code == 0, result.output
+    assert "a container came, and reached the store" in result.output
 
 
 def test_a_url_that_leads_elsewhere_is_told(port: int) -> None:

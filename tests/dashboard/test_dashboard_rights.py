@@ -34,7 +34,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             grant(link, "alice", "bob")
             for user in ("alice", "alice_containers"):
                 link.call(("ACL", "SETUSER", user, *more("runs that dashboards show")))
-            link.call(("ACL", "SETUSER", "alice", *more("a history in the store")))
         yield url
 
 

@@ -69,6 +69,21 @@ def running(image, **settings):
         assert process.wait(30) == 0
 
 
+def test_it_listens_where_others_reach_it_without_being_told(image):
+    """On the network that it does not share, as platforms run it: there the loopback is its alone."""
+    name = f"own-build-{secrets.token_hex(4)}"
+    command = ["docker", "run", "--rm", "--detach", "--name", name, *CONFINED]
+    subprocess.run([*command, "--env", f"WORKER_TOKEN={TOKEN}", image], check=True, timeout=60)
+    try:
+        asked = ["docker", "inspect", "--format", "{{.NetworkSettings.IPAddress}}", name]
+        host = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+        point = EntryPoint(Address(host, 8080, TOKEN))
+        eventually(lambda: healthy(point), 60)
+        point.close()
+    finally:
+        subprocess.run(["docker", "stop", name], check=False, capture_output=True, timeout=60)
+
+
 def test_a_confined_container_of_an_own_build_serves_requests(image, tmp_path):
     port, store = free_port(), free_port()
     url = f"http://127.0.0.1:{port}"

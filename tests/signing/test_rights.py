@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import secrets
 import sys
 import time
+import warnings
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import pytest
 from awaiting import eventually
 from dask import delayed
 from dask.utils import SerializableLock
-from documented_rights import LINES, as_user, denials, grant, more
+from documented_rights import DOCUMENT, LINES, as_user, denials, grant, more
 from http_platform import free_port, healthy, process
 from store_servers import Servers, cluster
 
@@ -24,6 +26,9 @@ from dask_serverless import Serverless
 from dask_serverless.backends.entry_point import Address, EntryPoint
 from dask_serverless.dashboard.reader import Reader
 from dask_serverless.errors import StoreCommandFailed, StoreDenied
+from dask_serverless.history.opening import open_history
+from dask_serverless.history.redis import KEYS
+from dask_serverless.store import replies
 from dask_serverless.store.address import Address as StoreAddress
 from dask_serverless.store.address import parse
 from dask_serverless.store.connect import open_link
@@ -96,6 +101,62 @@ def test_runs_of_a_client_with_its_rights(server):
         assert client.last_run.run.startswith("alice-")
     with open_link(server) as link:
         assert link.call(("KEYS", "*")) == [[]]
+
+
+def test_clients_have_the_rights_for_the_history_that_they_keep_without_being_told(server, denied):
+    """Else the first compute of each of them would warn."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with Serverless(store=as_user(server, "bob"), containers=1, history=True) as client:
+            assert dask.compute(delayed(sum)([1, 2]), scheduler=client) == (3,)
+            open_history(client.settings).save()
+            assert dask.compute(delayed(sum)([1, 2]), scheduler=client) == (3,)
+    with open_link(as_user(server, "bob")) as link:
+        assert link.call(("HLEN", KEYS[0]))[0] > 0
+        link.call(("UNLINK", *KEYS))
+    assert {user for user, _ in denied()} <= {"bob"} and set(denied()) <= {("bob", "pubsub|numsub")}
+
+
+def test_a_client_without_the_rights_for_a_history_is_told_them_once(server):
+    """Neither its password nor what is in the history has anything to do with it."""
+    with open_link(server) as link:
+        grant(link, "dave")
+        link.call(("ACL", "SETUSER", "dave", "resetkeys", "~ds:{dave-*", "~ds:own:dave-*"))
+    with Serverless(store=as_user(server, "dave"), containers=1, history=True) as client:
+        with pytest.warns(UserWarning, match="NOPERM") as caught:
+            for _ in range(2):
+                assert dask.compute(delayed(sum)([1, 2]), scheduler=client) == (3,)
+    (told,) = [str(each.message) for each in caught]
+    assert "Grant `~ds:history:*`" in told and "history=..." in told
+    assert "--forget-all" not in told and "password" not in told
+
+
+@pytest.mark.parametrize(
+    ("command", "rights"),
+    [
+        (("GET", "ds:history:{all}:entries"), "~ds:history:*"),
+        (("XREVRANGE", "ds:watched", "+", "-"), "~ds:watched"),
+        (("SUBSCRIBE", "ds:watching:x"), "&ds:watching:* +subscribe +ttl"),
+        (("GET", "ds:{bob-1}:header"), "a right"),
+        (("EVAL", "return redis.call('GET', 'ds:{bob-1}:header')", "0"), "a right"),
+    ],
+    ids=lambda told: told[0] if isinstance(told, tuple) else "",
+)
+def test_who_is_known_hears_of_rights_and_not_of_passwords(server, command, rights):
+    with open_link(server) as link:
+        grant(link, "erin")
+        link.call(("ACL", "SETUSER", "erin", "resetkeys", "~ds:{erin-*"))
+    with open_link(as_user(server, "erin")) as link:
+        with pytest.raises(StoreDenied, match="lacks .*" + re.escape(rights)) as caught:
+            link.call(command)
+    assert caught.value.known and "password" not in str(caught.value)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_the_rights_that_errors_name_are_the_documented_ones():
+    documented = DOCUMENT.read_text()
+    for rights in (*replies.EXTRA_RIGHTS.values(), replies.READING_HISTORY):
+        assert rights in documented
 
 
 def test_a_plan_with_slots_and_times_needs_no_more(server, denied, tmp_path):

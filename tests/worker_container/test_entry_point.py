@@ -234,6 +234,8 @@ def test_a_client_with_another_secret_is_told_at_once(point, store_url):
         with pytest.raises(SettingsError, match="secret is not that of the containers") as caught:
             dask.compute(delayed(sum)([1]), scheduler=client)
     assert "another secret of" not in str(caught.value)
+    assert str(caught.value).endswith("both sides make one of the token.")
+    assert "WORKER_SECRET" in str(caught.value) and "{" not in str(caught.value)
 
 
 def test_code_is_not_told_but_comes_signed(point, client):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from dask_serverless.backends.docker.image_settings import ImageSettings
@@ -17,10 +18,11 @@ REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d")
 SUBNET, GROUP = re.compile(r"subnet-\w+"), re.compile(r"sg-\w+")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LambdaSettings(ImageSettings):
     """serverless.aws_lambda in YAML, DASK_SERVERLESS__AWS_LAMBDA__… in the environment."""
 
+    section: ClassVar[str] = "aws_lambda"
     function: str = "dask-serverless"  # the functions' common name: dask-serverless-1769, …
     region: str | None = None  # None: as the AWS configuration says (AWS_REGION, a profile)
     endpoint_url: str | None = None  # of an emulator; None: AWS itself
@@ -69,9 +71,6 @@ class LambdaSettings(ImageSettings):
         if not isinstance(named, list | tuple) or not all(isinstance(n, str) for n in named):
             self.refuse(name, "must be a list of names")
         return tuple(named)
-
-    def refuse(self, name: str, problem: str) -> None:
-        raise SettingsError(f"aws_lambda.{name}", f"is {getattr(self, name)!r}, but {problem}.")
 
     def function_of(self, memory_mib: int) -> str:
         return f"{self.function}-{memory_mib}"

@@ -42,7 +42,8 @@ class Container:
             self.id, self.attached = self.daemon.create(
                 self.pool, self.name, image, limits, environment
             )
-            self.attached.send({"token": token, "name": self.name, "port": PORT, **told})
+            place = {"host": "0.0.0.0", "port": PORT}  # of its own network, the pool's
+            self.attached.send({"token": token, "name": self.name, **place, **told})
             host = self.daemon.start(self.id, self.pool)
         self.calls = Calls(Address(host, PORT, token, Secret(told["secret"])))
 

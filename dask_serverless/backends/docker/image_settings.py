@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-from abc import ABC, abstractmethod
 from pathlib import Path
 
 from dask_serverless.backends.docker.packages import minor
+from dask_serverless.backends.own_settings import OwnSettings
 
 
-class ImageSettings(ABC):
+class ImageSettings(OwnSettings):
     requirements: str | None  # a requirements.txt (or lock file)
     base: str | None  # the image to build on; None: Python's own, as the client has it
-
-    @abstractmethod
-    def refuse(self, name: str, problem: str) -> None:
-        """Raise what names the setting."""
 
     def check_image(self) -> None:
         for name in ("requirements", "base"):

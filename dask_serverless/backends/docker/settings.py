@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from dask.utils import parse_bytes
 
 from dask_serverless.backends.docker.image_settings import ImageSettings
-from dask_serverless.errors import SettingsError
 
 MIB = 1 << 20
 LAMBDA_CORE_BYTES = 1769 * MIB  # AWS Lambda gives one core for so much memory
@@ -18,10 +17,11 @@ LEAST_MEMORY = 128 * MIB  # an empty container takes most of it
 USUAL_MEMORY = 2048 * MIB
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DockerSettings(ImageSettings):
     """serverless.docker in YAML, DASK_SERVERLESS__DOCKER__… in the environment."""
 
+    section: ClassVar[str] = "docker"
     requirements: str | None = None  # a requirements.txt (or lock file) for the image
     base: str | None = None  # the image to build on; None: python:X.Y-slim, with the client's X.Y
     cpus: float | None = None  # of each container; None: by its memory, as AWS Lambda does
@@ -40,9 +40,6 @@ class DockerSettings(ImageSettings):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 self.refuse(name, f"must be a whole number from {least} on")
-
-    def refuse(self, name: str, problem: str) -> None:
-        raise SettingsError(f"docker.{name}", f"is {getattr(self, name)!r}, but {problem}.")
 
     def cpus_for(self, memory_bytes: int, there: int) -> float:
         """A daemon refuses more than its machine has."""

@@ -26,6 +26,8 @@ BUSY = {409, 429}  # who was asked has other work, or the platform has no more t
 AGAIN = {408, 425, 500, 502, 503, 504}  # what gateways say of a moment
 DENIED = {401, 403}
 UNSEALED = 412  # the container does not take it for an invitation from here
+SHARED = "Containers must have it as WORKER_SECRET; without it, both sides make one of the token."
+SHOWN_CHARACTERS = 200  # of what a platform says
 SET_UP = "Does that URL lead to `python -m worker_container`? docs/http.md has the set-up."
 
 
@@ -68,7 +70,7 @@ class Endpoint:
             problem = f"is not that of the containers: {why}. It must be their WORKER_TOKEN."
             return Answer(why=why, refusal=SettingsError("http.token", problem))
         if status == UNSEALED:
-            problem = f"is not that of the containers, or a clock is wrong: {why}"
+            problem = f"is not that of the containers, or a clock is wrong: {why}. {SHARED}"
             return Answer(why=why, refusal=SettingsError("secret", problem))
         return elsewhere(why)
 
@@ -154,4 +156,12 @@ def seconds_of(retry_after: str) -> float:
 
 
 def shown(content: bytes) -> str:
-    return content[:200].decode(errors="replace").strip() or "without a word"
+    """In a container's answer, the error alone; of that, and of anything else, the beginning."""
+    text = content.decode(errors="replace").strip()
+    with suppress(ValueError, RecursionError):
+        told = json.loads(content)
+        if isinstance(told, dict) and isinstance(told.get("error"), str):
+            text = told["error"].strip()
+    if len(text) > SHOWN_CHARACTERS:
+        text = text[:SHOWN_CHARACTERS].rpartition(" ")[0] + " …"
+    return text or "without a word"

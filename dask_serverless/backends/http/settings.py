@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 from urllib.parse import SplitResult, urlsplit
 
+from dask_serverless.backends.http.tokens import problem_of
+from dask_serverless.backends.own_settings import OwnSettings
 from dask_serverless.errors import SettingsError
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-LEAST_TOKEN = 16  # letters
 
 
-@dataclass(frozen=True)
-class HttpSettings:
+@dataclass(frozen=True, repr=False)
+class HttpSettings(OwnSettings):
     """serverless.http in YAML, DASK_SERVERLESS__HTTP__… in the environment."""
 
+    section: ClassVar[str] = "http"
     url: str = ""  # where the platform takes requests: https://worker-….run.app
     token: str = field(default="", repr=False)  # the containers' WORKER_TOKEN
     wait: bool = (
@@ -29,12 +32,11 @@ class HttpSettings:
         if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
             self.refuse("url", "must be like https://host/path, without a user or password")
         if parts.query or parts.fragment:
-            problem = "has a query: /invoke is added to a path. Who may ask is told by http.token"
+            problem = "has a query: /invoke is added to a path. Who may ask is told by the token"
             raise SettingsError("http.url", f"{problem}.")
-        if not isinstance(self.token, str) or len(self.token) < LEAST_TOKEN:
+        if problem := problem_of(self.token):
             raise SettingsError(
-                "http.token",
-                f"must be the containers' WORKER_TOKEN, of {LEAST_TOKEN} letters or more.",
+                "http.token", f"must be the containers' WORKER_TOKEN, but {problem}."
             )
         if not isinstance(self.wait, bool):
             self.refuse("wait", "must be true or false")
@@ -43,9 +45,6 @@ class HttpSettings:
             number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
             if not number or not 0 < seconds < 1e6:
                 self.refuse(name, "must be a number of seconds above 0")
-
-    def refuse(self, name: str, problem: str) -> None:
-        raise SettingsError(f"http.{name}", f"is {getattr(self, name)!r}, but {problem}.")
 
     @property
     def parts(self) -> SplitResult:

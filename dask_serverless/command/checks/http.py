@@ -14,6 +14,7 @@ from dask_serverless.backends.http.settings import HttpSettings
 from dask_serverless.backends.messages import Trouble, Unable
 from dask_serverless.command.checks.finding import Finding, failed, failed_by, ok, warning
 from dask_serverless.config import Settings
+from dask_serverless.signing.chosen import given
 from dask_serverless.store.address import parse
 from dask_serverless.store.embedded import EmbeddedStore
 from dask_serverless.worker.environment import versions
@@ -27,7 +28,8 @@ SET_UP = "Does that URL lead to `python -m worker_container`? docs/http.md has t
 
 def check_http(settings: Settings) -> Iterator[Finding]:
     told = settings.http or HttpSettings()
-    with closing(Endpoint(replace(told, wait=True, request_seconds=VISIT_SECONDS))) as endpoint:
+    there = replace(told, wait=True, request_seconds=VISIT_SECONDS)
+    with closing(Endpoint(there, given(settings))) as endpoint:
         try:
             status, content, _ = endpoint.ask("GET", "/health")
         except (OSError, HTTPException) as error:
