@@ -18,6 +18,7 @@ from planners.cost.model import CostModel
 from planners.cost.platform import Platform
 from planners.numbers.predictions import Constant
 from planners.optimizations.optimization import Optimized
+from planners.numbers.names import short_name
 from planners.plans.annotations import DuplicateTask
 from planners.plans.plan import FLEXIBLE, Plan
 
@@ -70,7 +71,7 @@ class Copying:
     name = "copying"
 
     def plan(self, dag, resources):
-        names = [dag.function_names[each].rpartition(".")[2] for each in dag.functions]
+        names = [short_name(dag.function_names[each]) for each in dag.functions]
         slots = [dict(self.slots_of).get(name, 0) for name in names]
         note = DuplicateTask(0.8, names.index("first_of"), names.index("zeros"))
         return Planned(tuple(slots), (note,) if self.copies else ()).plan(dag, resources)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ from dask_serverless.translation.repeatable import repeatable
 from dask_serverless.translation.translate import Translation
 from dask_serverless.values import OPTIMIZATIONS
 from dask_serverless.worker.bundle import Limit
-from planners.aimed import aimed, informed
+from planners.aimed import aimed, informed, numbers_of
 from planners.cost.longest import Longest
 from planners.cost.model import CostModel
 from planners.cost.pace import NO_PACE, Pace, pace_of
@@ -38,7 +39,8 @@ from planners.cost.platform import Platform, Prices
 from planners.errors import PlanError, PredictionError, TooLittleMemory
 from planners.graph.arrays import Floats
 from planners.graph.dag import Dag
-from planners.numbers.predictions import Cores, Unmeasured
+from planners.numbers.names import HASH, short_name
+from planners.numbers.predictions import Constant, Cores, Predictions, Unmeasured
 from planners.numbers.workload import function_names, names_of_tasks
 from planners.plans.annotations import Chosen
 from planners.plans.plan import Plan, Planner, Resources
@@ -47,6 +49,9 @@ from planners.structural import Structural
 
 if TYPE_CHECKING:
     from planners.cost.outlook import Outlook
+
+ALIKE = 0.8  # from which on a name is probably another one, mistyped
+SHOWN = 8  # functions of a graph that a warning names
 
 
 @dataclass(frozen=True)
@@ -95,11 +100,14 @@ class Planning:
     def plan(self, translation: Translation) -> Planned:
         ready = prepared(self.planner, self.optimizations)
         planner = ready.planner
-        if self.history is None:
+        if self.history is None and ready.by_shape:
             return Planned(self.planned(planner, translation.dag, translation), translation.dag)
         dag = identified(translation)
-        if not ready.asks:
-            return Planned(self.planned(planner, translation.dag, translation), dag)
+        if self.history is None or not ready.asks:
+            if ready.own is not None:
+                tell_of_unmatched(f"of the planner {planner.name!r}", ready.own.predictions, dag)
+            known = with_flags(dag, translation) if ready.own is not None else dag
+            return Planned(self.planned(planner, known, translation), dag)
         names = dag.function_names
         graph = signature(names, dag.tasks, self.containers)
         told = ready.settings, self.sizes_mb, self.cores, self.inline_bytes
@@ -238,13 +246,10 @@ class Planning:
 
     def model(self, dag: Dag) -> CostModel:
         """The numbers that the planner goes by; where it needs none, what there are."""
-        inner = innermost(self.planner)
-        numbers = getattr(inner, "model", None)  # of what is wrapped around a planner
+        numbers = numbers_of(innermost(self.planner))
         own = CostModel(sla=self.wishes.sla or "average")
-        if isinstance(inner, CostModel):
-            own = CostModel.of(inner)
-        elif isinstance(numbers, CostModel):
-            own = numbers
+        if numbers is not None:
+            own = CostModel.of(numbers)
         own = replace(own, platform=self.as_here(own.platform))
         if not isinstance(own.predictions, Unmeasured):
             return own
@@ -266,6 +271,28 @@ class Planning:
         if not self.sizes_mb:
             return platform
         return replace(platform, memory_sizes_mb=self.sizes_mb, default_memory_mb=self.sizes_mb[0])
+
+
+def tell_of_unmatched(whose: str, numbers: Predictions, dag: Dag) -> None:
+    """Names that were probably mistyped: where none is in the graph, or one like it is.
+
+    Numbers are made once for many graphs, and few graphs have all functions that are known.
+    """
+    if not isinstance(numbers, Constant) or not (left := numbers.unmatched(dag.function_names)):
+        return
+    there = sorted({short_name(name) for name in names_of_tasks(dag)})
+    if len(left) < len(numbers.names):
+        known = {*there, *[name.partition(HASH)[0] for name in names_of_tasks(dag)]}
+        left = [name for name in left if get_close_matches(name, known, 1, ALIKE)]
+    if left:
+        shown = ", ".join(map(repr, there[:SHOWN])) + (", …" if len(there) > SHOWN else "")
+        tell(
+            "predictions",
+            f"{left}",
+            f"The predictions {whose} name what is no function of this graph: "
+            f"{', '.join(map(repr, left))}. It has {shown}, which may also be written with their "
+            "modules. What no name means takes what the predictions say of any task.",
+        )
 
 
 def late(patience: Patience) -> tuple[Sequence[int], dict[int, Limit]]:

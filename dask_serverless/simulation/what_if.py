@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from dask_serverless.client.handed_over import handed_over
-from dask_serverless.client.planning import Planned, Planning
+from dask_serverless.client.planning import Planned, Planning, tell_of_unmatched
 from dask_serverless.errors import PlanRefused, SettingsError
+from dask_serverless.history.tasks import identified
 from dask_serverless.simulation.model import BackendModel
 from dask_serverless.simulation.simulation import Simulation, simulate
 from dask_serverless.translation.home import divided
@@ -36,6 +37,9 @@ def what_if(
     if predictions is not None:
         planning = replace(planning, history=None)
     planned = planning.plan(translation)
+    if predictions is not None:
+        planned = replace(planned, dag=identified(translation))
+        tell_of_unmatched("that simulate was given", predictions, planned.dag)
     try:
         numbers = planned.model or planning.model(planned.dag)
         if predictions is not None:
