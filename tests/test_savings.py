@@ -16,9 +16,9 @@ from dask_serverless import Serverless
 from dask_serverless.client.report import Asked
 from planners.cost.model import CostModel
 from planners.cost.platform import Platform
+from planners.numbers.names import short_name
 from planners.numbers.predictions import Constant
 from planners.optimizations.optimization import Optimized
-from planners.numbers.names import short_name
 from planners.plans.annotations import DuplicateTask
 from planners.plans.plan import FLEXIBLE, Plan
 
