@@ -33,7 +33,7 @@ from dask_serverless.client.surroundings import Surroundings
 from dask_serverless.client.watch import Left
 from dask_serverless.coordination.base import Story, Submission, What
 from dask_serverless.errors import RunLost, StoreError
-from dask_serverless.history.gathering import Gathering
+from dask_serverless.history.gathering import Gathering, place_called
 from dask_serverless.translation.encode import Encoded, encode_run
 from dask_serverless.translation.translate import Translation
 from dask_serverless.worker.environment import packages

@@ -13,7 +13,7 @@ from functools import cached_property
 from statistics import median
 
 from dask_serverless.translation.translate import Translation
-from dask_serverless.worker.told import Finished, Kind, Moved, Taken
+from dask_serverless.worker.told import Finished, Kind, Measured, Moved, Taken
 from planners.numbers.predictions import Line
 from planners.plans.annotations import DuplicateTask, StartContainers
 from planners.plans.plan import Plan

@@ -20,7 +20,6 @@ from planners.plans.annotations import CheckFanIn, HoldOutput, KeepChildren
 
 if TYPE_CHECKING:
     from dask_serverless.client.report import RunReport
-    from planners.cost.outlook import Outlook
     from planners.cost.timeline import Timeline
     from planners.numbers.workload import Workload
 

@@ -106,8 +106,8 @@ class Planning:
         if self.history is None or not ready.asks:
             if ready.own is not None:
                 tell_of_unmatched(f"of the planner {planner.name!r}", ready.own.predictions, dag)
-            known = with_flags(dag, translation) if ready.own is not None else dag
-            return Planned(self.planned(planner, known, translation), dag)
+            seen = with_flags(dag, translation) if ready.own is not None else dag
+            return Planned(self.planned(planner, seen, translation), dag)
         names = dag.function_names
         graph = signature(names, dag.tasks, self.containers)
         told = ready.settings, self.sizes_mb, self.cores, self.inline_bytes

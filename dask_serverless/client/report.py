@@ -54,7 +54,9 @@ class Asked:
     times: int
     planned_seconds: float  # that the plan hoped to save by it, all in all
     saved_seconds: float | None = None  # None: cannot be told from what came
-    assumed: str = ""  # what nobody has measured, so that this rests on the plan's number: "transfers"
+    assumed: str = (
+        ""  # what nobody has measured, so that this rests on the plan's number: "transfers"
+    )
 
     def __str__(self) -> str:
         told = f"{self.times} times, {self.planned_seconds:.3f} s saved by the plan"

@@ -9,16 +9,18 @@ from planners.errors import GoalError, GoalInvalid
 class HistoryUnusable(ServerlessError):
     """What earlier runs measured cannot be read, or no more be added to it."""
 
-    def __init__(self, where: str, problem: str) -> None:
-        super().__init__(where, problem)
+    def __init__(self, where: str, problem: str, forgettable: bool = False) -> None:
+        super().__init__(where, problem, forgettable)
         self.where = where
         self.problem = problem
+        self.forgettable = forgettable  # whether to forget all of it would put it right
 
     def __str__(self) -> str:
+        anew = "Begin anew with `dask serverless history --forget-all`, or name"
         return (
-            f"The history of measurements at {self.where} {self.problem}: this process goes on "
-            "without. Begin anew with `dask serverless history --forget-all`, or name another "
-            "file, or false, in Serverless(history=...) or DASK_SERVERLESS__HISTORY."
+            f"The history of measurements at {self.where} {self.problem}. "
+            f"{anew if self.forgettable else 'Name'} another file, or false, in "
+            "Serverless(history=...) or DASK_SERVERLESS__HISTORY."
         )
 
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from secrets import randbits
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from dask_serverless.callers import frames_of_libraries
 from dask_serverless.errors import HistoryUnusable, ServerlessError, StoreUnreachable
 from dask_serverless.history.archive import Archive, MemoryArchive
 from dask_serverless.history.description import Row, matching, rows_of
@@ -224,7 +225,8 @@ class History:
             self.problem = error
             if not isinstance(error, HistoryUnusable):
                 what = error if isinstance(error, ServerlessError) else repr(error)
-                self.problem = HistoryUnusable(self.archive.shown, f"cannot be used ({what})")
+                problem = f"cannot be used ({what})"
+                self.problem = HistoryUnusable(self.archive.shown, problem, forgettable=True)
             with suppress(Exception):
                 self.archive.close()
             self.archive = MemoryArchive(self.saved)
@@ -235,7 +237,8 @@ class History:
         if self.problem is not None and not self.told:
             self.told = True
             with suppress(UserWarning):
-                warnings.warn(str(self.problem), stacklevel=3)
+                words = f"{self.problem} This process goes on without."
+                warnings.warn(words, stacklevel=2 + frames_of_libraries())
 
 
 class NoHistory(History):

@@ -91,9 +91,7 @@ class Impossible:
                 if note.containers > (most := self.resources.containers):
                     yield note, f"there are at most {most} containers, not {note.containers}"
 
-    def why_not_ahead(
-        self, note: PreloadInputs | StreamInputs, taken: set[tuple[int, int]]
-    ) -> str:
+    def why_not_ahead(self, note: PreloadInputs | StreamInputs, taken: set[tuple[int, int]]) -> str:
         slots, bundle = self.plan.slots, note.bundle
         if slots[bundle] == FLEXIBLE:
             return f"bundle {bundle} has no slot, so no container is there before it"

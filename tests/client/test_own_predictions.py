@@ -42,7 +42,9 @@ KEYS = ["simulate", f"{__name__}.simulate"]
 
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("history", [True, False])
-@pytest.mark.parametrize("planner", [Auto, Uniform, optimized], ids=["auto", "uniform", "optimized"])
+@pytest.mark.parametrize(
+    "planner", [Auto, Uniform, optimized], ids=["auto", "uniform", "optimized"]
+)
 def test_they_count_in_plan_and_outlook_by_any_name_of_the_function(
     serverless, planner, history, key, tmp_path
 ):

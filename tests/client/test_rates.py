@@ -40,9 +40,7 @@ def report_of(*earlier, place="shared"):
     plan = Plan("by-hand", one, one, one)
     model = CostModel(predicted(entries, {}))
     outlook = Outlook(plan, dag, model, Resources(2), planner_named)
-    return RunReport(
-        "run", plan=plan, place=place, transfers=Transfers(), foreseen=lambda: outlook
-    )
+    return RunReport("run", plan=plan, place=place, transfers=Transfers(), foreseen=lambda: outlook)
 
 
 def tell(report, kept, *moved):
