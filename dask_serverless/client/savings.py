@@ -17,6 +17,7 @@ import numpy as np
 from dask_serverless.client.evidence import Copied, asked_ahead
 from dask_serverless.client.optimizations import optimization_of
 from dask_serverless.client.rates import Rates
+from planners.numbers.predictions import Line
 from planners.plans.annotations import (
     Annotation,
     CheckFanIn,
@@ -68,7 +69,8 @@ class Savings:
             case KeepChildren():
                 here = sum(self.same_container(note.bundle, child) for child in note.children)
                 kept = self.kept.get(note.bundle, 0)
-                upload = self.rates.upload.at(kept) if kept else 0.0
+                line = self.rates.upload if self.rates.upload.samples else Line(*note.upload)
+                upload = line.at(kept) if kept else 0.0
                 return max(here - 1, 0) * (upload + note.start_seconds)
             case CheckFanIn():
                 kept = self.kept_for(note.bundle, note.child)
