@@ -18,7 +18,7 @@ from dask_serverless.client import forks
 from dask_serverless.client.callbacks import Observers, active
 from dask_serverless.client.engine import Engine, end, end_dropped
 from dask_serverless.client.report import RunReport
-from dask_serverless.config import DESCRIPTIONS, Settings
+from dask_serverless.config import DESCRIPTIONS, Settings, Wishes
 from dask_serverless.description import described, with_settings
 from dask_serverless.errors import PlanRefused, SettingsError
 from dask_serverless.showing import shown_all
@@ -124,11 +124,17 @@ class Serverless:
 
         return View(self, settings)
 
-    def plan(self, *collections: Any) -> Outlook:
+    def plan(self, *collections: Any, **goals: Any) -> Outlook:
         """How these would be computed together, and what that would take; nothing is computed.
 
-        It prints, and ``compare("wukong", "uniform")`` puts other planners beside it.
+        It prints, and ``compare("wukong", "uniform")`` puts other planners beside it. Goals of this
+        plan alone are keywords, as of a compute: ``sla``, ``deadline``, ``budget``.
         """
+        if others := sorted(goals.keys() - set(Wishes._fields)):
+            raise TypeError(
+                f"plan() has no keyword {others[0]!r}: there are {', '.join(Wishes._fields)}. "
+                f"Other settings go to options(...): options(planner='wukong').plan(x)."
+            )
         with forks.importing:
             from dask_serverless.client.calling import planning
             from dask_serverless.client.handed_over import handed_over
@@ -137,7 +143,7 @@ class Serverless:
 
         caught = handed_over("plan", *collections)
         translation, _ = divided(translate(materialise(caught.graph), caught.keys))
-        return planning(self, self.settings, self._ready(), {}).look(translation)
+        return planning(self, self.settings, self._ready(), goals).look(translation)
 
     def simulate(
         self, *collections: Any, predictions: Predictions | None = None, **backend: Any

@@ -52,6 +52,12 @@ def informed(planner: Planner, model: CostModel) -> Planner:
     return replace(planner, **numbers(model)) if isinstance(planner, CostModel) else planner
 
 
+def numbers_of(planner: Planner) -> CostModel | None:
+    """Those that a planner was made with, or what is wrapped around one; None, if it needs none."""
+    known = planner if isinstance(planner, CostModel) else getattr(planner, "model", None)
+    return known if isinstance(known, CostModel) else None
+
+
 def numbers(model: CostModel) -> dict[str, Any]:
     """The fields of a cost model, whatever else it is."""
     return {field.name: getattr(model, field.name) for field in fields(CostModel)}
@@ -77,7 +83,8 @@ def aimed(
         return replace(planner, **told)  # type: ignore[type-var]
     if deadline is None and budget is None:
         return planner  # it goes by no numbers
-    model = numbers(planner) if isinstance(planner, CostModel) else {}
+    known = numbers_of(planner)
+    model = numbers(known) if known is not None else {}
     return Judged(**{**model, "planner": planner, **told})
 
 

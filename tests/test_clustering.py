@@ -77,7 +77,7 @@ def test_children_that_a_plan_keeps_together_take_a_large_output_from_memory(cli
     assert run.bytes_kept == BYTES
     asked = run.optimizations["clustering"]
     assert (asked.times, asked.planned_seconds) == (1, 1.0)
-    assert asked.saved_seconds == pytest.approx(2 * (0.1 + 0.1))  # as the note reckons
+    assert asked.saved_seconds >= 2 * 0.1  # starts, as the note has them; and uploads, as measured
 
 
 def test_an_output_for_children_here_and_elsewhere_is_stored_once(client):

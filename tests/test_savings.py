@@ -16,6 +16,7 @@ from dask_serverless import Serverless
 from dask_serverless.client.report import Asked
 from planners.cost.model import CostModel
 from planners.cost.platform import Platform
+from planners.numbers.names import short_name
 from planners.numbers.predictions import Constant
 from planners.optimizations.optimization import Optimized
 from planners.plans.annotations import DuplicateTask
@@ -70,7 +71,7 @@ class Copying:
     name = "copying"
 
     def plan(self, dag, resources):
-        names = [dag.function_names[each].rpartition(".")[2] for each in dag.functions]
+        names = [short_name(dag.function_names[each]) for each in dag.functions]
         slots = [dict(self.slots_of).get(name, 0) for name in names]
         note = DuplicateTask(0.8, names.index("first_of"), names.index("zeros"))
         return Planned(tuple(slots), (note,) if self.copies else ()).plan(dag, resources)

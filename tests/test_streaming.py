@@ -20,6 +20,7 @@ from benchmarks.network.apart import Apart
 from benchmarks.network.proxy import Proxy
 from dask_serverless import Serverless
 from dask_serverless.signing.secret import Secret
+from planners.numbers.names import short_name
 from planners.plans.annotations import StreamInputs, StreamOutputs
 from planners.plans.plan import Plan
 
@@ -52,8 +53,8 @@ class Early:
 
     def plan(self, dag, resources):
         bundle_of = {"nap": 0, "block": 1, "after": 1, "total": 2}
-        names = [dag.function_names[function] for function in dag.functions]
-        bundles = np.array([bundle_of[name.rpartition(".")[2]] for name in names], dtype=np.int32)
+        names = [short_name(dag.function_names[function]) for function in dag.functions]
+        bundles = np.array([bundle_of[name] for name in names], dtype=np.int32)
         notes = [note(names.index("block")) for note in self.notes]
         slots = np.array([0, 1, 0], dtype=np.int32)
         return Plan(self.name, bundles, slots, np.zeros(3, dtype=np.int32), tuple(notes))

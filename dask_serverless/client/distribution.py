@@ -15,7 +15,7 @@ from dask_serverless.blobs.base import LIVE_SECONDS, Command
 from dask_serverless.client.accounting import use_of
 from dask_serverless.client.callbacks import Observers
 from dask_serverless.client.ending import Ending
-from dask_serverless.client.evidence import Evidence, asked_ahead
+from dask_serverless.client.evidence import Evidence, Transfers, asked_ahead
 from dask_serverless.client.failed import Failed
 from dask_serverless.client.hearing import DEAF, Hearing
 from dask_serverless.client.home import AtHome
@@ -33,7 +33,7 @@ from dask_serverless.client.surroundings import Surroundings
 from dask_serverless.client.watch import Left
 from dask_serverless.coordination.base import Story, Submission, What
 from dask_serverless.errors import RunLost, StoreError
-from dask_serverless.history.gathering import Gathering
+from dask_serverless.history.gathering import Gathering, place_called
 from dask_serverless.translation.encode import Encoded, encode_run
 from dask_serverless.translation.translate import Translation
 from dask_serverless.worker.environment import packages
@@ -111,6 +111,7 @@ class Distribution:
             report.evidence = Evidence.wanted_by(plan, translation) if plan.annotations else None
             if self.around.history is not None and planned.teaches:
                 self.gathering = Gathering(self.sizes_mb, asked_ahead(plan.annotations))
+            report.transfers, report.place = Transfers(), place_called(self.blobs.large.tag)
             report.prices = self.planning.prices
             report.foreseen = self.planning.foreseen(planned)
             for onlooker in onlookers:

@@ -13,7 +13,7 @@ from functools import cached_property
 from statistics import median
 
 from dask_serverless.translation.translate import Translation
-from dask_serverless.worker.told import Finished, Kind, Moved, Taken
+from dask_serverless.worker.told import Finished, Kind, Measured, Moved, Taken
 from planners.numbers.predictions import Line
 from planners.plans.annotations import DuplicateTask, StartContainers
 from planners.plans.plan import Plan
@@ -61,14 +61,36 @@ class Transferred:
 
 
 @dataclass
+class Transfers:
+    """Those of one run that were measured, where outputs are large."""
+
+    up: Transferred = field(default_factory=Transferred)
+    down: Transferred = field(default_factory=Transferred)
+    round_trips: list[float] = field(default_factory=list)
+
+    def add(self, measured: Measured) -> None:
+        for moved in measured.moved:
+            if moved.nbytes >= LEAST_BYTES:
+                (self.up if moved.up else self.down).add(moved)
+        if measured.round_trip >= 0:
+            self.round_trips.append(measured.round_trip)
+
+    def upload(self, planned: Line) -> Line:
+        return self.up.line(planned, self.round_trip(planned))
+
+    def download(self, planned: Line) -> Line:
+        return self.down.line(planned, self.round_trip(planned))
+
+    def round_trip(self, planned: Line) -> float:
+        return median(self.round_trips) if self.round_trips else planned.base
+
+
+@dataclass
 class Evidence:
     """Of one run. ``kinds`` are those of the tasks that are copied."""
 
     kinds: Mapping[int, Kind]
     taken: dict[Kind, Copied] = field(default_factory=dict)
-    up: Transferred = field(default_factory=Transferred)
-    down: Transferred = field(default_factory=Transferred)
-    round_trips: list[float] = field(default_factory=list)
     cold_waits: dict[str, float] = field(default_factory=dict)  # of new containers, by name
 
     @staticmethod
@@ -85,26 +107,12 @@ class Evidence:
         for kind, taken in measured.kinds:
             if kind in self.copied:
                 self.taken.setdefault(kind, Copied()).add(taken)
-        for moved in measured.moved:
-            if moved.nbytes >= LEAST_BYTES:
-                (self.up if moved.up else self.down).add(moved)
-        if measured.round_trip >= 0:
-            self.round_trips.append(measured.round_trip)
         if told.cold and measured.waited >= 0:
             self.cold_waits[told.container] = measured.waited
 
     @cached_property
     def copied(self) -> set[Kind]:
         return set(self.kinds.values())
-
-    def upload(self, planned: Line) -> Line:
-        return self.up.line(planned, self.round_trip(planned))
-
-    def download(self, planned: Line) -> Line:
-        return self.down.line(planned, self.round_trip(planned))
-
-    def round_trip(self, planned: Line) -> float:
-        return median(self.round_trips) if self.round_trips else planned.base
 
     def of_task(self, task: int) -> Copied | None:
         """None, where none of its calls was measured."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from dask.highlevelgraph import HighLevelGraph, Layer
 
+from dask_serverless.callers import frames_of_libraries
 from dask_serverless.config import RETRIES, Wishes, suggestion
 
 # What Dask's own schedulers take, and what Dask's own functions and xarray's pass to whichever
@@ -92,11 +92,3 @@ def tell(kind: str, name: str, words: str) -> None:
     if (kind, name) not in _told:
         _told.add((kind, name))
         warnings.warn(words, stacklevel=2 + frames_of_libraries())
-
-
-def frames_of_libraries() -> int:
-    """How many frames below whoever calls ``tell`` are Dask's and ours: users look at their own."""
-    depth, frame = 0, sys._getframe(2)
-    while frame.f_back and frame.f_globals.get("__name__", "").startswith("dask"):
-        depth, frame = depth + 1, frame.f_back
-    return depth

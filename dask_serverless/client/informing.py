@@ -8,6 +8,7 @@ from hashlib import blake2b
 
 from dask_serverless.client.optimizations import planner_with
 from dask_serverless.history.plans_made import Keys
+from planners.aimed import numbers_of
 from planners.cost.model import CostModel
 from planners.graph.dag import Dag
 from planners.numbers.predictions import Unmeasured
@@ -17,6 +18,7 @@ from planners.plans.plan import Planner
 
 DIGEST_BYTES = 16  # of the shape of a graph
 MOST_PREPARED = 16
+BY_SHAPE = {f"planners.{name}" for name in ("simple", "structural", "wukong")}  # modules
 
 
 def decisive(settings: Hashable, dag: Dag, names: tuple[str, ...], graph: str, warm: int) -> Keys:
@@ -50,6 +52,8 @@ class Prepared:
     given: Planner
     planner: Planner  # which counts on nothing that is not going to happen
     asks: bool  # whether it goes by numbers, and was given none of its own
+    own: CostModel | None  # the numbers that it was given
+    by_shape: bool  # whether it looks at no names of functions
     settings: Hashable  # what it was told beside these
     goals: Goals
 
@@ -61,11 +65,15 @@ def prepared(planner: Planner, optimizations: tuple[str, ...]) -> Prepared:
         return known
     switched = planner_with(planner, optimizations)
     inner = innermost(switched)
-    asks = isinstance(inner, CostModel) and isinstance(inner.predictions, Unmeasured)
+    numbers = numbers_of(inner)
+    own = None if numbers is None or isinstance(numbers.predictions, Unmeasured) else numbers
+    asks = isinstance(inner, CostModel) and own is None
     found = Prepared(
         planner,
         switched,
         asks,
+        own,
+        type(inner).__module__ in BY_SHAPE,
         Told(settings_of(inner)) if asks else None,
         getattr(inner, "goals", Goals()),
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dask_serverless.client.rates import Rates
 from dask_serverless.client.report import Asked
 from planners.graph.arrays import Floats, sums
 from planners.numbers.predictions import transfer_seconds
@@ -19,8 +20,8 @@ from planners.plans.annotations import CheckFanIn, HoldOutput, KeepChildren
 
 if TYPE_CHECKING:
     from dask_serverless.client.report import RunReport
-    from planners.cost.outlook import Outlook
     from planners.cost.timeline import Timeline
+    from planners.numbers.workload import Workload
 
 ASKED_FOR = (CheckFanIn, HoldOutput, KeepChildren)
 
@@ -44,18 +45,20 @@ class KeptLocal:
         outlook = self.report.foreseen() if self.report.foreseen and len(self.nbytes) else None
         if outlook is None or not outlook.known:
             return Asked(len(self.nbytes), 0.0)
-        saved = worth(outlook, self.nbytes)
+        rates = Rates(self.report, outlook)
+        saved = worth(rates, self.nbytes)
+        assumed = "transfers" if rates.assumed else ""
         if self.report.by_numbers is None:  # nobody had planned on it
-            return Asked(len(self.nbytes), 0.0, saved)
+            return Asked(len(self.nbytes), 0.0, saved, assumed)
         planned = foreseen_bytes(outlook.timeline)
         planned[self.asked_for] = 0.0
-        return Asked(len(self.nbytes), worth(outlook, planned), saved)
+        return Asked(len(self.nbytes), worth(outlook.workload, planned), saved, assumed)
 
 
-def worth(outlook: Outlook, nbytes: Floats) -> float:
+def worth(rates: Rates | Workload, nbytes: Floats) -> float:
     """Seconds that it takes to store and to fetch them."""
-    upload, download = outlook.workload.upload, outlook.workload.download
-    return float((transfer_seconds(upload, nbytes) + transfer_seconds(download, nbytes)).sum())
+    storing, fetching = (transfer_seconds(line, nbytes) for line in (rates.upload, rates.download))
+    return float((storing + fetching).sum())
 
 
 def foreseen_bytes(timeline: Timeline) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
 from typing import Any, cast
@@ -12,12 +12,14 @@ from dask_serverless.translation.repeatable import repeatable
 from dask_serverless.translation.translate import Translation
 from planners.graph.arrays import Flags
 from planners.plans.annotations import (
+    KINDS,
     CheckFanIn,
     Chosen,
     DuplicateTask,
     HoldOutput,
     JoinBundles,
     KeepChildren,
+    LeftOut,
     PreloadInputs,
     StartContainers,
     StreamInputs,
@@ -41,6 +43,7 @@ CARRIED_OUT: dict[str, tuple[type, ...]] = {
 
 IN_PARTS = ("streaming",)  # what is possible only where the store itself has large outputs
 NONE: tuple[str, ...] = ()
+SHOWN = 4  # annotations that a warning names with why they were left out
 
 
 @cache
@@ -81,9 +84,12 @@ def as_carried_out(
     if not notes:
         return plan
     heeded = Heeded(translation, switched_on, impossible)
-    if ignored := [note for note in notes if heeded.refuses(note)]:
+    left_out = [n for n in notes if isinstance(n, LeftOut) and heeded.wants(KINDS.get(n.what))]
+    ignored = [n for n in notes if not isinstance(n, LeftOut) and heeded.refuses(n)]
+    if ignored or left_out:
         kinds = sorted({getattr(note, "kind", type(note).__name__) for note in ignored})
-        tell("plan", f"{plan.planner} {kinds}", message(plan.planner, kinds))
+        wrong = sorted({note.what for note in left_out})
+        tell("plan", f"{plan.planner} {kinds} {wrong}", message(plan.planner, kinds, left_out))
     kept = [n for n in plan.annotations if isinstance(n, Chosen) or heeded.keeps(n)]
     if len(kept) == len(plan.annotations):
         return plan
@@ -104,6 +110,10 @@ class Heeded:
     def repeatable(self) -> Flags:
         return repeatable(self.translation)
 
+    def wants(self, kind: type | None) -> bool:
+        """Whether anybody counts on it: whoever switches something off knows."""
+        return kind is None or kind not in kinds_of(CARRIED_OUT) or issubclass(kind, self.wanted)
+
     def refuses(self, note: object) -> bool:
         """Nobody carries it out: whoever made it has to hear of that."""
         if isinstance(note, DuplicateTask) and isinstance(note, self.wanted):
@@ -114,10 +124,21 @@ class Heeded:
         return isinstance(note, self.wanted) and not self.refuses(note)
 
 
-def message(planner: str, kinds: Iterable[str]) -> str:
-    return (
-        f"The planner {planner!r} asks for what containers do not do here, and the run goes on "
-        f"without it: {', '.join(kinds)}. They do {', '.join(sorted(CARRIED_OUT))}; copies of tasks "
-        "(task_dup) only where these surely give the same again, and streaming only where outputs are "
-        "in the store itself, not in files of this host nor where the setting blobs has them."
-    )
+def message(planner: str, kinds: Sequence[str], left_out: Sequence[LeftOut] = ()) -> str:
+    """``kinds`` are done nowhere here, and those left out would be, if they were right."""
+    told = []
+    if kinds:
+        told.append(
+            f"The planner {planner!r} asks for what containers do not do here, and the run goes on "
+            f"without it: {', '.join(kinds)}. They do {', '.join(sorted(CARRIED_OUT))}; copies of tasks "
+            "(task_dup) only where these surely give the same again, and streaming only where outputs are "
+            "in the store itself, not in files of this host nor where the setting blobs has them."
+        )
+    if left_out:
+        shown = "; ".join(f"{note.what} ({note.why})" for note in left_out[:SHOWN])
+        more = f" and {len(left_out) - SHOWN} more" if len(left_out) > SHOWN else ""
+        told.append(
+            f"The planner {planner!r} asks for what cannot be carried out, and the run goes on "
+            f"without it: {shown}{more}."
+        )
+    return " ".join(told)

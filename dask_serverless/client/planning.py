@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ from dask_serverless.translation.repeatable import repeatable
 from dask_serverless.translation.translate import Translation
 from dask_serverless.values import OPTIMIZATIONS
 from dask_serverless.worker.bundle import Limit
-from planners.aimed import aimed, informed
+from planners.aimed import aimed, informed, numbers_of
 from planners.cost.longest import Longest
 from planners.cost.model import CostModel
 from planners.cost.pace import NO_PACE, Pace, pace_of
@@ -38,7 +39,8 @@ from planners.cost.platform import Platform, Prices
 from planners.errors import PlanError, PredictionError, TooLittleMemory
 from planners.graph.arrays import Floats
 from planners.graph.dag import Dag
-from planners.numbers.predictions import Cores, Unmeasured
+from planners.numbers.names import HASH, short_name
+from planners.numbers.predictions import Constant, Cores, Predictions, Unmeasured
 from planners.numbers.workload import function_names, names_of_tasks
 from planners.plans.annotations import Chosen
 from planners.plans.plan import Plan, Planner, Resources
@@ -47,6 +49,9 @@ from planners.structural import Structural
 
 if TYPE_CHECKING:
     from planners.cost.outlook import Outlook
+
+ALIKE = 0.8  # from which on a name is probably another one, mistyped
+SHOWN = 8  # functions of a graph that a warning names
 
 
 @dataclass(frozen=True)
@@ -60,12 +65,6 @@ class Planned:
     due: Sequence[int] = ()  # when bundles should have begun: those that are late may be moved
     limits: Mapping[int, Limit] = field(default_factory=dict)  # of those that may be divided
     pace: Pace = NO_PACE  # lest it goes on in larger containers
-    plain: Dag | None = None  # under the functions' own names, if the planner's numbers go by those
-
-    @property
-    def judged(self) -> Dag:
-        """Whose names are those that numbers are asked for."""
-        return self.dag if self.plain is None else self.plain
 
     @property
     def teaches(self) -> bool:
@@ -101,12 +100,14 @@ class Planning:
     def plan(self, translation: Translation) -> Planned:
         ready = prepared(self.planner, self.optimizations)
         planner = ready.planner
-        if self.history is None:
+        if self.history is None and ready.by_shape:
             return Planned(self.planned(planner, translation.dag, translation), translation.dag)
         dag = identified(translation)
-        if not ready.asks:
-            plan = self.planned(planner, translation.dag, translation)
-            return Planned(plan, dag, plain=translation.dag if self.told else None)
+        if self.history is None or not ready.asks:
+            if ready.own is not None:
+                tell_of_unmatched(f"of the planner {planner.name!r}", ready.own.predictions, dag)
+            seen = with_flags(dag, translation) if ready.own is not None else dag
+            return Planned(self.planned(planner, seen, translation), dag)
         names = dag.function_names
         graph = signature(names, dag.tasks, self.containers)
         told = ready.settings, self.sizes_mb, self.cores, self.inline_bytes
@@ -202,11 +203,11 @@ class Planning:
     def look(self, translation: Translation) -> Outlook:
         """What a run would be like, planned as it would be."""
         planned = self.plan(translation)
-        return self.outlook(planned.plan, with_flags(planned.judged, translation), planned.model)
+        return self.outlook(planned.plan, with_flags(planned.dag, translation), planned.model)
 
     def foreseen(self, planned: Planned) -> Callable[[], Outlook]:
         """Its outlook, for whoever asks later; holds no data, and no keys of tasks."""
-        dag = planned.judged.without_labels()
+        dag = planned.dag.without_labels()
         return partial(self.once, planned.known, planned.plan, dag, planned.model)
 
     def once(
@@ -248,7 +249,11 @@ class Planning:
 
         ``newest``: also what was measured just now, which may take a while to look at.
         """
-        own = replace(self.own, platform=self.as_here(self.own.platform))
+        numbers = numbers_of(innermost(self.planner))
+        own = CostModel(sla=self.wishes.sla or "average")
+        if numbers is not None:
+            own = CostModel.of(numbers)
+        own = replace(own, platform=self.as_here(own.platform))
         if not isinstance(own.predictions, Unmeasured):
             return own
         made_up = replace(own.predictions, cores=self.cores)
@@ -264,28 +269,34 @@ class Planning:
             outcomes=known.followed.outcomes(signature(names, dag.tasks, self.containers)),
         )
 
-    @property
-    def own(self) -> CostModel:
-        """The planner's, as it was made."""
-        inner = innermost(self.planner)
-        numbers = getattr(inner, "model", None)  # of what is wrapped around a planner
-        if isinstance(inner, CostModel):
-            return CostModel.of(inner)
-        if isinstance(numbers, CostModel):
-            return numbers
-        return CostModel(sla=self.wishes.sla or "average")
-
-    @property
-    def told(self) -> bool:
-        """Whether the planner was given numbers, which know functions by their own names."""
-        return not isinstance(self.own.predictions, Unmeasured)
-
     def as_here(self, platform: Platform) -> Platform:
         """With what the settings say, and the sizes that there are, where there are several."""
         platform = replace(platform, prices=self.prices(), inline_bytes=self.inline_bytes)
         if not self.sizes_mb:
             return platform
         return replace(platform, memory_sizes_mb=self.sizes_mb, default_memory_mb=self.sizes_mb[0])
+
+
+def tell_of_unmatched(whose: str, numbers: Predictions, dag: Dag) -> None:
+    """Names that were probably mistyped: where none is in the graph, or one like it is.
+
+    Numbers are made once for many graphs, and few graphs have all functions that are known.
+    """
+    if not isinstance(numbers, Constant) or not (left := numbers.unmatched(dag.function_names)):
+        return
+    there = sorted({short_name(name) for name in names_of_tasks(dag)})
+    if len(left) < len(numbers.names):
+        known = {*there, *[name.partition(HASH)[0] for name in names_of_tasks(dag)]}
+        left = [name for name in left if get_close_matches(name, known, 1, ALIKE)]
+    if left:
+        shown = ", ".join(map(repr, there[:SHOWN])) + (", …" if len(there) > SHOWN else "")
+        tell(
+            "predictions",
+            f"{left}",
+            f"The predictions {whose} name what is no function of this graph: "
+            f"{', '.join(map(repr, left))}. It has {shown}, which may also be written with their "
+            "modules. What no name means takes what the predictions say of any task.",
+        )
 
 
 def late(patience: Patience) -> tuple[Sequence[int], dict[int, Limit]]:

@@ -20,7 +20,8 @@ from dask_serverless.errors import NothingToCompare
 from dask_serverless.worker.told import Finished
 
 if TYPE_CHECKING:
-    from dask_serverless.client.evidence import Evidence
+    from dask_serverless.client.evidence import Evidence, Transfers
+    from dask_serverless.client.savings import Savings
     from dask_serverless.client.vs_plan import VsPlan
     from planners.cost.outlook import Outlook
     from planners.cost.platform import Prices
@@ -55,6 +56,16 @@ class Asked:
     times: int
     planned_seconds: float  # that the plan hoped to save by it, all in all
     saved_seconds: float | None = None  # None: cannot be told from what came
+    assumed: str = (
+        ""  # what nobody has measured, so that this rests on the plan's number: "transfers"
+    )
+
+    def __str__(self) -> str:
+        told = f"{self.times} times, {self.planned_seconds:.3f} s saved by the plan"
+        if self.saved_seconds is None:
+            return told
+        told += f", {self.saved_seconds:.3f} s by what came"
+        return f"{told} with assumed {self.assumed}: none was measured" if self.assumed else told
 
 
 @dataclass
@@ -89,6 +100,8 @@ class RunReport:
     prices: Callable[[], Prices] = field(default=lambda: usual_prices(), repr=False)
     course: Course = field(default_factory=Course, repr=False)
     foreseen: Callable[[], Outlook] | None = field(default=None, repr=False)  # of the plan
+    place: str = ""  # the kind of place that large outputs go to, as the history calls it
+    transfers: Transfers | None = field(default=None, repr=False)
     evidence: Evidence | None = field(default=None, repr=False)  # where a plan's savings need it
     started: float = field(default_factory=time.perf_counter)
     wall_seconds: float = 0.0  # of the whole call, by the client's clock
@@ -116,6 +129,8 @@ class RunReport:
         self.course.bundle(told, event)
         if told.part is not None:
             self.parts.setdefault(told.bundle, set()).update(told.part)
+        if told.measured is not None and self.transfers is not None:
+            self.transfers.add(told.measured)
         if self.evidence is not None:
             self.evidence.add(told)
         self.container_calls += told.calls
@@ -197,21 +212,23 @@ class RunReport:
 
         asked: dict[str, Asked] = {}
         notes = self.plan.annotations if self.plan else ()
-        saved = self.saved(notes) if notes else {}
+        savings = self.savings() if notes else None
+        saved = savings.by_name(notes) if savings else {}
         for note in notes:
             if name := optimization_of(note):
                 before = asked.get(name, Asked(0, 0.0))
                 seconds = before.planned_seconds + getattr(note, "saves_seconds", 0.0)
-                asked[name] = Asked(before.times + 1, seconds, saved.get(name))
+                assumed = savings.assumed(name) if savings and saved.get(name) else ""
+                asked[name] = Asked(before.times + 1, seconds, saved.get(name), assumed)
         if self.bytes_kept and (local := self.kept_local(notes)).times:
             asked["local_outputs"] = local
         return asked
 
-    def saved(self, notes: Iterable[object]) -> dict[str, float]:
+    def savings(self) -> Savings | None:
         with forks.importing:
             from dask_serverless.client.savings import Savings
 
-        return Savings(self, self.foreseen()).by_name(notes) if self.foreseen else {}
+        return Savings(self, self.foreseen()) if self.foreseen else None
 
     def kept_local(self, notes: Iterable[object]) -> Asked:
         """What no plan has to ask for."""
@@ -322,10 +339,7 @@ class RunReport:
         if self.containers:
             lines.append(f"  cost: {self.cost:.7f} by the price table")
         for name, asked in sorted(self.optimizations.items()):
-            saved = f"{asked.planned_seconds:.3f} s saved by the plan"
-            if asked.saved_seconds is not None:
-                saved += f", {asked.saved_seconds:.3f} s by what came"
-            lines.append(f"  {name}: {asked.times} times, {saved}")
+            lines.append(f"  {name}: {asked}")
         if self.version:
             lines.append(f"  plan: version {self.version}, {self.changes}")
         if self.retries:

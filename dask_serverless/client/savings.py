@@ -16,6 +16,7 @@ import numpy as np
 
 from dask_serverless.client.evidence import Copied, asked_ahead
 from dask_serverless.client.optimizations import optimization_of
+from dask_serverless.client.rates import Rates
 from planners.numbers.predictions import Line
 from planners.plans.annotations import (
     Annotation,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from dask_serverless.client.report import RunReport
     from planners.cost.outlook import Outlook
 
+BY_TRANSFERS = ("clustering", "delayed_io", "task_dup")  # reckoned with what these would have taken
+
 
 class Savings:
     """Of one run whose plan is known."""
@@ -40,6 +43,14 @@ class Savings:
         self.evidence = report.evidence
         self.plan, self.workload = outlook.plan, outlook.workload
         self.memory_mb = outlook.model.platform.default_memory_mb
+        self.rates = Rates(report, outlook)
+        self.starts_assumed = False
+
+    def assumed(self, name: str) -> str:
+        """What the savings by an optimization rest on though nobody has measured it."""
+        if name == "prewarm":
+            return "starts" if self.starts_assumed else ""
+        return "transfers" if name in BY_TRANSFERS and self.rates.assumed else ""
 
     def by_name(self, notes: Iterable[object]) -> dict[str, float]:
         """Seconds, by the name of the optimization; those that nothing tells of are missing."""
@@ -58,15 +69,16 @@ class Savings:
             case KeepChildren():
                 here = sum(self.same_container(note.bundle, child) for child in note.children)
                 kept = self.kept.get(note.bundle, 0)
-                upload = Line(*note.upload).at(kept) if kept else 0.0
+                line = self.rates.upload if self.rates.upload.samples else Line(*note.upload)
+                upload = line.at(kept) if kept else 0.0
                 return max(here - 1, 0) * (upload + note.start_seconds)
             case CheckFanIn():
                 kept = self.kept_for(note.bundle, note.child)
-                return self.workload.upload.at(kept) if kept else 0.0
+                return self.rates.upload.at(kept) if kept else 0.0
             case HoldOutput():
                 if not (kept := self.kept_for(note.bundle, note.child)):
                     return 0.0
-                worth = self.workload.upload.at(kept) + self.workload.download.at(kept)
+                worth = self.rates.upload.at(kept) + self.rates.download.at(kept)
                 return max(worth - (note.wait_seconds - note.saves_seconds), 0.0)
             case DuplicateTask():
                 return self.by_copy(note)
@@ -102,8 +114,7 @@ class Savings:
         if self.evidence is None:
             return None
         took = self.evidence.of_task(note.task) or self.foretold(note)
-        upload = self.evidence.upload(self.workload.upload)
-        download = self.evidence.download(self.workload.download)
+        upload, download = self.rates.upload, self.rates.download
         inputs, output = took.input_bytes / took.samples, took.output_bytes / took.samples
         avoided = 0.0
         if not self.same_container(int(self.plan.bundles[note.task]), note.bundle):
@@ -151,5 +162,11 @@ class Savings:
         others = [waits.pop(begun_by)] if begun_by in waits else []  # it was there before
         in_order = sorted(waits.values())
         others += in_order[ahead:]
-        cold = median(others) if others else self.workload.cold_start(note.memory_mb)
+        cold = median(others) if others else self.foretold_start(note.memory_mb)
         return sum(max(cold - waited, 0.0) for waited in in_order[:ahead]) / max(ahead, 1)
+
+    def foretold_start(self, memory_mb: int) -> float:
+        """Where no new container came by itself, as the plan had it."""
+        line = self.workload.predictions.cold_start(memory_mb, self.workload.sla)
+        self.starts_assumed |= not line.samples
+        return self.workload.cold_start(memory_mb)

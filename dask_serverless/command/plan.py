@@ -16,6 +16,7 @@ import dask
 from dask_serverless import serverless
 from dask_serverless.client.onlookers import looking_on
 from dask_serverless.errors import ServerlessError
+from dask_serverless.serverless import make_planner
 
 if TYPE_CHECKING:
     from planners.cost.outlook import Outlook
@@ -56,6 +57,8 @@ class Shown:
 def plan(
     script: str, arguments: Sequence[str], planner: str | None, compared: Sequence[str], run: bool
 ) -> None:
+    if planner is not None:
+        make_planner(planner, learning=True)  # what is mistyped is told before anything runs
     shown = Shown(script, compared, run)
     settings = {"scheduler": serverless, **({"serverless.planner": planner} if planner else {})}
     with dask.config.set(settings), as_main(script, arguments), looking_on(shown):
@@ -63,8 +66,8 @@ def plan(
             runpy.run_path(script, run_name="__main__")
         except Stop:
             pass
-        except ServerlessError:  # told in one line
-            raise
+        except ServerlessError as error:  # the script's, and not the command line's
+            raise click.ClickException(str(error)) from None
         except Exception as error:
             error.__traceback__ = within(script, error.__traceback__)
             sys.excepthook(type(error), error, error.__traceback__)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from dask_serverless.errors.base import ServerlessError
 from planners.errors import GoalError, GoalInvalid
-
-BEGIN_ANEW = "Begin anew with `dask serverless history --forget-all`"
 
 
 class HistoryUnusable(ServerlessError):
     """What earlier runs measured cannot be read, or no more be added to it."""
 
-    def __init__(self, where: str, problem: str, remedy: str = BEGIN_ANEW) -> None:
+    BEGIN_ANEW: ClassVar = "Begin anew with `dask serverless history --forget-all`"
+
+    def __init__(self, where: str, problem: str, remedy: str = "") -> None:
         super().__init__(where, problem, remedy)
         self.where = where
         self.problem = problem
@@ -19,9 +21,9 @@ class HistoryUnusable(ServerlessError):
 
     def __str__(self) -> str:
         return (
-            f"The history of measurements at {self.where} {self.problem}: this process goes on "
-            f"without. {self.remedy}, or name another file, or false, in Serverless(history=...) "
-            "or DASK_SERVERLESS__HISTORY."
+            f"The history of measurements at {self.where} {self.problem}. "
+            f"{f'{self.remedy}, or name' if self.remedy else 'Name'} another file, or false, in "
+            "Serverless(history=...) or DASK_SERVERLESS__HISTORY."
         )
 
 

@@ -85,7 +85,7 @@ class FileArchive(Archive):
         self.check_kind()
         with open(self.path, "rb") as file:
             begin = file.read(len(MAGIC))
-        if self.named and begin and begin != MAGIC:
+        if self.named and not removable(begin):
             raise HistoryUnusable(self.shown, "is no history, so it is not removed")
         os.unlink(self.path)
 
@@ -119,13 +119,19 @@ class FileArchive(Archive):
 
     def checked(self, content: bytes) -> Packed:
         if len(content) < HEADER.size or not content.startswith(MAGIC):
-            raise HistoryUnusable(self.shown, "is damaged, or no history at all")
+            remedy = (
+                HistoryUnusable.BEGIN_ANEW
+                if not self.named or removable(content[: len(MAGIC)])
+                else ""
+            )
+            raise HistoryUnusable(self.shown, "is damaged, or no history at all", remedy)
         _, version, length, checksum = HEADER.unpack_from(content)
         if version != VERSION:
-            raise HistoryUnusable(self.shown, f"has version {version}, but this reads {VERSION}")
+            problem = f"has version {version}, but this reads {VERSION}"
+            raise HistoryUnusable(self.shown, problem, HistoryUnusable.BEGIN_ANEW)
         body = memoryview(content)[HEADER.size :]
         if len(body) != length or crc32(body) != checksum:
-            raise HistoryUnusable(self.shown, "is damaged")
+            raise HistoryUnusable(self.shown, "is damaged", HistoryUnusable.BEGIN_ANEW)
         return dict(msgpack.unpackb(body))
 
     def write(self, packed: Packed) -> None:
@@ -169,6 +175,11 @@ class FileArchive(Archive):
         except OSError as error:
             problem = f"cannot be read or written ({error.strerror or error})"
             raise HistoryUnusable(self.shown, problem) from None
+
+
+def removable(begin: bytes) -> bool:
+    """Whether a file that begins so was a history, or nothing at all."""
+    return begin in (b"", MAGIC)
 
 
 def takes(lock: int) -> bool:

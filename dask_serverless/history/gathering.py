@@ -25,6 +25,12 @@ from planners.graph.arrays import Ids
 PLACES = {"r": "redis", "f": "shared", "u": "url", "z": "compressed", "m": "memory"}  # by tag
 
 
+def place_called(tag: str | bytes) -> str:
+    """A kind of place, as the history has it."""
+    tag = tag.decode() if isinstance(tag, bytes) else tag
+    return PLACES.get(tag, tag)
+
+
 class Gathering:
     """Collects events while a run is under way, at no cost; what they mean is worked out later."""
 
@@ -104,7 +110,7 @@ class Gathered:
             self.functions[name] = (calls + taken.calls, seconds + taken.seconds, samples)
         for tag, up, nbytes, seconds in measured.moved:
             direction = UPLOAD if up else DOWNLOAD
-            self.transfers.append(Transfer(PLACES.get(tag, tag), direction, nbytes, seconds))
+            self.transfers.append(Transfer(place_called(tag), direction, nbytes, seconds))
         if measured.waited >= 0:
             self.starts.append(Start(cold, measured.waited, memory_mb))
         if measured.round_trip >= 0:

@@ -10,12 +10,8 @@ from contextlib import suppress
 from secrets import randbits
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from dask_serverless.errors import (
-    HistoryUnusable,
-    ServerlessError,
-    StoreDenied,
-    StoreUnreachable,
-)
+from dask_serverless.callers import frames_of_libraries
+from dask_serverless.errors import HistoryUnusable, ServerlessError, StoreDenied, StoreUnreachable
 from dask_serverless.history.archive import Archive, MemoryArchive
 from dask_serverless.history.description import Row, matching, rows_of
 from dask_serverless.history.entry import Entries, merged
@@ -239,7 +235,8 @@ class History:
         if self.problem is not None and not self.told:
             self.told = True
             with suppress(UserWarning):
-                warnings.warn(str(self.problem), stacklevel=3)
+                words = f"{self.problem} This process goes on without."
+                warnings.warn(words, stacklevel=2 + frames_of_libraries())
 
 
 def unusable(where: str, error: Exception) -> HistoryUnusable:
@@ -249,7 +246,7 @@ def unusable(where: str, error: Exception) -> HistoryUnusable:
         return HistoryUnusable(where, f"is not for this user ({error.reason})", f"Grant {rights}")
     if isinstance(error, ServerlessError):
         return HistoryUnusable(where, f"cannot be used ({error})", "Mend that")
-    return HistoryUnusable(where, f"cannot be used ({error!r})")
+    return HistoryUnusable(where, f"cannot be used ({error!r})", HistoryUnusable.BEGIN_ANEW)
 
 
 class NoHistory(History):

@@ -144,7 +144,8 @@ class RedisArchive(Archive):
     def check(self, version: bytes) -> None:
         found = version.decode("utf-8", "replace")
         if found != str(VERSION):
-            raise HistoryUnusable(self.shown, f"has version {found}, but this reads {VERSION}")
+            problem = f"has version {found}, but this reads {VERSION}"
+            raise HistoryUnusable(self.shown, problem, HistoryUnusable.BEGIN_ANEW)
 
     @staticmethod
     def new_generation() -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from dask_serverless.client.handed_over import handed_over
 from dask_serverless.client.informing import prepared
-from dask_serverless.client.planning import Planning, late, with_flags
+from dask_serverless.client.planning import Planning, late, tell_of_unmatched, with_flags
 from dask_serverless.errors import PlanRefused, SettingsError
 from dask_serverless.history.tasks import identified
 from dask_serverless.simulation.elsewhere import elsewhere, unhurried
@@ -72,14 +72,13 @@ def check(collections: tuple[Any, ...]) -> None:
 def known(
     planning: Planning, translation: Translation, predictions: Predictions | None
 ) -> tuple[Dag, CostModel]:
-    """Of the tasks: by the history under its names for them, else under their own."""
-    if predictions is not None:
-        here = replace(planning, history=None).model(translation.dag)
-        return with_flags(translation.dag, translation), replace(here, predictions=predictions)
-    if planning.history is None or planning.told:
-        return translation.dag, planning.model(translation.dag)
+    """Of the tasks."""
     dag = with_flags(identified(translation), translation)
-    return dag, planning.model(dag, newest=True)
+    if predictions is None:
+        return dag, planning.model(dag, newest=True)
+    tell_of_unmatched("that simulate was given", predictions, dag)
+    here = replace(planning, history=None).model(dag)
+    return dag, replace(here, predictions=predictions)
 
 
 def planned(

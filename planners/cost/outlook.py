@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -17,6 +17,17 @@ from planners.numbers.workload import Workload, function_names
 from planners.plans.comparison import Comparison
 from planners.plans.plan import Plan, Planner, Prediction, Resources
 from planners.plans.tables import preformatted
+
+
+def one_by_one(planners: Iterable[str | Planner | Sequence[str | Planner]]) -> list[str | Planner]:
+    """Also those in lists; a TypeError for what plans nothing."""
+    found: list[str | Planner] = []
+    for each in planners:
+        found.extend(each if isinstance(each, list | tuple) else [each])  # type: ignore[list-item]
+    for planner in found:
+        if not isinstance(planner, str) and not callable(getattr(planner, "plan", None)):
+            raise TypeError(f"compare() takes planners, by name or as objects, not {planner!r}")
+    return found
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,11 +53,11 @@ class Outlook:
         """Whether anything was said or measured of these tasks, or constants stand in for that."""
         return self.model.predictions.knows(function_names(self.dag))
 
-    def compare(self, *planners: str | Planner) -> Comparison:
+    def compare(self, *planners: str | Planner | Sequence[str | Planner]) -> Comparison:
         """This plan and those of other planners, by name or as objects, side by side."""
         mine = f"{self.plan.planner} (this plan)"
         plans, failures = [replace(self.plan, planner=mine, prediction=self.prediction)], []
-        for planner in planners:
+        for planner in one_by_one(planners):
             try:
                 other = self.planner_named(planner) if isinstance(planner, str) else planner
                 plan = other.plan(self.dag, self.resources)

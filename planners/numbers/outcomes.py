@@ -110,7 +110,11 @@ class Track:
         return stdev([log(ratio) for ratio in self._ratios]) / sqrt(len(self))
 
     def _guessed(self, quantile: float) -> float:
-        """Of few outcomes: lognormal, wider the fewer there are (nearly Student's)."""
+        """Of few outcomes: lognormal, wider the fewer there are (nearly Student's).
+
+        But not below the fastest of them, as where there are many: what a run takes has a bound that
+        no luck goes below, and a lognormal has none.
+        """
         logs = [log(ratio) for ratio in self._ratios]
         count = len(logs)
         mean = sum(logs) / count
@@ -118,7 +122,8 @@ class Track:
         freedom = count - 1 + DOUBT
         normal = NormalDist().inv_cdf(min(max(quantile, 0.005), 0.995))
         wider = normal * (1 + (normal * normal + 1) / (4 * freedom))
-        return exp(mean + wider * sqrt(squares / freedom * (1 + 1 / count)))
+        guess = exp(mean + wider * sqrt(squares / freedom * (1 + 1 / count)))
+        return max(guess, min(self._ratios))
 
 
 def newest(values: Sequence[float]) -> float:

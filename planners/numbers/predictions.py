@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from planners.errors import BadPrediction, UnknownSla
 from planners.graph.arrays import Floats
+from planners.numbers.names import key_for, key_of_step, steps_of, unmatched
 
 Sizes = npt.NDArray[np.float64] | npt.NDArray[np.int64]  # bytes
 Sla = str | int  # "average", or the percentile (1 to 100) that the answer should hold for
@@ -163,6 +164,10 @@ class Constant(Predictions):
     Seconds are those of one full vCPU. ``threads`` is how many vCPUs a function can use, so memory
     beyond ``threads * VCPU_MB`` makes nothing faster. ``cores`` are those of sizes that have others
     than AWS Lambda's.
+
+    Tables know functions by any of their ``names_of``: ``"simulate"``, ``"mine.simulate"``. A task
+    that Dask has fused takes what its steps take together, gives what the last one gives, and has
+    the peak of the one with most; steps that a table does not know are together one task to it.
     """
 
     task_seconds: float = 0.01
@@ -188,18 +193,32 @@ class Constant(Predictions):
             if number == 0:
                 raise BadPrediction(of, "all", number, "above zero")
 
+    def unmatched(self, functions: Iterable[str]) -> list[str]:
+        """Names in its tables that mean none of these functions, sorted."""
+        return unmatched(sorted(self.names), functions) if self.names else []
+
+    @property
+    def names(self) -> set[str]:
+        """Of functions of which it says more than of others."""
+        return {*self.seconds_of, *self.output_bytes_of, *self.peak_bytes_of}
+
     def seconds(self, function: str, memory_mb: int, sla: Sla = "average") -> Line:
         check_sla(sla)
-        seconds = self.seconds_of.get(function, self.task_seconds)
+        told = answers(self.seconds_of, function)
+        seconds = sum([each for each in told if each is not None])
+        if None in told:
+            seconds += self.task_seconds
         return Line(seconds / cpu_share(memory_mb, self.threads, self.cores))
 
     def output_bytes(self, function: str, sla: Sla = "average") -> Line:
         check_sla(sla)
-        return Line(self.output_bytes_of.get(function, self.task_output_bytes))
+        last = answers(self.output_bytes_of, function)[-1]
+        return Line(self.task_output_bytes if last is None else last)
 
     def peak_bytes(self, function: str, sla: Sla = "average") -> Line:
         check_sla(sla)
-        return Line(self.peak_bytes_of.get(function, self.task_peak_bytes))
+        told = answers(self.peak_bytes_of, function)
+        return Line(max([self.task_peak_bytes if each is None else each for each in told]))
 
     def upload(self, sla: Sla = "average") -> Line:
         check_sla(sla)
@@ -215,6 +234,16 @@ class Constant(Predictions):
     def warm_start(self, memory_mb: int, sla: Sla = "average") -> Line:
         check_sla(sla)
         return Line(self.warm_start_seconds)
+
+
+def answers(table: Mapping[str, float], function: str) -> list[float | None]:
+    """What the table says of a function, or of each step of a fused task; None where it is silent."""
+    if not table:
+        return [None]
+    if (key := key_for(table, function)) is not None:
+        return [table[key]]
+    keys = [key_of_step(table, step) for step in steps_of(function)]
+    return [None if key is None else table[key] for key in keys]
 
 
 @dataclass(frozen=True)

@@ -167,6 +167,22 @@ class Chosen(Annotation):
         return "\n".join(lines)
 
 
+@dataclass(frozen=True)
+class LeftOut(Annotation):
+    """Containers ignore it; whoever made the plan hears of what it stands for."""
+
+    kind: ClassVar[str] = "left_out"
+    what: str  # the kind of annotation
+    why: str
+
+    @staticmethod
+    def of(note: object, why: str) -> LeftOut:
+        return LeftOut(0.0, getattr(note, "kind", type(note).__name__), why)
+
+    def __str__(self) -> str:
+        return f"{self.what} (left out: {self.why})"
+
+
 def annotation_to_json(annotation: object) -> dict[str, Any]:
     to_json = getattr(annotation, "to_json", None)
     if to_json is None:

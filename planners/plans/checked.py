@@ -12,11 +12,15 @@ from planners.errors import PlanError
 from planners.graph.arrays import Ids
 from planners.graph.dag import Dag
 from planners.plans.plan import Plan, Planner, Resources
+from planners.plans.validation import check
 
 
 @dataclass(frozen=True)
 class CheckedPlanner:
-    """Whatever goes wrong in a planner becomes a PlanError that says whose fault it is."""
+    """Whatever goes wrong in a planner becomes a PlanError that says whose fault it is.
+
+    But annotations that cannot be carried out are only left out: the plan is one without them.
+    """
 
     planner: Planner
     name: str
@@ -25,19 +29,23 @@ class CheckedPlanner:
     def plan(self, dag: Dag, resources: Resources) -> Plan:
         try:
             plan = self.planner.plan(dag, resources)
-            return self._checked(plan, dag) if self.validates else plan
+            return self._checked(plan, dag, resources) if self.validates else plan
         except PlanError as error:
             raise error.blaming(self.name) from error
         except Exception as error:
             what = f"it raised {type(error).__name__}: {error}"
             raise PlanError(what).blaming(self.name) from error
 
-    def _checked(self, plan: object, dag: Dag) -> Plan:
+    def _checked(self, plan: object, dag: Dag, resources: Resources) -> Plan:
         if not isinstance(plan, Plan):
             raise PlanError(f"it returned {type(plan).__name__}, not a Plan")
         plan = _with_arrays(plan)
-        plan.validate(dag)
-        return plan
+        check(dag, plan.bundles, plan.slots, plan.memory_mb)
+        if not plan.annotations:  # a fresh process has its first plan without the rest
+            return plan
+        from planners.plans.left_out import without_impossible
+
+        return without_impossible(plan, dag, resources)
 
 
 def _with_arrays(plan: Plan) -> Plan:

@@ -62,22 +62,28 @@ class Crossings:
         return place < len(producers) and int(producers[place]) == producer
 
 
+def needs(crossings: Crossings) -> set[tuple[int, int]]:
+    """(bundle, task of another bundle whose output it takes)."""
+    return set(zip(crossings.consumers.tolist(), crossings.tasks.tolist(), strict=True))
+
+
+def why_no_copy(dag: Dag, needed: set[tuple[int, int]], copy: DuplicateTask) -> str:
+    """Why the bundle cannot run a copy of the task; empty if it can."""
+    if dag.repeatable is not None and not dag.repeatable[copy.task]:
+        return f"{dag.label(copy.task)} may give something else when it is run again"
+    if (copy.bundle, copy.task) not in needed:
+        return f"bundle {copy.bundle} does not take {dag.label(copy.task)} from another bundle"
+    return ""
+
+
 def _without_copied(
     dag: Dag, bundles: Ids, copies: Sequence[DuplicateTask], consumers: Ids, tasks: Ids
 ) -> tuple[Ids, Ids]:
     """A bundle that runs a copy of a task needs that task's inputs in place of its output."""
     needed = set(zip(consumers.tolist(), tasks.tolist(), strict=True))
     for copy in copies:
-        if dag.repeatable is not None and not dag.repeatable[copy.task]:
-            raise AnnotationError(
-                f"{dag.label(copy.task)} may give something else when it is run again",
-                task=copy.task,
-            )
-        if (copy.bundle, copy.task) not in needed:
-            raise AnnotationError(
-                f"bundle {copy.bundle} does not take {dag.label(copy.task)} from another bundle",
-                task=copy.task,
-            )
+        if why := why_no_copy(dag, needed, copy):
+            raise AnnotationError(why, task=copy.task)
     copied = {(copy.bundle, copy.task) for copy in copies}
     for bundle, task in copied:
         first, last = dag.input_offsets[task], dag.input_offsets[task + 1]

@@ -17,7 +17,7 @@ import numpy as np
 from planners.errors import AnnotationError
 from planners.graph.arrays import Ids
 from planners.graph.dag import Dag
-from planners.plans.annotations import SUBMISSION, Annotation, DuplicateTask
+from planners.plans.annotations import SUBMISSION, Annotation, DuplicateTask, KeepChildren
 from planners.plans.crossings import Crossings
 from planners.plans.succession import Succession
 
@@ -56,6 +56,8 @@ def check_values(dag: Dag, bundles: int, annotations: Iterable[object]) -> None:
         if isinstance(note, Annotation):
             for name in (field.name for field in fields(note)):
                 _check_value(note, name, dag.tasks, bundles)
+            if isinstance(note, KeepChildren) and len(note.children) != len(note.child_seconds):
+                raise AnnotationError(f"annotation {note.kind!r}: child_seconds is not one a child")
 
 
 def _check_value(note: Annotation, name: str, tasks: int, bundles: int) -> None:
@@ -95,10 +97,21 @@ def _is_count(value: Any, tasks: int, bundles: int) -> bool:
     return bool(value >= 1) and value == int(value)
 
 
+def _is_any(value: Any, tasks: int, bundles: int) -> bool:
+    return True
+
+
+def _is_delay(value: Any, tasks: int, bundles: int) -> bool:
+    return bool(0 <= value <= LONGEST_SECONDS)
+
+
+LONGEST_SECONDS = 86_400.0  # whatever is to happen later than that, the run is long over
+
 BUNDLE = _is_bundle, "the plan has no such bundle"
 TASK = _is_task, "the graph has no such task"
 AMOUNT = _is_amount, "it must be finite and not negative"
 RULES: dict[str, tuple[Fits, str]] = {
+    "saves_seconds": (_is_any, "it must be a finite number"),
     "bundle": BUNDLE,
     "child": BUNDLE,
     "children": BUNDLE,
@@ -106,7 +119,7 @@ RULES: dict[str, tuple[Fits, str]] = {
     "task": TASK,
     "tasks": TASK,
     "wait_seconds": AMOUNT,
-    "delay_seconds": AMOUNT,
+    "delay_seconds": (_is_delay, "it must be finite, not negative and within a day"),
     "start_seconds": AMOUNT,
     "child_seconds": AMOUNT,
     "upload": AMOUNT,

@@ -91,8 +91,12 @@ def _cycle(producers: Ids, users: Ids, count: int) -> int:
 def _check_memory(dag: Dag, bundles: Ids, slots: Ids, memory_mb: Ids) -> None:
     if int(slots.min()) < FLEXIBLE or int(memory_mb.min()) < 0:
         bundle = int(np.flatnonzero((slots < FLEXIBLE) | (memory_mb < 0))[0])
-        values = f"slot {slots[bundle]} and {memory_mb[bundle]} MB"
-        raise _about_bundle(dag, bundles, bundle, f"{values}: neither may be negative")
+        what = f"{memory_mb[bundle]} MB: it must not be negative, and 0 is the default"
+        if slots[bundle] < FLEXIBLE:
+            what = (
+                f"slot {slots[bundle]}: it must not be negative, but for {FLEXIBLE}, any container"
+            )
+        raise _about_bundle(dag, bundles, bundle, what)
     planned = np.flatnonzero(slots != FLEXIBLE)
     if not len(planned):
         return

@@ -18,7 +18,13 @@ from dask_serverless.client.optimizations import CARRIED_OUT, planner_with
 from dask_serverless.errors import SettingsError
 from dask_serverless.values import OPTIMIZATIONS
 from planners.auto import Auto
-from planners.plans.annotations import StreamOutputs
+from planners.plans.annotations import (
+    SUBMISSION,
+    DuplicateTask,
+    PreloadInputs,
+    StartContainers,
+    StreamOutputs,
+)
 from planners.registry import planner_named
 
 
@@ -94,6 +100,42 @@ def test_what_nobody_carries_out_is_named_once(serverless):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             assert dask.compute(total) == (3,)
+
+
+IMPOSSIBLE = (
+    PreloadInputs(0.1, 2, (0,)),  # a bundle without a slot
+    PreloadInputs(0.1, 99, (0,)),
+    StartContainers(0.1, SUBMISSION, 512, 10**6, 0.0),
+    StartContainers(0.1, SUBMISSION, 512, 1, 1e9),
+    StartContainers(float("nan"), SUBMISSION, 512, 1, 0.0),
+    DuplicateTask(0.1, 0, 1),
+)
+
+
+def test_what_cannot_be_carried_out_is_ignored_with_one_warning_that_names_it(serverless):
+    total = delayed(sum)([delayed(abs)(-1), delayed(abs)(-2)])
+    good = StartContainers(0.5, SUBMISSION, 512, 1, 0.0)
+    with serverless.options(planner=Asking((*IMPOSSIBLE, good))) as view:
+        named = r"preload \(bundle 2 has no slot.*bundle is 99.*at most .* containers.* and 2 more"
+        with pytest.warns(UserWarning, match=named) as told:
+            assert dask.compute(total) == (3,)
+            assert dask.compute(total) == (3,)
+            str(view.plan(total))
+        assert len(told) == 1 and told[0].filename == __file__
+        assert view.last_run.plan.annotations == (good,)
+        asked = view.last_run.optimizations
+        assert {name: (one.times, one.planned_seconds) for name, one in asked.items()} == {
+            "prewarm": (1, 0.5)
+        }
+
+
+def test_what_is_switched_off_and_wrong_besides_is_not_told(serverless):
+    total = delayed(sum)([delayed(abs)(-1), delayed(abs)(-2)])
+    with serverless.options(planner=Asking(IMPOSSIBLE), optimizations="none") as view:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert dask.compute(total) == (3,)
+    assert view.last_run.plan.annotations == ()
 
 
 def test_callbacks_see_each_task_once_and_its_value(serverless):

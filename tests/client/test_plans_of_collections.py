@@ -100,3 +100,17 @@ def test_what_cannot_be_planned_is_told_as_by_a_compute(serverless):
 
     with pytest.raises(PlanRefused, match="broken"):
         serverless.options(planner=Broken()).plan(delayed(abs)(-1))
+
+
+def test_goals_of_one_plan_are_keywords_as_of_a_compute(serverless):
+    second = serverless.options(planner=Uniform(Constant(task_seconds=1.0)), deadline=0.5)
+    with pytest.raises(PlanRefused, match="the deadline of 0.5 s"):
+        second.plan(delayed(abs)(-1))
+    assert second.plan(delayed(abs)(-1), deadline=None).prediction.makespan_seconds > 0.5
+    assert second.plan(delayed(abs)(-1), deadline="1h", sla=90).model.sla == 90
+
+
+def test_other_keywords_of_a_plan_are_refused_with_where_they_go(serverless):
+    told = r"plan\(\) has no keyword 'planner': there are sla, deadline, budget.*options\("
+    with pytest.raises(TypeError, match=told):
+        serverless.plan(delayed(abs)(-1), planner="wukong")

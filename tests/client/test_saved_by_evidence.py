@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dask_serverless.client.evidence import Evidence
+from dask_serverless.client.evidence import Evidence, Transfers
 from dask_serverless.client.report import RunReport
 from dask_serverless.coordination.base import Event, What
 from dask_serverless.worker.told import Finished, Measured, Moved, Sample, Taken
@@ -37,7 +37,12 @@ def report_of(dag, slots, *notes):
     outlook = Outlook(plan, dag, CostModel(numbers, Platform()), Resources(4), planner_named)
     kinds = {note.task: KIND for note in notes if isinstance(note, DuplicateTask)}
     return RunReport(
-        "run", plan=plan, foreseen=lambda: outlook, evidence=Evidence(kinds), bytes_kept=0
+        "run",
+        plan=plan,
+        foreseen=lambda: outlook,
+        evidence=Evidence(kinds),
+        transfers=Transfers(),
+        bytes_kept=0,
     )
 
 
@@ -123,3 +128,21 @@ def test_what_several_copies_make_needless_is_stored_once():
 def test_where_no_copy_was_measured_the_plan_knows():
     saved = copied().optimizations["task_dup"].saved_seconds
     assert saved == pytest.approx(0.01 + 0.01 - 0.1)  # a loss, and it says so
+
+
+def test_what_rests_on_numbers_that_nobody_has_measured_says_so():
+    asked = copied(taken(0.25, 100 * MB)).optimizations["task_dup"]
+    assert asked.assumed == "transfers"
+    assert str(asked).endswith("by what came with assumed transfers: none was measured")
+    report = report_of(Dag.from_edges(1, [], []), [0], StartContainers(0.9, -1, 1, 1, 0.0))
+    tell(report, 0, "c", 0.25, cold=True)
+    assert report.optimizations["prewarm"].assumed == "starts"
+
+
+def test_what_was_measured_in_both_directions_is_not_assumed():
+    report = copied(taken(0.25, 100 * MB))
+    moved = [Moved("r", up, 50 * MB, 2.125) for up in (False, True)]
+    tell(report, 1, "c1", moved=moved)
+    report.course.packed = report.course.packed[:-48]  # told twice, for the sake of this
+    asked = report.optimizations["task_dup"]
+    assert asked.assumed == "" and str(asked).endswith("by what came")

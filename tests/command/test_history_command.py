@@ -136,9 +136,19 @@ def test_a_damaged_history_can_be_shown_by_nobody_and_forgotten_by_all(own_cache
     shown = run()
     assert shown.exit_code == 1
     assert "is damaged" in shown.output and "--forget-all" in shown.output
+    assert "goes on" not in shown.output  # but ends
     assert run("--forget", "load").exit_code == 1
     assert run("--forget-all").exit_code == 0
     assert "None yet" in run().output
+
+
+def test_where_forgetting_cannot_help_nobody_advises_it(own_cache: Path) -> None:
+    own_cache.mkdir(parents=True)
+    for arguments in ([], ["--forget-all"]):
+        shown = run(*arguments)
+        assert shown.exit_code == 1
+        assert "is a folder" in shown.output and "Name another file" in shown.output
+        assert "--forget-all" not in shown.output
 
 
 @pytest.mark.parametrize(

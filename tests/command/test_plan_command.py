@@ -92,6 +92,33 @@ def test_what_was_mistyped_is_told_in_one_line(script, arguments, told, status):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("Serverless(planner='structurl')", "Did you mean 'structural'"),
+        (
+            "Serverless(planner=Uniform(Constant(task_seconds=9.0)), deadline=1)",
+            "the deadline of 1.0 s",
+        ),
+        ("Serverless(containers=-1)", "containers"),
+    ],
+    ids=["planner", "deadline", "setting"],
+)
+def test_what_the_script_asks_for_in_vain_is_no_mistake_of_the_command_line(script, line, told):
+    script.write_text(
+        "import dask\n"
+        "from dask_serverless import Serverless\n"
+        "from planners.numbers.predictions import Constant\n"
+        "from planners.uniform import Uniform\n"
+        f"dask.compute(dask.delayed(abs)(-1), scheduler={line})\n"
+    )
+    done = planned(script)
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert told in line
+    assert "Usage" not in done.stderr and "--help" not in done.stderr
+
+
 def test_what_the_script_raises_is_the_scripts(script):
     script.write_text("import dask\ndask.compute(dask.delayed(lambda: 1 / 0)())\n")
     done = planned(script)

@@ -217,7 +217,7 @@ def cell(page: Containers, container: str, column: str) -> str:
 
 
 def test_what_each_optimization_saved_is_told_by_plan_and_by_what_came() -> None:
-    saved = {"clustering": (3, 1.5, 0.25), "prewarm": (1, 2.0, None)}
+    saved = {"clustering": (3, 1.5, 0.25, "transfers"), "prewarm": (1, 2.0, None, "")}
     page = DataPlane(view(saved=saved, bytes_kept=2_000_000, client_calls=4), None)
     page.update(None)
     assert "1.500 s" in page.table.text and "250 ms" in page.table.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pickle
 import resource
 import subprocess
 import sys
@@ -43,7 +44,7 @@ def test_a_damaged_file_is_refused_and_left_alone(path: Path, damage: str) -> No
     path.write_bytes(damaged)
     for use in (FileArchive.load, lambda archive: archive.add(entries_of("b", "g"))):
         with pytest.raises(HistoryUnusable, match="damaged.*--forget-all"):
-            use(FileArchive(str(path)))
+            use(FileArchive(str(path), named=False))
     assert path.read_bytes() == damaged
 
 
@@ -60,6 +61,9 @@ def test_a_file_that_a_setting_names_by_mistake_is_not_removed(path: Path) -> No
     path.write_text("a,b\n1,2\n")
     with pytest.raises(HistoryUnusable, match="not removed"):
         FileArchive(str(path)).forget(None)
+    with pytest.raises(HistoryUnusable, match="no history at all. Name another file") as refused:
+        FileArchive(str(path)).load()
+    assert "--forget-all" not in str(refused.value)
     assert path.read_text() == "a,b\n1,2\n"
 
 
@@ -103,9 +107,18 @@ def test_what_is_no_file_is_neither_waited_for_nor_read_without_end(path: Path, 
         lambda: archive.add(entries_of("a", "f")),
         lambda: archive.forget(None),
     ):
-        with pytest.raises(HistoryUnusable, match="a pipe, a socket or a device"):
+        with pytest.raises(HistoryUnusable, match="a pipe, a socket or a device") as refused:
             use()
+        assert "--forget-all" not in str(refused.value)
     assert path.exists()
+
+
+def test_what_to_do_travels_with_the_error() -> None:
+    for forgettable in (True, False):
+        error = HistoryUnusable("here", "is damaged", forgettable)
+        again = pickle.loads(pickle.dumps(error))
+        assert str(again) == str(error)
+        assert ("--forget-all" in str(again)) == again.forgettable == forgettable
 
 
 FULL = """

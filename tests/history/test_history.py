@@ -250,6 +250,8 @@ def test_one_warning_then_without(
         history.close()
     assert len(caught) == 1
     assert "DASK_SERVERLESS__HISTORY" in str(caught[0].message)
+    assert ("--forget-all" in str(caught[0].message)) == (kind == "future")
+    assert caught[0].filename == __file__
     assert [row.calls for row in history.describe()] == [6]
 
 

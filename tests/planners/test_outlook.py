@@ -99,6 +99,15 @@ def test_a_plan_for_nothing_prints():
     assert "0 tasks" in nothing._repr_html_()
 
 
+def test_planners_to_compare_may_come_in_a_list():
+    mine = outlook(DAG, Resources(4), MODEL, "uniform")
+    assert str(mine.compare(["wukong", "simple"])) == str(mine.compare("wukong", "simple"))
+    with pytest.raises(
+        TypeError, match=r"compare\(\) takes planners, by name or as objects, not 3"
+    ):
+        mine.compare("wukong", 3)
+
+
 def test_other_planners_are_compared_by_the_same_numbers():
     mine = outlook(DAG, Resources(4), MODEL, "uniform")
     table = mine.compare("wukong", "uniform", planner_by("simple", MODEL))

@@ -49,7 +49,14 @@ def test_a_good_plan_is_accepted():
         ({"bundles": (2, 1, 1, 0)}, "left .* takes the output of load .* lower ids"),
         ({"bundles": (0, 1, 2, 0)}, "bundle . waits for itself .* (add|left|right)"),
         ({**GOOD, "slots": (-2, 0, 0)}, r"bundle 0 \(load\) has slot -2"),
-        ({**GOOD, "memory_mb": (0, -1, 0)}, r"bundle 1 \(left\) has slot -1 and -1 MB"),
+        (
+            {**GOOD, "memory_mb": (0, -1, 0)},
+            r"bundle 1 \(left\) has -1 MB: it must not be negative",
+        ),
+        (
+            {**GOOD, "slots": (0, -2, 0)},
+            r"bundle 1 \(left\) has slot -2: .* but for -1, any container",
+        ),
         ({**GOOD, "slots": (-1, -1)}, "give both for every bundle"),
         (
             {**GOOD, "slots": (4, -1, 4), "memory_mb": (128, 0, 256)},

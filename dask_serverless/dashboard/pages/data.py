@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -111,11 +111,17 @@ class DataPlane(Page):
         ]  # fmt: skip
 
 
-def savings(saved: Mapping[str, tuple[int, float, float | None]]) -> str:
+def savings(saved: Mapping[str, Sequence[Any]]) -> str:
     """What the run's client told of its optimizations at the end."""
     rows = [
-        (name, times, in_seconds(planned), "" if came is None else in_seconds(came))
-        for name, (times, planned, came) in sorted(saved.items())
+        (name, times, in_seconds(planned), by_what_came(*came))
+        for name, (times, planned, *came) in sorted(saved.items())
     ]
     names = ("optimization", "times ", "saved by the plan ", "by what came ")
     return "<h3>What optimizations saved</h3>" + table(names, rows) if rows else ""
+
+
+def by_what_came(seconds: float | None, assumed: str = "") -> str:
+    if seconds is None:
+        return ""
+    return f"{in_seconds(seconds)} (assumed {assumed})" if assumed else in_seconds(seconds)
