@@ -5,12 +5,23 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
+from dask_serverless.worker.told import Used
+
 
 class Failed(Exception):
     """Carries what a task raised past our own frames, which say nothing about it."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
+
+
+class RunFailed(Failed):
+    """The same of a run that is over by it, with what its last container tells of itself."""
+
+    def __init__(self, error: BaseException, container: str = "", used: Used | None = None) -> None:
+        super().__init__(error)
+        self.container = container
+        self.used = used
 
 
 def raise_here(error: BaseException) -> NoReturn:

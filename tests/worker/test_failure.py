@@ -10,7 +10,8 @@ import pytest
 
 from dask_serverless.errors import BundleLost, TaskExited
 from dask_serverless.worker.blame import Blame
-from dask_serverless.worker.failure import as_exit, pack_failure, unpack_failure
+from dask_serverless.worker.failure import as_exit, pack_failure, told_of, unpack_failure
+from dask_serverless.worker.told import Used
 from planners.graph.dag import Dag
 
 DAG = Dag.from_edges(
@@ -32,6 +33,16 @@ def crossed(error, task=0):
 def test_type_message_and_arguments_cross():
     error = crossed(ValueError("message", 3))
     assert (type(error), error.args) == (ValueError, ("message", 3))
+
+
+@pytest.mark.parametrize("used", [None, Used(1.5, 100 << 20, 512)])
+def test_what_its_container_took_comes_with_it(used):
+    packed = pack_failure(ValueError(), Blame(), container="c1", bundle=3, used=used)
+    assert (told_of(packed).container, told_of(packed).used) == ("c1", used)
+
+
+def test_of_a_bundle_whose_containers_are_lost_none_tells():
+    assert told_of(msgpack.packb(["lost", 0, 1, [("c1", "killed")]])) is None
 
 
 def test_a_note_names_function_key_and_container():
