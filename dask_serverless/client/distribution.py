@@ -219,7 +219,11 @@ class Distribution:
             raise
 
     def attend(
-        self, submission: Submission, before: Sequence[Command], lookout: Lookout, listener: Listener
+        self,
+        submission: Submission,
+        before: Sequence[Command],
+        lookout: Lookout,
+        listener: Listener,
     ) -> None:
         """With an eye on each event where somebody waits for it."""
         if self.observers.times or self.home is not None or self.hearing.listens:
