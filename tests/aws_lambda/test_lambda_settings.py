@@ -36,7 +36,6 @@ TOLD = {"backend": "lambda", "containers": 2, "store": STORE, "secret": SECRET}
         ({"provisioned": -1}, r"aws_lambda\.provisioned is -1"),
         ({"subnets": 3}, r"aws_lambda\.subnets is 3, but must be a list of names"),
         ({"subnets": ["net-1"]}, r"aws_lambda\.subnets"),
-        ({"subnets": ["subnet-1"]}, r"aws_lambda\.security_groups"),
         ({"requirements": "/none/such.txt"}, r"aws_lambda\.requirements .*no such file"),
         ({"base": ""}, r"aws_lambda\.base"),
     ],
@@ -58,6 +57,8 @@ def test_settings_that_mean_nothing(settings, problem):
         ({"memory": "64 MiB"}, "memory is 64 MiB, but AWS Lambda has 128 to 10240 MiB"),
         ({"memory": ["64 MiB", "2 GiB"]}, "memory is 64 MiB, but AWS Lambda has 128 to 10240 MiB"),
         ({"functions": "x"}, "did you mean 'function'"),
+        ({"subnets": ["subnet-1"]}, r"aws_lambda\.security_groups .*needs subnets and"),
+        ({"security_groups": ["sg-1"]}, r"aws_lambda\.subnets .*needs subnets and"),
     ],
 )
 def test_what_must_be_told(settings, problem):

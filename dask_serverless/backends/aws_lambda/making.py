@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def lambda_backend(settings: Settings) -> LambdaBackend:
-    own = settings.aws_lambda or LambdaSettings()
+    own = (settings.aws_lambda or LambdaSettings()).complete()
     if settings.containers is None:
         raise SettingsError(
             "containers",
