@@ -137,6 +137,11 @@ def test_a_large_bundle_that_was_lost_names_a_few_of_its_tasks():
         ("it was killed by SIGSEGV", "Native code"),
         ("it was killed by SIGABRT", "Native code"),
         ("no sign of life", "stands still"),
+        (
+            "no sign of life since it had 380 MiB in use: … ended it for want of more",
+            "setting memory",
+        ),
+        ("its process was lost, and the executor has called it again elsewhere", "os._exit"),
         ("it stood still until its lease was over", "debugger"),
         ("it exited with status 3", "os._exit"),
         ("something else", "crashes"),
@@ -145,3 +150,25 @@ def test_a_large_bundle_that_was_lost_names_a_few_of_its_tasks():
 )
 def test_the_end_of_a_container_hints_at_its_reason(why, word):
     assert word in str(lost([("c1", why)], [0]))
+
+
+GONE = "its process was lost, and the executor has called it again elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("ends", "word"),
+    [
+        ([GONE, GONE, "no sign of life"], "executor's own log"),
+        (["no sign of life", "no sign of life", GONE], "executor's own log"),
+        (
+            ["it was killed by SIGKILL", "it exited with status 3", "it exited with status 3"],
+            "os._exit",
+        ),
+        (["it exited with status 3", "it was killed by SIGSEGV"], "Native code"),
+        (["it was killed by SIGSEGV", "something else"], "Native code"),
+        (["something else", "no sign of life"], "stands still"),
+    ],
+)
+def test_the_hint_goes_by_all_attempts_and_by_silence_only_where_nothing_else_is_known(ends, word):
+    hint = lost([("c", end) for end in ends], [0]).hint
+    assert word in hint
