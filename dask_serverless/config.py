@@ -14,18 +14,20 @@ import yaml
 
 from dask_serverless.backends.platforms import (
     PLATFORMS,
+    SECTIONS,
     own_names,
     platform_named,
     settings_class,
 )
 from dask_serverless.errors import ServerlessError, SettingsError
 from dask_serverless.origins import (
-    PREFIX,
     SECTION,
     environment,
     origin,
     section_origin,
+    variable,
     warn_of_underscores,
+    written,
 )
 from dask_serverless.showing import shown, shown_all
 from dask_serverless.values import CHECKS
@@ -40,6 +42,7 @@ OF_DASHBOARD = {"dashboard", "allow_origin", "dashboard_link"}  # there is one, 
 SHORTEN = "admin.traceback.shorten"
 OURS = r"dask_serverless[\\\/](serverless|client[\\\/]failed)\.py"
 
+TEXTS = ("secret", "http.token")  # of digits alone, they are numbers to Dask
 RETRIES = "retries"  # the setting, and what Dask calls the annotation and the keyword
 
 
@@ -100,11 +103,11 @@ class Settings:
     def gather(cls, **keywords: Any) -> Settings:
         """Keywords come first, then Dask's configuration, in which the environment comes first."""
         names = [field.name for field in fields(cls)]
-        warn_of_underscores(names)
+        warn_of_underscores(lambda: [*names, *_own()])
         configured = _section(names)
-        keywords = _with_backends_own(keywords, configured, names)
+        given = _with_backends_own(keywords, configured, names)
         told = {
-            name: _checked(f"Serverless({name}=...)", name, keywords[name]) for name in keywords
+            name: _checked(f"Serverless({name}=...)", name, given[name], keywords) for name in given
         }
         for name in names:
             if name not in told:
@@ -221,7 +224,19 @@ def _section(names: Collection[str]) -> dict[str, Any]:
     for name in told:
         if name not in names:
             raise SettingsError(*_unknown(name, names))
-    return {**DEFAULTS, **told}
+    return _as_written({**DEFAULTS, **told})
+
+
+def _as_written(told: dict[str, Any]) -> dict[str, Any]:
+    """A token of digits alone is a number to Dask; what its variable has is what is meant."""
+    for name in TEXTS:
+        section, _, own = name.rpartition(".")
+        place = told.get(section) if section else told
+        if not isinstance(place, Mapping) or isinstance(value := place.get(own), str | None):
+            continue
+        if (text := written(name, value)) is not None:
+            told.update({section: {**place, own: text}} if section else {own: text})
+    return told
 
 
 def _with_backends_own(
@@ -249,21 +264,45 @@ def _with_backends_own(
     return others
 
 
+def _own() -> list[str]:
+    """What backends have of their own, by the sections that it belongs into: "docker.cpus"."""
+    return [f"{PLATFORMS[each].section}.{name}" for each in PLATFORMS for name in own_names(each)]
+
+
 def _unknown(name: str, names: Collection[str]) -> tuple[str, str]:
-    if name not in environment():
-        return origin(name), f"does not exist{suggestion(name, names)}"
-    variables = [PREFIX + each.upper() for each in names]
-    return PREFIX + name.upper(), f"does not exist{suggestion(PREFIX + name.upper(), variables)}"
+    """What does not exist, and what was meant: maybe one of those that only a backend has."""
+    told = environment().get(name)
+    spelled = variable if told else str
+    own = _own()
+    meant = [each for each in own if each.partition(".")[2] == name]
+    words = {each.replace(".", "__"): each for each in (*names, *own)}
+    meant = meant or [words[each] for each in difflib.get_close_matches(name, words, 1)]
+    guess = f"; did you mean {' or '.join(repr(spelled(each)) for each in meant)}?"
+    there = ", ".join(sorted(map(spelled, names)))
+    return told or origin(name), f"does not exist{guess if meant else '.'} There are {there}."
 
 
-def _checked(setting: str, name: str, value: Any) -> Any:
+def _checked(setting: str, name: str, value: Any, keywords: Collection[str] = ()) -> Any:
+    """``keywords``: those of the call, among which may be some that only a backend has."""
     try:
         return CHECKS[name](value)
-    except ServerlessError:  # says all there is to say, and no password
+    except ServerlessError as error:  # says all there is to say, and no password
+        if name in SECTIONS and type(error) is SettingsError:
+            raise SettingsError(_place(error.setting, keywords), error.problem) from None
         raise
     except (TypeError, ValueError) as error:
         setting = setting or origin(name)
         raise SettingsError(setting, f"is {shown(name, value)}, but {error}.") from None
+
+
+def _place(setting: str, keywords: Collection[str]) -> str:
+    """Where that is told which a backend has of its own: "docker", "docker.cpus"."""
+    section, _, own = setting.partition(".")
+    if own in keywords:
+        return f"Serverless({own}=...)"
+    if section in keywords:
+        return f"Serverless({section}={{{own!r}: ...}})" if own else f"Serverless({section}=...)"
+    return origin(setting)
 
 
 def checked_times(setting: str, value: Any) -> int:

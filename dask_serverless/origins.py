@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ _warned: set[str] = set()
 def files() -> dict[str, str]:
     """Setting → the last of Dask's configuration files that has it; that one counts.
 
-    The section itself, where it holds no settings, is under the section's name.
+    What a setting holds has names of its own ("docker.cpus"). The section itself, where it holds no
+    settings, is under the section's name.
     """
     found = {}
     for path, told in dask.config.collect_yaml(dask.config.paths, return_paths=True):
@@ -31,9 +32,22 @@ def files() -> dict[str, str]:
 
 
 def environment() -> dict[str, str]:
-    """Setting → the environment variable that has it."""
+    """Setting → the environment variable that has it; of a backend's own there may be several."""
     told = dask.config.collect_env()
-    return {name: PREFIX + name.upper() for name in _settings(told) if name != SECTION}
+    return {name: _there(name) for name in _settings(told) if name != SECTION}
+
+
+def variable(name: str) -> str:
+    """Of a setting, or of one that a backend has of its own ("docker.cpus")."""
+    return PREFIX + name.upper().replace(".", "__")
+
+
+def written(name: str, value: Any) -> str | None:
+    """The text of the environment variable that Dask has read as this value, if one has it."""
+    for each, text in os.environ.items():
+        if each.upper() == variable(name) and dask.config.interpret_value(text) == value:
+            return text
+    return None
 
 
 def origin(name: str) -> str:
@@ -42,8 +56,8 @@ def origin(name: str) -> str:
         return f"{SECTION}.{name} (from {variables[name]})"
     if name in (named := files()):
         where = f"in {named[name]}"
-        return f"{SECTION}.{name} ({where}, or {PREFIX}{name.upper()})"
-    return f"{SECTION}.{name} (or {PREFIX}{name.upper()})"
+        return f"{SECTION}.{name} ({where}, or {variable(name)})"
+    return f"{SECTION}.{name} (or {variable(name)})"
 
 
 def section_origin() -> str:
@@ -54,18 +68,18 @@ def section_origin() -> str:
     return f"{SECTION} (in {where})" if where else SECTION
 
 
-def warn_of_underscores(settings: Collection[str]) -> None:
+def warn_of_underscores(settings: Callable[[], Collection[str]]) -> None:
     """``DASK_SERVERLESS_CONTAINERS`` is no setting of ours, and nobody would say so."""
     single = PREFIX[:-1]
-    for variable in os.environ:
-        if not variable.startswith(single) or variable.startswith(PREFIX) or variable in _warned:
+    for each in os.environ:
+        if not each.startswith(single) or each.startswith(PREFIX) or each in _warned:
             continue
-        name = variable.removeprefix(single).lower()
-        for meant in difflib.get_close_matches(name, settings, 1, NEAR):
-            _warned.add(variable)
+        words = {variable(name).removeprefix(PREFIX): name for name in settings()}
+        for meant in difflib.get_close_matches(each.removeprefix(single).upper(), words, 1, NEAR):
+            _warned.add(each)
             warnings.warn(
-                f"The environment variable {variable} means nothing; the setting {meant} is "
-                f"{PREFIX}{meant.upper()}, with two underscores.",
+                f"The environment variable {each} means nothing; the setting {words[meant]} is "
+                f"{PREFIX}{meant}, with two underscores.",
                 stacklevel=4,
             )
 
@@ -78,5 +92,22 @@ def short(path: Any) -> str:
 def _settings(told: Any) -> list[str]:
     section = told.get(SECTION) if isinstance(told, Mapping) else None
     if isinstance(section, Mapping):
-        return [str(name).replace("-", "_") for name in section]
+        return list(_names(section))
     return [] if section is None else [SECTION]
+
+
+def _names(section: Mapping[Any, Any]) -> Iterator[str]:
+    for key, value in section.items():
+        name = str(key).replace("-", "_")
+        yield name
+        if isinstance(value, Mapping):
+            yield from (f"{name}.{part}" for part in _names(value))
+
+
+def _there(name: str) -> str:
+    """All variables that have some of it, or what it is a part of."""
+    wanted = variable(name)
+    there = [each for each in os.environ if f"{each.upper()}__".startswith(f"{wanted}__")]
+    if not there and "." in name:
+        return _there(name.rpartition(".")[0])
+    return ", ".join(sorted(there)) or wanted

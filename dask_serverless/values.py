@@ -149,6 +149,8 @@ def _text_url(value: Any) -> str:
 
 def _secret(value: Any) -> str:
     problem = f"must be text of {LEAST_SECRET} letters or more, as `openssl rand -hex 32` makes it"
+    if isinstance(value, Real) and not isinstance(value, bool):
+        raise TypeError(f"{problem}: write what is a number between quotes")
     if not isinstance(value, str):
         raise TypeError(problem)
     if len(value) < LEAST_SECRET:

@@ -20,6 +20,7 @@ import pytest
 
 import dask_serverless
 from dask_serverless import Serverless
+from dask_serverless.backends.docker.making import docker_backend
 from dask_serverless.blobs.blobs import INLINE_BYTES
 from dask_serverless.config import DESCRIPTIONS, Settings
 from dask_serverless.errors import SettingsError, StoreUrlInvalid
@@ -180,8 +181,98 @@ def test_a_configured_value_that_means_nothing_is_refused_by_name(name: str, val
 
 @pytest.mark.parametrize(("section", "own"), [("docker", "cpus"), ("http", "url")])
 def test_a_backends_section_that_is_none_is_told_its_own_settings(section: str, own: str) -> None:
-    with pytest.raises(SettingsError, match=f"{section} is 5.* named settings: .*{own}"):
+    problem = rf"\({section}=...\) is 5.* named settings: .*{own}"
+    with pytest.raises(SettingsError, match=problem):
         Settings.gather(**{section: 5})
+
+
+# What only one backend has
+
+
+@pytest.mark.parametrize(
+    ("keywords", "where"),
+    [
+        ({"backend": "docker", "cpus": "many"}, "Serverless(cpus=...) is 'many'"),
+        ({"docker": {"cpus": "many"}}, "Serverless(docker={'cpus': ...}) is 'many'"),
+        ({"docker": {"cpu": 1}}, "Serverless(docker={'cpu': ...}) does not exist; did you mean"),
+    ],
+)
+def test_a_keyword_that_only_a_backend_has_is_refused_by_name(
+    keywords: dict[str, Any], where: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.gather(**keywords)
+    assert where in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"http": {"token": "abcdefgh12345678"}},
+        {"http": {"url": "https://worker.run.app"}},
+        {"http": {"url": "", "token": ""}},
+        {"aws_lambda": {"subnets": ["subnet-1"]}},
+    ],
+)
+def test_what_another_backend_still_lacks_bothers_none(told: dict[str, Any]) -> None:
+    with dask.config.set({"serverless": told}):
+        settings = Settings.gather()
+    (section,) = told
+    for name, value in told[section].items():
+        assert list(getattr(getattr(settings, section), name)) == list(value)
+
+
+def test_what_is_told_of_another_backend_is_validated_nevertheless() -> None:
+    with (
+        dask.config.set({"serverless.http": {"url": "worker.run.app"}}),
+        pytest.raises(SettingsError, match=r"serverless\.http\.url .*must be like https://"),
+    ):
+        Settings.gather()
+
+
+def test_a_size_of_tmp_that_is_none_is_told_the_unit() -> None:
+    assert Settings.gather(backend="docker", tmp="1 GiB").docker.tmp == 1 << 30
+    for value in ("1 furlong", "1e400", "8 kB", True):
+        with pytest.raises(SettingsError, match=r"tmp=.*number of bytes from 1 MiB on.*256 MiB"):
+            Settings.gather(backend="docker", tmp=value)
+
+
+@pytest.mark.parametrize(
+    ("told", "problem"),
+    [
+        (
+            {"tmp": "3 GiB", "memory": "512 MiB"},
+            r"docker\.tmp is 3.00 GiB, but .*memory, which is 5",
+        ),
+        ({"tmp": "3 GiB"}, r"docker\.tmp is 3.00 GiB, but .*memory, which is 2.00 GiB"),
+        ({"warm": 50, "containers": 2}, r"docker\.warm is 50, but .*containers, which is 2"),
+    ],
+)
+def test_what_no_container_of_docker_has_room_for_is_refused(
+    told: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(SettingsError, match=problem):
+        docker_backend(Settings.gather(backend="docker", **told))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"memory": "128 MiB"},
+        {"memory": ["512 MiB", "4 GiB"], "tmp": "1 GiB"},
+        {"warm": 2, "containers": 2},
+    ],
+)
+def test_what_the_largest_has_room_for_and_what_nobody_told_is_not(told: dict[str, Any]) -> None:
+    assert docker_backend(Settings.gather(backend="docker", **told)).containers
+
+
+@pytest.mark.parametrize("told", [{"secret": 10**18}, {"http": {"token": 10**18}}])
+def test_a_secret_that_is_a_number_is_to_be_quoted(told: dict[str, Any]) -> None:
+    with dask.config.set({"serverless": told}), pytest.raises(SettingsError) as caught:
+        Settings.gather()
+    assert "16 letters or more" in str(caught.value) and "between quotes" in str(caught.value)
+    assert str(10**18) not in str(caught.value)
 
 
 def test_a_history_at_a_url_is_refused_instead_of_making_folders_of_that_name() -> None:
@@ -357,6 +448,12 @@ def test_a_section_of_which_all_is_commented_out_means_the_defaults(tmp_path: Pa
         ("attempts: {a: 1}", ["serverless.attempts (in ", "mine.yaml"]),
         ("store: 6379", ["serverless.store (in ", "mine.yaml", "6379"]),
         ("conteiners: 2", ["serverless.conteiners (in ", "mine.yaml", "mean 'containers'"]),
+        (
+            "docker: {cpus: x}",
+            ["serverless.docker.cpus (in ", "mine.yaml", "DASK_SERVERLESS__DOCKER__CPUS) is 'x'"],
+        ),
+        ("docker: 3", ["serverless.docker (in ", "mine.yaml", "named settings"]),
+        ("token: x", ["serverless.token (in ", "mine.yaml", "did you mean 'http.token'?"]),
     ],
 )
 def test_a_wrong_setting_in_a_file_names_the_file(
@@ -376,8 +473,42 @@ def test_a_wrong_variable_is_named_and_not_a_file_that_it_overrides(tmp_path: Pa
     assert "There are DASK_SERVERLESS__ALLOW_ORIGIN, DASK_SERVERLESS__ATTEMPTS" in found
     found = python(tmp_path, "", USE, DASK_SERVERLESS__CONTAINER="3")
     assert "did you mean 'DASK_SERVERLESS__CONTAINERS'" in found
+    found = python(
+        tmp_path, "serverless: {docker: {cpus: 2}}", USE, DASK_SERVERLESS__DOCKER__CPUS="x"
+    )
+    assert "serverless.docker.cpus (from DASK_SERVERLESS__DOCKER__CPUS) is 'x'" in found
+    found = python(tmp_path, "", USE, DASK_SERVERLESS__DOCKER="{'cpus': 'x'}")
+    assert "serverless.docker.cpus (from DASK_SERVERLESS__DOCKER) is 'x'" in found
     found = python(tmp_path, "", USE, DASK_SERVERLESS="7")
     assert "DASK_SERVERLESS)" in found and "named settings" in found
+
+
+@pytest.mark.parametrize(
+    ("told", "meant"),
+    [
+        ("TOKEN", "'DASK_SERVERLESS__HTTP__TOKEN'?"),
+        ("HTTP_TOKEN", "'DASK_SERVERLESS__HTTP__TOKEN'?"),
+        (
+            "REQUIREMENTS",
+            "'DASK_SERVERLESS__DOCKER__REQUIREMENTS' or 'DASK_SERVERLESS__AWS_LAMBDA__REQUIREMENTS'?",
+        ),
+    ],
+)
+def test_a_variable_that_only_a_backend_has_is_named_with_it(
+    tmp_path: Path, told: str, meant: str
+) -> None:
+    found = python(tmp_path, "", USE, **{f"DASK_SERVERLESS__{told}": "x"})
+    assert f"DASK_SERVERLESS__{told} does not exist; did you mean {meant}" in found
+
+
+@pytest.mark.parametrize("digits", ["1234567890123456789", "0x12345678901234567", "00" * 10])
+def test_a_secret_of_digits_in_the_environment_is_text(tmp_path: Path, digits: str) -> None:
+    script = (
+        "from dask_serverless.config import Settings; s = Settings.gather(); "
+        "print(s.secret, s.http.token)"
+    )
+    environment = {"DASK_SERVERLESS__SECRET": digits, "DASK_SERVERLESS__HTTP__TOKEN": digits}
+    assert python(tmp_path, "", script, **environment).split() == [digits, digits]
 
 
 def test_a_variable_with_one_underscore_is_pointed_out_once(tmp_path: Path) -> None:
@@ -399,6 +530,9 @@ for warning in caught:
     (line,) = python(tmp_path, "", script, **environment).splitlines()
     assert "DASK_SERVERLESS_CONTAINERS means nothing" in line
     assert "DASK_SERVERLESS__CONTAINERS, with two" in line
+    for name in ("DASK_SERVERLESS_HTTP__TOKEN", "DASK_SERVERLESS_HTTP_TOKEN"):
+        (line,) = python(tmp_path, "", script, **{name: "2"}).splitlines()
+        assert f"{name} means nothing; the setting http.token is DASK_SERVERLESS__HTTP__T" in line
 
 
 # What is shown of them

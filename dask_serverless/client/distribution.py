@@ -16,7 +16,7 @@ from dask_serverless.client.accounting import use_of
 from dask_serverless.client.callbacks import Observers
 from dask_serverless.client.ending import Ending
 from dask_serverless.client.evidence import Evidence, Transfers, asked_ahead
-from dask_serverless.client.failed import Failed
+from dask_serverless.client.failed import RunFailed
 from dask_serverless.client.hearing import DEAF, Hearing
 from dask_serverless.client.home import AtHome
 from dask_serverless.client.listener import Listener
@@ -211,6 +211,24 @@ class Distribution:
             lookout, self.results, self.home, self.observers, self.report, self.gathering,
             self.around.result_limit,
         )  # fmt: skip
+        try:
+            self.attend(submission, before, lookout, listener)
+        except RunFailed as failed:
+            if not listener.ended:
+                with suppress(StoreError):  # the failure is what counts
+                    listener.account(self.coordination.story(()).events)
+            if failed.used is not None:
+                self.report.took(failed.container, failed.used)
+            raise
+
+    def attend(
+        self,
+        submission: Submission,
+        before: Sequence[Command],
+        lookout: Lookout,
+        listener: Listener,
+    ) -> None:
+        """With an eye on each event where somebody waits for it."""
         if self.observers.times or self.home is not None or self.hearing.listens:
             self.coordination.submit(submission, before)
             lookout.begin()
@@ -219,12 +237,7 @@ class Distribution:
             lookout.follow(listener.heed)
             listener.end()
             return
-        try:
-            story = self.story(submission, before, lookout)
-        except Failed:
-            with suppress(StoreError):  # the failure is what counts
-                listener.account(self.coordination.story(()).events)
-            raise
+        story = self.story(submission, before, lookout)
         for event in story.events:
             listener.heed(event)
         if story.outputs:

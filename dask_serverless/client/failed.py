@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
+from dask_serverless.worker.told import Used
+
 MOST_ERROR_CHARACTERS = 20_000
 MOST_LINE_CHARACTERS = 200
 
@@ -33,6 +35,15 @@ def first_line(error: str) -> str:
     """For one line of ours; a terminal may know no letters but those of ASCII."""
     line = error.partition("\n")[0]
     return line if len(line) <= MOST_LINE_CHARACTERS else line[: MOST_LINE_CHARACTERS - 3] + "..."
+
+
+class RunFailed(Failed):
+    """The same of a run that is over by it, with what its last container tells of itself."""
+
+    def __init__(self, error: BaseException, container: str = "", used: Used | None = None) -> None:
+        super().__init__(error)
+        self.container = container
+        self.used = used
 
 
 def raise_here(error: BaseException) -> NoReturn:

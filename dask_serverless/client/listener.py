@@ -41,10 +41,14 @@ class Listener:
         self.result_limit = None if observers.values else result_limit  # they get everything
         self.wanted_bytes = 0
         self.postponed: list[int] = []  # outputs that the client's part gets at the end
+        self.heeded = 0  # events
+        self.ended = False  # whether the run's failure was among them
 
     def heed(self, event: Event) -> None:
+        self.heeded += 1
         match event.what:
             case What.FAILED:
+                self.ended = True
                 self.report.failed(event)
                 raise self.lookout.failure(event.payload)
             case What.PROGRESS:
@@ -64,8 +68,11 @@ class Listener:
                 self.finished(Finished.unpack(event.payload), event)
 
     def account(self, events: Sequence[Event]) -> None:
-        """Of a run that failed: what its containers took until then was taken nevertheless."""
-        for event in events:
+        """Of a run that failed: what its containers took until then was taken nevertheless.
+
+        Of all its events, those that were heeded have been counted.
+        """
+        for event in events[self.heeded :]:
             if event.what is What.FINISHED:
                 self.report.bundle(Finished.unpack(event.payload), event)
             elif event.what is What.UNTOLD:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from dask_serverless.blobs.base import LIVE_SECONDS
 from dask_serverless.blobs.blobs import Blobs
-from dask_serverless.client.failed import Failed
+from dask_serverless.client.failed import RunFailed
 from dask_serverless.client.hearing import Deaf, Hearing
 from dask_serverless.client.looks import Looks
 from dask_serverless.client.losses import Losses
@@ -24,7 +24,7 @@ from dask_serverless.coordination.base import (
 )
 from dask_serverless.coordination.splitting import Split
 from dask_serverless.errors import BundleLost, RunDamaged
-from dask_serverless.worker.failure import spoken_before, unpack_failure, whole
+from dask_serverless.worker.failure import told_of, unpack_failure, whole
 from planners.graph.arrays import Ids
 from planners.graph.dag import Dag
 from planners.plans.bundles import Bundles
@@ -117,14 +117,15 @@ class Lookout:
             self.losses.invite(condition.invitations)
         return condition.status == OVER
 
-    def failure(self, packed: bytes) -> Failed:
+    def failure(self, packed: bytes) -> RunFailed:
         packed = whole(packed, self.blobs)
-        self.hearing.expect(spoken_before(packed))
+        told = told_of(packed)
+        self.hearing.expect(told.spoke if told else None)
         error = unpack_failure(packed, self.dag, self.tasks_of)
         if isinstance(error, BundleLost):
             self.hearing.finish(self.coordination, lost=True)
             error = self.hearing.with_last_lines(error)
-        return Failed(error)
+        return RunFailed(error, told.container, told.used) if told else RunFailed(error)
 
     def tasks_of(self, bundle: int) -> Ids:
         """Of one that was lost; whether it is a part is told in the store."""

@@ -17,7 +17,7 @@ from dask_serverless.coordination.resizing import Resize
 from dask_serverless.coordination.splitting import Split
 from dask_serverless.coordination.untold import Untold
 from dask_serverless.errors import NothingToCompare
-from dask_serverless.worker.told import Finished
+from dask_serverless.worker.told import Finished, Used
 
 if TYPE_CHECKING:
     from dask_serverless.client.evidence import Evidence, Transfers
@@ -123,9 +123,7 @@ class RunReport:
         ended = told.started + told.fetching + told.running + told.storing  # by its clock
         mine["until"] = max(mine["until"], ended)
         if told.used is not None:
-            mine["cpu"] += told.used.cpu_seconds
-            mine["peak"] = max(mine["peak"], told.used.peak_bytes)
-            mine["memory_mb"] = told.used.memory_mb
+            self.took(told.container, told.used)
         self.course.bundle(told, event)
         if told.part is not None:
             self.parts.setdefault(told.bundle, set()).update(told.part)
@@ -160,6 +158,13 @@ class RunReport:
 
     def failed(self, event: Event) -> None:
         self.timed(event)
+
+    def took(self, container: str, used: Used) -> None:
+        """Add what a container has taken since it told before."""
+        if (mine := self.containers.get(container)) is not None:
+            mine["cpu"] += used.cpu_seconds
+            mine["peak"] = max(mine["peak"], used.peak_bytes)
+            mine["memory_mb"] = used.memory_mb
 
     def timed(self, event: Event) -> None:
         if event.makespan:

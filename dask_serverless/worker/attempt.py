@@ -13,6 +13,7 @@ from dask_serverless.worker.blame import Blame
 from dask_serverless.worker.failure import as_exit, pack_failure, stored_at
 from dask_serverless.worker.known_run import Settled
 from dask_serverless.worker.said import Spoke
+from dask_serverless.worker.told import Used
 
 FAILURE_BYTES = 1 << 20  # a larger one is kept apart
 
@@ -39,6 +40,7 @@ class Attempt:
         blame: Blame,
         settled: Settled | None,
         spoke: Spoke | None = None,
+        used: Used | None = None,
     ) -> bytes:
         """For the client, which raises it, after it has heard so much."""
         function = ""
@@ -46,7 +48,7 @@ class Attempt:
             function = settled.name_of(blame.function)
         error = as_exit(error, function or blame.doing)
         packed = pack_failure(
-            error, blame, container=self.container, bundle=self.bundle, spoke=spoke
+            error, blame, container=self.container, bundle=self.bundle, spoke=spoke, used=used
         )
         if settled is None or len(packed) <= FAILURE_BYTES:
             return packed

@@ -16,6 +16,7 @@ from dask_serverless.worker.exceptions import Apart, ExceptionParts
 from dask_serverless.worker.lost import bundle_lost
 from dask_serverless.worker.remade import Remade, note
 from dask_serverless.worker.said import Spoke
+from dask_serverless.worker.told import Used
 from planners.graph.arrays import Ids
 from planners.graph.dag import Dag
 
@@ -31,13 +32,25 @@ class Failure:
     container: str
     bundle: int
     spoke: Sequence[Any] | None = None  # what is known of its voice, if anybody listens
+    used: Used | None = None  # since it told of a bundle; None: it told a moment ago
 
     def pack(self) -> bytes:
         return bytes(msgpack.packb(["raised", asdict(self)], unicode_errors="surrogatepass"))
 
+    @staticmethod
+    def unpack(told: dict[str, Any]) -> Failure:
+        used = told.get("used")
+        return Failure(**{**told, "used": None if used is None else Used(*used)})
+
 
 def pack_failure(
-    error: BaseException, blame: Blame, *, container: str, bundle: int, spoke: Spoke | None = None
+    error: BaseException,
+    blame: Blame,
+    *,
+    container: str,
+    bundle: int,
+    spoke: Spoke | None = None,
+    used: Used | None = None,
 ) -> bytes:
     """Pack an error of a task, or of what was to be done for it."""
     return Failure(
@@ -46,6 +59,7 @@ def pack_failure(
         container=container,
         bundle=bundle,
         spoke=spoke,
+        used=used,
     ).pack()
 
 
@@ -70,21 +84,25 @@ def whole(data: bytes, blobs: Blobs) -> bytes:
     return data
 
 
-def spoken_before(data: bytes) -> Sequence[Any] | None:
-    """What was known, as it was packed, of the voice of whoever tells of it."""
-    what, *details = msgpack.unpackb(data, unicode_errors="surrogatepass", strict_map_key=False)
-    return Failure(**details[0]).spoke if what == "raised" else None
+def told_of(data: bytes) -> Failure | None:
+    """What the container that failed tells; None: it is gone, or it was the store that did."""
+    what, *details = unpacked(data)
+    return Failure.unpack(details[0]) if what == "raised" else None
+
+
+def unpacked(data: bytes) -> list[Any]:
+    return list(msgpack.unpackb(data, unicode_errors="surrogatepass", strict_map_key=False))
 
 
 def unpack_failure(data: bytes, dag: Dag, tasks_of: Callable[[int], Ids]) -> BaseException:
     """The exception to raise at the client, which knows what the numbers of tasks mean."""
-    what, *details = msgpack.unpackb(data, unicode_errors="surrogatepass", strict_map_key=False)
+    what, *details = unpacked(data)
     if what == "lost":
         bundle, tries, story = details
         return bundle_lost(tries, story, tasks_of(bundle), dag)
     if what == "damaged":
         return RunDamaged(*details)
-    failure = Failure(**details[0])
+    failure = Failure.unpack(details[0])
     blame = Blame(**failure.blame)
     error = Remade([ExceptionParts(**parts) for parts in failure.chain]).first()
     return explained(error, blame, dag, f" in container {failure.container}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from dask_serverless.errors import BundleLost
@@ -9,10 +10,10 @@ from planners.graph.arrays import Ids
 from planners.graph.dag import Dag
 
 NAMED_TASKS = 5
-# What the end of a container hints at, by words that the backend says of it.
+# What the end of a container hints at, by words that the backend says of it: the surest first.
 HINTS = (
     (
-        ("limit of",),
+        ("limit of", "for want of more"),
         "Its tasks need more memory than a container may use: raise the setting memory, or use "
         "smaller chunks.",
     ),
@@ -27,7 +28,7 @@ HINTS = (
         "they may be called from several threads.",
     ),
     (
-        ("stood still", "no sign of life"),
+        ("stood still",),
         "A container stands still when something stops it (SIGSTOP, a debugger, a host that "
         "swaps): see what does, or raise the setting lease_seconds.",
     ),
@@ -35,6 +36,18 @@ HINTS = (
         ("exited with status",),
         "Something in these tasks ends the process, such as os._exit or a library's fatal error.",
     ),
+    (
+        ("its process was lost",),
+        "Something in these tasks ends the process (os._exit, a library's fatal error), or the "
+        "system does when its memory runs out: the executor's own log may say which.",
+    ),
+)
+# Of one that nobody saw the end of; an attempt whose end was seen knows more.
+SILENCE = "no sign of life"
+SILENT = (
+    "A container of which nothing is heard has ended where nobody saw it, is cut off from the store, "
+    "or stands still since something stops it (SIGSTOP, a debugger, a host that swaps): see what "
+    "does, or raise the setting lease_seconds."
 )
 
 
@@ -48,10 +61,21 @@ def bundle_lost(tries: int, story: Sequence[tuple[str, str]], tasks: Ids, dag: D
         [dag.function_names[dag.functions[task]] for task in named],
         [dag.labels[task] for task in named],
         [(container, why) for container, why in story],
-        hint(why),
+        hint([why for _, why in story]),
     )
 
 
-def hint(why: str) -> str:
-    how = why.partition("\n")[0]  # what follows are the container's own last words
-    return next((text for words, text in HINTS if any(word in how for word in words)), "")
+def hint(ends: Sequence[str]) -> str:
+    """What most attempts hint at; of as many for each, the surest."""
+    first = [why.partition("\n")[0] for why in ends]  # then come the container's own last words
+    found = Counter(place for how in first if (place := hinted(how)) is not None)
+    if found:
+        return HINTS[min(found, key=lambda place: (-found[place], place))][1]
+    return SILENT if any(SILENCE in how for how in first) else ""
+
+
+def hinted(how: str) -> int | None:
+    for place, (words, _) in enumerate(HINTS):
+        if any(word in how for word in words):
+            return place
+    return None

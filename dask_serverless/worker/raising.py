@@ -37,8 +37,8 @@ class Raising:
             outgrow(in_words(error))
         if why := lacking(error):
             note(error, why)
-        spoke = self.run.voice.told()
-        return m.Raised(attempt.failure(error, blame, self.run.settled, spoke))
+        spoke, used = self.run.voice.told(), self.means.usage.to_tell()
+        return m.Raised(attempt.failure(error, blame, self.run.settled, spoke, used))
 
     def blame(self, spec: BundleSpec | None, inputs: References) -> Blame:
         """Which of a bundle's inputs and constants could not be had."""

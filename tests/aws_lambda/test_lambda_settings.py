@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from socket import socket
 
 import dask
 import pytest
 from lambda_emulators import SECRET
 
 from dask_serverless import Serverless
+from dask_serverless.backends.aws_lambda.account import Account
+from dask_serverless.backends.aws_lambda.deployment import Deployment
 from dask_serverless.backends.aws_lambda.payload import MOST_BYTES, packed
+from dask_serverless.backends.aws_lambda.push import push
 from dask_serverless.backends.aws_lambda.settings import LambdaSettings, sizes_of
 from dask_serverless.command.deploy import deploy_lambda
 from dask_serverless.config import Settings
@@ -36,7 +40,6 @@ TOLD = {"backend": "lambda", "containers": 2, "store": STORE, "secret": SECRET}
         ({"provisioned": -1}, r"aws_lambda\.provisioned is -1"),
         ({"subnets": 3}, r"aws_lambda\.subnets is 3, but must be a list of names"),
         ({"subnets": ["net-1"]}, r"aws_lambda\.subnets"),
-        ({"subnets": ["subnet-1"]}, r"aws_lambda\.security_groups"),
         ({"requirements": "/none/such.txt"}, r"aws_lambda\.requirements .*no such file"),
         ({"base": ""}, r"aws_lambda\.base"),
     ],
@@ -58,6 +61,8 @@ def test_settings_that_mean_nothing(settings, problem):
         ({"memory": "64 MiB"}, "memory is 64 MiB, but AWS Lambda has 128 to 10240 MiB"),
         ({"memory": ["64 MiB", "2 GiB"]}, "memory is 64 MiB, but AWS Lambda has 128 to 10240 MiB"),
         ({"functions": "x"}, "did you mean 'function'"),
+        ({"subnets": ["subnet-1"]}, r"aws_lambda\.security_groups .*needs subnets and"),
+        ({"security_groups": ["sg-1"]}, r"aws_lambda\.subnets .*needs subnets and"),
     ],
 )
 def test_what_must_be_told(settings, problem):
@@ -94,6 +99,50 @@ def test_without_boto3_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(PackageMissing, match=r"dask-serverless\[lambda\]"):
         Serverless(**TOLD)
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"memory": ("20 GiB",)}, "memory is 20480 MiB, but AWS Lambda has 128 to 10240 MiB"),
+        ({"store": "redis://localhost"}, "which only this machine can reach"),
+        (
+            {"blobs": "gs://b/x"},
+            "blobs is 'gs://b/x', but .* rights to S3 only: s3://bucket/prefix",
+        ),
+        ({"subnets": ("subnet-1",)}, r"aws_lambda\.security_groups"),
+        ({"secret": None}, "secret must be given"),
+    ],
+)
+def test_a_deployment_that_cannot_be_is_refused_before_aws_is_asked(settings, problem):
+    pytest.importorskip("boto3", reason="the extra lambda has it")
+
+    class Nobody(Account):
+        def client(self, service):
+            pytest.fail("AWS was asked")
+
+    told = {"store": STORE, "secret": SECRET, **settings}
+    nobody = Nobody("eu-central-1")
+    with pytest.raises(SettingsError, match=problem):
+        next(Deployment(Settings.gather(backend="lambda", **told), push, nobody).made())
+
+
+def test_where_nobody_answers_credentials_are_not_what_is_missing(monkeypatch):
+    pytest.importorskip("boto3", reason="the extra lambda has it")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        told = {"store": STORE, "secret": SECRET, "region": "eu-central-1"}
+        with (
+            dask.config.set({"serverless.aws_lambda": {"endpoint_url": url}}),
+            pytest.raises(
+                PlatformUnavailable, match=r"(?i)could not .*aws_lambda\.endpoint_url"
+            ) as no,
+        ):
+            deploy_lambda(told, dry_run=True, remove=False)
+    assert "AWS_PROFILE" not in str(no.value)
 
 
 def test_a_deployment_without_boto3_names_the_extra(monkeypatch):

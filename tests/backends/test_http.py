@@ -222,6 +222,19 @@ def test_what_must_be_told(settings, problem):
         Serverless(backend="http", url="https://worker.run.app", token=TOKEN, **settings)
 
 
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({}, r"http\.url must be given with backend='http'"),
+        ({"url": "https://worker.run.app"}, r"http\.token must be given with backend='http'"),
+        ({"token": TOKEN}, r"http\.url must be given with backend='http'"),
+    ],
+)
+def test_url_and_token_must_be_told_where_they_are_needed(settings, problem):
+    with pytest.raises(SettingsError, match=problem):
+        Serverless(backend="http", containers=3, store="redis://somewhere", **settings)
+
+
 def test_nobody_is_shown_the_token(cloud, store_url):
     with client_of(cloud.url, store_url) as client:
         assert TOKEN not in repr(client) + repr(client.settings) + repr(client._engine.backend)

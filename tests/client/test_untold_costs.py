@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import dask
 import numpy as np
@@ -98,6 +99,41 @@ def test_of_a_run_that_failed_all_is_paid_for_until_then(client, others):
     report = client.last_run
     assert 1 <= len(report.containers) <= 1 + others  # the other one may have come too late
     assert report.paid_gb_seconds >= WORKED / 2
+
+
+class Large(ArithmeticError):
+    """Travels apart from the store's own keys."""
+
+
+def fills_and_raises(megabytes: int, argument_bytes: int = 0) -> None:
+    held = np.ones(megabytes * MB, dtype="u1")
+    burn()
+    raise Large(bytes(argument_bytes), len(held))
+
+
+@pytest.mark.parametrize("logs", [False, True])
+@pytest.mark.parametrize("argument_bytes", [0, 2 * MB])
+def test_what_a_task_took_that_raised_is_told_with_what_it_raised(client, logs, argument_bytes):
+    view = client.options(logs=logs)
+    with pytest.raises(Large):
+        dask.compute(delayed(fills_and_raises)(100, argument_bytes), scheduler=view)
+    (account,) = view.last_run.accounts
+    assert WORKED <= account.cpu_seconds and account.memory_mb == 512
+    assert 100 * MB < account.peak_bytes
+
+
+def test_so_is_what_attempts_took_before_the_last_one(client):
+    with pytest.raises(ArithmeticError):
+        dask.compute(delayed(raises)(), scheduler=client, retries=1)
+    assert client.last_run.cpu_seconds >= 2 * WORKED
+
+
+def test_so_it_is_where_containers_are_calls_of_an_executor():
+    with ThreadPoolExecutor(2) as pool, Serverless(backend=pool) as client:
+        with pytest.raises(Large):
+            dask.compute(delayed(fills_and_raises)(100), scheduler=client)
+        assert client.last_run.cpu_seconds >= WORKED
+        assert client.last_run.peak_bytes > 100 * MB
 
 
 def test_one_that_is_lost_again_and_again_is_paid_for_each_time(client):

@@ -10,7 +10,8 @@ import pytest
 
 from dask_serverless.errors import BundleLost, TaskExited
 from dask_serverless.worker.blame import Blame
-from dask_serverless.worker.failure import as_exit, pack_failure, unpack_failure
+from dask_serverless.worker.failure import as_exit, pack_failure, told_of, unpack_failure
+from dask_serverless.worker.told import Used
 from planners.graph.dag import Dag
 
 DAG = Dag.from_edges(
@@ -32,6 +33,16 @@ def crossed(error, task=0):
 def test_type_message_and_arguments_cross():
     error = crossed(ValueError("message", 3))
     assert (type(error), error.args) == (ValueError, ("message", 3))
+
+
+@pytest.mark.parametrize("used", [None, Used(1.5, 100 << 20, 512)])
+def test_what_its_container_took_comes_with_it(used):
+    packed = pack_failure(ValueError(), Blame(), container="c1", bundle=3, used=used)
+    assert (told_of(packed).container, told_of(packed).used) == ("c1", used)
+
+
+def test_of_a_bundle_whose_containers_are_lost_none_tells():
+    assert told_of(msgpack.packb(["lost", 0, 1, [("c1", "killed")]])) is None
 
 
 def test_a_note_names_function_key_and_container():
@@ -126,6 +137,11 @@ def test_a_large_bundle_that_was_lost_names_a_few_of_its_tasks():
         ("it was killed by SIGSEGV", "Native code"),
         ("it was killed by SIGABRT", "Native code"),
         ("no sign of life", "stands still"),
+        (
+            "no sign of life since it had 380 MiB in use: … ended it for want of more",
+            "setting memory",
+        ),
+        ("its process was lost, and the executor has called it again elsewhere", "os._exit"),
         ("it stood still until its lease was over", "debugger"),
         ("it exited with status 3", "os._exit"),
         ("something else", "crashes"),
@@ -134,3 +150,25 @@ def test_a_large_bundle_that_was_lost_names_a_few_of_its_tasks():
 )
 def test_the_end_of_a_container_hints_at_its_reason(why, word):
     assert word in str(lost([("c1", why)], [0]))
+
+
+GONE = "its process was lost, and the executor has called it again elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("ends", "word"),
+    [
+        ([GONE, GONE, "no sign of life"], "executor's own log"),
+        (["no sign of life", "no sign of life", GONE], "executor's own log"),
+        (
+            ["it was killed by SIGKILL", "it exited with status 3", "it exited with status 3"],
+            "os._exit",
+        ),
+        (["it exited with status 3", "it was killed by SIGSEGV"], "Native code"),
+        (["it was killed by SIGSEGV", "something else"], "Native code"),
+        (["something else", "no sign of life"], "stands still"),
+    ],
+)
+def test_the_hint_goes_by_all_attempts_and_by_silence_only_where_nothing_else_is_known(ends, word):
+    hint = lost([("c", end) for end in ends], [0]).hint
+    assert word in hint

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
-from dask_serverless.backends.aws_lambda.functions import CREDENTIALS, with_boto3
+from dask_serverless.backends.aws_lambda.functions import remedy, with_boto3
 from dask_serverless.errors import PlatformUnavailable, SettingsError
 
 ABSENT = {  # what AWS says, service by service, of a thing that is not there
@@ -56,7 +56,7 @@ def refusing() -> Iterator[None]:
     except ClientError as error:
         raise PlatformUnavailable("lambda", str(error).rstrip(".")) from None
     except BotoCoreError as error:
-        raise PlatformUnavailable("lambda", str(error).rstrip("."), CREDENTIALS) from None
+        raise PlatformUnavailable("lambda", str(error).rstrip("."), remedy(error)) from None
 
 
 @contextmanager

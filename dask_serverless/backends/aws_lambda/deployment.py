@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dask_serverless.backends.aws_lambda import policies
 from dask_serverless.backends.aws_lambda.account import Account
 from dask_serverless.backends.aws_lambda.deployed import DeployedFunction, Wanted
-from dask_serverless.backends.aws_lambda.making import reachable, secret_of
+from dask_serverless.backends.aws_lambda.making import granted, in_s3, reachable, secret_of
 from dask_serverless.backends.aws_lambda.parts import (
     Logs,
     Part,
@@ -67,13 +67,21 @@ class Deployment:
 
     def made(self) -> Iterator[Step]:
         """Steps that are still to be done; each is to be performed before the next is asked for."""
-        reachable(self.settings.store, self.own)
-        secret_of(self.settings)
+        self.check()
         for part in self.parts():
             yield from part.missing()
 
+    def check(self) -> None:
+        """Refuse what cannot be before anybody is asked for anything."""
+        self.own.complete()
+        sizes_of(self.settings.memory)
+        reachable(self.settings.store, self.own)
+        granted(self.settings.blobs, self.own)
+        secret_of(self.settings)
+
     def removed(self) -> Iterator[Step]:
         """The same of what is to go: all sizes that are there."""
+        sizes_of(self.settings.memory)
         for part in reversed([*self.parts(), *self.other_sizes()]):
             yield from part.left()
 
@@ -92,8 +100,7 @@ class Deployment:
 
 def image_of(settings: Settings) -> Image:
     own = settings.aws_lambda or LambdaSettings()
-    s3 = (settings.blobs or "").startswith(("s3:", "s3a:"))
-    needed = (*NEEDED, *(NEEDED_BY_S3 if s3 else ()))
+    needed = (*NEEDED, *(NEEDED_BY_S3 if in_s3(settings.blobs) else ()))
     return Image(own.base_image, own.requirements_file, needed)
 
 

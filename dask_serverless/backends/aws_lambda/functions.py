@@ -29,6 +29,10 @@ AGAIN = {  # what passes: it is being deployed, or AWS has a bad moment
 DEPLOY = "Make it with `dask serverless deploy lambda`, or name another in aws_lambda.function."
 ALLOW = "docs/lambda.md has the policy that clients need."
 CREDENTIALS = "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (`aws configure`)."
+NETWORK = (
+    "Look whether this machine can reach it (a proxy, a name in the region that there is not), and at "
+    "aws_lambda.endpoint_url, which only emulators need."
+)
 
 
 @contextmanager
@@ -59,7 +63,14 @@ def lambda_client(region: str | None, endpoint_url: str | None, read_seconds: fl
         problem = "is not named, and neither AWS_REGION nor a profile does."
         raise SettingsError("aws_lambda.region", problem) from None
     except (BotoCoreError, ValueError) as error:
-        raise PlatformUnavailable("lambda", str(error).rstrip("."), CREDENTIALS) from None
+        raise PlatformUnavailable("lambda", str(error).rstrip("."), remedy(error)) from None
+
+
+def remedy(error: Exception) -> str:
+    """For what keeps boto3 from asking AWS, or from having an answer."""
+    from botocore.exceptions import ConnectionError, HTTPClientError
+
+    return NETWORK if isinstance(error, ConnectionError | HTTPClientError) else CREDENTIALS
 
 
 class Function:
@@ -118,7 +129,8 @@ class Function:
         why = f"{self.name} cannot be invoked: {error}"
         if isinstance(error, HTTPClientError):
             return Answer(why=why, reached=False)
-        return Answer(why=why, refusal=PlatformUnavailable("lambda", why.rstrip("."), CREDENTIALS))
+        told = PlatformUnavailable("lambda", why.rstrip("."), remedy(error))
+        return Answer(why=why, refusal=told)
 
     def may_be_invoked(self) -> str:
         """Why not, by whoever asks; "" if it may. Nothing is run."""

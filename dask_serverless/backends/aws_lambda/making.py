@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from dask_serverless.backends.aws_lambda.backend import LambdaBackend
 from dask_serverless.backends.aws_lambda.settings import LambdaSettings, sizes_of
 from dask_serverless.errors import SettingsError
 from dask_serverless.signing.secret import Secret
-from dask_serverless.store.address import parse
+from dask_serverless.store.address import masked, parse
 
 if TYPE_CHECKING:
     from dask_serverless.config import Settings
 
 
 def lambda_backend(settings: Settings) -> LambdaBackend:
-    own = settings.aws_lambda or LambdaSettings()
+    own = (settings.aws_lambda or LambdaSettings()).complete()
     if settings.containers is None:
         raise SettingsError(
             "containers",
@@ -47,6 +48,20 @@ def reachable(store: str | None, own: LambdaSettings) -> str:
             "AWS Lambda reach, too.",
         )
     return store
+
+
+def granted(blobs: str | None, own: LambdaSettings) -> None:
+    """Where functions may write large outputs: a deployment gives them rights to nothing but S3."""
+    if blobs is not None and own.endpoint_url is None and not in_s3(blobs):
+        raise SettingsError(
+            "blobs",
+            f"is {masked(blobs)!r}, but functions of AWS Lambda are deployed with rights to S3 only: "
+            "s3://bucket/prefix.",
+        )
+
+
+def in_s3(blobs: str | None) -> bool:
+    return urlsplit(blobs or "").scheme in ("s3", "s3a")
 
 
 def secret_of(settings: Settings) -> Secret:

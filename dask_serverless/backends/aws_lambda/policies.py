@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dask_serverless.backends.aws_lambda.account import Account
+from dask_serverless.backends.aws_lambda.making import in_s3
 from dask_serverless.backends.aws_lambda.settings import LambdaSettings
 
 Document = dict[str, Any]
@@ -39,7 +40,7 @@ def of_functions(account: Account, settings: LambdaSettings, blobs: str | None) 
         allow(LOGS, account.arn("logs", f"log-group:/aws/lambda/{name}-*:*")),
         allow(("lambda:InvokeFunction",), account.arn("lambda", f"function:{name}-*")),
     ]
-    if blobs and urlsplit(blobs).scheme in ("s3", "s3a"):
+    if blobs and in_s3(blobs):
         statements += of_blobs(account.partition, blobs)
     if settings.subnets:
         statements.append(allow(NETWORK, "*"))  # IAM knows no narrower resource for these

@@ -60,9 +60,13 @@ class LambdaSettings(ImageSettings):
         for name, form in (("subnets", SUBNET), ("security_groups", GROUP)):
             if not all(form.fullmatch(each) for each in getattr(self, name)):
                 self.refuse(name, f"must hold names like {form.pattern[:-3]}0123456789abcdef0")
+
+    def complete(self) -> LambdaSettings:
+        """To be used, and not only to be there for when the backend is lambda."""
         if bool(self.subnets) != bool(self.security_groups):
             missing = "security_groups" if self.subnets else "subnets"
             self.refuse(missing, "a VPC needs subnets and security_groups")
+        return self
 
     def names(self, name: str) -> tuple[str, ...]:
         """Several, in YAML as a list; in the environment, say, with commas between them."""

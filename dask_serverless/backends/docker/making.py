@@ -8,7 +8,7 @@ from dask.utils import format_bytes
 
 from dask_serverless.backends.cores import cores
 from dask_serverless.backends.docker.backend import DockerBackend
-from dask_serverless.backends.docker.settings import LEAST_MEMORY, DockerSettings
+from dask_serverless.backends.docker.settings import LEAST_MEMORY, USUAL_MEMORY, DockerSettings
 from dask_serverless.errors import SettingsError
 from dask_serverless.signing.chosen import drawn
 
@@ -22,8 +22,10 @@ def docker_backend(settings: Settings) -> DockerBackend:
         if size < LEAST_MEMORY:
             least = f"a container without any work needs {format_bytes(LEAST_MEMORY)}"
             raise SettingsError("memory", f"is {format_bytes(size)}, but {least}.")
+    own = settings.docker or DockerSettings()
+    own.check_against(max(sizes) or USUAL_MEMORY, settings.containers)
     return DockerBackend(
-        settings.docker or DockerSettings(),
+        own,
         settings.containers or cores(),
         memory_bytes=[size for size in sizes if size],
         idle_seconds=settings.idle_seconds,

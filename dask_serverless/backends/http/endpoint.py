@@ -35,7 +35,7 @@ class Endpoint:
     """Any thread may use it; connections are kept for those who come later."""
 
     def __init__(self, settings: HttpSettings, secret: Secret | None = None) -> None:
-        self.settings = settings
+        self.settings = settings.complete()
         self.secret = secret or Secret(settings.token)
         self.idle: deque[HTTPConnection] = deque()
         self.closed = threading.Event()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def http_backend(settings: Settings) -> HttpBackend:
-    http = settings.http or HttpSettings()
+    http = (settings.http or HttpSettings()).complete()
     if settings.containers is None:
         raise SettingsError(
             "containers",

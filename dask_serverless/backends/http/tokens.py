@@ -6,13 +6,14 @@ import re
 from typing import Any
 
 LEAST_TOKEN = 16  # letters
-VISIBLE = re.compile(
-    r"[!-~]*"
-)  # what a header carries as it is: a blank or newline would not arrive
+# What a header carries as it is: a blank or a newline would not arrive.
+VISIBLE = re.compile(r"[!-~]*")
 
 
 def problem_of(token: Any) -> str:
     """What is wrong with it, in words that do not hold it; "": nothing."""
+    if isinstance(token, int | float) and not isinstance(token, bool):
+        return "is a number: write it between quotes"
     if not isinstance(token, str):
         return f"is no text, but a {type(token).__name__}"
     if token.strip() != token:
