@@ -206,3 +206,14 @@ def names(assignment: Assignment | None) -> int | None:
         return None
     assert read(assignment.spec).stored == (assignment.bundle,)
     return assignment.bundle
+
+
+CHAIN = Graph([[], [0], [1]])
+FORK = Graph([[], [0], [0]])
+JOIN = Graph([[], [], [], [0, 1, 2]])
+
+
+def begun(coordination, graph, **options):
+    run = coordination()
+    run.submit(graph.submission(**options))
+    return run
