@@ -56,9 +56,7 @@ class Asked:
     times: int
     planned_seconds: float  # that the plan hoped to save by it, all in all
     saved_seconds: float | None = None  # None: cannot be told from what came
-    assumed: str = (
-        ""  # what nobody has measured, so that this rests on the plan's number: "transfers"
-    )
+    assumed: str = ""  # what this rests on though nobody has measured it: "transfers"
 
     def __str__(self) -> str:
         told = f"{self.times} times, {self.planned_seconds:.3f} s saved by the plan"
@@ -95,8 +93,8 @@ class RunReport:
     sizes_mb: Sequence[int] = ()  # of containers' memory, if there are several
     plan: Plan | None = None
     error: str = ""  # what ended the run, if it failed
-    parts: dict[int, set[int]] = field(default_factory=dict, repr=False)  # bundle that was divided
-    # → its tasks of which finished parts tell
+    # Of bundles that were divided: their tasks of which finished parts tell.
+    parts: dict[int, set[int]] = field(default_factory=dict, repr=False)
     prices: Callable[[], Prices] = field(default=lambda: usual_prices(), repr=False)
     course: Course = field(default_factory=Course, repr=False)
     foreseen: Callable[[], Outlook] | None = field(default=None, repr=False)  # of the plan
@@ -322,10 +320,8 @@ class RunReport:
     def outcome(self) -> str:
         if not self.error:
             return f"{self.makespan_seconds:.3f} s from submission to the last output stored"
-        if not self.containers:
-            return (
-                "failed"  # before a container told of anything, or Ctrl-C while the client waited
-            )
+        if not self.containers:  # none has told of anything, or Ctrl-C while the client waited
+            return "failed"
         after = f" after {self.makespan_seconds:.3f} s" if self.makespan_seconds else ""
         return f"failed{after}, when {self.done_bundles} bundles were done"
 
