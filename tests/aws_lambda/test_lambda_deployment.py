@@ -221,8 +221,11 @@ def test_without_a_secret_nothing_is_made(monkeypatch):
     ("arguments", "problem"),
     [
         (["--memory", "64 MiB"], "The setting memory is 64 MiB, but AWS Lambda has 128 to 10240"),
-        (["--seconds", "5"], "aws_lambda.seconds is 5, but must be a whole number from 10 to 900"),
-        (["--function", "a b"], "aws_lambda.function is 'a b'"),
+        (
+            ["--seconds", "5"],
+            "Serverless(seconds=...) is 5, but must be a whole number from 10 to 900",
+        ),
+        (["--function", "a b"], "Serverless(function=...) is 'a b'"),
         (["--subnets", "subnet-1"], "aws_lambda.security_groups"),
         (["--store", "redis://localhost"], "which only this machine can reach"),
     ],
