@@ -160,7 +160,7 @@ def test_no_rest_is_longer_than_the_setting_says():
 
 @pytest.mark.parametrize(
     ("words", "least", "most"),
-    [("7", 7, 7), (formatdate(time.time() + 3600, usegmt=True), 3000, 3600), ("soon", 0, 0), ("", 0, 0),
+    [("7", 7, 7), (formatdate(time.time() + 86_400, usegmt=True), 1, 86_400), ("soon", 0, 0), ("", 0, 0),
      ("-3", 0, 0), (formatdate(0, usegmt=True), 0, 0), ("9" * 400, 0, float("inf"))],
 )  # fmt: skip
 def test_when_a_platform_wants_to_be_asked_again(words, least, most):
