@@ -192,7 +192,7 @@ TOKENS = {
 @pytest.mark.parametrize("token", TOKENS.values(), ids=TOKENS)
 def test_a_token_that_no_header_carries_is_refused_at_once_and_not_shown(token):
     """What sends it would quote it, and nobody would come for it."""
-    with pytest.raises(SettingsError, match=r"http\.token must be") as caught:
+    with pytest.raises(SettingsError, match=r"Serverless\(token=...\) must be") as caught:
         Serverless(
             backend="http", url="http://127.0.0.1:1", token=token, containers=1, store="redis://h"
         )

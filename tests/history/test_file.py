@@ -114,11 +114,12 @@ def test_what_is_no_file_is_neither_waited_for_nor_read_without_end(path: Path, 
 
 
 def test_what_to_do_travels_with_the_error() -> None:
-    for forgettable in (True, False):
-        error = HistoryUnusable("here", "is damaged", forgettable)
+    for remedy in (HistoryUnusable.BEGIN_ANEW, ""):
+        error = HistoryUnusable("here", "is damaged", remedy)
         again = pickle.loads(pickle.dumps(error))
         assert str(again) == str(error)
-        assert ("--forget-all" in str(again)) == again.forgettable == forgettable
+        assert again.remedy == remedy
+        assert ("--forget-all" in str(again)) == bool(remedy)
 
 
 FULL = """
