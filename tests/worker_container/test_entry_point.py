@@ -81,6 +81,7 @@ class OneContainer:
 
     containers = 1
     same_host = False
+    answer_seconds = 2.0
     secret = SECRET
 
     def __init__(self, point, store_url):
