@@ -128,7 +128,7 @@ def test_the_list_believes_a_client_that_tells_of_the_end() -> None:
     listing.heed_silence(["new"], [STOPPED], SUBMITTED_AT + 3600)  # asked before that was read
     listed = listing.runs["new"]
     assert (listed.state, listed.seconds) == ("failed", 1.5)
-    assert "ValueError: &lt;b&gt;" in table(("",), [row(listed)[2:3]])
+    assert "ValueError: &lt;b&gt;" in table(("",), [row(listed)[3:4]])
 
 
 def test_threads_of_a_reader_end_with_a_run_that_nobody_adds_to() -> None:

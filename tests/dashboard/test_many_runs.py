@@ -70,7 +70,7 @@ def test_the_list_of_runs_stays_as_it_is_while_others_come(tab: Any, watched: Se
     first = watched.last_run.run
     show(tab, f"{watched.dashboard_link}runs")
     await_text(tab, "runs", first)
-    tab.get_by_placeholder("run, host").fill(first[:8])
+    tab.get_by_placeholder("run, result").fill(first[:8])
     tab.wait_for_function(f"() => ({TEXT})('runs').split('<a href').length == 2")
     delayed(sum)([1, 3]).compute(scheduler=watched)
     show_again = tab.context.new_page()
@@ -79,7 +79,7 @@ def test_the_list_of_runs_stays_as_it_is_while_others_come(tab: Any, watched: Se
     tab.wait_for_timeout(500)
     told = text(tab, "runs")
     assert first in told and watched.last_run.run not in told
-    assert tab.get_by_placeholder("run, host").input_value() == first[:8]
+    assert tab.get_by_placeholder("run, result").input_value() == first[:8]
     assert text(tab, "heading") == ""  # it is about none of them
 
 

@@ -87,7 +87,7 @@ def test_numbers_are_those_of_last_run(tab: Any, watched: Serverless, good: Any)
     told = await_text(tab, "heading", "done")
     assert f"{good.tasks} / {good.tasks}" in told
     assert f"{good.bundles} / {good.bundles}" in told
-    assert f"{len(good.containers)} ({good.cold_starts} cold, {good.warm_starts} warm)" in told
+    assert started(good) in told
     assert in_seconds(good.makespan_seconds) in told
     assert in_bytes(good.bytes_moved) in told
 
@@ -107,7 +107,7 @@ def test_numbers_agree_on_the_page_in_the_report_in_last_run_and_in_the_history(
         "run": run.run,
         "tasks": f"{run.tasks} / {run.tasks}",
         "bundles": f"{run.bundles} / {run.bundles}",
-        "containers": f"{len(run.containers)} ({run.cold_starts} cold, {run.warm_starts} warm)",
+        "containers": started(run),
         "makespan": in_seconds(run.makespan_seconds),
         "moved": in_bytes(run.bytes_moved),
         "cost": f"{run.cost:.7f}",
@@ -121,6 +121,12 @@ def test_numbers_agree_on_the_page_in_the_report_in_last_run_and_in_the_history(
     assert sum(row.calls for row in rows if row.kind == "function") == run.tasks
     starts = {row.name: row.calls for row in rows if row.kind == "start"}
     assert starts.get("cold", 0) <= run.cold_starts
+
+
+def started(run: Any) -> str:
+    """How many containers, and how these came up, as the heading has it: nothing of what none did."""
+    counts = {"cold": run.cold_starts, "warm": run.warm_starts}
+    return f"{len(run.containers)} ({', '.join(f'{n} {how}' for how, n in counts.items() if n)})"
 
 
 def facts(told: str) -> dict[str, str]:
@@ -144,7 +150,7 @@ def test_numbers_of_a_failed_run_agree_too(tab: Any, watched: Serverless, bad: A
     show(tab, f"{watched.dashboard_link}containers?run={bad.run}")
     page = facts(await_text(tab, "heading", "makespan"))
     assert page["makespan"] == in_seconds(bad.makespan_seconds)
-    used = f"{len(bad.containers)} ({bad.cold_starts} cold, {bad.warm_starts} warm)"
+    used = started(bad)
     assert page["containers"] == used
     assert (page["moved"], page["cost"]) == (in_bytes(bad.bytes_moved), f"{bad.cost:.7f}")
     assert page["bundles"] == f"{bad.done_bundles} / {bad.bundles}"
