@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dask_serverless.backends.base import Gone, Loss
+from dask_serverless.coordination.base import ANSWER_MS
 from dask_serverless.errors import ContainersClosed, ServerlessError
 
 
 class Listeners:
     """What backends have in common; any thread may tell."""
+
+    answer_seconds = ANSWER_MS / 1000
 
     def __init__(self) -> None:
         self.watched: dict[str, Gone] = {}  # by run

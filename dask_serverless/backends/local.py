@@ -34,7 +34,6 @@ from dask_serverless.backends.messages import (
 from dask_serverless.backends.own_modules import OWN, Changes
 from dask_serverless.backends.processes import can_weigh
 from dask_serverless.backends.spawned import START, Born, NurseryProcess, Process, Spawned
-from dask_serverless.coordination.base import ANSWER_MS
 from dask_serverless.errors import SettingsError
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.paths import searched
@@ -50,7 +49,6 @@ _backends: weakref.WeakSet[LocalBackend] = weakref.WeakSet()
 
 class LocalBackend(Listeners):
     same_host = True
-    answer_seconds = ANSWER_MS / 1000
     program = START  # of the nursery
 
     def __init__(

@@ -33,9 +33,7 @@ class Losses:
         self.refusal: ServerlessError | None = None  # why the backend has given up
         self.cut_off: list[str] = []  # why containers could not reach the store
         self.unclaimed: list[str] = []  # why containers ended before they had any work
-        self.absent: list[
-            Dead
-        ] = []  # those that will not come, of which the store was not told yet
+        self.absent: list[Dead] = []  # will not come; the store was not told yet
         self.absence = Absence(around.backend, invitation.run)
         self.done = 0  # bundles, at the last look
         self.heard = False  # of any

@@ -23,7 +23,7 @@ from planners.plans.bundles import Bundles, bundles_of
 from planners.plans.plan import Plan
 
 FOREVER_MS = 10**15  # the leases: nobody is lost here
-ANSWER_MS = 10_000  # as on platforms that start a container for each request
+PLATFORM_ANSWER_MS = 10_000  # as on platforms that start a container for each request
 NOTHING_RELEASED = pack_releases(())
 
 
@@ -91,7 +91,7 @@ class Facts:
             slotted=self.slotted,
             due=self.due,
             invited=invited,
-            answer_ms=ANSWER_MS,
+            answer_ms=PLATFORM_ANSWER_MS,
         )
 
     def report(self, bundle: int, claim: str) -> Report:

@@ -17,13 +17,13 @@ from typing import Any
 from dask_serverless.client.looks import LOOK_SECONDS, Looks
 from dask_serverless.coordination.base import ANYONE, OK, Whom
 from dask_serverless.coordination.memory import MemoryCoordination, MemoryStore
-from dask_serverless.simulation.facts import ANSWER_MS, Facts
+from dask_serverless.simulation.facts import PLATFORM_ANSWER_MS, Facts
 from dask_serverless.simulation.model import BackendModel
 from dask_serverless.simulation.places import Placed, Places
 from dask_serverless.worker import machine as m
 
 # After so many without a call between them nothing can be new: all invitations have run out.
-QUIET_LOOKS = ANSWER_MS // int(1000 * LOOK_SECONDS) + 2
+QUIET_LOOKS = PLATFORM_ANSWER_MS // int(1000 * LOOK_SECONDS) + 2
 MB_PER_GB = 1024
 NOBODY = -1
 

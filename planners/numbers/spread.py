@@ -31,15 +31,20 @@ class Spread:
     deviations: float  # from the average at which the percentile of the longest container is
 
     def between(
-        self, functions: npt.NDArray[np.int32], single: Floats, usual: Floats, memory_mb: int
+        self,
+        functions: npt.NDArray[np.int32],
+        single: Floats,
+        usual: Floats,
+        samples: npt.NDArray[np.int64],
+        memory_mb: int,
     ) -> Floats:
-        """By task: from the percentile of a ``single`` one to that of a sum, as there are more."""
+        """By task: from the percentile of a ``single`` one to that of a sum, as there are more.
+
+        The average is not sure either: by function, it rests on so many ``samples``.
+        """
         relative = np.array([self.predictions.deviation(name, memory_mb) for name in self.names])
-        samples = self.predictions.seconds_lines(self.names, memory_mb, "average").samples
         lone = 1 / np.sqrt(self.calls)
-        left = np.sqrt(
-            1 / self.calls + 1 / np.maximum(samples, 1)
-        )  # the average is not sure either
+        left = np.sqrt(1 / self.calls + 1 / np.maximum(samples, 1))
         left = np.maximum(left, COMMON) if self.deviations > 0 else lone
         sums = (self.deviations * relative * left)[functions] * usual
         alone = lone[functions]

@@ -64,17 +64,19 @@ class Workload:
     def seconds(self, memory_mb: int) -> Floats:
         """Execution time of each task in a container of this size."""
         if memory_mb not in self._seconds:
-            seconds = self._seconds_at(memory_mb, self.sla)
+            functions, inputs = self.dag.functions, self.input_bytes
+            seconds = self._seconds_lines(memory_mb, self.sla).at(functions, inputs)
             if self.spread is not None:
-                usual = self._seconds_at(memory_mb, "average")
-                seconds = self.spread.between(self.dag.functions, seconds, usual, memory_mb)
+                lines = self._seconds_lines(memory_mb, "average")
+                usual = lines.at(functions, inputs)
+                seconds = self.spread.between(functions, seconds, usual, lines.samples, memory_mb)
             self._seconds[memory_mb] = seconds
         return self._seconds[memory_mb]
 
-    def _seconds_at(self, memory_mb: int, sla: Sla) -> Floats:
+    def _seconds_lines(self, memory_mb: int, sla: Sla) -> Lines:
         names = function_names(self.dag)
         lines = self.predictions.seconds_lines(names, memory_mb, sla)
-        return lines.check("execution time", names).at(self.dag.functions, self.input_bytes)
+        return lines.check("execution time", names)
 
     def cold_start(self, memory_mb: int) -> float:
         return _checked("cold start", self.predictions.cold_start(memory_mb, self.sla)).at()

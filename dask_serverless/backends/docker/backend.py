@@ -16,7 +16,6 @@ from dask_serverless.backends.docker.site import Site
 from dask_serverless.backends.listeners import Listeners
 from dask_serverless.backends.local import heavy_modules
 from dask_serverless.backends.messages import Stop
-from dask_serverless.coordination.base import ANSWER_MS
 from dask_serverless.errors import ServerlessError, SettingsError
 from dask_serverless.signing.secret import Secret
 from dask_serverless.store.address import parse
@@ -30,7 +29,6 @@ _backends: weakref.WeakSet[DockerBackend] = weakref.WeakSet()
 
 class DockerBackend(Listeners):
     same_host = False
-    answer_seconds = ANSWER_MS / 1000
 
     def __init__(
         self,

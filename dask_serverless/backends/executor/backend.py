@@ -22,7 +22,6 @@ from dask_serverless.backends.executor.engines import (
     underlying,
 )
 from dask_serverless.backends.listeners import Listeners
-from dask_serverless.coordination.base import ANSWER_MS
 from dask_serverless.errors import SettingsError, StoreError
 from dask_serverless.signing.secret import Secret
 from dask_serverless.worker.invitation import Invitation
@@ -31,8 +30,6 @@ IN_A_QUEUE = Start(setting="", seconds=inf)
 
 
 class ExecutorBackend(Listeners):
-    answer_seconds = ANSWER_MS / 1000
-
     def __init__(
         self,
         given: Any,
