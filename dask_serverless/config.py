@@ -131,13 +131,13 @@ class Settings:
                 raise TypeError(f"options() has no keyword {name!r}{suggestion(name, names)}")
         return {n: _checked(f"options({n}=...)", n, value) for n, value in keywords.items()}
 
-    def wishes(self, keywords: Mapping[str, Any]) -> Wishes:
+    def wishes(self, keywords: Mapping[str, Any], call: str = "compute") -> Wishes:
         """For one call, of whose keywords some may be these."""
         wishes = Wishes(self.sla, self.deadline, self.budget)
         told = keywords.keys() & Wishes._fields
         if not told:
             return wishes
-        checked = {n: _checked(f"compute({n}=...)", n, keywords[n]) for n in told}
+        checked = {n: _checked(f"{call}({n}=...)", n, keywords[n]) for n in told}
         return wishes._replace(**checked)
 
     def retries_of(

@@ -135,6 +135,7 @@ class Serverless:
                 f"plan() has no keyword {others[0]!r}: there are {', '.join(Wishes._fields)}. "
                 f"Other settings go to options(...): options(planner='wukong').plan(x)."
             )
+        self.settings.wishes(goals, "plan")
         with forks.importing:
             from dask_serverless.client.calling import planning
             from dask_serverless.client.handed_over import handed_over

@@ -202,6 +202,9 @@ class Series:
         task = int(blame["task"]) if blame else NOBODY
         if 0 <= task < self.structure.tasks:
             self.task_failed[task] = end
+            begins = np.frombuffer(sighting.begins, np.float32)
+            if len(begins) > len(sighting.ends) // begins.itemsize:
+                self.task_begun[task] = self.since(sighting.started) + begins[-1]
         if len(self.failures) < MOST_FAILURES:
             failed = Failed(task, sighting.bundle, container.name, end, sighting.failure)
             self.failures.append(failed)

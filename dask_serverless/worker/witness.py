@@ -47,7 +47,7 @@ class Sighting(NamedTuple):
     stored_bytes: int
     tasks: bytes  # int32 each
     begins: bytes  # float32 each: seconds after ``started``
-    ends: bytes
+    ends: bytes  # of a task that raised there is none
     outputs: bytes  # tasks whose outputs were stored, int32 each
     sizes: bytes  # their bytes, int64 each
     failure: Any = None  # what ``words_of`` makes of one
@@ -97,6 +97,7 @@ class Witness:
         self.due_at = perf_counter() + rhythm.seconds
         self.fine: set[int] = set()  # functions whose tasks are too short to be timed one by one
         self.steps, self.functions = 0, set[int]()  # of the bundle under way
+        self.timed_until = NEVER  # since it started; NEVER: nobody times its tasks
         self.begin(-1, 0.0, 0.0)
 
     def came(self, container: str, cold: bool, asked: float, arrived: float, usage: Usage) -> None:
@@ -107,6 +108,7 @@ class Witness:
     def begin(self, bundle: int, started: float, begun: float) -> None:
         """The container turns to a bundle; ``begun`` is the same moment by the clock of tasks."""
         self.bundle, self.started, self.begun = bundle, started, begun
+        self.timed_until = NEVER
         self.begin_tasks()
 
     def part_of(self, bundle: int) -> None:
@@ -116,7 +118,10 @@ class Witness:
     def watch(self, program: list[Step]) -> Watch | None:
         """Who times the bundle's tasks; nobody, where that would cost more than it tells."""
         self.steps, self.functions = len(program), {step[1] for step in program}
-        return None if self.functions <= self.fine else self.task
+        if self.functions <= self.fine:
+            return None
+        self.timed_until = perf_counter() - self.begun
+        return self.task
 
     def learn(self, seconds: float) -> None:
         """How long the bundle took says whether the next one like it is timed."""
@@ -135,7 +140,8 @@ class Witness:
         begun = self.begun
         self.tasks.append(steps[-1][0])
         self.begins.append(start - begun)
-        self.ends.append(end - begun)
+        self.timed_until = end - begun
+        self.ends.append(self.timed_until)
         if end > self.due_at:
             self.see(UNDER_WAY, 0.0, end - begun)
             self.send(self.batch())
@@ -160,7 +166,11 @@ class Witness:
         return self.batch() if self.due() else b""
 
     def failed(self, failure: bytes) -> None:
-        self.see(FAILED, perf_counter() - self.begun, failure=words_of(failure))
+        words = words_of(failure)
+        if words[1] and words[1]["task"] >= 0 and self.timed_until < NEVER:
+            self.tasks.append(words[1]["task"])
+            self.begins.append(self.timed_until)
+        self.see(FAILED, perf_counter() - self.begun, failure=words)
         self.send(self.batch())
 
     def left(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 from dask import delayed
 
 from dask_serverless import Serverless
-from dask_serverless.errors import PlanRefused
+from dask_serverless.errors import PlanRefused, SettingsError
 from planners.numbers.predictions import Constant
 from planners.uniform import Uniform
 
@@ -108,6 +108,8 @@ def test_goals_of_one_plan_are_keywords_as_of_a_compute(serverless):
         second.plan(delayed(abs)(-1))
     assert second.plan(delayed(abs)(-1), deadline=None).prediction.makespan_seconds > 0.5
     assert second.plan(delayed(abs)(-1), deadline="1h", sla=90).model.sla == 90
+    with pytest.raises(SettingsError, match=r"plan\(sla=\.\.\.\)"):
+        second.plan(delayed(abs)(-1), sla=900)
 
 
 def test_other_keywords_of_a_plan_are_refused_with_where_they_go(serverless):

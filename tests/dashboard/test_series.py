@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from struct import pack
+
 import numpy as np
 from sightings import SUBMITTED, batch, sighting, structure
 
 from dask_serverless.dashboard.groups import groups_of
 from dask_serverless.dashboard.moments import counted, states_at
 from dask_serverless.dashboard.numbers import numbers
+from dask_serverless.dashboard.seen import NEVER
 from dask_serverless.dashboard.series import Series
 from dask_serverless.dashboard.states import State
 from dask_serverless.worker.witness import FAILED, UNDER_WAY
@@ -62,6 +65,17 @@ def test_a_task_that_raises_has_failed_and_the_rest_never_runs() -> None:
     series.heed_end({"at": SUBMITTED + 3, "losses": [], "phases": {}})
     assert names(series) == ["DONE", "DONE", "FAILED", "READY"]
     assert series.failures[0].task == 2
+
+
+def test_a_task_that_raises_began_where_its_container_says() -> None:
+    words = ["raised", {"task": 2}, [["ValueError", "builtins", "no", []]]]
+    failed = sighting(2, 1.0, state=FAILED, fetching=2.0, failure=words)
+    series = Series(DIAMOND)
+    series.heed(batch("c1", failed._replace(tasks=pack("i", 2), begins=pack("f", 0.5))))
+    assert series.task_begun[2] == 1.5 and series.task_ended[2] == NEVER
+    unknown = Series(DIAMOND)
+    unknown.heed(batch("c1", failed))
+    assert unknown.task_begun[2] == NEVER
 
 
 def test_a_bundle_whose_container_was_lost_is_retried_until_it_is_done() -> None:

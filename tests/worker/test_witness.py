@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 import numpy as np
 import pytest
 
@@ -116,6 +118,25 @@ def test_a_failure_is_told_in_words_without_any_pickle() -> None:
     assert chain[0][:1] == ["Exotic"] and chain[0][2] == "no <b>such</b> thing"
     assert any("test_witness" in frame[0] for frame in chain[0][3])
     assert b"\x80\x05" not in sent[0]
+
+
+def test_when_a_task_began_that_raised_is_told_with_its_failure() -> None:
+    failure = pack_failure(ValueError("no"), Blame("running", 3, 0), container="c1", bundle=7)
+    sent: list[bytes] = []
+    witness = Witness(rhythm_of("end"), sent.append)
+    now = perf_counter()
+    witness.begin(7, 100.0, now - 4.0)
+    watch = witness.watch([(2, 0, (), None), (3, 0, (2,), None)])
+    assert watch is not None
+    watch([(2, 0, (), None)], now, now + 1.0, {})
+    witness.failed(failure)
+    witness.begin(8, 105.0, now)  # what fails before its tasks begin has no such time
+    witness.failed(failure)
+    first, second = [Batch.unpack(each).sightings[0] for each in sent]
+    assert np.frombuffer(first.tasks, np.int32).tolist() == [2, 3]
+    assert np.frombuffer(first.begins, np.float32).tolist() == pytest.approx([4.0, 5.0])
+    assert np.frombuffer(first.ends, np.float32).tolist() == pytest.approx([5.0])
+    assert second.tasks == second.begins == second.ends == b""
 
 
 @pytest.mark.parametrize("value", [0, -1, True, None, "now", "3", "0 s", "inf s", 1.5])
