@@ -325,7 +325,10 @@ def test_a_function_that_does_not_unpickle_there_is_named_with_a_key(serverless)
 
 
 class Elsewhere:
-    """What one container made and no other can take."""
+    """What one container made, while another comes, and no other can take."""
+
+    def __init__(self):
+        time.sleep(0.2)
 
     def __reduce__(self):
         return there, (os.getpid(),)
@@ -334,10 +337,8 @@ class Elsewhere:
 def test_an_input_that_does_not_unpickle_there_names_both_keys(serverless):
     graph = {f"x{i}": (Elsewhere,) for i in range(8)}
     graph |= {f"y{i}": (wait_and_see, f"x{i}", f"x{(i + 1) % 8}") for i in range(8)}
-    with (
-        Serverless(containers=2, planner="wukong") as client,
-        pytest.raises(ModuleNotFoundError) as caught,
-    ):
+    client = serverless.options(planner="wukong")
+    with pytest.raises(ModuleNotFoundError) as caught:
         client({**graph, "z": (len, [f"y{i}" for i in range(8)])}, "z")
     assert re.search("input of wait_and_see, made by the key 'x.', for the key 'y.'",
                      caught.value.__notes__[-1])  # fmt: skip
