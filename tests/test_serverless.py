@@ -676,3 +676,23 @@ def test_in_processes_that_are_spawned(tmp_path, method):
             tell(pool.map(job, [1, 2]))
     """
     assert run_script(tmp_path, source) == "[(True, 2), (True, 3)]\n"
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_script_that_computes_while_a_spawned_process_imports_it(tmp_path, method):
+    """What stands above its main guard runs there as well, when __main__ is not the script yet."""
+    source = f"""
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+    class Point:
+        def __init__(self, x):
+            self.x = x
+    with Serverless(containers=1) as s:
+        (point,) = dask.compute(delayed(Point)(3), scheduler=s)
+    def job(n):
+        return isinstance(point, Point), point.x + n
+    if __name__ == "__main__":
+        with ProcessPoolExecutor(1, multiprocessing.get_context("{method}")) as pool:
+            tell(pool.submit(job, 1).result())
+    """
+    assert run_script(tmp_path, source) == "(True, 4)\n"

@@ -87,7 +87,9 @@ SPAWNED_MAIN = "__mp_main__"
 
 
 def spawned() -> bool:
-    return getattr(sys.modules.get("__main__"), "__name__", "") == SPAWNED_MAIN
+    """Elsewhere that name is one more for __main__. Here it is there from the script's first line on,
+    which may compute; __main__ is another module until the last."""
+    return getattr(sys.modules.get(SPAWNED_MAIN), "__name__", "") == SPAWNED_MAIN
 
 
 def stays(module: str | None) -> bool:
