@@ -16,6 +16,7 @@ from dask.utils import key_split
 
 from dask_serverless.blobs.base import Command
 from dask_serverless.client.audience import Reporting
+from dask_serverless.client.failed import Failed
 from dask_serverless.client.kept import keep, measured
 from dask_serverless.client.replanned import divided_bundles, moved_bundles, resized_runs
 from dask_serverless.client.report import RunReport
@@ -27,7 +28,7 @@ from dask_serverless.client.structure import (
 )
 from dask_serverless.client.watch import Left
 from dask_serverless.coordination import watched
-from dask_serverless.errors import StoreError
+from dask_serverless.errors import BundleLost, StoreError
 from dask_serverless.store.link import Link
 from dask_serverless.worker.rhythm import Rhythm
 from planners.graph.dag import Dag
@@ -66,7 +67,7 @@ class StoreWatch:
         self.foreseen: Callable[[], Outlook] | None = None
         self.structure: Structure | None = None  # until it is stored
         self.shape_bytes = 0  # of it, as it was stored
-        self.losses: list[tuple[int, int, str]] = []  # bundle, how many, why the last one
+        self.losses: watched.Losses = ()
 
     def begun(self, report: RunReport, dag: Dag, containers: int) -> list[Command]:
         run = report.run
@@ -129,6 +130,7 @@ class StoreWatch:
             "error": report.error,
             "done": report.done_bits,
             "losses": self.losses,
+            "lost_after": lost_after(error),
             "moves": moved_bundles(report)[:MOST_MOVES],
             "splits": divided_bundles(report)[:MOST_MOVES],
             "resizes": resized_runs(report)[:MOST_MOVES],
@@ -174,6 +176,12 @@ class StoreWatch:
             logger.info("%s: %s", otherwise, error)
         finally:
             self.link.patience_seconds = patience
+
+
+def lost_after(error: BaseException | None) -> int:
+    """How many containers in a row the run was ended by; 0: something else ended it."""
+    cause = error.error if isinstance(error, Failed) else error
+    return cause.tries if isinstance(cause, BundleLost) else 0
 
 
 def results_of(structure: Structure) -> str:

@@ -131,7 +131,7 @@ class Record:
     leases: dict[int, float] = field(default_factory=dict)
     invites: Calls = field(default_factory=Calls)
     tries: dict[int, int] = field(default_factory=dict)
-    story: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    story: dict[int, list[tuple[str, str, int]]] = field(default_factory=dict)
     out: dict[int, bytes] = field(default_factory=dict)
     uses: dict[int, int] = field(default_factory=dict)
     lending: Lending = field(default_factory=Lending)

@@ -277,8 +277,8 @@ class MemorySteps:
             return
         record.suspects.add(record.state.pop(bundle))
         record.tries[bundle] = tries = record.tries.get(bundle, 0) + 1
-        story = [*record.story.get(bundle, ()), (container or "", why)][-STORY:]
-        record.story[bundle] = story
+        end = (container or "", why, int(self.now()))
+        record.story[bundle] = story = [*record.story.get(bundle, ()), end][-STORY:]
         if tries >= record.submission.attempts:
             self.fail_all(record, msgpack.packb(["lost", bundle, tries, story]))
         else:

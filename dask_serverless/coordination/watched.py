@@ -13,7 +13,8 @@ Keys, all with an expiry, which outlive the run for some time so that it can be 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import msgpack
 
@@ -50,13 +51,24 @@ def losses_key(run: str) -> str:
     return f"ds:{{{run}}}:losses"
 
 
-def losses(reply: list[Any]) -> list[tuple[int, int, str]]:
-    """(bundle, how many containers were lost with it, and why the last one was)."""
+class Loss(NamedTuple):
+    """A container was lost with a bundle."""
+
+    container: str  # empty: unknown which
+    why: str
+    at_ms: int  # since the epoch, by the store's clock
+
+
+Losses = Sequence[tuple[int, int, Sequence[Loss]]]
+"""(bundle, how many containers were lost with it, the last ones)."""
+
+
+def losses(reply: list[Any]) -> Losses:
     found = []
     for bundle, packed in zip(reply[::2], reply[1::2], strict=True):
         if bundle:  # the entry that keeps the key has no name
             tries, story = msgpack.unpackb(packed, strict_map_key=False)
-            found.append((int(bundle), int(tries), " ".join(map(str, story[-1])) if story else ""))
+            found.append((int(bundle), int(tries), [Loss(*each) for each in story]))
     return found
 
 

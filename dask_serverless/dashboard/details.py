@@ -34,6 +34,7 @@ def details(view: View, tasks: Ids) -> dict[str, list[Any]]:
     slots = structure.slots[bundles].tolist() if bundles else []
     failures = {f.task: f for f in series.failures}
     again = {tried.task: tried for tried in series.tried_again}
+    lost = {each.bundle: each for each in series.losses}
     begun, ended = series.task_begun[tasks].tolist(), series.task_ended[tasks].tolist()
     functions = structure.function_names
     numbers = tasks.tolist()
@@ -55,8 +56,10 @@ def details(view: View, tasks: Ids) -> dict[str, list[Any]]:
             if t in failures
             else shortened(again[t].why, 200)
             if t in again
+            else shortened(f"container lost: {lost[b].why}", 200)
+            if b in lost
             else ""
-            for t in numbers
+            for t, b in zip(numbers, bundles, strict=True)
         ],
     }
 

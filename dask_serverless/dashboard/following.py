@@ -58,7 +58,7 @@ class Following:
                 heed(self.view, fields)
             now = time.time() - self.view.structure.submitted
             series.heed_working(self.working, now)
-            series.heed_losses(watched.losses(losses), now)
+            series.heed_losses(watched.losses(losses))
             series.heed_silence(self.silence(lives, now))
             return series.version > before
 

@@ -170,8 +170,9 @@ def marks(view: View) -> dict[str, Any]:
     for tried in series.tried_again:
         what = f"{key_of(structure, tried.task)} is tried again: {tried.why}"
         found.append((tried.container, tried.at, "tried again", shortened(what)))
-    for bundle, (_, why) in series.tries.items():
-        found.append((int(series.container[bundle]), float(series.lost[bundle]), LOST, why))
+    for lost in series.losses:
+        what = f"lost with bundle {lost.bundle}: {lost.why}"
+        found.append((lost.container, lost.at, LOST, shortened(what)))
     for failed in series.failures:
         what = f"{key_of(structure, failed.task)} raised {error_of(failed.words)}"
         found.append((series.containers[failed.container].index, failed.at, LOST, what))

@@ -46,6 +46,16 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class Lost:
+    """A container, over a bundle."""
+
+    bundle: int
+    container: int  # its index; NOBODY: unknown which
+    at: float
+    why: str
+
+
+@dataclass(frozen=True)
 class TriedAgain:
     """A task raised, and ran again on the same container."""
 

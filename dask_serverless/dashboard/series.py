@@ -5,13 +5,14 @@ All times are seconds since the run was submitted; infinity is what has not happ
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from dask_serverless.client.structure import Structure
+from dask_serverless.coordination.watched import Losses
 from dask_serverless.dashboard.edges import Edges
 from dask_serverless.dashboard.lines import Lines
 from dask_serverless.dashboard.seen import (
@@ -20,11 +21,12 @@ from dask_serverless.dashboard.seen import (
     ContainerSeries,
     Copy,
     Failed,
+    Lost,
     Part,
     TriedAgain,
 )
 from dask_serverless.worker.said import Said
-from dask_serverless.worker.witness import FAILED, FINISHED, Batch, Sighting
+from dask_serverless.worker.witness import FAILED, FINISHED, UNDER_WAY, Batch, Sighting
 from planners.graph.arrays import Bytes, Flags, Floats, Ids
 
 SILENT_SECONDS = 15.0  # a client looks after its run every second, if it is there
@@ -44,7 +46,10 @@ class Series:
     phases: Mapping[str, Any] = field(default_factory=dict)
     containers: dict[str, ContainerSeries] = field(default_factory=dict)
     failures: list[Failed] = field(default_factory=list)
-    tries: dict[int, tuple[int, str]] = field(default_factory=dict)  # bundle → losses, the last why
+    losses: list[Lost] = field(default_factory=list)  # the first so many
+    tries: dict[int, int] = field(
+        default_factory=dict
+    )  # bundle → containers that were lost with it
     tried_again: list[TriedAgain] = field(default_factory=list)  # the first so many
     retries: dict[int, int] = field(default_factory=dict)  # task → attempts that raised, but one
     lines: Lines = field(default_factory=Lines)
@@ -108,7 +113,7 @@ class Series:
         if not 0 <= bundle < self.structure.bundle_count or self.finished[bundle] < NEVER:
             return  # of a container that was taken for lost, and came second
         begun = self.since(sighting.started)
-        self.see_claimed(bundle, container, begun)
+        self.see_claimed(sighting, container, begun)
         self.see_tasks(sighting, container, begun)
         self.see_again(sighting, container, begun)
         end = begun + sighting.fetching + sighting.running + sighting.storing
@@ -120,11 +125,13 @@ class Series:
         elif sighting.state == FAILED:
             self.see_failed(sighting, container, end)
 
-    def see_claimed(self, bundle: int, container: ContainerSeries, begun: float) -> None:
+    def see_claimed(self, sighting: Sighting, container: ContainerSeries, begun: float) -> None:
         """Of one that was divided it is the first container that counts; of one that was lost, the
-        last.
+        last, also if the loss is not known yet: of a run that is over it is told at the end.
         """
-        if begun <= self.claimed[bundle] or self.lost[bundle] < NEVER:
+        bundle = sighting.bundle
+        whole = sighting.state != UNDER_WAY and not sighting.part
+        if whole or begun <= self.claimed[bundle] or self.lost[bundle] < NEVER:
             self.claimed[bundle] = begun
             self.container[bundle] = container.index
 
@@ -216,7 +223,7 @@ class Series:
 
     def attempts(self, task: int) -> int:
         """The one that counts, or is under way."""
-        lost, _ = self.tries.get(int(self.structure.bundles[task]), (0, ""))
+        lost = self.tries.get(int(self.structure.bundles[task]), 0)
         return 1 + lost + self.retries.get(task, 0)
 
     def heed_working(self, working: Mapping[int, str], now: float) -> None:
@@ -228,20 +235,30 @@ class Series:
                 self.container[bundle] = self.container_named(name).index
                 self.version += 1
 
-    def heed_losses(self, losses: Sequence[tuple[int, int, str]], now: float) -> None:
-        """(bundle, how many containers were lost with it, why the last one was)."""
-        for bundle, tries, why in losses:
-            if 0 <= bundle < len(self.lost) and self.tries.get(bundle, (0, ""))[0] < tries:
-                self.tries[bundle] = (tries, why)
-                self.lost[bundle] = min(self.lost[bundle], now)
-                self.heed_gone(why)
+    def heed_losses(self, losses: Losses) -> None:
+        for bundle, tries, story in losses:
+            known = self.tries.get(bundle, 0)
+            if 0 <= bundle < len(self.lost) and known < tries:
+                self.tries[bundle] = tries
+                for name, why, at_ms in story[known - tries :]:
+                    self.see_lost(bundle, name, why, self.since(at_ms / 1000))
                 self.version += 1
 
-    def heed_gone(self, why: str) -> None:
-        """Its words are a container's name, and what became of it."""
-        name, _, what = why.partition(" ")
-        if name in self.containers:
-            self.containers[name].gone = what
+    def see_lost(self, bundle: int, name: str, why: str, at: float) -> None:
+        self.lost[bundle] = min(self.lost[bundle], at)
+        index = NOBODY
+        if name:
+            container = self.container_named(name)
+            container.gone, index = why, container.index
+        if len(self.losses) < MOST_FAILURES:
+            self.losses.append(Lost(bundle, index, at, why))
+
+    def heed_lost_after(self, tries: int) -> None:
+        """The run ended since as many containers were lost over the same bundle."""
+        for bundle, lost in self.tries.items():
+            if lost >= tries and self.finished[bundle] == NEVER:
+                mine = self.structure.bundles == bundle
+                self.task_failed[mine & (self.task_ended == NEVER)] = self.over_at
 
     def heed_silence(self, seconds: float) -> None:
         """Of a client; one that was only stopped for a while comes back."""
@@ -252,15 +269,17 @@ class Series:
 
     def heed_end(self, told: Mapping[str, Any]) -> None:
         self.over = told
+        self.version += 1
         self.abandoned = False
         self.over_at = self.since(float(told["at"]))
         self.phases = told.get("phases", {})
-        self.heed_losses(told["losses"], self.latest)
         for name in told.get("containers", ()):  # also those that were at their first bundle
             self.container_named(name)
         if told.get("done"):
             self.heed_done(told["done"])
-        self.version += 1
+        self.heed_losses(told["losses"])
+        if told.get("lost_after"):
+            self.heed_lost_after(told["lost_after"])
 
     def heed_done(self, packed: bytes) -> None:
         """A bit for each bundle. While a run fails others finish bundles, and tell of them, of which

@@ -35,7 +35,9 @@ LOOKS: dict[State, Look] = {
     State.RETRIED: Look(
         "retried", "#cc79a7", "it raised, or its container was lost: it runs once more"
     ),
-    State.FAILED: Look("failed", "#d5331f", "it raised"),
+    State.FAILED: Look(
+        "failed", "#d5331f", "it raised, or was lost with one container after the other"
+    ),
 }
 NAMES = [look.name for look in LOOKS.values()]
 COLOURS = [look.colour for look in LOOKS.values()]

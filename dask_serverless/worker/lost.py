@@ -51,7 +51,9 @@ SILENT = (
 )
 
 
-def bundle_lost(tries: int, story: Sequence[tuple[str, str]], tasks: Ids, dag: Dag) -> BundleLost:
+def bundle_lost(
+    tries: int, story: Sequence[tuple[str, str, int]], tasks: Ids, dag: Dag
+) -> BundleLost:
     why = story[-1][1] if story else ""
     named = tasks[:NAMED_TASKS].tolist()
     return BundleLost(
@@ -60,8 +62,8 @@ def bundle_lost(tries: int, story: Sequence[tuple[str, str]], tasks: Ids, dag: D
         len(tasks),
         [dag.function_names[dag.functions[task]] for task in named],
         [dag.labels[task] for task in named],
-        [(container, why) for container, why in story],
-        hint([why for _, why in story]),
+        [(container, why) for container, why, _ in story],
+        hint([why for _, why, _ in story]),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dask_serverless.client.structure import Structure
+from dask_serverless.coordination.watched import Loss
 from dask_serverless.worker.witness import FINISHED, Batch, Sighting
 
 SUBMITTED = 1000.0
@@ -60,6 +61,11 @@ def sighting(
         array("f", [end for _, end in tasks.values()]).tobytes(),
         array("i", sizes).tobytes(), array("q", sizes.values()).tobytes(), failure, (), part,
     )  # fmt: skip
+
+
+def lost(container: str, bundle: int, at: float) -> tuple[int, int, list[Loss]]:
+    """The first that was lost with this bundle, by SIGKILL."""
+    return bundle, 1, [Loss(container, "killed", int(1000 * (SUBMITTED + at)))]
 
 
 def batch(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from struct import pack
 
 import numpy as np
-from sightings import SUBMITTED, batch, sighting, structure
+from sightings import SUBMITTED, batch, lost, sighting, structure
 
+from dask_serverless.coordination.watched import Loss
 from dask_serverless.dashboard.groups import groups_of
 from dask_serverless.dashboard.moments import counted, states_at
 from dask_serverless.dashboard.numbers import numbers
-from dask_serverless.dashboard.seen import NEVER
+from dask_serverless.dashboard.seen import NEVER, NOBODY
 from dask_serverless.dashboard.series import Series
 from dask_serverless.dashboard.states import State
 from dask_serverless.worker.witness import FAILED, UNDER_WAY
@@ -19,6 +20,7 @@ from dask_serverless.worker.witness import FAILED, UNDER_WAY
 #    ├─ 2 ─ 3       bundles: {0} {1} {2, 3}
 # 1 ─┘
 DIAMOND = structure([[], [], [0, 1], [2]], [0, 1, 2, 2], wanted=[3])
+OVER = {"at": SUBMITTED + 3, "losses": [], "phases": {}, "error": ""}
 
 
 def names(series: Series, at: float = np.inf) -> list[str]:
@@ -81,12 +83,46 @@ def test_a_task_that_raises_began_where_its_container_says() -> None:
 def test_a_bundle_whose_container_was_lost_is_retried_until_it_is_done() -> None:
     series = Series(DIAMOND)
     series.heed_working({0: "c1"}, 0.0)
-    series.heed_losses([(0, 1, "c1 killed")], 0.5)
+    series.heed_losses([lost("c1", 0, 0.5)])
     assert names(series) == ["RETRIED", "READY", "WAITING", "WAITING"]
     series.heed(batch("c2", sighting(0, 1.0, sizes={0: 8})))
     assert names(series)[0] == "DONE"
     assert names(series, 0.75)[0] == "RETRIED"
-    assert series.tries[0] == (1, "c1 killed") and series.containers["c1"].gone == "killed"
+    assert series.attempts(0) == 2 and series.containers["c1"].gone == "killed"
+
+
+def test_of_a_run_that_is_over_losses_are_told_last_and_a_bundle_is_where_it_ran_in_the_end() -> (
+    None
+):
+    series = Series(DIAMOND)
+    series.heed(batch("c1", sighting(0, 0.25, state=UNDER_WAY, tasks={0: (0.0, 0.25)})))
+    series.heed(batch("c2", sighting(0, 1.0, fetching=0.5, tasks={0: (0.5, 1.5)})))
+    series.heed_end(OVER | {"losses": [lost("c1", 0, 0.5)]})
+    assert list(series.containers)[series.container[0]] == "c2"
+    assert (series.claimed[0], series.fetched[0], series.finished[0]) == (1.0, 1.5, 2.5)
+    assert names(series, 0.75)[0] == "RETRIED"
+
+
+def test_tasks_that_took_one_container_after_the_other_with_them_have_failed() -> None:
+    series = Series(DIAMOND)
+    story = [Loss("c1", "killed", 1_000_500), Loss("c2", "no sign of life", 1_002_000)]
+    over = OVER | {"error": "BundleLost: …", "losses": [(0, 2, story)], "lost_after": 2}
+    series.heed_end(over | {"containers": {"c1": {}, "c2": {}}})
+    assert names(series)[0] == "FAILED" and names(series, 1.0)[0] == "RETRIED"
+    assert [(each.container, each.at) for each in series.losses] == [(0, 0.5), (1, 2.0)]
+    assert [each.gone for each in series.containers.values()] == ["killed", "no sign of life"]
+
+
+def test_each_loss_is_heeded_once_however_often_it_is_told() -> None:
+    series = Series(DIAMOND)
+    for _ in range(2):
+        series.heed_losses([lost("c1", 0, 0.5)])
+    bundle, _, (first,) = lost("c1", 0, 0.5)
+    series.heed_losses([(bundle, 2, [first, Loss("", "never came", 1_000_750)])])
+    assert [(each.container, each.why) for each in series.losses] == [
+        (0, "killed"),
+        (NOBODY, "never came"),
+    ]
 
 
 def test_sightings_that_did_not_arrive_are_counted() -> None:
@@ -94,9 +130,6 @@ def test_sightings_that_did_not_arrive_are_counted() -> None:
     series.heed(batch("c1", sighting(0, 0.0), number=3))
     series.heed(batch("c1", sighting(1, 0.0), number=4))
     assert series.dropped == 3
-
-
-OVER = {"at": SUBMITTED + 3, "losses": [], "phases": {}, "error": ""}
 
 
 def test_a_run_that_went_well_is_done_whoever_did_not_tell_of_it() -> None:
@@ -160,7 +193,7 @@ def test_what_makes_no_sense_is_passed_over() -> None:
     series.heed(batch("c1", sighting(99, 0.0), sighting(0, 0.0, tasks={77: (0.0, 1.0)})))
     series.heed(batch("c1", sighting(1, 0.0, sizes={77: 8, 1: 8})))
     series.heed_working({-5: "c1", 99: "c2"}, 0.0)
-    series.heed_losses([(99, 1, "")], 0.0)
+    series.heed_losses([lost("c1", 99, 0.0)])
     assert names(series)[1] == "DONE"
 
 

@@ -42,7 +42,7 @@ def test_what_its_container_took_comes_with_it(used):
 
 
 def test_of_a_bundle_whose_containers_are_lost_none_tells():
-    assert told_of(msgpack.packb(["lost", 0, 1, [("c1", "killed")]])) is None
+    assert told_of(msgpack.packb(["lost", 0, 1, [("c1", "killed", 1)]])) is None
 
 
 def test_a_note_names_function_key_and_container():
@@ -103,7 +103,7 @@ def test_an_exception_that_takes_no_notes_arrives():
 
 
 def lost(story, tasks):
-    packed = msgpack.packb(["lost", 0, 3, story])
+    packed = msgpack.packb(["lost", 0, 3, [(*end, 1) for end in story]])
     error = unpack_failure(packed, DAG, [np.array(tasks)].__getitem__)
     assert isinstance(error, BundleLost)
     return error

@@ -18,7 +18,7 @@ local function lost(bundle, container, why)
   local told = redis.call('HGET', key('losses'), bundle)
   local tries, story = unpack(told and cmsgpack.unpack(told) or {0, {}})
   tries = tries + 1
-  story[#story + 1] = {container or '', why}
+  story[#story + 1] = {container or '', why, now()}
   if #story > STORY then table.remove(story, 1) end
   redis.call('HSET', key('losses'), bundle, cmsgpack.pack({tries, story}))
   return tries, story

@@ -14,7 +14,7 @@ from dask_serverless.dashboard.lines import Line
 from dask_serverless.dashboard.numbers import in_seconds
 from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.reader import Reader
-from dask_serverless.dashboard.seen import Failed, TriedAgain
+from dask_serverless.dashboard.seen import NOBODY, Failed, Lost, TriedAgain
 from dask_serverless.dashboard.tables import block, table
 from dask_serverless.dashboard.view import Moment, View
 
@@ -42,7 +42,9 @@ class Errors(Page):
             series = self.view.series
             failures = list(series.failures[:MOST_SHOWN])
             again = self.again(series.tried_again[:MOST_SHOWN], list(series.containers))
-            losses = sorted(series.tries.items())[:MOST_SHOWN]
+            losses = self.losses(
+                sorted(series.losses, key=when)[:MOST_SHOWN], list(series.containers)
+            )
             told = str((series.over or {}).get("error", ""))
             parts = [self.failure(failed) for failed in failures]
         if told and not failures:
@@ -51,10 +53,8 @@ class Errors(Page):
             names = ("task", "container", "bundle ", "raised at ", "what it raised")
             parts.append("<h3>Tried again in place</h3>" + table(names, again))
         if losses:
-            rows = [(bundle, tries, why) for bundle, (tries, why) in losses]
-            parts.append(
-                "<h3>Lost containers</h3>" + table(("bundle ", "times ", "the last one"), rows)
-            )
+            columns = ("container", "bundle ", "lost at ", "how it ended")
+            parts.append("<h3>Lost containers</h3>" + table(columns, losses))
         self.text.text = "".join(parts) or NOTHING
 
     def failure(self, failed: Failed) -> str:
@@ -73,6 +73,17 @@ class Errors(Page):
             (key_of(structure, t.task), containers[t.container], t.bundle, in_seconds(t.at), t.why)
             for t in tried
         ]
+
+    def losses(self, lost: Sequence[Lost], containers: Sequence[str]) -> list[Sequence[Any]]:
+        return [
+            (containers[each.container] if each.container != NOBODY else "", each.bundle,
+                in_seconds(each.at), each.why)
+            for each in lost
+        ]  # fmt: skip
+
+
+def when(lost: Lost) -> float:
+    return lost.at
 
 
 def told_before(words: Any) -> str:

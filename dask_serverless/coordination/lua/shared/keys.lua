@@ -31,7 +31,7 @@
 --   tight     hash    container -> '<bundle> <memory>': nearly all that it has was in use then, by its own account
 --   patience1 zset    as patience, of bundles that need the size 1; patience2 likewise, and so on
 --   finished  hash    container -> the claim of the bundle it finished last
---   losses    hash    bundle -> how many containers were lost with it, and the last of them: {tries, {{container, why}, ...}} (cmsgpack)
+--   losses    hash    bundle -> how many containers were lost with it, and the last of them: {tries, {{container, why, when in ms}, ...}} (cmsgpack)
 --   out       hash    task -> its output inline, or where it is, or 'l<bundle>': in a container's memory, made by that bundle
 --   uses      hash    task -> bundles done with it, where it has several
 --   held      hash    bundle that has run and is not done -> the container that has its outputs in memory
