@@ -8,6 +8,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from textwrap import indent
 from typing import Any, NamedTuple
 
@@ -69,17 +70,22 @@ class Hearing:
 
     def hear(self, said: Said) -> None:
         container = container_of(said.voice)
-        missing = said.number - self.heard.get(said.voice, 0)
+        self.miss(said.voice, said.number)
         self.heard[said.voice] = said.number + (said.text is not None)
-        if missing > 0:
-            self.dropped += missing
-            self.tell(container, None, "", ERR, f"… {missing} lines were dropped here")
         if said.text is not None:
             self.tails.setdefault(container, deque(maxlen=REMEMBERED_LINES)).append(said.text)
             known = 0 <= said.task < self.dag.tasks
             key = self.dag.labels[said.task] if known else None
             name = self.dag.function_names[self.dag.functions[said.task]] if known else ""
             self.tell(container, key, name, said.stream, said.text)
+
+    def miss(self, voice: str, lines: int) -> None:
+        """Of so many lines of a voice, those that have not come never will."""
+        missing = lines - self.heard.get(voice, 0)
+        if missing > 0:
+            self.dropped += missing
+            text = f"… {missing} lines were dropped here"
+            self.tell(container_of(voice), None, "", ERR, text)
 
     def tell(self, container: str, key: Any, function: str, stream: str, text: str) -> None:
         """A place to show lines that fails is no reason for a run to fail: it is told once."""
@@ -100,13 +106,17 @@ class Hearing:
         return all(self.heard.get(voice, 0) >= lines for voice, lines in self.expected.items())
 
     def finish(self, coordination: Coordination, lost: bool = False) -> None:
-        """The run is over: what is still on its way is shown, too."""
+        """The run is over: what is still on its way is shown, too, and what is not is counted."""
+        with suppress(StoreError):
+            self.hear_the_last(coordination, lost)
+        for voice, lines in self.expected.items():
+            self.miss(voice, lines)
+            self.heard[voice] = max(lines, self.heard.get(voice, 0))
+
+    def hear_the_last(self, coordination: Coordination, lost: bool) -> None:
         until = time.monotonic() + (LOST_SECONDS if lost else LAST_SECONDS)
-        try:
-            while (left := until - time.monotonic()) > 0 and (lost or not self.complete):
-                self.heed(coordination.news(THE_END, left, last_said=self.last))
-        except StoreError:
-            return
+        while (left := until - time.monotonic()) > 0 and (lost or not self.complete):
+            self.heed(coordination.news(THE_END, left, last_said=self.last))
 
     def with_last_lines(self, error: BundleLost) -> BundleLost:
         """What was printed was heard here, and is not among what a container's process wrote."""

@@ -123,6 +123,31 @@ def test_a_task_that_kills_every_process(executor):
             compute(delayed(die)(), client=client)
 
 
+def test_loky_that_is_asked_for_each_call_goes_on_when_a_process_has_died(tmp_path):
+    """What the documentation has for it: another executor in the broken one's place."""
+    loky = pytest.importorskip("loky")
+
+    class LokyExecutor:
+        def submit(self, function, *args):
+            return loky.get_reusable_executor(2).submit(function, *args)
+
+    def die_once(path):
+        if not path.exists():
+            path.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return "survived"
+
+    try:
+        with Serverless(backend=LokyExecutor(), containers=2, lease_seconds=2) as client:
+            died = delayed(die_once)(tmp_path / "died")
+            assert compute(died, *[delayed(abs)(-i) for i in range(20)], client=client) == (
+                "survived",
+                *range(20),
+            )
+    finally:
+        loky.get_reusable_executor().shutdown(kill_workers=True)
+
+
 def test_a_client_that_is_killed_leaves_no_call_behind(tmp_path):
     with cluster(threads_per_worker=1) as workers, EmbeddedStore() as store:
         address, url = workers.scheduler.address, store.wait_ready()

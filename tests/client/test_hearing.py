@@ -7,8 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from dask_serverless import client
 from dask_serverless.client.hearing import Hearing
 from dask_serverless.coordination.base import News
+from dask_serverless.coordination.memory import MemoryCoordination, MemoryStore
 from dask_serverless.worker.said import Said, pack_batch
 
 
@@ -74,3 +76,19 @@ def test_what_somebody_else_has_written_is_passed_over(hearing, lines, batch):
 def test_a_task_that_is_none_of_the_runs_has_no_key(hearing, lines):
     hearing.heed(news(line(0, task=99), line(1, task=-7)))
     assert [each.key for each in lines] == [None, None]
+
+
+def test_lines_that_do_not_come_in_time_are_counted_when_the_run_is_over(
+    hearing, lines, monkeypatch
+):
+    """Their keeper is behind, say: a container that nobody has heard at all is among them."""
+    monkeypatch.setattr(client.hearing, "LAST_SECONDS", 0.05)
+    hearing.expect(["c-1/0", 3])
+    hearing.expect(["c-2/0", 34_008])
+    hearing.heed(news(line(0)))
+    coordination = MemoryCoordination(MemoryStore(), "run", "epoch")
+    for _ in range(2):
+        hearing.finish(coordination)
+        assert hearing.dropped == 34_010
+    assert [each.container for each in lines] == ["c-1", "c-1", "c-2"]
+    assert texts(lines)[1:] == ["… 2 lines were dropped here", "… 34008 lines were dropped here"]
