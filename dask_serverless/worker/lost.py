@@ -13,9 +13,14 @@ NAMED_TASKS = 5
 # What the end of a container hints at, by words that the backend says of it: the surest first.
 HINTS = (
     (
-        ("limit of", "for want of more"),
+        ("its limit of", "at the limit of", "for want of more"),
         "Its tasks need more memory than a container may use: raise the setting memory, or use "
         "smaller chunks.",
+    ),
+    (
+        ("time limit of its function",),
+        "A task takes longer than its function may run: divide it, use smaller chunks, or deploy "
+        "functions with more seconds (900 at most).",
     ),
     (
         ("SIGKILL",),

@@ -274,8 +274,9 @@ def test_what_outlasts_the_time_limit_is_put_back_at_once(store_url, tmp_path):
 def test_a_task_that_no_function_has_time_for_says_so_and_the_container_stays(store_url):
     with short_lived(store_url, 1) as client:
         with client.options(attempts=1) as other:
-            with pytest.raises(BundleLost, match="time limit of its function"):
+            with pytest.raises(BundleLost, match="time limit of its function") as lost:
                 compute(delayed(time.sleep)(100), client=other)
+        assert "more seconds" in lost.value.hint
         assert compute(tree(8), client=client) == (28,)
 
 

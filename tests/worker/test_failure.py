@@ -134,6 +134,9 @@ def test_a_large_bundle_that_was_lost_names_a_few_of_its_tasks():
     [
         ("it was killed by SIGKILL (out of memory?)", "chunks"),
         ("it used 500 MiB of memory, more than its limit of 400 MiB", "setting memory"),
+        ("it ran out of memory at the limit of 400 MiB: …", "setting memory"),
+        ("the container a-1 was killed at its limit of 400 MiB", "setting memory"),
+        ("the time limit of its function was over", "more seconds"),
         ("it was killed by SIGSEGV", "Native code"),
         ("it was killed by SIGABRT", "Native code"),
         ("no sign of life", "stands still"),
