@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -42,6 +43,7 @@ from store_servers import free_port, listens, server_process, until
 from usual_graphs import check_collections
 
 from dask_serverless import Serverless
+from dask_serverless.backends.docker import daemon as docker_daemon
 from dask_serverless.backends.docker.daemon import LABEL
 from dask_serverless.backends.docker.ends import SHORT_SECONDS
 from dask_serverless.client import planning
@@ -429,6 +431,21 @@ def test_what_a_client_and_its_guard_left_the_next_client_removes(daemon, tmp_pa
         with Client(tmp_path, CLIENT, TMPDIR=str(client.temporary)) as second:
             second.hear()
             assert not [name for name in left(daemon) if pool in str(name)]
+
+
+def test_a_network_whose_folder_went_with_the_hosts_start_is_removed_when_it_is_old(
+    daemon, monkeypatch
+):
+    label = f"dask-serverless-test-{secrets.token_hex(4)}"
+    monkeypatch.setattr(docker_daemon, "LABEL", label)  # everybody else's stay as they are
+    daemon.make_network(label)
+    made = {"filters": {"label": label}}
+    with Serverless(backend="docker", containers=1, base=BASE):
+        assert [each["Name"] for each in daemon.api.networks(**made)].count(label) == 1
+    monkeypatch.setattr(docker_daemon, "FORSAKEN", "0s")
+    with Serverless(backend="docker", containers=1, base=BASE):
+        assert label not in [each["Name"] for each in daemon.api.networks(**made)]
+    assert not daemon.api.networks(**made)
 
 
 def test_without_a_daemon_the_error_says_how_to_start_one(monkeypatch):

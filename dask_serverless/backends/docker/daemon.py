@@ -15,6 +15,7 @@ from dask_serverless.backends.docker.room import context_in, daemons_remedy
 from dask_serverless.errors import ImageNotBuilt, PlatformUnavailable
 
 LABEL = "dask-serverless"  # of all that a pool makes; its value is the pool's name
+FORSAKEN = "24h"  # a network that is as old as that, and has no container
 API_SECONDS = 60
 SHOWN_LINES = 12
 FRAME = struct.Struct(">BxxxI")  # of an attached stream: which one, and how many bytes follow
@@ -202,6 +203,14 @@ class Daemon:
     def has_network(self, pool: str) -> bool:
         with self.refusing(f"to look for the network {pool}"):
             return bool(self.api.networks(filters={"label": f"{LABEL}={pool}"}))
+
+    def remove_forsaken_networks(self) -> None:
+        """Of pools whose folder is gone, too: a new start of the host empties /tmp.
+
+        A client that lives, and had no container just now, makes its own again.
+        """
+        with suppress(self.errors.DockerException, OSError):
+            self.api.prune_networks({"label": LABEL, "until": FORSAKEN})
 
     # containers
 

@@ -58,6 +58,7 @@ class Site:
         self.ends = Ends(self.daemon, self.name)
         self.over = threading.Event()
         private.sweep(PREFIX, self.folder.parent, lambda folder: self.daemon.clear(folder.name))
+        self.daemon.remove_forsaken_networks()
         self.guard = subprocess.Popen(
             [sys.executable, "-P", GUARD, self.name],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
