@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 ALIKE = 0.8  # from which on a name is probably another one, mistyped
 SHOWN = 8  # functions of a graph that a warning names
+ANY_SIZE_MB = (10_240, 102_400, 1_024_000)  # of containers without sizes: as much as they have
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,8 @@ class Planning:
         dag = identified(translation)
         if self.history is None or not ready.asks:
             if ready.own is not None:
-                tell_of_unmatched(f"of the planner {planner.name!r}", ready.own.predictions, dag)
-            seen = with_flags(dag, translation) if ready.own is not None else dag
-            return Planned(self.planned(planner, seen, translation), dag)
+                return self.by_own_numbers(planner, ready.own, dag, translation)
+            return Planned(self.planned(planner, dag, translation), dag)
         names = dag.function_names
         graph = signature(names, dag.tasks, self.containers)
         told = ready.settings, self.sizes_mb, self.cores, self.inline_bytes
@@ -143,6 +143,15 @@ class Planning:
         spent = time.perf_counter() - begun
         guessed = not model.predictions.knows_all(names_of_tasks(dag))
         return Remembered(graph, plan, model, ready.goals, spent, guessed, *late(patience), pace)
+
+    def by_own_numbers(
+        self, planner: Planner, own: CostModel, dag: Dag, translation: Translation
+    ) -> Planned:
+        """What its planner was told of tasks, with containers as they are here."""
+        tell_of_unmatched(f"of the planner {planner.name!r}", own.predictions, dag)
+        model = self.model(dag)
+        plan = self.planned(informed(planner, model), with_flags(dag, translation), translation)
+        return Planned(plan, dag, model=model)
 
     def by_numbers(self, planner: Planner, dag: Dag, translation: Translation) -> Plan:
         """What was measured refuses no run: of a chain of functions that each gave forty times what
@@ -255,7 +264,8 @@ class Planning:
             own = CostModel.of(numbers)
         own = replace(own, platform=self.as_here(own.platform))
         if not isinstance(own.predictions, Unmeasured):
-            return own
+            idling = own.platform.warm or own.platform.idling(self.warmth.count()).warm
+            return replace(own, platform=replace(own.platform, warm=idling))
         made_up = replace(own.predictions, cores=self.cores)
         if self.history is None:
             return replace(own, predictions=made_up)
@@ -265,15 +275,20 @@ class Planning:
         return replace(
             own,
             predictions=known,
-            platform=measured_platform(own.platform, known.platform, warm, not self.sizes_mb),
+            platform=measured_platform(own.platform, known.platform, warm),
             outcomes=known.followed.outcomes(signature(names, dag.tasks, self.containers)),
         )
 
     def as_here(self, platform: Platform) -> Platform:
-        """With what the settings say, and the sizes that there are, where there are several."""
+        """With what the settings say, and the sizes that there are.
+
+        Of containers that are all alike, a task that needs more than the usual size has it.
+        """
         platform = replace(platform, prices=self.prices(), inline_bytes=self.inline_bytes)
         if not self.sizes_mb:
-            return platform
+            usual = platform.default_memory_mb
+            sizes = (usual, *[size for size in ANY_SIZE_MB if size > usual])
+            return replace(platform, memory_sizes_mb=sizes, alike=True)
         return replace(platform, memory_sizes_mb=self.sizes_mb, default_memory_mb=self.sizes_mb[0])
 
 

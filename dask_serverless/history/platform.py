@@ -11,24 +11,13 @@ from planners.numbers.measured import MIDDLE, fit
 from planners.numbers.predictions import Line
 from planners.numbers.sketch import Sketch
 
-ANY_SIZE_MB = (1769, 10_240, 102_400, 1_024_000)  # as much as they have, at one speed
 
-
-def measured_platform(
-    platform: Platform, entries: Mapping[str, Entry], warm: int, alike: bool
-) -> Platform:
-    """With what was measured of publishing and of bundles, and the containers that idle now.
-
-    Of containers that are all alike there is no size to choose: none makes a task faster, and one
-    that needs more than the default has it.
-    """
+def measured_platform(platform: Platform, entries: Mapping[str, Entry], warm: int) -> Platform:
+    """With what was measured of publishing and of bundles, and the containers that idle now."""
     publish = middle(entries.get(key_of(PUBLISH, "round trip")))
     bundle, task = overheads(entries.get(key_of(BUNDLE, "overhead")))
-    sizes = ANY_SIZE_MB if alike else platform.memory_sizes_mb
     return replace(
-        platform,
-        memory_sizes_mb=sizes,
-        warm=tuple((size, warm) for size in sizes),
+        platform.idling(warm),
         publish_seconds=platform.publish_seconds if publish is None else publish,
         bundle_seconds=bundle,
         task_seconds=task,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -48,6 +48,9 @@ class Platform:
     # whether they may go on with its user: storing takes longer than a round trip
     inline_bytes: float = 16 << 10  # no larger, and an output travels within the calls themselves:
     # it is neither kept in a container's memory nor fetched ahead
+    alike: bool = (
+        False  # all containers have the same: there is no size to choose, nor a faster one
+    )
 
     def __post_init__(self) -> None:
         check_number("idle time", "platform", self.idle_seconds)
@@ -65,19 +68,23 @@ class Platform:
             )
 
     def fitting_sizes(self, workload: Workload) -> list[int]:
-        """Memory sizes in which every task fits, smallest first."""
+        """Memory sizes in which every task fits, smallest first; of containers alike, that one."""
         sizes = sorted(self.memory_sizes_mb)
         if workload.dag.tasks:
             self.check_memory(workload, sizes[-1])
             needed = float(workload.peak_mb.max())
             sizes = [size for size in sizes if size >= needed]
-        return sizes
+        return sizes[:1] if self.alike else sizes
 
     def check_memory(self, workload: Workload, memory_mb: int) -> None:
         if workload.dag.tasks and float(workload.peak_mb.max()) > memory_mb:
             task = int(np.argmax(workload.peak_mb))
             needed_mb = float(workload.peak_mb[task])
             raise TooLittleMemory(task, workload.dag.label(task), needed_mb, memory_mb)
+
+    def idling(self, containers: int) -> Platform:
+        """While so many are there and have nothing to do, of whatever size."""
+        return replace(self, warm=tuple([(size, containers) for size in self.memory_sizes_mb]))
 
     def starting(self, workload: Workload, memory_mb: int, containers: int) -> list[float]:
         """What so many take to be there, those that are warm first."""

@@ -50,13 +50,21 @@ class CheckedPlanner:
 
 def _with_arrays(plan: Plan) -> Plan:
     """Lists and wider integers are fine from a user's planner; all others expect int32."""
-    bundles, slots, memory = map(_as_ids, (plan.bundles, plan.slots, plan.memory_mb))
+    bundles, slots = _as_ids("bundles", plan.bundles), _as_ids("slots", plan.slots)
+    memory = _as_ids("memory_mb", plan.memory_mb)
     if bundles is plan.bundles and slots is plan.slots and memory is plan.memory_mb:
         return plan
     return replace(plan, bundles=bundles, slots=slots, memory_mb=memory)
 
 
-def _as_ids(values: npt.ArrayLike) -> Ids:
+def _as_ids(name: str, values: npt.ArrayLike) -> Ids:
     array: npt.NDArray[Any] = np.asarray(values)
-    integers = array.dtype.kind in "iu" or not array.size
-    return array.astype(np.int32, copy=False) if integers else array
+    if array.dtype.kind not in "iu" and array.size:
+        return array
+    ids = array.astype(np.int32, copy=False)
+    if (
+        ids is not array and (ids != array).any()
+    ):  # what does not fit would come out as some other number
+        beyond = array[ids != array][0]
+        raise PlanError(f"{name} has {beyond}: no number may be above {np.iinfo(np.int32).max}")
+    return ids

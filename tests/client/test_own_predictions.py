@@ -9,15 +9,23 @@ import dask.array as da
 import pytest
 from dask import delayed
 
+from dask_serverless import Serverless
 from dask_serverless.client import ignored
+from dask_serverless.client.planning import Planning
+from dask_serverless.errors import PlanRefused
+from dask_serverless.translation.translate import materialise, translate
 from planners.auto import Auto
+from planners.cost.platform import Platform
+from planners.graph.dag import Dag
+from planners.non_uniform import NonUniform
 from planners.numbers.predictions import Constant
 from planners.optimizations.optimization import Optimized
+from planners.plans.plan import Resources
 from planners.structural import Structural
 from planners.uniform import Uniform
 
 TASKS, SECONDS, CONTAINERS = 8, 20.0, 2
-LEAST = TASKS * SECONDS / CONTAINERS
+LEAST, MOST = TASKS * SECONDS / CONTAINERS, 1.1 * TASKS * SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -127,3 +135,61 @@ def test_a_planner_sees_the_same_names_whatever_the_settings(serverless, history
         view.options(deadline=100.0).plan(collection())
     assert any(name.startswith(f"{__name__}.simulate#") for name in names)
     assert planner.seen == [names, names]
+
+
+NUMBERS = Constant(seconds_of={"simulate": SECONDS})
+
+
+@pytest.mark.parametrize("planner", [Auto, NonUniform])
+@pytest.mark.parametrize("goals", [{"deadline": 100 * LEAST}, {"budget": 1.0}], ids=str)
+def test_with_a_goal_no_size_is_chosen_that_containers_do_not_have(serverless, planner, goals):
+    """Own numbers were planned for by all of AWS Lambda's sizes: a plan for 256 MB, seven times as
+    slow, was "within the budget" on containers that are all alike."""
+    view = serverless.options(history=False, planner=planner(NUMBERS), **goals)
+    told = view.plan(collection())
+    assert set(told.plan.memory_mb.tolist()) == {Platform.default_memory_mb}
+    assert told.plan.prediction.makespan_seconds < MOST  # in turns, in one container
+    assert LEAST <= view.simulate(collection()).makespan_seconds < MOST
+
+
+def test_what_goals_call_possible_is_possible_here(serverless):
+    view = serverless.options(history=False, planner=Auto(NUMBERS), budget=1e-9)
+    with pytest.raises(PlanRefused) as refused:
+        view.plan(collection())
+    reason = refused.value.reason
+    assert LEAST <= reason.cheapest.makespan_seconds < MOST
+    assert "1769 MB" in reason.cheapest_by
+
+
+def test_they_are_planned_by_in_the_sizes_that_there_are():
+    graph = collection()
+    translation = translate(materialise(graph.__dask_graph__()), graph.__dask_keys__())
+    told = Planning(Auto(NUMBERS, budget=1.0), 2, sizes_mb=(640, 2048)).plan(translation)
+    assert set(told.plan.memory_mb.tolist()) <= {640, 2048}
+
+
+def test_a_task_that_needs_more_than_usual_has_it_where_there_are_no_sizes():
+    dag = Dag.from_edges(3, [0, 1], [2, 2], function_names=("simulate",))
+    large = Auto(Constant(task_peak_bytes=4e9))
+    plan = Auto.of(Planning(large, 2).model(dag)).plan(dag, Resources(2))
+    assert set(plan.memory_mb.tolist()) == {10_240}
+
+
+def test_a_budget_is_judged_by_the_prices_that_are_paid(serverless):
+    view = serverless.options(history=False, planner=Auto(NUMBERS), prices={"gb_second": 1.0})
+    cost = view.plan(collection()).prediction.cost
+    assert cost > LEAST
+    with pytest.raises(PlanRefused):
+        view.plan(collection(), budget=cost / 2)
+
+
+def test_containers_that_are_there_already_do_not_start_cold(serverless):
+    view = serverless.options(history=False, planner=Auto(NUMBERS))
+    dask.compute(collection(), scheduler=view)
+    assert view.plan(collection()).plan.prediction.cold_starts == 0
+
+
+def test_starts_are_forecast_as_they_were_when_the_run_was_planned(store_url):
+    with Serverless(containers=2, history=False, planner=Auto(NUMBERS)) as cold:
+        dask.compute(collection(), scheduler=cold)
+        assert cold.last_run.vs_plan().cold_starts.forecast == CONTAINERS

@@ -195,12 +195,12 @@ def test_the_platform_is_as_it_was_found() -> None:
     overheads = [Overhead(n, 0.001 + 0.0001 * n) for n in range(1, 20)]
     history.record(Observations(publishes=[0.0002] * 9 + [1.0], overheads=overheads))
     entries: dict[str, Entry] = dict(history.predictions().platform)
-    found = measured_platform(Platform(), entries, warm=2, alike=True)
+    found = measured_platform(Platform(), entries, warm=2)
     assert found.publish_seconds == pytest.approx(0.0002, rel=0.01), "one slow answer is no rule"
     assert found.bundle_seconds == pytest.approx(0.001, rel=0.05)
     assert found.task_seconds == pytest.approx(0.0001, rel=0.05)
     assert (1769, 2) in found.warm
-    assert measured_platform(Platform(), {}, 0, alike=False).publish_seconds == 0.001
+    assert measured_platform(Platform(), {}, 0).publish_seconds == 0.001
 
 
 def test_containers_are_warm_until_they_have_idled_too_long() -> None:

@@ -94,6 +94,9 @@ def test_wrong_settings_name_the_planner():
         (bundles(0, 0), "planner 'bad': 1 of 3 tasks have no bundle, first task 2"),
         (bundles(1, 1, 0), "planner 'bad': task 2 .* takes the output of task 0"),
         (Plan("bad", ["x"], [0], [0]), "planner 'bad': bundles must be .* integers"),
+        (Plan("bad", [0, 0, 0], [0], [2**32 + 512]), "planner 'bad': memory_mb has 4294967808: no"),
+        (Plan("bad", [0, 0, 2**32], [0], [0]), "planner 'bad': bundles has 4294967296: no number"),
+        (Plan("bad", [0, 0, 0], [2**31], [0]), "planner 'bad': slots has 2147483648: no number"),
     ],
 )
 def test_a_planner_that_misbehaves_is_named(answer, message):
