@@ -353,3 +353,25 @@ def test_a_container_killed_beside_a_process_of_its_task_is_noticed(serverless, 
     begun = time.monotonic()
     assert dask.compute(dask.delayed(fork_and_die)(), scheduler=serverless) == ("second try",)
     assert time.monotonic() - begun < 4
+
+
+def fork_and(how):
+    """The child's exit status; for ever, if it works on as a second container."""
+    child = os.fork()
+    if child == 0:
+        if how == "raise":
+            os.execvp("no such program", ["no such program"])
+        if how == "exit":
+            sys.exit(3)
+        return "the child's"
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.parametrize(("how", "status"), [("return", 0), ("raise", 1), ("exit", 3)])
+def test_a_process_that_a_task_forks_ends_when_it_comes_back_from_it(serverless, how, status):
+    lines = []
+    listened = serverless.options(retries=2, logs=lines.append)
+    for _ in range(3):
+        assert dask.compute(delayed(fork_and)(how), scheduler=listened) == (status,)
+    assert any("no such program" in line.text for line in lines) == (how == "raise")
+    assert dask.compute(tree(8), scheduler=serverless) == (56,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from itertools import islice
 from time import perf_counter
@@ -11,6 +12,7 @@ from types import BuiltinFunctionType
 from typing import Any
 
 from dask_serverless.worker.bundle import Step
+from dask_serverless.worker.forked import end_forked
 
 # Told of each task when it is done: its steps, start, end, and all values that are still there.
 # Whoever says False is told of no more.
@@ -75,6 +77,7 @@ def run(
     begun = 0.0
     steps = zip(program, last_uses(program, keep), strict=True)
     begin = 0
+    process = os.getpid()
     try:
         for end in (*looks, len(program)):
             listening = watch
@@ -98,7 +101,11 @@ def run(
                     del values[name]
             begin = end
     except BaseException as error:
+        if os.getpid() != process:
+            end_forked(error)
         raise StepFailed(owner(program, out), function) from error
+    if os.getpid() != process:
+        end_forked()
 
 
 def call(function: Callable[..., Any], values: list[Any], keywords: Sequence[str]) -> Any:
