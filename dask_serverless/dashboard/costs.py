@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dask_serverless.client.accounting import Account, account_of
-from dask_serverless.dashboard.seen import ContainerSeries
+from dask_serverless.dashboard.seen import NEVER, ContainerSeries
 from dask_serverless.dashboard.series import Series
 from planners.cost.platform import Prices
 
@@ -33,8 +33,10 @@ def account(series: Series, container: ContainerSeries) -> Account:
 
 
 def used(series: Series) -> list[ContainerSeries]:
-    """Containers that had a bundle; as long as the run goes on, also those at their first one."""
-    return [c for c in series.containers.values() if c.bundles or series.goes_on]
+    """Containers that had a bundle, also if the run was over before they had finished it; as long as it
+    goes on, all that are there.
+    """
+    return [c for c in series.containers.values() if c.since < NEVER or series.goes_on]
 
 
 def cost(series: Series) -> float:

@@ -15,6 +15,7 @@ from dask_serverless.worker.witness import UNDER_WAY
 
 pytest.importorskip("bokeh")
 
+from dask_serverless.dashboard.numbers import numbers
 from dask_serverless.dashboard.pages.containers import COLUMNS, Containers
 from dask_serverless.dashboard.pages.data import DataPlane
 from dask_serverless.dashboard.pages.plan import PlanPage
@@ -95,6 +96,28 @@ def test_a_plan_that_was_followed_has_nothing_to_show_of_that() -> None:
     assert "while the run went on" not in page.told.text
     assert "plan </th>" in page.told.text and "125 ms" in page.told.text
     assert "+2.000 s" in page.told.text
+
+
+def test_a_run_that_is_not_over_or_was_cut_short_is_not_early_by_what_it_has_not_done() -> None:
+    page = PlanPage(View(view().structure), None)
+    page.update(None)
+    assert "makespan" in page.told.text and "−1.000 s" not in page.told.text
+    cut = view(error="KeyboardInterrupt", makespan_seconds=0.0)
+    page = PlanPage(cut, None)
+    page.update(None)
+    (row,) = [row for row in page.told.text.split("<tr>") if ">makespan<" in row]
+    assert "1.000 s" in row and "0 µs" not in row and "−" not in row
+
+
+def test_containers_that_were_at_their_first_bundle_when_a_run_was_cut_short_are_counted() -> None:
+    """The heading told of none and of no cost, above a table of two and what was paid for them."""
+    cut = View(view().structure)
+    for name in ("c1", "c2"):
+        cut.series.heed(batch(name, sighting(0, 0.0, state=UNDER_WAY)))
+    cut.series.heed(batch("c3"))  # came, and found nothing to do
+    cut.series.heed_end({**OVER, "error": "KeyboardInterrupt", "makespan_seconds": 0.0})
+    told = numbers(cut.series)
+    assert (told.containers, told.warm_starts) == (2, 2) and told.cost > 0
 
 
 def test_a_plan_that_lasts_longer_than_its_corrected_makespan_is_shown_to_its_end() -> None:

@@ -75,13 +75,10 @@ def differences(series: Series, planned: Mapping[str, Any]) -> str:
     ]  # fmt: skip
     makespan = numbers(series).makespan
     expected = float(planned["makespan"])
-    last = (
-        planned_end(planned),
-        float(series.finished[done].max(initial=0.0)),
-    )
+    last = float(series.finished[done].max(initial=0.0))
     whole = [
-        ("end of the last bundle", *map(in_seconds, last), signed(last[1] - last[0])),
-        (makespan_of(int(planned.get("runs", 0))), in_seconds(expected), in_seconds(makespan), signed(makespan - expected)),
+        ("end of the last bundle", *against(planned_end(planned), last, series.succeeded)),
+        (makespan_of(int(planned.get("runs", 0))), *against(expected, makespan, series.succeeded)),
         ("bundles, added up", in_seconds(float(foreseen.sum())), in_seconds(float(took.sum())),
             signed(float(took.sum() - foreseen.sum()))),
     ]  # fmt: skip
@@ -90,6 +87,12 @@ def differences(series: Series, planned: Mapping[str, Any]) -> str:
         + "<h3>Where the difference arose</h3>"
         + table(("bundle ", "last task", "planned ", "actual ", "difference "), rows)
     )
+
+
+def against(planned: float, came: float, whole: bool) -> tuple[str, str, str]:
+    """A run that goes on, or was cut short, is not early by what it has not done."""
+    difference = signed(came - planned) if whole else ""
+    return in_seconds(planned), in_seconds(came) if came else "", difference
 
 
 def makespan_of(runs: int) -> str:
