@@ -58,6 +58,8 @@ class Remembered:
     times_told: list[Outcome] = field(default_factory=list)  # not in the forecast yet
     paid_told: list[Outcome] = field(default_factory=list)
     outlook: Outlook | None = None  # of the plan, once somebody has asked
+    why: str = ""  # it was chosen, when it was made
+    since: int = 0  # runs that its forecast has learned from after that
 
     @property
     def will_do(self) -> bool:
@@ -111,9 +113,21 @@ class Remembered:
 
     def learn(self, way: str, forecast: Prediction) -> None:
         outcomes = self.model.outcomes.after(way, self.times_told, self.paid_told)
+        self.since += len(self.times_told)
         self.times_told, self.paid_told = [], []
         self.model = replace(self.model, outcomes=outcomes)
-        self.plan = replace(self.plan, prediction=self.model.forecast(way, forecast))
+        prediction = self.model.forecast(way, forecast)
+        self.plan = replace(self.plan, prediction=prediction, annotations=self.dated())
+
+    def dated(self) -> tuple[object, ...]:
+        """The forecasts by which it was chosen are as old as the plan; its own is not."""
+        note, notes = self.plan.chosen, self.plan.annotations
+        if note is None:
+            return notes
+        self.why = self.why or note.why
+        runs = "the last run" if self.since == 1 else f"the last {self.since} runs"
+        new = replace(note, why=f"{self.why}, as known before {runs}")
+        return tuple([new if one is note else one for one in notes])
 
 
 class PlansMade:

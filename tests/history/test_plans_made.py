@@ -91,6 +91,17 @@ def test_a_plan_whose_runs_miss_the_deadline_is_not_used_again() -> None:
     assert made.plan.prediction is not None and made.plan.prediction.runs == 1
 
 
+def test_why_a_plan_was_chosen_says_how_old_that_is() -> None:
+    """Beside a forecast of 5 s stood that it was chosen for its 2 s, and others not, for their 3."""
+    made = remembered(spent=100.0)
+    before = made.plan.why.splitlines()
+    made.came(5.0, 5.0)
+    once = made.plan.why.splitlines()
+    assert once == [f"{before[0]}, as known before the last run", *before[1:]]
+    made.came(5.0, 5.0)
+    assert made.plan.why.splitlines()[0] == f"{before[0]}, as known before the last 2 runs"
+
+
 def test_what_came_of_a_plan_by_guesses_says_nothing_of_the_next_one() -> None:
     made = replace(remembered(times=1), guessed=True)
     before = made.plan.prediction
