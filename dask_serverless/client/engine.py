@@ -28,7 +28,7 @@ from dask_serverless.client.audience import Audience
 from dask_serverless.client.ending import PATIENCE_SECONDS, Endings
 from dask_serverless.client.warmth import Warmth
 from dask_serverless.config import Settings, suggestion
-from dask_serverless.errors import SettingsError, StoreError
+from dask_serverless.errors import SettingsError, StoreEnded, StoreError, StoreUnreachable
 from dask_serverless.signing.chosen import drawn
 from dask_serverless.store.connect import open_link
 from dask_serverless.store.embedded import EmbeddedStore
@@ -110,6 +110,10 @@ class Engine:
             link = open_link(url)
         try:
             yield url, link
+        except StoreUnreachable as error:
+            if self.embedded is None or self.embedded.alive():
+                raise
+            raise StoreEnded(error.url, error.cause) from error.__cause__
         finally:
             links.append(link)
 

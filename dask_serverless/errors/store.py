@@ -46,6 +46,16 @@ class StoreUnreachable(StoreError, ConnectionError):
         )
 
 
+class StoreEnded(StoreUnreachable):
+    """The private server ended while it was in use."""
+
+    def __str__(self) -> str:
+        return (
+            f"The private store at {self.url} has ended (killed, or out of memory?): {self.cause}. "
+            "Nothing wrong was returned; compute again, which starts another one."
+        )
+
+
 class StoreDenied(StoreError):
     """The store wants other credentials, or grants these too little."""
 
