@@ -124,3 +124,29 @@ def test_a_program_that_a_task_leaves_running_holds_nobody_up(serverless, heard,
     file.touch()
     assert dask.compute(delayed(abs)(-2), scheduler=serverless) == (2,)
     assert lines == []
+
+
+def prints_with_a_process():
+    """Both print, as a pool of forked processes does."""
+    for turn in range(5):
+        print("parent", turn)
+        child = os.fork()
+        if child == 0:
+            for n in range(3):
+                print("child", turn, n)
+            os._exit(0)
+        os.waitpid(child, 0)
+
+
+def test_what_a_forked_process_prints_is_heard_and_no_line_counts_twice(heard):
+    client, lines = heard
+    for _ in range(3):
+        lines.clear()
+        dask.compute(delayed(prints_with_a_process)(dask_key_name="x"), scheduler=client)
+        assert client.last_run.dropped_lines == 0
+        words = [word for turn in range(5) for word in ("parent", str(turn))]
+        words += [
+            word for turn in range(5) for n in range(3) for word in ("child", str(turn), str(n))
+        ]
+        assert sorted(" ".join(line.text for line in lines).split()) == sorted(words)
+        assert {line.key for line in lines} == {"x"}

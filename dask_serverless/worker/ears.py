@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 from typing import Any, Protocol, TextIO
@@ -74,6 +75,12 @@ class Ears:
                 self.alone = None
                 self.give_back_streams()
 
+    def forget(self) -> None:
+        """In a process that a task has forked: lines of two would bear the same numbers."""
+        self.lock = threading.Lock()
+        self.by_thread.clear()
+        self.alone = None
+
     def take_streams(self) -> None:
         for name in (OUT, ERR):
             stream = getattr(sys, name)
@@ -101,3 +108,4 @@ def exchange(name: str, before: Any, after: Any) -> None:
 
 
 EARS = Ears()
+os.register_at_fork(after_in_child=EARS.forget)
