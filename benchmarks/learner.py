@@ -81,9 +81,8 @@ class Learner:
 
 def cost(report: RunReport) -> float:
     """What it would have cost on a platform that is paid by the second."""
-    platform = Platform()
-    gb_seconds = report.gb_seconds(platform.default_memory_mb)
-    return platform.prices.cost(gb_seconds, len(report.containers), report.bytes_moved)
+    prices = Platform().prices
+    return prices.cost(report.paid_gb_seconds, len(report.containers), report.bytes_moved)
 
 
 @contextmanager

@@ -40,7 +40,6 @@ from dask_serverless.worker.environment import packages
 from dask_serverless.worker.header import Header
 from dask_serverless.worker.invitation import Invitation
 from dask_serverless.worker.paths import searched, working_folder
-from planners.cost.platform import Platform
 from planners.plans.bundles import Bundles, bundles_of
 
 MANY_TASKS = 1000  # to collect what they left takes longer than a round trip
@@ -267,8 +266,7 @@ class Distribution:
         if self.gathering is None or planning.history is None:
             planned.passed(report.makespan_seconds)
             return
-        gb_seconds = report.gb_seconds(Platform.default_memory_mb)
-        followed = planned.came(report.makespan_seconds, gb_seconds)
+        followed = planned.came(report.makespan_seconds, report.paid_gb_seconds)
         tasks = bundles.task_offsets[1:] - bundles.task_offsets[:-1]
         uses = [use_of(container) for container in report.containers.values()]
         functions = self.translation.functions

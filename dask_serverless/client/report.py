@@ -169,11 +169,6 @@ class RunReport:
             self.makespan_seconds = event.makespan
             self.submitted = event.at - event.makespan
 
-    def gb_seconds(self, memory_mb: int) -> float:
-        """What is paid for, in containers of this size: from the first bundle of each to its last."""
-        seconds = sum(mine["until"] - mine["since"] for mine in self.containers.values())
-        return seconds * memory_mb / 1024
-
     @property
     def accounts(self) -> list[Account]:
         """What was taken of containers, by the size of their memory."""

@@ -54,6 +54,21 @@ def test_processor_time_is_what_tasks_took_of_it_and_not_what_they_waited() -> N
         assert report.paid_gb_seconds >= 0.5 * Platform.default_memory_mb / 1024
 
 
+def test_what_is_paid_is_forecast_as_it_came_in_the_sizes_that_containers_had(tmp_path) -> None:
+    """What came was reckoned in containers of the usual size: a budget of twice the cost was refused
+    where they had less, and one of half of it accepted where they had more."""
+    values, paid = [delayed(time.sleep)(0.1)] * 2, []
+    history = str(tmp_path / "history")
+    goals = {"planner": "wukong", "deadline": "1h"}
+    with Serverless(containers=1, memory="512 MiB", history=history, **goals) as client:
+        for _ in range(3):
+            dask.compute(*values, scheduler=client)
+            paid.append(client.last_run.paid_gb_seconds)
+        forecast = client.plan(*values).plan.prediction
+    assert forecast.runs == 2  # the first had nothing to go by
+    assert 0.99 * min(paid[1:]) <= forecast.gb_seconds <= 1.01 * max(paid[1:])
+
+
 def test_it_is_told_in_text_and_in_notebooks() -> None:
     with Serverless(containers=1, memory="2 GiB", prices={"gb_second": 2.0}) as client:
         dask.compute(delayed(burn)(0.05), scheduler=client)
