@@ -33,10 +33,15 @@ def account(series: Series, container: ContainerSeries) -> Account:
 
 
 def used(series: Series) -> list[ContainerSeries]:
-    """Containers that had a bundle, also if the run was over before they had finished it; as long as it
-    goes on, all that are there.
+    """Containers that had a bundle; as long as the run goes on, also those at their first one, and
+    where it was cut short, too.
     """
-    return [c for c in series.containers.values() if c.since < NEVER or series.goes_on]
+    least = 1 if series.succeeded else 0
+    return [
+        c
+        for c in series.containers.values()
+        if series.goes_on or (c.since < NEVER and c.bundles >= least)
+    ]
 
 
 def cost(series: Series) -> float:

@@ -57,8 +57,8 @@ class Following:
                 self.last_line = name.decode()
                 heed(self.view, fields)
             now = time.time() - self.view.structure.submitted
-            series.heed_working(self.working, now)
             series.heed_losses(watched.losses(losses))
+            series.heed_working(self.working, now)
             series.heed_silence(self.silence(lives, now))
             return series.version > before
 

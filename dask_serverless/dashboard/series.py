@@ -250,6 +250,11 @@ class Series:
         if name:
             container = self.container_named(name)
             container.gone, index = why, container.index
+        if self.container[bundle] == index and self.finished[bundle] == NEVER:
+            self.claimed[bundle], self.container[bundle] = (
+                NEVER,
+                NOBODY,
+            )  # until the next one has it
         if len(self.losses) < MOST_FAILURES:
             self.losses.append(Lost(bundle, index, at, why))
 

@@ -113,6 +113,17 @@ def test_tasks_that_took_one_container_after_the_other_with_them_have_failed() -
     assert [each.gone for each in series.containers.values()] == ["killed", "no sign of life"]
 
 
+def test_a_container_that_was_lost_works_no_more_and_the_next_one_does_before_it_says_so() -> None:
+    """The time of a dead container's bundle grew until another one told of it."""
+    series = Series(DIAMOND)
+    series.heed_working({0: "c1"}, 0.25)
+    series.heed_losses([lost("c1", 0, 0.5)])
+    assert series.claimed[0] == NEVER and series.container[0] == NOBODY
+    series.heed_working({0: "c2"}, 1.0)
+    series.heed_losses([lost("c1", 0, 0.5)])
+    assert (series.claimed[0], list(series.containers)[series.container[0]]) == (1.0, "c2")
+
+
 def test_each_loss_is_heeded_once_however_often_it_is_told() -> None:
     series = Series(DIAMOND)
     for _ in range(2):
