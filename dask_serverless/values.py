@@ -245,6 +245,8 @@ def _named_or(*methods: str) -> Check:
         if not (isinstance(value, str) and value) and not any(hasattr(value, m) for m in methods):
             told = " or ".join(map(repr, methods))
             raise TypeError(f"must be a name, or an object with a method {told}")
+        if isinstance(value, type):
+            raise TypeError(f"must be an object, not a class: {value.__name__}(...)")
         return value
 
     return check

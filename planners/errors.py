@@ -138,11 +138,12 @@ class GoalError(PlanError):
         fastest_by: str = "",
         cheapest_by: str = "",
     ) -> None:
-        super().__init__(
-            f"no plan meets {goal}: the fastest takes {_possible(fastest, fastest_by)}, the "
-            f"cheapest takes {_possible(cheapest, cheapest_by)}; allow more time, money or "
-            "containers"
-        )
+        best = f"the fastest takes {_possible(fastest, fastest_by)}"
+        if (cheapest, cheapest_by) == (fastest, fastest_by):
+            best += ", and none is cheaper"
+        else:
+            best += f", the cheapest takes {_possible(cheapest, cheapest_by)}"
+        super().__init__(f"no plan meets {goal}: {best}; allow more time, money or containers")
         self.goal, self.fastest, self.cheapest = goal, fastest, cheapest
         self.fastest_by, self.cheapest_by = fastest_by, cheapest_by
 

@@ -25,6 +25,7 @@ from dask_serverless.blobs.blobs import INLINE_BYTES
 from dask_serverless.config import DESCRIPTIONS, Settings
 from dask_serverless.errors import SettingsError, StoreUrlInvalid
 from dask_serverless.values import CHECKS
+from planners.structural import Structural
 
 
 @pytest.fixture(autouse=True)
@@ -126,6 +127,7 @@ REFUSED = [
     ("memory", ["2 GiB", "many"]),
     ("planner", 3),
     ("planner", ""),
+    ("planner", Structural),
     ("backend", None),
     ("inline_bytes", None),
     ("blobs", "folder"),
@@ -519,6 +521,7 @@ from dask_serverless import Serverless
 from dask_serverless.blobs.blobs import INLINE_BYTES
 from dask_serverless.config import DESCRIPTIONS, Settings
 from dask_serverless.values import CHECKS
+from planners.structural import Structural
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     Settings.gather()

@@ -206,7 +206,8 @@ class Planning:
             "limit",
             limits,
             f"Whether {limits} can be kept is not known: nothing was measured of these functions "
-            f"yet; {'runs teach it' if asked else 'with history=True, runs teach it'}. The run goes on.",
+            f"yet; {'runs teach it' if asked else 'with history=True, runs teach it'}. No run is "
+            "refused for that.",
         )
 
     def look(self, translation: Translation) -> Outlook:

@@ -48,9 +48,7 @@ class Platform:
     # whether they may go on with its user: storing takes longer than a round trip
     inline_bytes: float = 16 << 10  # no larger, and an output travels within the calls themselves:
     # it is neither kept in a container's memory nor fetched ahead
-    alike: bool = (
-        False  # all containers have the same: there is no size to choose, nor a faster one
-    )
+    alike: bool = False  # all containers have the same: no size to choose, and none is faster
 
     def __post_init__(self) -> None:
         check_number("idle time", "platform", self.idle_seconds)

@@ -62,9 +62,7 @@ def _as_ids(name: str, values: npt.ArrayLike) -> Ids:
     if array.dtype.kind not in "iu" and array.size:
         return array
     ids = array.astype(np.int32, copy=False)
-    if (
-        ids is not array and (ids != array).any()
-    ):  # what does not fit would come out as some other number
-        beyond = array[ids != array][0]
-        raise PlanError(f"{name} has {beyond}: no number may be above {np.iinfo(np.int32).max}")
+    if (lost := ids != array).any():  # what does not fit comes out as some other number
+        most = np.iinfo(np.int32).max
+        raise PlanError(f"{name} has {array[lost][0]}: no number may be above {most}")
     return ids

@@ -65,6 +65,6 @@ class Goals:
         return GoalError(str(self), fastest, cheapest, fastest_by, cheapest_by)
 
     def __str__(self) -> str:
-        deadline = [f"the deadline of {self.deadline} s"] if self.deadline is not None else []
-        budget = [f"the budget of {self.budget}"] if self.budget is not None else []
+        deadline = [f"the deadline of {self.deadline:.6g} s"] if self.deadline is not None else []
+        budget = [f"the budget of {self.budget:.6g}"] if self.budget is not None else []
         return " and ".join(deadline + budget)

@@ -98,7 +98,7 @@ def test_what_was_mistyped_is_told_in_one_line(script, arguments, told, status):
         ("Serverless(planner='structurl')", "Did you mean 'structural'"),
         (
             "Serverless(planner=Uniform(Constant(task_seconds=9.0)), deadline=1)",
-            "the deadline of 1.0 s",
+            "the deadline of 1 s",
         ),
         ("Serverless(containers=-1)", "containers"),
     ],

@@ -19,7 +19,7 @@ from planners.numbers.predictions import Constant, Unmeasured
 from planners.numbers.sketch import Sketch
 from planners.plans.annotations import Chosen
 from planners.plans.goals import Goals
-from planners.plans.plan import Plan, PlanError, Resources
+from planners.plans.plan import Plan, PlanError, Prediction, Resources
 from planners.structural import Structural
 
 DAG = random_dag(2, 120)
@@ -59,6 +59,15 @@ def test_a_small_budget_is_kept_and_takes_longer():
 def test_an_impossible_goal_says_what_is_possible(goals, what):
     with pytest.raises(GoalError, match=f"no plan meets {what}: the fastest takes .* the cheapest"):
         Auto(PREDICTIONS, **goals).plan(DAG, RESOURCES)
+
+
+def test_an_impossible_goal_names_one_plan_once():
+    only = Prediction(2.0, 1.0, gb_seconds=1.0, cold_starts=1, bytes_moved=0)
+    alone = Goals(deadline=1e-5).impossible([("uniform", only)])
+    assert str(alone) == (
+        "no plan meets the deadline of 1e-05 s: the fastest takes 2.000 s and costs 1.000000 "
+        "(uniform), and none is cheaper; allow more time, money or containers"
+    )
 
 
 def test_what_it_says_is_possible_is_possible():
