@@ -8,12 +8,8 @@ from collections.abc import Sequence
 from dask_serverless.coordination.base import NEVER
 
 LOOK_SECONDS = 1.0  # how long the client relies on being told, before it looks for itself
-LEAST_SECONDS = (
-    0.1  # between two looks, however many bundles there are, each with a time of its own
-)
-LATER_SECONDS = (
-    0.01  # than a bundle should have begun: the store's clock must have it that it has not
-)
+LEAST_SECONDS = 0.1  # between two looks, however many bundles have a time of their own
+LATER_SECONDS = 0.01  # than a bundle should have begun: by the store's clock it must not have
 
 
 class Looks:

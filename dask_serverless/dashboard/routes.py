@@ -15,9 +15,7 @@ STEP = 0.1  # between two edges that pass a column side by side; rows are one ap
 NEAR = 0.6  # of a way that edges of one source share
 CLEAR = 0.06  # between a box and what passes it, at least
 BULGE = 0.24  # how far a way that turns back reaches beyond its box; columns are one apart
-MOST_PASSES = (
-    20_000  # of columns; edges beyond go straight, as in such a thicket nobody follows one
-)
+MOST_PASSES = 20_000  # of columns; edges beyond go straight: in such a thicket nobody follows one
 
 Curve = tuple[float, ...]  # x0, y0, two points that it bends towards, x1, y1: cubic
 CURVE = ("x0", "y0", "cx0", "cy0", "cx1", "cy1", "x1", "y1")

@@ -47,9 +47,7 @@ class Series:
     containers: dict[str, ContainerSeries] = field(default_factory=dict)
     failures: list[Failed] = field(default_factory=list)
     losses: list[Lost] = field(default_factory=list)  # the first so many
-    tries: dict[int, int] = field(
-        default_factory=dict
-    )  # bundle → containers that were lost with it
+    tries: dict[int, int] = field(default_factory=dict)  # bundle → containers lost with it
     tried_again: list[TriedAgain] = field(default_factory=list)  # the first so many
     retries: dict[int, int] = field(default_factory=dict)  # task → attempts that raised, but one
     lines: Lines = field(default_factory=Lines)
@@ -251,10 +249,8 @@ class Series:
             container = self.container_named(name)
             container.gone, index = why, container.index
         if self.container[bundle] == index and self.finished[bundle] == NEVER:
-            self.claimed[bundle], self.container[bundle] = (
-                NEVER,
-                NOBODY,
-            )  # until the next one has it
+            self.claimed[bundle] = NEVER  # until the next one has it
+            self.container[bundle] = NOBODY
         if len(self.losses) < MOST_FAILURES:
             self.losses.append(Lost(bundle, index, at, why))
 

@@ -256,9 +256,7 @@ class Party:
             self.crash()
         elif self.world.happens("lost_reply"):
             self.todo.appendleft(instruction)
-            self.asked_again = (
-                True  # what it was given it keeps, though the run may have outgrown it
-            )
+            self.asked_again = True  # what it was given it keeps, even if the run has outgrown it
         else:
             self.check_size(answer, 0 if self.asked_again else self.world.least)
             self.asked_again = False

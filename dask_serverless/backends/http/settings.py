@@ -20,9 +20,7 @@ class HttpSettings(OwnSettings):
     section: ClassVar[str] = "http"
     url: str = ""  # where the platform takes requests: https://worker-….run.app
     token: str = field(default="", repr=False)  # the containers' WORKER_TOKEN
-    wait: bool = (
-        True  # a request lasts as long as its container works; False: it is answered at once
-    )
+    wait: bool = True  # a request lasts as long as its container works; else it is answered at once
     request_seconds: float = 900.0  # the platform's limit for a request, which wait=True must keep
     start_seconds: float = 300.0  # while no container comes and none works: then a run ends
     retry_after_seconds: float = 60.0  # the longest Retry-After of the platform that is heeded
