@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -18,10 +19,14 @@ SHARE = 0.01  # of the time that tasks run, beside that
 MOST_SIZED = 64  # of a bundle's inputs and constants: small ones may be thousands
 FEW_STEPS = 4  # a bundle that costs more to hand out than to measure
 MOST_NEW = 32  # kinds of tasks of a run that are measured once, whatever that takes
+MANY = 64  # kinds: where there are more, each run measures up to so many that chance takes
+TAKEN = 48  # of them, if one container has all: those at the end must not come too late
 MOST_LOOKED_AT = 256  # steps of a bundle, for such kinds
 COLD_SECONDS = 0.0002  # of a first call that took twice as long as the second: its caches were cold
 MOST_TRANSFERS = 32  # in one event
 FEW_PARTS = 4  # of a list that are looked at for the sake of all
+
+_chance = random.Random()  # tasks may have seeded the one that all share
 
 
 class Meter:
@@ -38,6 +43,7 @@ class Meter:
         self.kinds = 0  # of tasks that the run has
         self.met: set[Kind] = set()  # of them, measured here
         self.new = MOST_NEW  # that still may be, though there is no time left for it
+        self.share = 1.0  # of new ones that are looked at
         self.spent = 0.0  # seconds of measuring
         self.steps = 0  # measured
         self.taken: dict[Kind, Taken] = {}
@@ -49,6 +55,8 @@ class Meter:
     def expect(self, kinds: int) -> None:
         """The run has tasks of so many."""
         self.kinds = kinds
+        if kinds > MANY:
+            self.new, self.share = MANY, TAKEN / kinds
 
     def wants(self, program: Sequence[Step]) -> bool:
         """Whether there is time to measure this bundle, or some of it."""
@@ -59,7 +67,8 @@ class Meter:
         """Where the first task begins of each kind that was not measured yet.
 
         Of a long bundle only the first tasks would be known, and nothing of a graph could be
-        planned by numbers.
+        planned by numbers. Of very many kinds chance takes some: the first ones would be the same
+        in each run, and the others never known.
         """
         if len(self.met) >= self.kinds or self.new <= 0:
             return []
@@ -69,7 +78,8 @@ class Meter:
             if step[0] >= 0:  # a task's last step bears its name
                 begins.setdefault(kind_of(program[begin : place + 1]), begin)
                 begin = place + 1
-        return [place for kind, place in begins.items() if kind not in self.met]
+        new = [place for kind, place in begins.items() if kind not in self.met]
+        return new if self.share == 1 else [p for p in new if _chance.random() < self.share]
 
     def may_go_on(self) -> bool:
         """The first task is measured in any case: on a busy machine the sizes of a bundle's inputs

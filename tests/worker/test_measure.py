@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from dask_serverless.worker.execute import run
-from dask_serverless.worker.measure import MOST_NEW, ROWS_A_KIND, Meter, nbytes, sampled
+from dask_serverless.worker.measure import MANY, ROWS_A_KIND, Meter, nbytes, sampled
 from dask_serverless.worker.retrying import Retrying
 from dask_serverless.worker.told import Finished, Measured, Moved
 
@@ -127,7 +127,25 @@ def test_of_thousands_of_functions_few_are_measured_without_time():
         part = program[begin : begin + 100]
         looks = meter.looks(part)
         run(part, [abs] * 5000, {-1: 1}, (), meter.task, looks)
-    assert len(meter.report().kinds) == MOST_NEW
+    assert len(meter.report().kinds) == MANY
+
+
+@pytest.mark.parametrize("containers", [1, 2, 8])
+def test_runs_of_a_graph_with_hundreds_of_functions_measure_all_of_them_in_time(containers):
+    mine = [(n, n, (-1,), None) for n in range(400 // containers)]
+    known = set()
+    for _ in range(150):
+        meter = Meter()
+        meter.expect(400)
+        meter.spent, meter.steps = 1.0, 1  # no time at all
+        for begin in range(0, len(mine), 25):
+            part = mine[begin : begin + 25]
+            looks = meter.looks(part)
+            run(part, [abs] * 400, {-1: 1}, (), meter.task if looks else None, looks)
+        measured = {kind for kind, _ in meter.report().kinds}
+        assert len(measured) <= MANY
+        known |= measured
+    assert len(known) == len(mine)
 
 
 def test_frames_are_sized_by_their_columns_and_never_by_hand():
