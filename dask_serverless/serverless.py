@@ -21,7 +21,7 @@ from dask_serverless.client.report import RunReport
 from dask_serverless.config import DESCRIPTIONS, Settings, Wishes
 from dask_serverless.description import described, with_settings
 from dask_serverless.errors import PlanRefused, SettingsError
-from dask_serverless.showing import shown_all
+from dask_serverless.showing import Told, shown_all
 from dask_serverless.worker import inside
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Serverless:
                 "Serverless() takes settings, as keywords: Serverless(containers=4). "
                 "As a scheduler pass an object, not the class: scheduler=Serverless()"
             )
-        self._keywords = settings
+        self._keywords = Told(settings)
         self._settings = Settings.gather(**settings)
         self._prepare()
         self._begin()
@@ -253,7 +253,7 @@ class Lazy(Serverless):
     """The ready-made instance: reads settings and starts processes when it is first used."""
 
     def __init__(self) -> None:
-        self._keywords = {}
+        self._keywords = Told()
         self._prepare()
 
     @property

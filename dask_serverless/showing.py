@@ -36,6 +36,13 @@ def shown(name: str, value: Any) -> str:
     return repr(masked(value))
 
 
+class Told(dict[str, Any]):
+    """Settings as they were told: whoever prints them, or what holds them, sees no secret."""
+
+    def __repr__(self) -> str:
+        return shown("", self)
+
+
 def shown_all(settings: Mapping[str, Any]) -> str:
     told = {n: v for n, v in settings.items() if v is not None or n not in SECRET}
     return ", ".join(f"{name}={shown(name, value)}" for name, value in told.items())

@@ -11,7 +11,7 @@ from dask_serverless.client.engine import Engine, end
 from dask_serverless.config import Settings
 from dask_serverless.errors import SettingsError
 from dask_serverless.serverless import AUTO, Serverless, make_planner
-from dask_serverless.showing import shown_all
+from dask_serverless.showing import Told, shown_all
 
 if TYPE_CHECKING:
     from dask_serverless.client.report import RunReport
@@ -26,8 +26,8 @@ class View(Serverless):
     """
 
     def __init__(self, of: Serverless, settings: dict[str, Any]) -> None:
-        self._keywords = settings
-        self._changes = Settings.options(**settings)
+        self._keywords = Told(settings)
+        self._changes = Told(Settings.options(**settings))
         self._prepare()
         self._of: Serverless | None = of
         self._seen = weakref.ref(of)

@@ -12,6 +12,7 @@ import sys
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
+from pprint import pformat
 from typing import Any
 
 import dask.config
@@ -376,6 +377,22 @@ def test_no_representation_of_a_backends_own_settings_shows_a_password() -> None
     for text in (repr(settings), repr(settings.docker)):
         assert "PASSWORD" not in text
         assert "DockerSettings(" in text and "registry/image" in text and "cpus=2" in text
+
+
+def test_no_variable_of_an_object_or_its_view_shows_a_secret() -> None:
+    told: dict[str, Any] = {
+        "store": "redis://:PASSWORD@127.0.0.1:1",
+        "secret": "PASSWORD" * 4,
+        "http": {"url": "http://host", "token": "PASSWORD" * 4},
+    }
+    made = Serverless(**told)
+    view = made.options(blobs="s3://key:PASSWORD@bucket/folder")
+    try:
+        for text in (repr(vars(made)), repr(vars(view)), str(vars(view)), pformat(vars(made))):
+            assert "PASSWORD" not in text
+            assert "http://host" in text or "bucket/folder" in text
+    finally:
+        made.close()
 
 
 @pytest.mark.parametrize(

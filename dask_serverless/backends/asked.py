@@ -107,7 +107,7 @@ class AskedBackend(Listeners):
             self.heed(invitation, message)
         if answer.refusal is not None:
             self.tell(Loss("", answer.why, error=answer.refusal), invitation.run)
-        elif not answer.came and not answer.reached:
+        elif not (answer.came or answer.reached or answer.at_last):
             self.tell(Loss("", answer.why, claimed=False), invitation.run)
         if invitation.run in self.stopping and not self.asking.under_way[invitation.run]:
             self.settle(invitation.run)

@@ -31,6 +31,7 @@ class Answer:
     why: str = ""  # nobody came: for people
     reached: bool = True  # whether a container, or the platform's gate, has answered
     refusal: ServerlessError | None = None  # no repetition changes that
+    at_last: ServerlessError | None = None  # if it is never reached: a network may get over it
     rest_seconds: float = 0.0  # that the platform wants from whoever asks it
 
 

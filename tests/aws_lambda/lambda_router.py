@@ -40,8 +40,8 @@ class Router(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.queues: dict[str, queue.SimpleQueue[Event]] = {}
         self.throttled = 0  # how many of the next requests are refused

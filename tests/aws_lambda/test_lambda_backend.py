@@ -7,8 +7,9 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
+from socket import socket
 
 import dask
 import numpy as np
@@ -17,6 +18,7 @@ from awaiting import eventually
 from dask import delayed
 from lambda_emulators import CONTAINERS, FUNCTION, SECRET, region
 from lambda_limits import limited
+from lambda_router import Router
 from lambda_tasks import (
     add_slowly,
     crash,
@@ -32,6 +34,7 @@ from usual_graphs import check_collections, tree
 
 from dask_serverless import Serverless
 from dask_serverless.backends import asking
+from dask_serverless.backends.aws_lambda import backend
 from dask_serverless.errors import (
     BundleLost,
     ContainersAbsent,
@@ -193,6 +196,42 @@ def test_what_is_throttled_for_ever_is_waited_for_with_a_warning_and_an_end(stor
     finally:
         cloud.throttled = 0
     assert asked < 100, "it backs off"
+
+
+@contextmanager
+def unreachable():
+    """Where nobody listens, for as long as this is held."""
+    with socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+def test_a_network_that_fails_for_a_while_costs_no_run(store_url, cloud, monkeypatch):
+    """Its end comes after several invitations were given up."""
+    monkeypatch.setattr(asking, "PATIENCE_SECONDS", 0.3)
+    with ExitStack() as network, ExitStack() as router:
+        port = network.enter_context(unreachable())
+
+        def recover():
+            network.close()
+            late = router.enter_context(Router(port))
+            late.queues = cloud.queues
+
+        told = {"endpoint_url": f"http://127.0.0.1:{port}"}
+        with client_of(cloud, store_url, **told) as client:
+            later = threading.Timer(3.0, recover)
+            later.start()
+            assert compute(tree(16), client=client) == (120,)
+        later.join()
+
+
+def test_a_region_that_nobody_can_reach_is_told_as_that(store_url, cloud, monkeypatch):
+    monkeypatch.setattr(backend, "PATIENCE_SECONDS", 0.5)
+    with unreachable() as port:
+        told = {"endpoint_url": f"http://127.0.0.1:{port}"}
+        with client_of(cloud, store_url, **told) as client:
+            with pytest.raises(PlatformUnavailable, match=r"(?i)could not .*endpoint_url"):
+                compute(tree(8), client=client)
 
 
 def test_containers_that_are_throttled_leave_it_to_the_client_to_ask(client, cloud):

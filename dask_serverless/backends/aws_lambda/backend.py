@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from dask_serverless.backends.asked import AskedBackend, Start
-from dask_serverless.backends.asking import LONGEST_PAUSE_SECONDS, PATIENCE_SECONDS
+from dask_serverless.backends.asking import LONGEST_PAUSE_SECONDS, PATIENCE_SECONDS, Answer
 from dask_serverless.backends.aws_lambda.checking import KEY, KEY_SECONDS, verdict
 from dask_serverless.backends.aws_lambda.functions import AT_ONCE, Function, lambda_client
 from dask_serverless.backends.aws_lambda.settings import LambdaSettings
@@ -89,10 +89,13 @@ class LambdaBackend(AskedBackend):
             self.tell(Loss("", str(error), error=error))
 
     def found_wrong(self, function: Function, key: str) -> ServerlessError | None:
-        """Asked again while AWS has no room: a check that cannot be made says nothing."""
+        """Asked again while AWS has no room, or nobody answers. What AWS never had room for says
+        nothing; where nobody ever answers, no container will come.
+        """
         from botocore.exceptions import BotoCoreError, ClientError
 
         deadline = time.monotonic() + PATIENCE_SECONDS
+        answer = Answer()
         while not function.closed.is_set() and time.monotonic() < deadline:
             told: Any = None
             try:
@@ -106,7 +109,7 @@ class LambdaBackend(AskedBackend):
             if answer.refusal is not None:
                 return answer.refusal
             function.closed.wait(random.uniform(0.5, 1.0) * LONGEST_PAUSE_SECONDS)
-        return None
+        return answer.at_last
 
     def close(self) -> None:
         super().close()

@@ -123,13 +123,13 @@ class Function:
         return Answer(why=why, refusal=refusal)
 
     def unreached(self, error: Any) -> Answer:
-        """Nobody answers, or nobody can be asked."""
-        from botocore.exceptions import HTTPClientError
+        """Nobody answers, which networks get over, or nobody can be asked."""
+        from botocore.exceptions import ConnectionError, HTTPClientError
 
-        why = f"{self.name} cannot be invoked: {error}"
-        if isinstance(error, HTTPClientError):
-            return Answer(why=why, reached=False)
-        told = PlatformUnavailable("lambda", why.rstrip("."), remedy(error))
+        why = f"{self.name} cannot be invoked: {error}".rstrip(".")
+        told = PlatformUnavailable("lambda", why, remedy(error))
+        if isinstance(error, ConnectionError | HTTPClientError):
+            return Answer(why=f"{why}. {NETWORK}", reached=False, at_last=told)
         return Answer(why=why, refusal=told)
 
     def may_be_invoked(self) -> str:

@@ -46,8 +46,8 @@ def check_http(settings: Settings) -> Iterator[Finding]:
 
 
 def refused(what: str, answer: Answer) -> Finding:
-    if answer.refusal is not None:
-        return failed_by(what, answer.refusal)
+    if (error := answer.refusal or answer.at_last) is not None:
+        return failed_by(what, error)
     if answer.reached:
         return warning(what, answer.why, "Ask again when it has less to do.")
     return failed(what, answer.why, SET_UP)
