@@ -7,7 +7,7 @@ from typing import Any
 
 from planners.cost.model import CostModel
 from planners.graph.dag import Dag
-from planners.numbers.predictions import Sla
+from planners.numbers.predictions import Sla, Unmeasured
 from planners.numbers.workload import function_names
 from planners.plans.checked import CheckedPlanner
 from planners.plans.goals import Goals
@@ -46,16 +46,37 @@ class Judged(CostModel):
 
 
 def informed(planner: Planner, model: CostModel) -> Planner:
-    """By these numbers, if it goes by numbers."""
+    """By these numbers, if it goes by numbers; one around another keeps what that was told of tasks."""
     if isinstance(planner, CheckedPlanner):
         return replace(planner, planner=informed(planner.planner, model))
+    if is_around(planner):
+        around: Any = planner
+        own, told = numbers_of(around.planner), model
+        both = own is not None and is_told(own) and is_told(around.model)
+        if own is not None and both and own.predictions != around.model.predictions:
+            told = replace(own, platform=model.platform)
+        kept = {"planner": informed(around.planner, told), "model": CostModel(**numbers(model))}
+        return replace(planner, **kept)  # type: ignore[type-var]
     return replace(planner, **numbers(model)) if isinstance(planner, CostModel) else planner
+
+
+def is_around(planner: Planner) -> bool:
+    """Whether it changes another one's plans by numbers of its own, as ``Optimized`` does."""
+    return _fields(planner) >= {"planner", "model"}
+
+
+def is_told(model: CostModel) -> bool:
+    return not isinstance(model.predictions, Unmeasured)
 
 
 def numbers_of(planner: Planner) -> CostModel | None:
     """Those that a planner was made with, or what is wrapped around one; None, if it needs none."""
     known = planner if isinstance(planner, CostModel) else getattr(planner, "model", None)
-    return known if isinstance(known, CostModel) else None
+    if not isinstance(known, CostModel):
+        return None
+    if is_around(planner) and not is_told(known):
+        return numbers_of(planner.planner) or known  # type: ignore[attr-defined]
+    return known
 
 
 def numbers(model: CostModel) -> dict[str, Any]:

@@ -85,7 +85,7 @@ class TooLittleMemory(PlanError):
     def __init__(self, task: int, label: str, needed_mb: float, memory_mb: int) -> None:
         super().__init__(
             f"{label} is expected to need {needed_mb:,.0f} MB of memory, but containers have "
-            f"{memory_mb:,}: raise Resources.memory_mb or Platform.memory_sizes_mb",
+            f"{memory_mb:,}: raise the setting memory (Resources.memory_mb or Platform.memory_sizes_mb)",
             task=task,
         )
         self.label, self.needed_mb, self.memory_mb = label, needed_mb, memory_mb

@@ -89,6 +89,15 @@ class LocalBackend(Listeners):
         _backends.add(self)
 
     @property
+    def memory_mb(self) -> int:
+        return self.memory_bytes >> 20
+
+    @property
+    def cores(self) -> Sequence[tuple[int, float]]:
+        """Less memory takes nothing of a container's core here."""
+        return [(self.memory_mb, 1.0)] if self.memory_mb else ()
+
+    @property
     def process(self) -> Process | None:
         return self.nursery.process if self.nursery else None
 

@@ -95,6 +95,7 @@ def planning(
         impossible=impossible,
         warmth=engine.warmth,
         sizes_mb=engine.sizes_mb,
+        memory_mb=engine.memory_mb,
         cores=engine.cores,
         price_table=settings.prices,
         inline_bytes=min(settings.inline_bytes, MOST_INLINE_BYTES),

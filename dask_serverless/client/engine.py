@@ -79,6 +79,11 @@ class Engine:
         return tuple(getattr(self.backend, "sizes_mb", ()))
 
     @property
+    def memory_mb(self) -> int:
+        """That all its containers have; 0 where that is not known, or there are several sizes."""
+        return int(getattr(self.backend, "memory_mb", 0))
+
+    @property
     def cores(self) -> Cores:
         """Of containers of each of these sizes; none where memory says it, as on AWS Lambda."""
         return tuple(getattr(self.backend, "cores", ()))

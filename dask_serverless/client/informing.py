@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, fields
 from hashlib import blake2b
+from typing import Any
 
 from dask_serverless.client.optimizations import planner_with
 from dask_serverless.history.plans_made import Keys
-from planners.aimed import numbers_of
+from planners.aimed import is_around, is_told, numbers_of
 from planners.cost.model import CostModel
 from planners.graph.dag import Dag
-from planners.numbers.predictions import Unmeasured
 from planners.plans.checked import CheckedPlanner
 from planners.plans.goals import Goals
 from planners.plans.plan import Planner
@@ -66,8 +66,8 @@ def prepared(planner: Planner, optimizations: tuple[str, ...]) -> Prepared:
     switched = planner_with(planner, optimizations)
     inner = innermost(switched)
     numbers = numbers_of(inner)
-    own = None if numbers is None or isinstance(numbers.predictions, Unmeasured) else numbers
-    asks = isinstance(inner, CostModel) and own is None
+    own = numbers if numbers is not None and is_told(numbers) else None
+    asks = (isinstance(inner, CostModel) or is_around(inner)) and own is None
     found = Prepared(
         planner,
         switched,
@@ -83,9 +83,8 @@ def prepared(planner: Planner, optimizations: tuple[str, ...]) -> Prepared:
     return found
 
 
-def settings_of(planner: Planner) -> Hashable:
-    assert isinstance(planner, CostModel)
-    numbers = {field.name for field in fields(CostModel)} - {"sla"}
+def settings_of(planner: Any) -> Hashable:
+    numbers = {field.name for field in fields(CostModel)} - {"sla"} | {"model"}
     settings = tuple([getattr(planner, f.name) for f in fields(planner) if f.name not in numbers])
     try:
         hash(settings)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,7 +41,14 @@ from planners.errors import PlanError, PredictionError, TooLittleMemory
 from planners.graph.arrays import Floats
 from planners.graph.dag import Dag
 from planners.numbers.names import HASH, short_name
-from planners.numbers.predictions import Constant, Cores, Predictions, Unmeasured
+from planners.numbers.predictions import (
+    VCPU_MB,
+    Constant,
+    Cores,
+    Predictions,
+    Unmeasured,
+    cpu_share,
+)
 from planners.numbers.workload import function_names, names_of_tasks
 from planners.plans.annotations import Chosen
 from planners.plans.plan import Plan, Planner, Resources
@@ -94,6 +102,7 @@ class Planning:
     wishes: Wishes = Wishes()  # the planner has them, too, as far as it takes any
     warmth: Warmth = field(default_factory=lambda: Warmth(0.0))
     sizes_mb: tuple[int, ...] = ()  # of containers' memory, smallest first, if there are several
+    memory_mb: int = 0  # that all of them have, if that is known and there is one size
     cores: Cores = ()  # of containers of each of these sizes, if they have others than AWS Lambda's
     price_table: Mapping[str, float] | None = None  # None: the planner's
     inline_bytes: int = INLINE_BYTES  # a smaller output travels within the coordination calls
@@ -110,7 +119,7 @@ class Planning:
             return Planned(self.planned(planner, dag, translation), dag)
         names = dag.function_names
         graph = signature(names, dag.tasks, self.containers)
-        told = ready.settings, self.sizes_mb, self.cores, self.inline_bytes
+        told = ready.settings, self.sizes_mb, self.memory_mb, self.cores, self.inline_bytes
         keys = decisive(told, dag, names, graph, self.warmth.count())
         plans = self.history.plans
         known = plans.find(keys.exact)
@@ -265,6 +274,7 @@ class Planning:
             own = CostModel.of(numbers)
         own = replace(own, platform=self.as_here(own.platform))
         if not isinstance(own.predictions, Unmeasured):
+            own = replace(own, platform=self.at_speed_of_lambda(own.platform))
             idling = own.platform.warm or own.platform.idling(self.warmth.count()).warm
             return replace(own, platform=replace(own.platform, warm=idling))
         made_up = replace(own.predictions, cores=self.cores)
@@ -283,14 +293,31 @@ class Planning:
     def as_here(self, platform: Platform) -> Platform:
         """With what the settings say, and the sizes that there are.
 
-        Of containers that are all alike, a task that needs more than the usual size has it.
+        Of containers that are all alike, a task that needs more than the usual size has it, unless
+        their size is known. What was measured of their tasks was measured in that size.
         """
         platform = replace(platform, prices=self.prices(), inline_bytes=self.inline_bytes)
-        if not self.sizes_mb:
-            usual = platform.default_memory_mb
-            sizes = (usual, *[size for size in ANY_SIZE_MB if size > usual])
-            return replace(platform, memory_sizes_mb=sizes, alike=True)
-        return replace(platform, memory_sizes_mb=self.sizes_mb, default_memory_mb=self.sizes_mb[0])
+        if self.sizes_mb:
+            sizes = self.sizes_mb
+            return replace(platform, memory_sizes_mb=sizes, default_memory_mb=sizes[0])
+        usual = self.memory_mb or platform.default_memory_mb
+        more = () if self.memory_mb else tuple([size for size in ANY_SIZE_MB if size > usual])
+        return replace(
+            platform,
+            memory_sizes_mb=(usual, *more),
+            default_memory_mb=usual,
+            alike=True,
+            speed_mb=VCPU_MB,
+        )
+
+    def at_speed_of_lambda(self, platform: Platform) -> Platform:
+        """For numbers of the user's, which are those of AWS Lambda: of several sizes each has its own
+        speed, and of containers alike all have that of as many cores.
+        """
+        if self.sizes_mb:
+            return platform
+        share = cpu_share(self.memory_mb, inf, self.cores)
+        return replace(platform, speed_mb=max(1, round(VCPU_MB * share)))
 
 
 def tell_of_unmatched(whose: str, numbers: Predictions, dag: Dag) -> None:

@@ -78,7 +78,8 @@ def known(
         return dag, planning.model(dag, newest=True)
     tell_of_unmatched("that simulate was given", predictions, dag)
     here = replace(planning, history=None).model(dag)
-    return dag, replace(here, predictions=predictions)
+    platform = planning.at_speed_of_lambda(here.platform)
+    return dag, replace(here, predictions=predictions, platform=platform)
 
 
 def planned(

@@ -39,7 +39,7 @@ class CostModel:
         Before, by what is left of them where so many ``containers`` each run many tasks.
         """
         sla = "average" if self.outcomes else self.sla
-        return Workload.predict(dag, self.predictions, sla, containers)
+        return Workload.predict(dag, self.predictions, sla, containers, self.platform.speed_mb)
 
     def timeline(self, plan: Plan, workload: Workload, resources: Resources) -> Timeline:
         return predict_timeline(plan, workload, self.platform, resources)

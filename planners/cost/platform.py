@@ -49,6 +49,7 @@ class Platform:
     inline_bytes: float = 16 << 10  # no larger, and an output travels within the calls themselves:
     # it is neither kept in a container's memory nor fetched ahead
     alike: bool = False  # all containers have the same: no size to choose, and none is faster
+    speed_mb: int = 0  # tasks take what they do in this size, whichever it is; 0: what in their own
 
     def __post_init__(self) -> None:
         check_number("idle time", "platform", self.idle_seconds)

@@ -36,11 +36,16 @@ class Workload:
     download: Line
     samples: int = 0  # measured calls of the functions in the graph
     spread: Spread | None = None  # of what containers take for many tasks; None: of single ones
+    speed_mb: int = 0  # the size in which tasks take what they do in all; 0: each has its own
     _seconds: dict[int, Floats] = field(default_factory=dict, repr=False)
 
     @staticmethod
     def predict(
-        dag: Dag, predictions: Predictions, sla: Sla = "average", containers: int = 0
+        dag: Dag,
+        predictions: Predictions,
+        sla: Sla = "average",
+        containers: int = 0,
+        speed_mb: int = 0,
     ) -> Workload:
         """With ``containers``, as many run the tasks: what each takes then is meant for sums."""
         check_sla(sla)
@@ -59,10 +64,12 @@ class Workload:
             download=_checked("download time", predictions.download(sla)),
             samples=int(outputs.samples.sum()),
             spread=spread_of(dag, function_names(dag), predictions, sla, containers),
+            speed_mb=speed_mb,
         )
 
     def seconds(self, memory_mb: int) -> Floats:
         """Execution time of each task in a container of this size."""
+        memory_mb = self.speed_mb or memory_mb
         if memory_mb not in self._seconds:
             functions, inputs = self.dag.functions, self.input_bytes
             seconds = self._seconds_lines(memory_mb, self.sla).at(functions, inputs)

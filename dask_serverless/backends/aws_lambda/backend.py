@@ -50,6 +50,10 @@ class LambdaBackend(AskedBackend):
     def sizes_mb(self) -> Sequence[int]:
         return self.sizes if len(self.sizes) > 1 else ()
 
+    @property
+    def memory_mb(self) -> int:
+        return self.sizes[0] if len(self.sizes) == 1 else 0
+
     def functions(self) -> Functions:
         smallest = self.function_of(self.sizes[0])
         smallest.prepared()  # what is missing or mistyped is told before anything is computed

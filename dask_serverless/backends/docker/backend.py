@@ -66,9 +66,13 @@ class DockerBackend(Listeners):
         return [size // MIB for size in self.sizes] if len(self.sizes) > 1 else ()
 
     @property
+    def memory_mb(self) -> int:
+        return self.sizes[0] // MIB if len(self.sizes) == 1 else 0
+
+    @property
     def cores(self) -> Sequence[tuple[int, float]]:
-        """Of containers of each of several sizes, in MiB: planners go by it."""
-        if len(self.sizes) < 2 or self.site is None:
+        """Of containers of each size, in MiB: planners go by it."""
+        if self.site is None:
             return ()
         there = self.site.cpus
         return [(size // MIB, self.settings.cpus_for(size, there)) for size in self.sizes]
