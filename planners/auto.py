@@ -237,6 +237,7 @@ class Search:
                 for planner in (Wukong(), Simple()):
                     yield self._plain(planner.name, partial(planner.plan, self.workload.dag), sized)
         yield from self._optimized()
+        yield from self._on_fewer_containers()
 
     def _plain(self, name: str, plan: Callable[[Resources], Plan], sized: Resources) -> Try:
         """A planner that takes hardly longer than its timeline."""
@@ -258,13 +259,27 @@ class Search:
     def _by_numbers(self, sized: Resources) -> Iterator[Try]:
         """Slots by what tasks take; and the same with less memory, where it lies idle."""
         at = f"at {sized.memory_mb} MB"
-        uniform = Uniform.of(self.auto, memory_mb=sized.memory_mb)
-        estimate = Effort.uniform(self.units) + Effort.timeline(self.tasks, self.units)
-        place = partial(uniform.place, self.workload, groups=self.groups)
-        yield Try(f"uniform {at}", estimate, partial(self._judged, place, sized))
+        yield self._uniform(f"uniform {at}", sized)
         yield self._list_schedule(f"list_schedule {at}", sized)
         if sized.memory_mb == self.sizes[0] and not self.resources.memory_mb:
             yield from self._reduced(sized)
+
+    def _uniform(self, name: str, sized: Resources) -> Try:
+        uniform = Uniform.of(self.auto, memory_mb=sized.memory_mb)
+        estimate = Effort.uniform(self.units) + Effort.timeline(self.tasks, self.units)
+        place = partial(uniform.place, self.workload, groups=self.groups)
+        return Try(name, estimate, partial(self._judged, place, sized))
+
+    def _on_fewer_containers(self) -> Iterator[Try]:
+        """While all is too dear: each container is paid for while it starts and while it waits."""
+        if self.goals.budget is None or self.guessing:
+            return
+        for size in dict.fromkeys((self.sizes[0], self.sizes[-1])):
+            containers = min(self.resources.containers, self.units) // 2
+            while containers and not self._meeting_goals():
+                sized = replace(self.resources, containers=containers, memory_mb=size)
+                yield self._uniform(f"uniform on {containers} at {size} MB", sized)
+                containers //= 2
 
     def _list_schedule(self, name: str, sized: Resources) -> Try:
         """As many passes as fit into half of what is left; with many tasks, a single one."""

@@ -12,6 +12,7 @@ from dag_shapes import independent, random_dag
 
 from planners.auto import Auto
 from planners.cost.allowance import MOST_SECONDS, Allowance, Effort
+from planners.cost.platform import Platform
 from planners.errors import GoalError
 from planners.graph.chains import chain_of_tasks
 from planners.list_schedule import EFFORT, ListSchedule
@@ -48,6 +49,21 @@ def test_a_small_budget_is_kept_and_takes_longer():
     plan = goal.plan(DAG, RESOURCES)
     assert plan.prediction.cost <= 0.95 * best.cost
     assert plan.prediction.makespan_seconds >= best.makespan_seconds
+
+
+def test_a_budget_for_fewer_containers_is_not_called_too_small():
+    """A hundred containers started for twenty tasks of 10 ms each, at three times the cost of one that
+    ran them all, and "none is cheaper", said the error."""
+    one_size = Platform(memory_sizes_mb=(1769,), alike=True)
+    auto = Auto(Constant(task_seconds=0.01, task_output_bytes=1e3), one_size, seconds=TIME_ENOUGH)
+    dag, many = independent(2000), Resources(100)
+    dearest = auto.plan(dag, many).prediction.cost
+    plan = replace(auto, budget=dearest / 2).plan(dag, many)
+    assert plan.prediction.cost <= dearest / 2
+    assert 1 < plan.prediction.cold_starts < 50
+    assert len(set(plan.slots.tolist())) == plan.prediction.cold_starts
+    with pytest.raises(GoalError, match="cheapest takes .* on 1 at"):
+        replace(auto, budget=1e-9).plan(dag, many)
 
 
 @pytest.mark.parametrize(
