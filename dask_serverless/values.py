@@ -144,6 +144,8 @@ def _url(value: Any) -> str:
 def _text_url(value: Any) -> str:
     if not isinstance(value, str) or "://" not in value:
         raise ValueError("must be a URL that fsspec knows, like s3://bucket/folder")
+    if not value.rpartition("://")[2].strip("/"):
+        raise ValueError("must name a place there, like s3://bucket/folder")
     return value
 
 

@@ -379,6 +379,13 @@ def test_no_representation_of_a_backends_own_settings_shows_a_password() -> None
         assert "DockerSettings(" in text and "registry/image" in text and "cpus=2" in text
 
 
+@pytest.mark.parametrize("blobs", ["s3://", "file:///", "memory://", "zip://a::s3://"])
+def test_blobs_need_a_place(blobs: str) -> None:
+    """Without a bucket, object stores make one for each run."""
+    with pytest.raises(SettingsError, match="must name a place there, like s3://bucket/folder"):
+        Settings.gather(blobs=blobs)
+
+
 def test_no_variable_of_an_object_or_its_view_shows_a_secret() -> None:
     told: dict[str, Any] = {
         "store": "redis://:PASSWORD@127.0.0.1:1",

@@ -396,6 +396,15 @@ def test_large_outputs_at_a_url(tmp_path):
         assert os.listdir(tmp_path) == []
 
 
+def test_a_place_that_cannot_be_written_to_is_no_fault_of_a_result(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    told = {"blobs": f"file://{tmp_path}/file/folder", "inline_bytes": 100}
+    x = da.arange(80_000, chunks=10_000)
+    with Serverless(containers=2, planner="simple", **told) as client:
+        with pytest.raises(SettingsError, match="setting blobs .*cannot be written to"):
+            compute(x[::-1] + x, client=client)
+
+
 # Scripts
 
 

@@ -12,6 +12,7 @@ from dask_serverless.blobs.compressed import Compressed
 from dask_serverless.blobs.redis import RedisBlobs
 from dask_serverless.blobs.shared import SharedFiles
 from dask_serverless.errors import SettingsError
+from dask_serverless.store.address import without_password
 
 if TYPE_CHECKING:
     from dask_serverless.store.link import Link
@@ -60,5 +61,6 @@ def opened(url: str) -> Place:
 
     try:
         return UrlBlobs(url)
-    except (ValueError, ImportError) as error:  # an unknown scheme, or its package is missing
-        raise SettingsError("blobs", f"has a URL that fsspec cannot open: {error}") from error
+    except Exception as error:  # an unknown scheme, a missing package, whatever file systems raise
+        why = without_password(str(error) or type(error).__name__, url)
+        raise SettingsError("blobs", f"has a URL that fsspec cannot open: {why}") from None

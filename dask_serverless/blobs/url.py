@@ -8,11 +8,14 @@ from typing import Any
 
 from dask_serverless.blobs.base import Place, Stored
 from dask_serverless.blobs.frames import Frames, size
-from dask_serverless.errors import BlobLost, SettingsError
+from dask_serverless.errors import BlobLost, BlobsUnusable, SettingsError
+from dask_serverless.store.address import without_password
 
 TOGETHER = 16  # downloads under way at once
-# What no other attempt would mend: no such bucket, no such disk, no right to write.
-NOT_THERE = (FileNotFoundError, FileExistsError, NotADirectoryError, PermissionError)
+# What no other attempt would mend: no such bucket, no such disk, no way or right to write.
+NOT_THERE = (
+    FileNotFoundError, FileExistsError, NotADirectoryError, PermissionError, NotImplementedError,
+)  # fmt: skip
 
 
 class UrlBlobs(Place):
@@ -22,7 +25,12 @@ class UrlBlobs(Place):
     def __init__(self, url: str) -> None:
         import fsspec
 
+        self.url = url
         self.files, self.root = fsspec.core.url_to_fs(url)
+
+    def said(self, error: Exception) -> str:
+        """File systems quote what they were given."""
+        return without_password(str(error) or type(error).__name__, self.url)
 
     def put(self, name: str, frames: Frames) -> Stored:
         path = f"{self.root.rstrip('/')}/{name}"
@@ -32,8 +40,13 @@ class UrlBlobs(Place):
                 for frame in frames:
                     file.write(frame)
         except NOT_THERE as error:
-            problem = f"names a place that cannot be written to: {error}. Name another, or make it."
+            why = self.said(error)
+            problem = f"names a place that cannot be written to: {why}. Name another, or make it."
             raise SettingsError("blobs", problem) from None
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise BlobsUnusable("takes no data", self.said(error)) from None
         return Stored(self.tag + path.encode(), [], size(frames))
 
     def get(self, references: Sequence[bytes]) -> list[bytearray]:
@@ -47,7 +60,11 @@ class UrlBlobs(Place):
         try:
             return bytearray(self.files.cat_file(path))
         except FileNotFoundError:
-            raise BlobLost(path) from None
+            raise BlobLost(without_password(path, self.url)) from None
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise BlobsUnusable("gives no data", self.said(error)) from None
 
     def delete(self, references: Sequence[bytes]) -> None:
         for reference in references:

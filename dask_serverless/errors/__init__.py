@@ -36,6 +36,7 @@ from dask_serverless.errors.showing import DashboardUnavailable, ReportUnwritten
 from dask_serverless.errors.store import (
     BlobLost,
     BlobsFull,
+    BlobsUnusable,
     InvitationExpired,
     NotAuthentic,
     StoreCommandFailed,
@@ -61,6 +62,7 @@ from dask_serverless.errors.tasks import (
 __all__ = [
     "BlobLost",
     "BlobsFull",
+    "BlobsUnusable",
     "BundleLost",
     "ContainersAbsent",
     "ContainersClosed",

@@ -230,3 +230,19 @@ class BlobsFull(ServerlessError, OSError):
             f"No room is left for outputs in {', '.join(self.folders)}. Free some, use smaller "
             "chunks, or name a roomier place in Serverless(blobs=...) or DASK_SERVERLESS__BLOBS."
         )
+
+
+class BlobsUnusable(ServerlessError, OSError):
+    """The place that the setting blobs names does not take or give what is asked of it."""
+
+    def __init__(self, problem: str, why: str) -> None:
+        super().__init__(problem, why)
+        self.problem = problem
+        self.why = why
+
+    def __str__(self) -> str:
+        return (
+            f"The place that the setting blobs names {self.problem}: {self.why.rstrip('.')}. Repair "
+            "that (`dask serverless doctor` tries it), or name another one in "
+            "Serverless(blobs=...) or DASK_SERVERLESS__BLOBS."
+        )

@@ -10,6 +10,7 @@ from dask_serverless.errors import StoreUrlInvalid
 from dask_serverless.store import encryption
 
 DEFAULT_PORT = 6379
+LEAST_LETTERS = 4  # of a password: a shorter one stands in ordinary words, and says nothing there
 TENANT = re.compile(r"\w+", re.ASCII)  # without a hyphen, or one could begin as another does
 SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
 UNREADABLE = (
@@ -108,6 +109,18 @@ def masked(url: str) -> str:
     if not at and colon and not port.isdigit() and not port.endswith("]"):  # user:password alone
         place, question = f"{host}:***", ""
     return f"{scheme}{separator}{'***@' if at else ''}{place}{'?***' if question else ''}"
+
+
+def without_password(text: str, url: str | None) -> str:
+    """What others say of a URL, without its password: libraries quote what they were given."""
+    try:
+        password = urlsplit(url or "").password or ""
+    except ValueError:
+        return text
+    for each in (password, unquote(password)):
+        if len(each) >= LEAST_LETTERS:
+            text = text.replace(each, "***")
+    return text
 
 
 def _database(url: str, scheme: str, path: str, options: dict[str, str]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dask_serverless.errors import ResultNotPicklable, StoreError
+from dask_serverless.errors import ResultNotPicklable, ServerlessError
 from dask_serverless.worker import machine as m
 from dask_serverless.worker.again import References
 from dask_serverless.worker.attempt import Attempt
@@ -56,7 +56,7 @@ class Raising:
 
 def unstorable(work: Work, error: BaseException, function: int) -> BaseException:
     """What keeps a result from being stored, by the name of the function that gave it."""
-    if isinstance(error, OSError | StoreError):
+    if isinstance(error, OSError | ServerlessError):
         return error
     name = work.settled.name_of(function)
     return ResultNotPicklable(name, f"{type(error).__name__}: {error}")

@@ -24,7 +24,7 @@ from dask_serverless.blobs.shared import SharedFiles
 from dask_serverless.blobs.signed import Signed
 from dask_serverless.blobs.storage import Storage
 from dask_serverless.blobs.url import UrlBlobs
-from dask_serverless.errors import BlobLost, BlobsFull, NotAuthentic, SettingsError
+from dask_serverless.errors import BlobLost, BlobsFull, BlobsUnusable, NotAuthentic, SettingsError
 from dask_serverless.private import sweep
 from dask_serverless.signing.secret import Secret
 
@@ -407,6 +407,41 @@ def test_transfers_of_a_metered_place_are_noted_and_nothing_else_changes(placed)
 def test_a_url_that_nothing_here_can_open_names_the_setting(link) -> None:
     with pytest.raises(SettingsError, match="setting blobs .*Protocol not known: s4"):
         Storage(url="s4://bucket/folder").open(link)
+
+
+def test_a_url_that_a_file_system_cannot_open_names_the_setting(link, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="setting blobs .*No such file"):
+        Storage(url=f"zip://folder::file://{tmp_path}/none.zip").open(link)
+
+
+@pytest.fixture
+def broken() -> UrlBlobs:
+    """A place whose service is away, as its library tells: by an error of its own, with the URL."""
+    import fsspec
+
+    url = "broken://user:PASSWORD@bucket/folder"
+
+    class Away(Exception):
+        """None of the system's."""
+
+    class Broken(fsspec.AbstractFileSystem):
+        protocol = "broken"
+
+        def makedirs(self, *args, **options):
+            raise Away(f"no answer from {url}")
+
+        cat_file = makedirs
+
+    fsspec.register_implementation("broken", Broken, clobber=True)
+    return UrlBlobs(url)
+
+
+def test_a_place_that_fails_is_told_as_that_and_without_its_password(broken: UrlBlobs) -> None:
+    for call in (lambda: broken.put("run/1", [b"some"]), lambda: broken.get([b"u" + b"run/1"])):
+        with pytest.raises(BlobsUnusable, match=r"blobs names .* no answer from broken") as caught:
+            call()
+        assert "PASSWORD" not in str(caught.value)
+        assert caught.value.__cause__ is None
 
 
 def test_a_url_where_nothing_can_be_written_names_the_setting(tmp_path: Path) -> None:
