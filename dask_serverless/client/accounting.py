@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from planners.cost.platform import Prices
 
 MB_PER_GB = 1024
+MIB = 1 << 20
 
 Container = Mapping[str, float]  # of RunReport.containers
 
@@ -47,10 +48,10 @@ class Account:
 
     @property
     def shown(self) -> str:
-        size = f"{self.memory_mb} MB" if self.memory_mb else "no limit"
+        size = f"{self.memory_mb} MiB" if self.memory_mb else "no limit"
         return (
             f"{size}: {self.cold_starts} cold and {self.warm_starts} warm starts, "
-            f"{self.cpu_seconds:.3f} s of processor time, at most {self.peak_bytes / 1e6:.0f} MB used, "
+            f"{self.cpu_seconds:.3f} s of processor time, at most {self.peak_bytes / MIB:.0f} MiB used, "
             f"{self.gb_seconds:.3f} GB s"
         )
 

@@ -219,6 +219,11 @@ class Distribution:
             if failed.used is not None:
                 self.report.took(failed.container, failed.used)
             raise
+        except (KeyboardInterrupt, SystemExit):
+            with suppress(StoreError):
+                self.coordination.interrupt()
+                listener.account(self.coordination.story(()).events)
+            raise
 
     def attend(
         self,

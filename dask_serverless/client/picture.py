@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
+from dask_serverless.client.accounting import MIB
 from dask_serverless.client.failed import first_line
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def picture(report: RunReport) -> str:
         "makespan": f"{report.makespan_seconds:.3f} s",
         "in all": f"{report.wall_seconds:.3f} s",
         "processor": f"{report.cpu_seconds:.3f} s",
-        "most memory": f"{report.peak_bytes / 1e6:,.0f} MB",
+        "most memory": f"{report.peak_bytes / MIB:,.0f} MiB",
         "paid for": f"{report.paid_gb_seconds:.3f} GB s, {report.cost:.7f}",
         "store": f"{report.store_calls:,} calls, {report.bytes_moved:,} bytes",
     }

@@ -153,7 +153,7 @@ def moved(m: MovedBundle) -> tuple[object, ...]:
 
 
 def resized(r: ResizedRun) -> tuple[object, ...]:
-    return (r.version, f"{r.memory_mb} MB", f"{r.before_mb} MB", f"{r.at:.3f}", r.why)
+    return (r.version, f"{r.memory_mb} MiB", f"{r.before_mb} MiB", f"{r.at:.3f}", r.why)
 
 
 def divided(d: DividedBundle) -> tuple[object, ...]:

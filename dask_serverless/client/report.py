@@ -315,7 +315,7 @@ class RunReport:
     def outcome(self) -> str:
         if not self.error:
             return f"{self.makespan_seconds:.3f} s from submission to the last output stored"
-        if not self.containers:  # none has told of anything, or Ctrl-C while the client waited
+        if not self.containers:  # none has come
             return "failed"
         after = f" after {self.makespan_seconds:.3f} s" if self.makespan_seconds else ""
         return f"failed{after}, when {self.done_bundles} bundles were done"

@@ -127,6 +127,7 @@ class StoreWatch:
         self.submitted()  # where the run failed before
         told = {
             "at": time.time(),
+            "submitted": report.submitted,
             "error": report.error,
             "done": report.done_bits,
             "losses": self.losses,

@@ -340,6 +340,9 @@ class Coordination(Protocol):
     def withdraw(self) -> None:
         """The run will not be submitted: those who wait for it need not."""
 
+    def interrupt(self) -> None:
+        """The client gives the run up: note what containers at work took of it until now."""
+
     def forget(self) -> None:
         """Close without waiting, where nothing outside the store's keys has to be known."""
 

@@ -173,6 +173,7 @@ class MemoryCoordination(MemorySteps):
             chosen = self.take(record, container, following)
         if chosen is None and held:
             record.working[container] = (held[0], record.working.get(container, (-1, -1))[1])
+            record.busy_since.setdefault(container, int(self.now()))
         elif chosen is None and not self.at_work(record, container):
             record.leave(container)
         asked = record.invite(reports[0].claim, self.now())
@@ -345,6 +346,11 @@ class MemoryCoordination(MemorySteps):
     def withdraw(self) -> None:
         with self.store.changed:
             self.store.changed.notify_all()
+
+    def interrupt(self) -> None:
+        with self.store.changed:
+            if (record := self.record()) is not None and not record.over:
+                self.untold_by_all(record)
 
     def forget(self) -> None:
         self.close()

@@ -125,13 +125,14 @@ class Record:
     )
     slots: dict[int, str] = field(default_factory=dict)
     working: dict[str, tuple[int, int]] = field(default_factory=dict)
+    busy_since: dict[str, int] = field(default_factory=dict)  # with that; milliseconds
     stays: dict[str, tuple[int, int, int]] = field(  # container → came (ms), 1 if cold, memory
         default_factory=dict
     )
     leases: dict[int, float] = field(default_factory=dict)
     invites: Calls = field(default_factory=Calls)
     tries: dict[int, int] = field(default_factory=dict)
-    story: dict[int, list[tuple[str, str, int]]] = field(default_factory=dict)
+    story: dict[int, list[tuple[str, str, int, int]]] = field(default_factory=dict)
     out: dict[int, bytes] = field(default_factory=dict)
     uses: dict[int, int] = field(default_factory=dict)
     lending: Lending = field(default_factory=Lending)
@@ -276,6 +277,7 @@ class Record:
         """What is ready in the slot that it served waits for it to be invited."""
         slot = self.serving(container)
         self.working.pop(container, None)
+        self.busy_since.pop(container, None)
         if slot is not None and slot >= 0 and self.waits(slot):
             self.place(slot)
 

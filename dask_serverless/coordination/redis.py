@@ -61,6 +61,7 @@ SHARED = {
     "split": ("keys", "common", *CLAIMING),
     "renew": ("keys", "common", "held"),
     "fail": ("keys", "common", "untold"),
+    "interrupt": ("keys", "common", "untold"),
     "tell": ("keys", "common"),
     "close": ("keys", "expiry", "common"),
 }
@@ -180,6 +181,9 @@ class RedisCoordination:
 
     def withdraw(self) -> None:
         self.ask("withdraw")
+
+    def interrupt(self) -> None:
+        self.ask("interrupt")
 
     def claim(
         self,

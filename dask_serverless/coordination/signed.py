@@ -176,6 +176,9 @@ class SignedCoordination:
     def withdraw(self) -> None:
         self.inner.withdraw()
 
+    def interrupt(self) -> None:
+        self.inner.interrupt()
+
     def forget(self) -> None:
         self.inner.forget()
 

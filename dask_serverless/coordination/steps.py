@@ -85,6 +85,7 @@ class MemorySteps:
         record.serve(container, slot)
         record.state[bundle] = claim
         record.working[container] = (bundle, slot)
+        record.busy_since[container] = int(self.now())
         record.leases[bundle] = self.now() + self.lease(record, bundle)
         return bundle
 
@@ -255,10 +256,10 @@ class MemorySteps:
         """All that a lost container ran or held."""
         container, why = dead.container, dead.why
         if container in record.working:
-            bundle, _ = record.working[container]
+            (bundle, _), since = record.working[container], record.busy_since[container]
             self.untold(record, dead, until_ms)
             record.leave(container)
-            self.put_back(record, bundle, container, why)
+            self.put_back(record, bundle, container, why, since)
         for bundle in record.lending.held_by(container):
             self.put_back(record, bundle, container, why)
 
@@ -270,14 +271,16 @@ class MemorySteps:
         if bundle in record.leases:
             self.put_back(record, bundle, None, SILENT)
 
-    def put_back(self, record: Record, bundle: int, container: str | None, why: str) -> None:
+    def put_back(
+        self, record: Record, bundle: int, container: str | None, why: str, since: int = 0
+    ) -> None:
         record.leases.pop(bundle, None)
         record.lending.held.pop(bundle, None)
         if record.state.get(bundle, DONE) == DONE:
             return
         record.suspects.add(record.state.pop(bundle))
         record.tries[bundle] = tries = record.tries.get(bundle, 0) + 1
-        end = (container or "", why, int(self.now()))
+        end = (container or "", why, int(self.now()), since)
         record.story[bundle] = story = [*record.story.get(bundle, ()), end][-STORY:]
         if tries >= record.submission.attempts:
             self.fail_all(record, msgpack.packb(["lost", bundle, tries, story]))
@@ -294,9 +297,12 @@ class MemorySteps:
 
     def fail_all(self, record: Record, error: bytes) -> None:
         """The run ends for all that are at work."""
+        self.untold_by_all(record)
+        self.end(record, error)
+
+    def untold_by_all(self, record: Record) -> None:
         for container in sorted(record.working):
             self.untold(record, Dead(container, ""), int(self.now()))
-        self.end(record, error)
 
     def end(self, record: Record, error: bytes) -> None:
         record.over, record.error = "failed", error

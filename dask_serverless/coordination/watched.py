@@ -57,6 +57,7 @@ class Loss(NamedTuple):
     container: str  # empty: unknown which
     why: str
     at_ms: int  # since the epoch, by the store's clock
+    since_ms: int = 0  # when it was given the bundle; 0: unknown
 
 
 Losses = Sequence[tuple[int, int, Sequence[Loss]]]

@@ -13,7 +13,7 @@ from dask_serverless.dashboard.details import error_of
 from dask_serverless.dashboard.groups import key_of, shortened
 from dask_serverless.dashboard.moments import stopped
 from dask_serverless.dashboard.numbers import in_seconds
-from dask_serverless.dashboard.seen import NEVER, Part
+from dask_serverless.dashboard.seen import NEVER, NOBODY, Lost, Part
 from dask_serverless.dashboard.series import Series
 from dask_serverless.dashboard.states import COLOURS, State
 from dask_serverless.dashboard.view import View
@@ -21,9 +21,9 @@ from planners.graph.arrays import Flags, Floats, Ids
 
 KINDS = {
     "cold start": "#8b93a1", "warm start": "#c3c9d2", **PARTS,
-    "run that failed": "#e9a79d", "tried again": COLOURS[State.RETRIED], "failed or lost": COLOURS[State.FAILED],
+    "run that failed or was lost": "#e9a79d", "tried again": COLOURS[State.RETRIED], "failed or lost": COLOURS[State.FAILED],
 }  # fmt: skip
-LOST = "failed or lost"
+LOST, IN_VAIN = "failed or lost", "run that failed or was lost"
 MOST_BARS = 4000
 BINS = 600
 GAP = 0.08  # of a lane, above and below
@@ -49,6 +49,7 @@ class Lanes:
     executed: Floats
     finished: Floats
     failed: Flags
+    lost: Flags  # attempts that ended with their containers
     told: Flags  # whether it is known how the bundle spent its time
     whole: Flags
     begin: float
@@ -69,7 +70,11 @@ def lanes_of(series: Series) -> Lanes:
     over = np.minimum(stopped(series)[bundles], end)
     fetched = np.where(told, series.fetched[bundles], claimed)
     executed = np.where(told, series.executed[bundles], over)
+    lost = [each for each in series.losses if each.container != NOBODY and each.since < NEVER]
+    parts = [*parts, *(in_vain(each) for each in lost)]
     more = np.array([astuple(part) for part in parts]).reshape(-1, len(fields(Part))).T
+    count, divided = len(bundles), len(parts) - len(lost)
+    places = np.arange(count + len(parts))
     return Lanes(
         names=list(series.containers),
         bundles=np.concatenate((bundles, more[0].astype(np.int32))),
@@ -79,11 +84,17 @@ def lanes_of(series: Series) -> Lanes:
         executed=np.concatenate((executed, more[4])),
         finished=np.concatenate((over, more[5])),
         failed=np.concatenate((failed, np.zeros(len(parts), dtype=bool))),
-        told=np.concatenate((told, np.ones(len(parts), dtype=bool))),
-        whole=np.arange(len(bundles) + len(parts)) < len(bundles),
+        lost=places >= count + divided,
+        told=np.concatenate((told, np.arange(len(parts)) < divided)),
+        whole=(places < count) | (places >= count + divided),
         begin=begin_of(series, end),
         end=end,
     )
+
+
+def in_vain(lost: Lost) -> Part:
+    """From its start to its loss."""
+    return Part(lost.bundle, lost.container, lost.since, lost.since, lost.at, lost.at)
 
 
 def begin_of(series: Series, end: float) -> float:
@@ -137,8 +148,10 @@ class Bars:
         executed, finished = float(lanes.executed[i]), float(lanes.finished[i])
         name = f"bundle {bundle}" if lanes.whole[i] else f"part of bundle {bundle}"
         self.add(lane, claimed, fetched, KINDS["fetch"], f"fetch for {name}", 0.25)
-        if lanes.failed[i]:
-            self.add(lane, fetched, executed, KINDS["run that failed"], f"{name}, which failed")
+        if lanes.lost[i]:
+            self.add(lane, fetched, executed, KINDS[IN_VAIN], f"{name}, which was lost")
+        elif lanes.failed[i]:
+            self.add(lane, fetched, executed, KINDS[IN_VAIN], f"{name}, which failed")
         elif whole or not lanes.told[i]:
             self.add(lane, fetched, executed, KINDS["run"], name)
         self.add(lane, executed, finished, KINDS["store"], f"store of {name}", 0.25)

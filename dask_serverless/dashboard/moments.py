@@ -21,6 +21,9 @@ def states_at(series: Series, at: float = NEVER) -> States:
     states[(ready(series) <= at)[bundles]] = State.READY
     if at < series.over_at and not series.abandoned:
         states[(series.claimed <= at)[bundles]] = State.RUNNING
+    lost = [each.bundle for each in series.losses if each.since <= at < each.at]
+    if lost:  # it ran there until then
+        states[np.isin(bundles, lost)] = State.RUNNING
     again = (series.lost <= at) & (series.finished > at)
     states[again[bundles] | (series.task_again <= at)] = State.RETRIED
     finished = (series.finished <= at)[bundles]

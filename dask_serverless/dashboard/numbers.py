@@ -10,7 +10,7 @@ from dask_serverless.dashboard.seen import NEVER
 from dask_serverless.dashboard.series import Series
 
 MOST = 999.5  # of a unit, in three digits: more is rounded to a thousand, written 1e+03
-UNITS = ("B", "kB", "MB", "GB", "TB")
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ def in_bytes(number: float) -> str:
     for unit in UNITS:
         if abs(number) < MOST:
             return f"{number:.0f} {unit}" if unit == "B" else f"{number:.3g} {unit}"
-        number /= 1000
-    return f"{1000 * number:,.0f} {UNITS[-1]}"
+        number /= 1024
+    return f"{1024 * number:,.0f} {UNITS[-1]}"
 
 
 def in_seconds(seconds: float) -> str:

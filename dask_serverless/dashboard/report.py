@@ -28,6 +28,8 @@ from dask_serverless.dashboard.tables import block
 from dask_serverless.dashboard.view import Moment, View
 from dask_serverless.progress.words import counted
 
+# A wide table is scrolled in its place, and the page is as wide as its window.
+FITTING = ":host { grid-template-columns: minmax(0, 1fr); }"
 FOLDED = ':host([style*="visibility: hidden"]) { height: 0; overflow: hidden; }'
 
 
@@ -92,7 +94,10 @@ def section(view: View, runs: int, measured: Measured) -> Any:
             if isinstance(page, HistoryPage):
                 page.tell(measured)
             panels.append(TabPanel(child=panel(page, view, moments), title=kind.title))
-    return column(head, Tabs(tabs=panels, sizing_mode="stretch_width"), sizing_mode="stretch_width")
+    tabs = Tabs(
+        tabs=panels, sizing_mode="stretch_width", stylesheets=[InlineStyleSheet(css=FITTING)]
+    )
+    return column(head, tabs, sizing_mode="stretch_width")
 
 
 def panel(page: Page, view: View, moments: Sequence[tuple[float, Moment]]) -> Any:

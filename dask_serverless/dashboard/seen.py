@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 NEVER = float("inf")
 NOBODY = -1
@@ -33,9 +33,26 @@ class ContainerSeries:
     expected: int = 0  # the number of its next sighting
     gone: str = ""  # why it was lost
 
+    def sooner(self, seconds: float) -> None:
+        self.asked -= seconds
+        self.arrived -= seconds
+        self.since -= seconds
+        self.came -= seconds
+        self.last = max(self.last - seconds, 0.0)
+
+
+class Timed:
+    """Something that happened at times of the run."""
+
+    times: ClassVar[tuple[str, ...]] = ("at",)
+
+    def sooner(self, seconds: float) -> Self:
+        """The same, counted from so many seconds later."""
+        return replace(self, **{name: getattr(self, name) - seconds for name in self.times})  # type: ignore[type-var]
+
 
 @dataclass(frozen=True)
-class Failed:
+class Failed(Timed):
     """A task that raised, or what else ended a run."""
 
     task: int
@@ -46,17 +63,19 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class Lost:
+class Lost(Timed):
     """A container, over a bundle."""
 
+    times = ("at", "since")
     bundle: int
     container: int  # its index; NOBODY: unknown which
     at: float
     why: str
+    since: float = NEVER  # when it was given the bundle; NEVER: unknown
 
 
 @dataclass(frozen=True)
-class TriedAgain:
+class TriedAgain(Timed):
     """A task raised, and ran again on the same container."""
 
     task: int
@@ -67,9 +86,10 @@ class TriedAgain:
 
 
 @dataclass(frozen=True)
-class Part:
+class Part(Timed):
     """What one container did of a bundle that was divided while it ran."""
 
+    times = ("claimed", "fetched", "executed", "finished")
     bundle: int
     container: int  # its index
     claimed: float
@@ -79,9 +99,10 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Copy:
+class Copy(Timed):
     """A task that ran once more in another bundle, whose container needed its output."""
 
+    times = ("begun", "ended")
     task: int
     bundle: int
     container: int

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dask_serverless.client.structure import Structure
-from dask_serverless.coordination.watched import Losses
+from dask_serverless.coordination.watched import Loss, Losses
 from dask_serverless.dashboard.edges import Edges
 from dask_serverless.dashboard.lines import Lines
 from dask_serverless.dashboard.seen import (
@@ -30,6 +30,7 @@ from dask_serverless.worker.witness import FAILED, FINISHED, UNDER_WAY, Batch, S
 from planners.graph.arrays import Bytes, Flags, Floats, Ids
 
 SILENT_SECONDS = 15.0  # a client looks after its run every second, if it is there
+MOST_SUBMITTING_SECONDS = 60.0
 MOST_FAILURES = 1000  # that are kept with their words
 MOST_COPIES = 10_000  # of tasks, that are kept with their times
 
@@ -62,6 +63,9 @@ class Series:
     def __post_init__(self) -> None:
         bundles, tasks = self.structure.bundle_count, self.structure.tasks
         self.edges = Edges(self.structure)
+        self.submitted = (
+            self.structure.submitted
+        )  # by the client's clock, until the store's is told
         self.claimed: Floats = np.full(bundles, NEVER)
         self.fetched: Floats = np.full(bundles, NEVER)
         self.executed: Floats = np.full(bundles, NEVER)
@@ -104,7 +108,7 @@ class Series:
         container.cpu_seconds = max(container.cpu_seconds, batch.cpu_seconds)
 
     def since(self, moment: float) -> float:
-        return moment - self.structure.submitted
+        return moment - self.submitted
 
     def see(self, sighting: Sighting, container: ContainerSeries) -> None:
         bundle = sighting.bundle
@@ -238,21 +242,23 @@ class Series:
             known = self.tries.get(bundle, 0)
             if 0 <= bundle < len(self.lost) and known < tries:
                 self.tries[bundle] = tries
-                for name, why, at_ms in story[known - tries :]:
-                    self.see_lost(bundle, name, why, self.since(at_ms / 1000))
+                for told in story[known - tries :]:
+                    self.see_lost(bundle, Loss(*told))
                 self.version += 1
 
-    def see_lost(self, bundle: int, name: str, why: str, at: float) -> None:
+    def see_lost(self, bundle: int, loss: Loss) -> None:
+        at = self.since(loss.at_ms / 1000)
+        since = self.since(loss.since_ms / 1000) if loss.since_ms else NEVER
         self.lost[bundle] = min(self.lost[bundle], at)
         index = NOBODY
-        if name:
-            container = self.container_named(name)
-            container.gone, index = why, container.index
+        if loss.container:
+            container = self.container_named(loss.container)
+            container.gone, index = loss.why, container.index
         if self.container[bundle] == index and self.finished[bundle] == NEVER:
             self.claimed[bundle] = NEVER  # until the next one has it
             self.container[bundle] = NOBODY
         if len(self.losses) < MOST_FAILURES:
-            self.losses.append(Lost(bundle, index, at, why))
+            self.losses.append(Lost(bundle, index, at, loss.why, since))
 
     def heed_lost_after(self, tries: int) -> None:
         """The run ended since as many containers were lost over the same bundle."""
@@ -271,6 +277,7 @@ class Series:
     def heed_end(self, told: Mapping[str, Any]) -> None:
         self.over = told
         self.version += 1
+        self.count_from(told.get("submitted"))
         self.abandoned = False
         self.over_at = self.since(float(told["at"]))
         self.phases = told.get("phases", {})
@@ -281,6 +288,28 @@ class Series:
         self.heed_losses(told["losses"])
         if told.get("lost_after"):
             self.heed_lost_after(told["lost_after"])
+
+    def count_from(self, submitted: float | None) -> None:
+        """Makespans begin when the store has the run, which the client tells at the end: until then
+        times count from when it began to submit. A store whose clock is another one has no say.
+        """
+        later = (submitted or 0.0) - self.submitted
+        if not 0.0 < later < MOST_SUBMITTING_SECONDS:
+            return
+        self.submitted += later
+        self.latest = max(self.latest - later, 0.0)
+        for times in (
+            self.claimed, self.fetched, self.executed, self.finished, self.lost,
+            self.task_begun, self.task_ended, self.task_failed, self.task_again,
+        ):  # fmt: skip
+            times -= later
+        for container in self.containers.values():
+            container.sooner(later)
+        timed: tuple[list[Any], ...] = (
+            self.failures, self.losses, self.tried_again, self.parts, self.copies,
+        )  # fmt: skip
+        for those in timed:
+            those[:] = [each.sooner(later) for each in those]
 
     def heed_done(self, packed: bytes) -> None:
         """A bit for each bundle. While a run fails others finish bundles, and tell of them, of which

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-from bokeh.models import BasicTicker, CustomJSTickFormatter, Div, InlineStyleSheet
+from bokeh.models import AdaptiveTicker, BasicTicker, CustomJSTickFormatter, Div, InlineStyleSheet
 from bokeh.plotting import figure
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
@@ -40,6 +40,9 @@ th { text-align: left; font-weight: 500; color: var(--quiet, #6b7280); padding: 
 td { padding: 4px 10px 4px 2px; border-bottom: 1px solid var(--faint, #eef0f3); vertical-align: top; }
 .wide { overflow-x: auto; }
 td.number, th.number { text-align: right; white-space: nowrap; }
+@media (max-width: 1080px) {
+  th, td, td.number, th.number { padding: 4px 7px 4px 1px; white-space: normal; font-size: 12px; }
+}
 .long { overflow-wrap: anywhere; }
 pre { background: var(--panel, #f6f7f9); padding: 10px; border-radius: 6px; overflow-x: auto;
   font-size: 12px; line-height: 1.45; margin: 4px 0; }
@@ -120,13 +123,15 @@ def whole_numbers() -> BasicTicker:
     return BasicTicker(min_interval=1, desired_num_ticks=5)
 
 
-def byte_ticks() -> CustomJSTickFormatter:
+def in_bytes_along(axis: Any) -> None:
     """As ``in_bytes`` puts them."""
-    return CustomJSTickFormatter(
+    powers = [2**power for power in range(10)]
+    axis.ticker = AdaptiveTicker(base=1024, mantissas=powers, min_interval=1, desired_num_ticks=5)
+    axis.formatter = CustomJSTickFormatter(
         code="""
-      const units = ["B", "kB", "MB", "GB", "TB"]
+      const units = ["B", "KiB", "MiB", "GiB", "TiB"]
       let place = 0
-      while (Math.abs(tick) >= 1000 && place < units.length - 1) { tick /= 1000; place += 1 }
+      while (Math.abs(tick) >= 1024 && place < units.length - 1) { tick /= 1024; place += 1 }
       return `${tick} ${units[place]}`
     """
     )

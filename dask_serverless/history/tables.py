@@ -50,7 +50,7 @@ def tables(rows: Sequence[Row], now: float, units: Units | None = None) -> Itera
 
 def cells(row: Row, sized: bool, now: float, units: Units) -> tuple[str, ...]:
     return (
-        row.name,
+        shown(row),
         f"{row.calls:,}",
         f"{row.samples:,}",
         units.seconds(row.mean_seconds),
@@ -58,6 +58,12 @@ def cells(row: Row, sized: bool, now: float, units: Units) -> tuple[str, ...]:
         units.nbytes(row.output_bytes) if sized else "",
         ago(now - row.seen),
     )
+
+
+def shown(row: Row) -> str:
+    """Entries about sizes have always been kept under names that say MB."""
+    sized = row.kind in (PAID, PROCESSOR)
+    return row.name.replace(" MB", " MiB", 1) if sized else row.name
 
 
 def shortened(name: str) -> str:

@@ -57,7 +57,7 @@ SILENT = (
 
 
 def bundle_lost(
-    tries: int, story: Sequence[tuple[str, str, int]], tasks: Ids, dag: Dag
+    tries: int, story: Sequence[tuple[str, str, int, int]], tasks: Ids, dag: Dag
 ) -> BundleLost:
     why = story[-1][1] if story else ""
     named = tasks[:NAMED_TASKS].tolist()
@@ -67,8 +67,8 @@ def bundle_lost(
         len(tasks),
         [dag.function_names[dag.functions[task]] for task in named],
         [dag.labels[task] for task in named],
-        [(container, why) for container, why, _ in story],
-        hint([why for _, why, _ in story]),
+        [(container, why) for container, why, *_ in story],
+        hint([why for _, why, *_ in story]),
     )
 
 

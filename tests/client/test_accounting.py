@@ -74,7 +74,7 @@ def test_it_is_told_in_text_and_in_notebooks() -> None:
         dask.compute(delayed(burn)(0.05), scheduler=client)
         report = client.last_run
     assert report.cost == pytest.approx(2.0 * report.paid_gb_seconds + Prices().invocation)
-    assert "2048 MB: 1 cold and 0 warm starts" in str(report)
+    assert "2048 MiB: 1 cold and 0 warm starts" in str(report)
     assert f"cost: {report.cost:.7f}" in str(report)
     assert f"{report.paid_gb_seconds:.3f} GB s" in report._repr_html_()
 
@@ -135,5 +135,10 @@ def test_the_history_keeps_what_was_paid_for(tmp_path) -> None:
         open_history(client.settings).save()
     with dask.config.set({"serverless.history": str(path)}):
         shown = CliRunner().invoke(serverless, ["history"]).output
-    for line in (r"2048 MB cold +1 ", r"2048 MB warm +1 ", r"2048 MB +2 ", r"Paid for \d.* GB s"):
+    for line in (
+        r"2048 MiB cold +1 ",
+        r"2048 MiB warm +1 ",
+        r"2048 MiB +2 ",
+        r"Paid for \d.* GB s",
+    ):
         assert re.search(f"^{line}", shown, re.MULTILINE), shown

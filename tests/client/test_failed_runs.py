@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+import time
+from pathlib import Path
+
+import dask
 import pytest
+from awaiting import eventually
 from dask import delayed
 
 from dask_serverless import Serverless
@@ -43,6 +50,29 @@ def test_one_that_went_well_says_nothing_of_that(serverless: Serverless) -> None
     report = serverless.last_run
     assert (report.error, report.done_bundles) == ("", report.bundles)
     assert "last output stored" in str(report) and "fail" not in str(report)
+
+
+def test_of_one_that_was_interrupted_it_knows_the_containers_at_their_first_bundle(
+    tmp_path: Path,
+) -> None:
+    """It said that there were none, and that they had cost nothing."""
+
+    def waits(n: int) -> None:
+        (tmp_path / str(n)).touch()
+        time.sleep(60)
+
+    def interrupt() -> None:
+        eventually(lambda: len(list(tmp_path.iterdir())) == 2)
+        signal.raise_signal(signal.SIGINT)
+
+    with Serverless(containers=2, history=False) as client:
+        threading.Thread(target=interrupt).start()
+        with pytest.raises(KeyboardInterrupt):
+            dask.compute(*[delayed(waits)(n) for n in range(8)], scheduler=client)
+        report = client.last_run
+    assert len(report.containers) == report.cold_starts == 2
+    assert report.cost > 0 and report.paid_gb_seconds > 0
+    assert "on 2 containers (2 cold, 0 warm): failed" in str(report)
 
 
 def test_of_one_that_ended_before_anything_was_heard_no_count_is_made_up() -> None:

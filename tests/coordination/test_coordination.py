@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import msgpack
 from awaiting import eventually
 from bundle_graphs import CHAIN, FORK, JOIN, Graph, begun, names
@@ -214,6 +216,15 @@ def test_a_bundle_that_outlived_its_lease_gets_a_longer_one(coordination):
     assert run.renew("c5", 0, "k5").status == OK  # 4.8 s
 
 
+def test_a_loss_says_since_when_the_container_had_the_bundle(coordination):
+    run = begun(coordination, CHAIN, attempts=1)
+    run.claim("c1", "k1")
+    run.publish("c1", CHAIN.report(0, "k1"), "k2")
+    time.sleep(0.1)
+    *_, story = msgpack.unpackb(run.sweep([Dead("c1", "killed")], 60).error)
+    assert 100 <= story[0][2] - story[0][3] < 60_000
+
+
 def test_a_bundle_whose_containers_get_lost_again_and_again_fails_the_run(coordination):
     run = begun(coordination, CHAIN, attempts=2)
     for number in range(2):
@@ -223,8 +234,8 @@ def test_a_bundle_whose_containers_get_lost_again_and_again_fails_the_run(coordi
     *what, story = msgpack.unpackb(condition.error)
     assert what == ["lost", 0, 2]
     assert [end[:2] for end in story] == [["c0", "killed by test 0"], ["c1", "killed by test 1"]]
-    (_, _, first), (_, _, second) = story
-    assert 0 < first <= second < first + 60_000
+    (_, _, first, begun_first), (_, _, second, begun_second) = story
+    assert 0 < begun_first <= first <= begun_second <= second < first + 60_000
     event = run.news("0-0", 0).events[-1]
     assert (event.what, event.payload) == (What.FAILED, condition.error)
     assert run.claim("c9", "k9").status == OVER

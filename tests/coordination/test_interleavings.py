@@ -269,4 +269,4 @@ def untimed(error):
     if what != "lost":
         return error
     bundle, tries, story = details
-    return [what, bundle, tries, [(container, why) for container, why, _ in story]]
+    return [what, bundle, tries, [(container, why) for container, why, *_ in story]]

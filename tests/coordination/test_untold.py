@@ -95,3 +95,15 @@ def test_what_is_no_such_note_is_refused(coordination, note):
         return
     with pytest.raises(NotAuthentic, match="what a script tells"):
         run.event(Event(What.UNTOLD, note))
+
+
+def test_a_run_that_is_given_up_notes_all_that_are_at_work_once(coordination):
+    run = begun(coordination, PAIR)
+    run.claim("c1", "k1", invited=True)
+    run.claim("c2", "k2", invited=True, cold=True)
+    for _ in range(2):  # the reply may be lost
+        run.interrupt()
+    assert {(told.container, told.cold) for told, _ in untold(run)} == {("c1", 0), ("c2", 1)}
+    run.close()
+    run.interrupt()
+    assert untold(run) == []

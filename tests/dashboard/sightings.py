@@ -63,9 +63,12 @@ def sighting(
     )  # fmt: skip
 
 
-def lost(container: str, bundle: int, at: float) -> tuple[int, int, list[Loss]]:
+def lost(
+    container: str, bundle: int, at: float, since: float | None = None
+) -> tuple[int, int, list[Loss]]:
     """The first that was lost with this bundle, by SIGKILL."""
-    return bundle, 1, [Loss(container, "killed", int(1000 * (SUBMITTED + at)))]
+    since_ms = 0 if since is None else int(1000 * (SUBMITTED + since))
+    return bundle, 1, [Loss(container, "killed", int(1000 * (SUBMITTED + at)), since_ms)]
 
 
 def batch(

@@ -84,9 +84,9 @@ def test_sizes_that_were_changed_stand_beside_the_plan_with_when_and_why(planned
     page.update(None)
     _, _, told = page.told.text.partition("Given containers of another size while the run went on")
     first, second = told.partition("</table>")[0].split("<tr>")[2:]
-    assert first.index(">1,024 MB<") < first.index(">2,048 MB<") < first.index(">1.500 s<")
+    assert first.index(">1,024 MiB<") < first.index(">2,048 MiB<") < first.index(">1.500 s<")
     assert "3 bundles were done, and 9 should have been by 1.250 s" in first
-    assert second.index(">2,048 MB<") < second.index(">1,024 MB<")
+    assert second.index(">2,048 MiB<") < second.index(">1,024 MiB<")
     assert "no larger container had come" in second and "nan" not in second
 
 
@@ -187,7 +187,7 @@ def test_containers_of_several_sizes_are_told_apart() -> None:
     account = {**REPORTED, "cold": True, "until": 2.0, "memory_mb": 3072}
     page = Containers(view(containers={"c1": account}, cost=0.5), None)
     page.update(None)
-    assert "3,072 MB" in page.table.text and "6.000 GB s" in page.table.text
+    assert "3,072 MiB" in page.table.text and "6.000 GB s" in page.table.text
 
 
 def test_a_container_is_not_idle_while_it_has_a_bundle() -> None:
@@ -229,7 +229,7 @@ def test_once_the_client_has_reported_containers_are_told_of_as_it_does() -> Non
     page.update(None)
     told = [cell(page, "c1", name) for name in ("bundles ", "running ", "idle ", "cpu ")]
     assert told == ["1", "2.000 s", "500 ms", "1.250 s"]
-    assert cell(page, "c1", "peak memory ") == "3 MB"
+    assert cell(page, "c1", "peak memory ") == "2.86 MiB"
     told = [cell(page, "c9", name) for name in ("start", "bundles ", "idle ", "cpu ")]
     assert told == ["cold", "0", "", "500 ms"]
 
@@ -245,4 +245,4 @@ def test_what_each_optimization_saved_is_told_by_plan_and_by_what_came() -> None
     page.update(None)
     assert "1.500 s" in page.table.text and "250 ms" in page.table.text
     assert "prewarm" in page.table.text
-    assert "2 MB" in page.summary.text
+    assert "1.91 MiB" in page.summary.text

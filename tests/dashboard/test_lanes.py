@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sightings import batch, sighting, structure
+from sightings import batch, lost, sighting, structure
 
 from dask_serverless.dashboard.lanes import KINDS, LOST, TASK_COLOURS, bars, lanes_of, marks
+from dask_serverless.dashboard.moments import states_at
+from dask_serverless.dashboard.states import State
 from dask_serverless.dashboard.view import View
 from dask_serverless.worker.witness import FAILED, UNDER_WAY
 
@@ -39,12 +41,32 @@ def test_a_failed_bundle_ends_where_its_task_raised_and_is_marked(view: View) ->
     failed = sighting(1, 1.0, state=FAILED, running=0.0, fetching=0.5, failure=WORDS)
     view.series.heed(batch("c1", failed, number=1))
     view.series.heed_end({"at": 1010.0, "losses": (), "error": "ValueError: no number"})
-    failed_run = of_kind(view, KINDS["run that failed"])
+    failed_run = of_kind(view, KINDS["run that failed or was lost"])
     assert failed_run == [(1.0, 1.5, "bundle 1, which failed")]
     assert (1.0, 1.5) not in [each[:2] for each in of_kind(view, KINDS["run"])]
     told = marks(view)
     assert (told["x"], told["top"], told["colour"]) == ([1.5], [0], [KINDS[LOST]])
     assert told["what"] == ["b-1 raised ValueError: no number"]
+
+
+def test_an_attempt_that_was_lost_is_drawn_from_its_start_to_its_loss_as_lost(view: View) -> None:
+    """Afterwards there was a blank where it had run."""
+    known = lost("c1", 1, 3.0, since=1.5)
+    view.series.heed(batch("c2", sighting(1, 4.0)))
+    view.series.heed_end({"at": 1010.0, "losses": (known,), "error": ""})
+    in_vain = of_kind(view, KINDS["run that failed or was lost"])
+    assert in_vain == [(1.5, 3.0, "bundle 1, which was lost")]
+    assert (4.0, 5.0, "bundle 1") in of_kind(view, KINDS["run"])
+    drawn = lanes_of(view.series)
+    assert drawn.lane[drawn.lost].tolist() == [0] and not drawn.told[drawn.lost].any()
+    states = [states_at(view.series, at)[1] for at in (1.0, 2.0, 3.5)]
+    assert states == [State.READY, State.RUNNING, State.RETRIED]
+
+
+def test_of_a_loss_without_a_start_there_is_the_mark_alone(view: View) -> None:
+    view.series.heed_losses([lost("c1", 1, 3.0)])
+    assert of_kind(view, KINDS["run that failed or was lost"]) == []
+    assert marks(view)["x"] == [3.0]
 
 
 @pytest.mark.parametrize(("asked", "begin"), [(-5.0, 0.0), (-0.02, -0.02), (0.5, 0.0)])

@@ -72,7 +72,9 @@ def test_a_bundle_is_where_it_ran_in_the_end_and_the_loss_where_it_was(
     (gone,) = client.last_run.lost
     names = list(series.containers)
     assert names[lost.container] == gone != names[series.container[lost.bundle]]
-    assert 0 < lost.at < series.claimed[lost.bundle] < series.finished[lost.bundle] - 0.3
+    assert (
+        0 < lost.since < lost.at < series.claimed[lost.bundle] < series.finished[lost.bundle] - 0.3
+    )
     assert "SIGKILL" in series.containers[gone].gone
 
 

@@ -20,7 +20,7 @@ from dask_serverless.dashboard.measurements import Measured
 from dask_serverless.dashboard.pages.history import known
 from dask_serverless.dashboard.view import View
 from dask_serverless.history.description import Row
-from dask_serverless.history.entry import FUNCTION, START
+from dask_serverless.history.entry import FUNCTION, PAID, START
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ def test_seconds(seconds: float, told: str) -> None:
 @pytest.mark.parametrize(
     ("nbytes", "told"),
     [
-        (0, "0 B"), (999, "999 B"), (999.6, "1 kB"), (1000, "1 kB"), (999_600, "1 MB"),
-        (45_100_000, "45.1 MB"), (2.5e12, "2.5 TB"), (1.5e16, "15,000 TB"),
+        (0, "0 B"), (999, "999 B"), (1024, "1 KiB"), (1000, "0.977 KiB"), (1 << 20, "1 MiB"),
+        (45_100_000, "43 MiB"), (2.5 * 2**40, "2.5 TiB"), (15_000 * 2**40, "15,000 TiB"),
     ],
 )  # fmt: skip
 def test_bytes(nbytes: float, told: str) -> None:
@@ -54,9 +54,19 @@ def test_the_history_is_told_in_the_units_of_all_pages() -> None:
     rows = [
         Row("k", FUNCTION, "load", 12_345, 100, 4.2e-5, 0.9996, 107_561.0, 1000.0),
         Row("s", START, "cold", 2, 2, 7.69, 7.71, 0.0, 940.0),
+        Row("p", PAID, "2048 MB cold", 2, 2, 7.69, 7.71, 0.0, 940.0),
     ]
     told = known(Measured(rows, "here"), 1045.0)
-    for cell in ("12,345", "42 µs", "1.000 s", "108 kB", "45 s ago", "7.690 s", "1 min ago"):
+    for cell in (
+        "12,345",
+        "42 µs",
+        "1.000 s",
+        "105 KiB",
+        "45 s ago",
+        "7.690 s",
+        "1 min ago",
+        "2048 MiB cold",
+    ):
         assert f">{cell}<" in told
 
 

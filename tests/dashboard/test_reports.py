@@ -55,6 +55,29 @@ def test_a_report_shows_the_run_offline(
     assert len(column(tab, "tasks", "nodes", "state")) == 13
 
 
+TABLE = """() => {
+  const found = []
+  const walk = (node) => {
+    if (node.nodeName == "TABLE") found.push(node)
+    if (node.shadowRoot) node.shadowRoot.childNodes.forEach(walk)
+    node.childNodes.forEach(walk)
+  }
+  walk(document.body)
+  return Math.max(...found.map(table => table.getBoundingClientRect().right))
+}"""
+
+
+def test_all_columns_of_containers_fit_into_a_narrow_window(
+    tab: Any, serverless: Serverless, tmp_path: Path
+) -> None:
+    tab.set_viewport_size({"width": 800, "height": 600})
+    with shown_offline(tab, serverless, tmp_path / "run.html"):
+        delayed(sum)([triple(n) for n in range(12)]).compute(scheduler=serverless)
+    tab.locator(".bk-tab", has_text="Containers").click()
+    tab.wait_for_function("() => document.documentElement.scrollWidth == 800")
+    assert 600 < tab.evaluate(TABLE) <= 800
+
+
 SLIDE = """share => {
   const slider = Bokeh.documents[0].get_model_by_name("replay of graph")
   slider.value = slider.step * Math.round(share * slider.end / slider.step)

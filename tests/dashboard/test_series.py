@@ -136,6 +136,33 @@ def test_each_loss_is_heeded_once_however_often_it_is_told() -> None:
     ]
 
 
+def test_once_a_run_is_over_all_times_count_from_when_the_store_had_it_as_its_makespan_does() -> (
+    None
+):
+    """The last bundle ended after the makespan, by what it took to submit the run."""
+    series = Series(DIAMOND)
+    series.heed(batch("c1", sighting(0, 1.0, fetching=0.5, tasks={0: (0.5, 1.5)}), arrived=0.5))
+    over = OVER | {
+        "submitted": 1000.25,
+        "makespan_seconds": 2.25,
+        "losses": [lost("c2", 1, 0.75, 0.5)],
+    }
+    series.heed_end(over)
+    assert (series.claimed[0], series.fetched[0], series.finished[0]) == (0.75, 1.25, 2.25)
+    assert (series.task_begun[0], series.task_ended[0]) == (1.25, 2.25)
+    assert (series.losses[0].since, series.losses[0].at) == (0.25, 0.5)
+    container = series.containers["c1"]
+    assert (container.asked, container.arrived, container.last) == (-0.25, 0.25, 2.25)
+    assert series.latest == 2.25 and series.over_at == OVER["at"] - 1000.25
+
+
+def test_a_store_with_another_clock_has_no_say_in_that() -> None:
+    series = Series(DIAMOND)
+    series.heed(batch("c1", sighting(0, 1.0)))
+    series.heed_end(OVER | {"submitted": 4000.0})
+    assert series.claimed[0] == 1.0
+
+
 def test_sightings_that_did_not_arrive_are_counted() -> None:
     series = Series(DIAMOND)
     series.heed(batch("c1", sighting(0, 0.0), number=3))

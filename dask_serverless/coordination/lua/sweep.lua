@@ -14,25 +14,25 @@ local SILENT = 'no sign of life'
 local STORY = 32 -- lost containers that the client is told of
 
 -- Notes that a container was lost with a bundle; how many were so far, and the last of them.
-local function lost(bundle, container, why)
+local function lost(bundle, container, why, since)
   local told = redis.call('HGET', key('losses'), bundle)
   local tries, story = unpack(told and cmsgpack.unpack(told) or {0, {}})
   tries = tries + 1
-  story[#story + 1] = {container or '', why, now()}
+  story[#story + 1] = {container or '', why, now(), since or 0}
   if #story > STORY then table.remove(story, 1) end
   redis.call('HSET', key('losses'), bundle, cmsgpack.pack({tries, story}))
   return tries, story
 end
 
 -- A bundle whose container is gone goes back to the outbox, or ends the run when that happened too often.
-local function put_back(bundle, container, why)
+local function put_back(bundle, container, why, since)
   local state = redis.call('HGET', key('state'), bundle)
   redis.call('ZREM', key('leases'), bundle)
   if near then redis.call('HDEL', key('held'), bundle) end
   if not state or state == 'd' then return end
   keep(KEPT.losses, live)
   redis.call('SADD', key('suspects'), state)
-  local tries, story = lost(bundle, container, why)
+  local tries, story = lost(bundle, container, why, since)
   redis.call('HDEL', key('state'), bundle)
   if tries >= attempts then
     untold_by_all()
@@ -44,11 +44,11 @@ end
 
 -- All that a lost container ran or held; until_ms: when it was last known to live.
 local function put_back_all(container, why, until_ms, cpu_ms, peak_bytes)
-  local bundle = work_of(container)
+  local bundle, _, since = work_of(container)
   if bundle then
     untold(container, until_ms, cpu_ms, peak_bytes)
     leave(container)
-    put_back(bundle, container, why)
+    put_back(bundle, container, why, since)
   end
   if not near then return end
   for _, held in ipairs(held_by(container)) do put_back(held, container, why) end

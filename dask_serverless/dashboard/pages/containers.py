@@ -93,7 +93,7 @@ def row(series: Series, c: ContainerSeries, going: float) -> tuple[Any, ...]:
     known, paid, spent = c.arrived < NEVER, account(series, c), Spent.of(series, c, going)
     start = "cold" if paid.cold_starts else "warm"
     return (
-        c.name, f"{paid.memory_mb:,} MB" if paid.memory_mb else "no limit",
+        c.name, f"{paid.memory_mb:,} MiB" if paid.memory_mb else "no limit",
         start if known or c.name in reported(series).get("containers", {}) else "",
         in_seconds(c.arrived - c.asked) if known else "", spent.bundles, in_seconds(spent.fetching),
         in_seconds(spent.running), in_seconds(spent.storing), idle(c, paid, spent, series.end - c.last if going else 0.0),

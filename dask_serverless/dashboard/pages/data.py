@@ -16,7 +16,7 @@ from dask_serverless.dashboard.numbers import in_bytes, in_seconds, numbers
 from dask_serverless.dashboard.pages.page import Page
 from dask_serverless.dashboard.pages.progress import CHARACTERS
 from dask_serverless.dashboard.reader import Reader
-from dask_serverless.dashboard.style import BAR, byte_ticks, plain
+from dask_serverless.dashboard.style import BAR, in_bytes_along, plain
 from dask_serverless.dashboard.tables import block, table
 from dask_serverless.dashboard.view import Moment, View
 
@@ -42,7 +42,7 @@ class DataPlane(Page):
             y_range=Range1d(1, 0), toolbar_location=None)  # fmt: skip
         made.ygrid.visible = False
         made.x_range.start = 0
-        made.xaxis.formatter = byte_ticks()
+        in_bytes_along(made.xaxis[0])
         made.hbar(
             "y", right="bytes", height=0.62, source=self.source, fill_color=BAR, line_color=None
         )

@@ -47,7 +47,7 @@ class Logs(Page):
 
     def row(self, line: Line) -> tuple[str, str, str, str, str]:
         structure = self.view.structure
-        at = f"{max(0.0, line.at - structure.submitted):.3f} s" if line.at else ""
+        at = f"{max(0.0, self.view.series.since(line.at)):.3f} s" if line.at else ""
         stream = line.stream if line.stream == ERR else ""
         text = shortened(line.text, MOST_CHARACTERS)
         return at, line.container, key_of(structure, line.task), stream, text

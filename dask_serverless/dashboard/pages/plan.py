@@ -141,7 +141,7 @@ def resized(over: Mapping[str, Any]) -> str:
     """When the run was late, and what had not begun went to containers of another size."""
     resizes = [ResizedRun(*each) for each in over.get("resizes", ())]
     rows = [
-        (r.version, f"{r.before_mb:,} MB", f"{r.memory_mb:,} MB", moment(r.at), r.why)
+        (r.version, f"{r.before_mb:,} MiB", f"{r.memory_mb:,} MiB", moment(r.at), r.why)
         for r in resizes
     ]
     names = ("version of the plan ", "memory before ", "from then on ", "at ", "why")

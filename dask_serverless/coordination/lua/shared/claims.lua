@@ -5,7 +5,7 @@ local by_size -- where there are several sizes of containers
 local function give(bundle, slot, container, token)
   if slotted then serve(container, slot) end
   redis.call('HSET', key('state'), bundle, token)
-  redis.call('HSET', key('working'), container, bundle .. ' ' .. slot)
+  redis.call('HSET', key('working'), container, string.format('%s %d %d', bundle, slot, now()))
   redis.call('ZADD', key('leases'), string.format('%d', now() + lease_of(bundle)), bundle)
   return bundle
 end

@@ -56,8 +56,8 @@ end
 local function work_of(container)
   local work = redis.call('HGET', key('working'), container)
   if not work then return nil end
-  local bundle, slot = string.match(work, '^(%d+) (-?%d+)$')
-  return bundle, tonumber(slot)
+  local bundle, slot, since = string.match(work, '^(%d+) (-?%d+) (%d+)$')
+  return bundle, tonumber(slot), tonumber(since)
 end
 
 -- A bundle that outlived a lease gets a longer one.

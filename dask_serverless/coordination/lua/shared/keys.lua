@@ -21,7 +21,7 @@
 --   due       string  4 bytes a bundle, '<I4': when it should have begun at the latest (ms after the submission), or 2^32 - 1
 --   patience  zset    each entry of queues that has such a time -> that time: from then on anyone may have it who is large enough
 --   slots     hash    slot -> the container that has it
---   working   hash    container -> '<bundle> <slot>'
+--   working   hash    container -> '<bundle> <slot> <when it was given that, in ms>'
 --   stays     hash    container that was invited -> when it was given its first bundle (ms), '1' if it was born for the run, its memory in MiB: '<ms> <0 or 1> <memory>'
 --   leases    zset    running bundle -> when its claim ends (ms, the store's clock)
 --   invites   zset    invocations asked for and not yet answered -> when (ms)
@@ -31,7 +31,7 @@
 --   tight     hash    container -> '<bundle> <memory>': nearly all that it has was in use then, by its own account
 --   patience1 zset    as patience, of bundles that need the size 1; patience2 likewise, and so on
 --   finished  hash    container -> the claim of the bundle it finished last
---   losses    hash    bundle -> how many containers were lost with it, and the last of them: {tries, {{container, why, when in ms}, ...}} (cmsgpack)
+--   losses    hash    bundle -> how many containers were lost with it, and the last of them: {tries, {{container, why, when in ms, when it was given the bundle (0: unknown)}, ...}} (cmsgpack)
 --   out       hash    task -> its output inline, or where it is, or 'l<bundle>': in a container's memory, made by that bundle
 --   uses      hash    task -> bundles done with it, where it has several
 --   held      hash    bundle that has run and is not done -> the container that has its outputs in memory

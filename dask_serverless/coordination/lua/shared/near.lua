@@ -94,8 +94,9 @@ local function near_functions()
 
   -- The container has nothing else to do than to give what it holds.
   local function stay(container, bundle)
-    local _, slot = work_of(container)
-    redis.call('HSET', key('working'), container, bundle .. ' ' .. (slot or -1))
+    local _, slot, since = work_of(container)
+    local work = string.format('%s %d %d', bundle, slot or -1, since or now())
+    redis.call('HSET', key('working'), container, work)
   end
 
   -- A ready bundle whose output meets what is in this container's memory: one of these, or at least
