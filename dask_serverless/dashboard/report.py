@@ -29,7 +29,7 @@ from dask_serverless.dashboard.view import Moment, View
 from dask_serverless.progress.words import counted
 
 # A wide table is scrolled in its place, and the page is as wide as its window.
-FITTING = ":host { grid-template-columns: minmax(0, 1fr); }"
+FITTING = ":host { grid-template-columns: minmax(0, 1fr); min-width: 0; }"
 FOLDED = ':host([style*="visibility: hidden"]) { height: 0; overflow: hidden; }'
 
 

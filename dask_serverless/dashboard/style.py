@@ -44,8 +44,8 @@ td.number, th.number { text-align: right; white-space: nowrap; }
   th, td, td.number, th.number { padding: 4px 7px 4px 1px; white-space: normal; font-size: 12px; }
 }
 .long { overflow-wrap: anywhere; }
-pre { background: var(--panel, #f6f7f9); padding: 10px; border-radius: 6px; overflow-x: auto;
-  font-size: 12px; line-height: 1.45; margin: 4px 0; }
+pre { background: var(--panel, #f6f7f9); padding: 10px; border-radius: 6px;
+  white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12px; line-height: 1.45; margin: 4px 0; }
 a { color: #2a7ab8; text-decoration: none; } a:hover { text-decoration: underline; }
 .quiet { color: var(--quiet, #6b7280); }
 """

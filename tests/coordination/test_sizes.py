@@ -133,7 +133,7 @@ def test_what_is_told_of_silent_containers_has_the_memory_that_was_in_use(coordi
     run.claim("c1", "k1")
     run.renew("c1", 0, "k1", tight="500 MiB of its limit of 512")
     _, bundle, tries, story = msgpack.unpackb(eventually(lambda: run.sweep([], 60).error))
-    ((container, why, _),) = story
+    ((container, why, *_),) = story
     assert (bundle, tries, container) == (0, 1, "c1")
     assert why.startswith("no sign of life since it had 500 MiB of its limit of 512 of memory")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +192,15 @@ def test_a_run_that_fails_is_reported_too(
         delayed(sum)([triple(-1)]).compute(scheduler=serverless)
     html = path.read_text()
     assert "in triple" in html and "<b>negative</b>" not in html
+
+
+def test_a_long_word_of_an_error_makes_no_page_wider_than_its_window(
+    tab: Any, serverless: Serverless, tmp_path: Path
+) -> None:
+    """Figures were 2,500 pixels wide beside a traceback of 300 letters in a row."""
+    with shown_offline(tab, serverless, tmp_path / "run.html"), suppress(ValueError):
+        delayed(int)("x" * 300).compute(scheduler=serverless)
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_a_document_that_others_left_behind_is_not_in_the_way(
