@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import time
 
 import dask
@@ -52,6 +54,20 @@ def test_processor_time_is_what_tasks_took_of_it_and_not_what_they_waited() -> N
         report = client.last_run
         assert 0.2 <= report.cpu_seconds < report.running
         assert report.paid_gb_seconds >= 0.5 * Platform.default_memory_mb / 1024
+
+
+def burn_in_a_program(seconds: float) -> None:
+    script = f"import time\nwhile time.process_time() < {seconds}: pass"
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_programs_that_tasks_start_are_part_of_their_processor_time() -> None:
+    with Serverless(containers=1) as client:
+        for _ in range(2):
+            dask.compute(delayed(burn_in_a_program)(0.3), scheduler=client)
+            assert 0.3 <= client.last_run.cpu_seconds < 0.6
+        dask.compute(delayed(sum)([1, 2]), scheduler=client)
+        assert client.last_run.cpu_seconds < 0.3
 
 
 def test_what_is_paid_is_forecast_as_it_came_in_the_sizes_that_containers_had(tmp_path) -> None:

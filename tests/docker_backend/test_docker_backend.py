@@ -448,11 +448,19 @@ def test_a_network_whose_folder_went_with_the_hosts_start_is_removed_when_it_is_
     assert not daemon.api.networks(**made)
 
 
-def test_without_a_daemon_the_error_says_how_to_start_one(monkeypatch):
-    monkeypatch.setenv("DOCKER_HOST", "unix:///none/such")
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        ("unix:///none/such", r"answers \(No such file or directory\)\. Start it .*DOCKER_HOST"),
+        ("tcp://user:PASSWORD@127.0.0.1:1", r"answers \(Invalid .*user:\*\*\*@127\.0\.0\.1:1\)"),
+        ("tcp://127.0.0.1:1", r"Connection refused\)"),
+    ],
+)
+def test_without_a_daemon_the_error_says_why_and_how_to_start_one(monkeypatch, host, why):
+    monkeypatch.setenv("DOCKER_HOST", host)
     from dask_serverless.errors import PlatformUnavailable
 
-    with pytest.raises(PlatformUnavailable, match="DOCKER_HOST"):
+    with pytest.raises(PlatformUnavailable, match=why):
         Serverless(backend="docker")
 
 

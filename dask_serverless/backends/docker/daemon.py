@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import socket
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,11 +15,13 @@ from typing import Any
 
 from dask_serverless.backends.docker.room import context_in, daemons_remedy
 from dask_serverless.errors import ImageNotBuilt, PlatformUnavailable
+from dask_serverless.store.address import without_password
 
 LABEL = "dask-serverless"  # of all that a pool makes; its value is the pool's name
 FORSAKEN = "24h"  # a network that is as old as that, and has no container
 API_SECONDS = 60
 SHOWN_LINES = 12
+INNERMOST = re.compile(r"""\w+\((?:\d+, )?(['"])(.*?)\1\)""")  # as one error quotes another
 FRAME = struct.Struct(">BxxxI")  # of an attached stream: which one, and how many bytes follow
 INSTALL = "Install it with `pip install dask-serverless[docker]`."
 START = "Start it (`systemctl start docker`, or `dockerd` as root), or name another in DOCKER_HOST."
@@ -287,4 +291,6 @@ def said(error: Exception) -> str:
 def last(error: BaseException) -> str:
     """The SDK wraps the one line that says why into several that do not."""
     found = str(error).replace("Error while fetching server API version: ", "")
-    return found.strip("'\"() ") or type(error).__name__
+    if innermost := INNERMOST.findall(found):
+        found = innermost[-1][1]
+    return without_password(found, os.environ.get("DOCKER_HOST")) or type(error).__name__
