@@ -34,6 +34,7 @@ from dask_serverless.client.watch import Left
 from dask_serverless.coordination.base import Story, Submission, What
 from dask_serverless.errors import RunLost, StoreError
 from dask_serverless.history.gathering import Gathering, place_called
+from dask_serverless.translation.asked import containers_for
 from dask_serverless.translation.encode import Encoded, encode_run
 from dask_serverless.translation.translate import Translation
 from dask_serverless.worker.environment import packages
@@ -103,10 +104,15 @@ class Distribution:
 
     def carried_out(self, ending: Ending) -> dict[int, Any]:
         report, translation = self.report, self.translation
-        invited = self.invite_early()
+        self.around.backend.watch(self.invitation.run, self.losses.gone)
+        most = self.most_at_first()
+        invited = 0 if self.planning.sparing else self.invite_early(most)
         with report.phase("plan"):
             planned = self.planning.plan(translation)
             report.plan = plan = planned.plan
+            if self.planning.sparing:
+                self.invitation = replace(self.invitation, asked=time.time())
+                invited = self.invite_early(containers_for(plan, most))
             report.evidence = Evidence.wanted_by(plan, translation) if plan.annotations else None
             if self.around.history is not None and planned.teaches:
                 self.gathering = Gathering(self.sizes_mb, asked_ahead(plan.annotations))
@@ -137,13 +143,13 @@ class Distribution:
         with report.phase("collect"):
             return dict(zip(self.wanted, self.results.values(self.wanted), strict=True))
 
-    def invite_early(self) -> int:
-        """Containers come up (or wake up) while the client still plans and encodes: so many."""
-        backend = self.around.backend
+    def most_at_first(self) -> int:
         roots = int(np.count_nonzero(self.translation.dag.input_counts == 0))
-        backend.watch(self.invitation.run, self.losses.gone)
-        count = min(self.around.containers, roots)
-        backend.invoke(self.invitation, count)
+        return min(self.around.containers, roots)
+
+    def invite_early(self, count: int) -> int:
+        """Containers come up (or wake up) while the client still plans and encodes: so many."""
+        self.around.backend.invoke(self.invitation, count)
         return count
 
     def invite_again(self, count: int) -> None:

@@ -51,6 +51,7 @@ from planners.numbers.predictions import (
 )
 from planners.numbers.workload import function_names, names_of_tasks
 from planners.plans.annotations import Chosen
+from planners.plans.goals import Goals
 from planners.plans.plan import Plan, Planner, Resources
 from planners.registry import BUILT_IN, planner_by
 from planners.structural import Structural
@@ -106,6 +107,14 @@ class Planning:
     cores: Cores = ()  # of containers of each of these sizes, if they have others than AWS Lambda's
     price_table: Mapping[str, float] | None = None  # None: the planner's
     inline_bytes: int = INLINE_BYTES  # a smaller output travels within the coordination calls
+
+    @property
+    def sparing(self) -> bool:
+        """Whether no more containers are to come than the plan has use for: it may be held to what
+        they cost, and a run that is refused needs none.
+        """
+        goals = getattr(innermost(self.planner), "goals", None)
+        return isinstance(goals, Goals) and goals.any
 
     def plan(self, translation: Translation) -> Planned:
         ready = prepared(self.planner, self.optimizations)

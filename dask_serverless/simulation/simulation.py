@@ -15,7 +15,7 @@ from dask_serverless.simulation.model import BackendModel
 from dask_serverless.simulation.near import NearWorld
 from dask_serverless.simulation.near_facts import NearFacts
 from dask_serverless.simulation.world import World
-from dask_serverless.translation.asked import near_of
+from dask_serverless.translation.asked import containers_for, near_of
 from planners.cost.layout import lay_out
 from planners.cost.platform import Platform
 from planners.graph.arrays import Floats, Ids
@@ -88,15 +88,19 @@ def simulate(
     model: BackendModel,
     platform: Platform | None = None,
     due: Sequence[int] = (),
+    sparing: bool = False,
 ) -> Simulation:
     """Run a plan through the real worker machines and the twin of the coordination.
 
     ``due``: how many ms after the submission each bundle should have begun, if late ones may leave
-    their slots.
+    their slots. ``sparing``: no more containers are invited than the plan has slots.
     """
     plan.validate(workload.dag)
     with CollectorPaused():  # millions of objects and no garbage
-        world = world_of(workload, plan, platform or Platform(), model, due).live()
+        world = world_of(workload, plan, platform or Platform(), model, due)
+        if sparing:
+            world.at_first = containers_for(plan, world.at_first)
+        world.live()
     starts = world.cold_starts + world.warm_starts + world.asked_ahead
     moved = world.bytes_up + world.bytes_down
     return Simulation(

@@ -54,7 +54,7 @@ def what_if(
         numbers = elsewhere(here, there)
         plan, due = planned(planning, numbers, dag, translation)
         workload = numbers.workload(dag, planning.containers)
-        return simulate(workload, plan, there, numbers.platform, due)
+        return simulate(workload, plan, there, numbers.platform, due, planning.sparing)
     except PlanError as error:
         raise PlanRefused(str(error), error) from error
 

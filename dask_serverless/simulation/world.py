@@ -47,6 +47,7 @@ class World:
 
     def __init__(self, facts: Facts, model: BackendModel) -> None:
         self.facts, self.model = facts, model
+        self.at_first = min(model.containers, facts.root_tasks)  # containers that are invited
         self.now = 0.0
         self.events: list[tuple[float, int, Callable[[Any], None], Any]] = []
         self.numbers = count()
@@ -71,9 +72,9 @@ class World:
     def live(self) -> World:
         """Until the run is over and all containers have left."""
         if self.facts.count:
-            early = min(self.model.containers, self.facts.root_tasks)
-            self.run.submit(self.facts.submission("epoch", self.model.containers, early))
-            self.later(self.model.invocation, self.invited, [ANYONE] * early)
+            submission = self.facts.submission("epoch", self.model.containers, self.at_first)
+            self.run.submit(submission)
+            self.later(self.model.invocation, self.invited, [ANYONE] * self.at_first)
             self.look_later()
         while self.events:
             self.now, _, happen, what = heappop(self.events)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 
+import numpy as np
+
 from dask_serverless.coordination.sizes import size_for
 from dask_serverless.translation.streams import by_bundle_before
 from dask_serverless.worker.bundle import Near, Start
@@ -15,13 +17,20 @@ from planners.plans.annotations import (
     PreloadInputs,
     StartContainers,
 )
-from planners.plans.plan import Plan
+from planners.plans.plan import FLEXIBLE, Plan
 
 
 def ahead_of(plan: Plan) -> dict[int, tuple[int, ...]]:
     """What to fetch for a later bundle, by the one that the same container runs before it."""
     notes = [note for note in plan.annotations if isinstance(note, PreloadInputs)]
     return by_bundle_before(plan, notes)
+
+
+def containers_for(plan: Plan, most: int) -> int:
+    """How many are to come at first: no more than it has slots, if all its bundles have one."""
+    if (plan.slots == FLEXIBLE).any():
+        return most
+    return min(most, len(np.unique(plan.slots)))
 
 
 def starts_of(plan: Plan, sizes_mb: Sequence[int]) -> dict[int, tuple[Start, ...]]:
