@@ -18,6 +18,10 @@ NOT_THERE = (
 )  # fmt: skip
 
 
+# Where nothing is made before something is written: s3fs would make a mistyped bucket.
+OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oss"}
+
+
 class UrlBlobs(Place):
     tag = b"u"
     knows_runs = True
@@ -27,6 +31,10 @@ class UrlBlobs(Place):
 
         self.url = url
         self.files, self.root = fsspec.core.url_to_fs(url)
+        kinds = self.files.protocol  # one, or all names of the same
+        self.has_folders = not OBJECT_STORES.intersection(
+            [kinds] if isinstance(kinds, str) else kinds
+        )
 
     def said(self, error: Exception) -> str:
         """File systems quote what they were given."""
@@ -35,7 +43,8 @@ class UrlBlobs(Place):
     def put(self, name: str, frames: Frames) -> Stored:
         path = f"{self.root.rstrip('/')}/{name}"
         try:
-            self.files.makedirs(path.rpartition("/")[0], exist_ok=True)
+            if self.has_folders:
+                self.files.makedirs(path.rpartition("/")[0], exist_ok=True)
             with self.files.open(path, "wb") as file:
                 for frame in frames:
                     file.write(frame)

@@ -414,6 +414,27 @@ def test_a_url_that_a_file_system_cannot_open_names_the_setting(link, tmp_path: 
         Storage(url=f"zip://folder::file://{tmp_path}/none.zip").open(link)
 
 
+def test_a_bucket_that_is_not_there_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """s3fs makes it with the first folder in it: for a mistyped name, in the user's account."""
+    from fsspec.implementations.memory import MemoryFileSystem
+    from fsspec.registry import _registry as registry
+
+    class Buckets(MemoryFileSystem):
+        protocol = ("gs", "gcs")
+        store, pseudo_dirs, made = {}, [""], []
+
+        def makedirs(self, path, exist_ok=False):
+            self.made.append(path)
+
+        def _open(self, path, mode="rb", **options):
+            raise FileNotFoundError("The specified bucket does not exist")
+
+    monkeypatch.setitem(registry, "gs", Buckets)
+    with pytest.raises(SettingsError, match="cannot be written to: The specified bucket does not"):
+        UrlBlobs("gs://mistyped/folder").put("run/1", [b"some"])
+    assert Buckets.made == []
+
+
 @pytest.fixture
 def broken() -> UrlBlobs:
     """A place whose service is away, as its library tells: by an error of its own, with the URL."""
