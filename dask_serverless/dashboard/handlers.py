@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from asyncio import Event, get_running_loop, wait_for
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlencode
@@ -12,6 +14,8 @@ from dask_serverless.dashboard.access import Access
 from dask_serverless.dashboard.gate import check
 from dask_serverless.dashboard.pages import PAGES
 from dask_serverless.dashboard.reader import Reader
+
+PATIENCE_SECONDS = 5.0  # of who scrapes metrics, with a run that is being read: Prometheus has 10
 
 
 class Handler(RequestHandler):
@@ -56,13 +60,33 @@ class IndividualPlots(Handler):
 
 
 class Metrics(Handler):
-    def get(self) -> None:
+    async def get(self) -> None:
         if find_spec("prometheus_client") is None:
             raise HTTPError(501, reason="pip install dask-serverless[dashboard]")
         from dask_serverless.dashboard.metrics import CONTENT_TYPE, exposition
 
+        await self.latest_read()
         self.set_header("Content-Type", CONTENT_TYPE)
         self.write(exposition(self.reader))
+
+    async def latest_read(self) -> None:
+        """A run that nobody has looked at yet is read first: where each scrape finds another run, none
+        would ever be told of.
+        """
+        if not self.reader.latest:
+            return
+        opened, loop, told = self.reader.open(self.reader.latest), get_running_loop(), Event()
+
+        def changed() -> None:
+            loop.call_soon_threadsafe(told.set)
+
+        opened.listeners.add(changed)
+        try:
+            if opened.view is None and not opened.trouble:
+                with suppress(TimeoutError):
+                    await wait_for(told.wait(), PATIENCE_SECONDS)
+        finally:
+            opened.listeners.discard(changed)
 
 
 def handlers(access: Access, reader: Reader) -> list[Any]:

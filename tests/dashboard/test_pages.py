@@ -284,6 +284,25 @@ def test_what_others_ask_for(watched: Serverless, good: Any) -> None:
     assert "dask_serverless_store_up 1.0" in get(watched, "metrics")
 
 
+def test_the_first_scrape_after_a_run_has_its_numbers(watched: Serverless, good: Any) -> None:
+    """Where each scrape found another run, none was ever told of."""
+    for _ in range(3):
+        before = metric(get(watched, "metrics"), "runs")
+        delayed(len)("abc").compute(scheduler=watched)
+        told = eventually(lambda known=before: scraped(watched, known + 1))
+        assert metric(told, "bundles") == metric(told, "bundles_done") == 1
+
+
+def scraped(client: Serverless, runs: float) -> str | None:
+    told = get(client, "metrics")
+    return told if metric(told, "runs") == runs else None
+
+
+def metric(told: str, name: str) -> float:
+    (value,) = re.findall(rf"^dask_serverless_{name} (\S+)$", told, re.MULTILINE)
+    return float(value)
+
+
 def get(client: Serverless, path: str) -> str:
     with urllib.request.urlopen(client.dashboard_link + path, timeout=20) as answer:
         return str(answer.read().decode())
