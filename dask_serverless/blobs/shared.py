@@ -13,11 +13,12 @@ from typing import TypeVar
 
 from dask_serverless.blobs.base import Place, Stored
 from dask_serverless.blobs.frames import Frames, size
-from dask_serverless.errors import BlobLost, BlobsFull
+from dask_serverless.errors import BlobLost, BlobsFull, BlobTooLarge
 
 Made = TypeVar("Made")
 
 WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL}  # file systems say so
+NO_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # in this folder: perhaps in the next one
 MOST_PARTS = 512  # of one writev; the kernel's own limit is 1,024
 
 
@@ -37,6 +38,7 @@ class SharedFiles(Place):
         self.directories = list(directories)
 
     def put(self, name: str, frames: Frames) -> Stored:
+        too_large = False
         for directory in self.directories:
             path = os.path.join(directory, name)
             try:
@@ -44,10 +46,13 @@ class SharedFiles(Place):
             except OSError as error:
                 with suppress(FileNotFoundError):
                     os.unlink(path)
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                if error.errno not in NO_PLACE:
                     raise
+                too_large = error.errno == errno.EFBIG
             else:
                 return Stored(self.tag + os.fsencode(path), [], size(frames))
+        if too_large:
+            raise BlobTooLarge(self.directories, size(frames))
         raise BlobsFull(self.directories)
 
     def get(self, references: Sequence[bytes]) -> list[mmap.mmap]:

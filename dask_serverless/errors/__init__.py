@@ -37,6 +37,7 @@ from dask_serverless.errors.store import (
     BlobLost,
     BlobsFull,
     BlobsUnusable,
+    BlobTooLarge,
     InvitationExpired,
     NotAuthentic,
     StoreCommandFailed,
@@ -61,6 +62,7 @@ from dask_serverless.errors.tasks import (
 
 __all__ = [
     "BlobLost",
+    "BlobTooLarge",
     "BlobsFull",
     "BlobsUnusable",
     "BundleLost",

@@ -246,3 +246,19 @@ class BlobsUnusable(ServerlessError, OSError):
             "that (`dask serverless doctor` tries it), or name another one in "
             "Serverless(blobs=...) or DASK_SERVERLESS__BLOBS."
         )
+
+
+class BlobTooLarge(ServerlessError, OSError):
+    """An output is larger than this system lets a file be."""
+
+    def __init__(self, folders: list[str], nbytes: int) -> None:
+        super().__init__(folders, nbytes)
+        self.folders = folders
+        self.nbytes = nbytes
+
+    def __str__(self) -> str:
+        return (
+            f"An output of {self.nbytes} bytes is larger than a file may be in "
+            f"{', '.join(self.folders)}. Raise that limit (ulimit -f shows it), use smaller chunks, "
+            "or name another place in Serverless(blobs=...) or DASK_SERVERLESS__BLOBS."
+        )

@@ -1,6 +1,7 @@
-"""What tests of places share: a file system that is full soon."""
+"""What tests of places share: a file system that is full soon, and files that may not be long."""
 
 import os
+import resource
 import subprocess
 
 import pytest
@@ -14,3 +15,12 @@ def small_disk(tmp_path_factory):
         pytest.skip("only root can mount a small disk")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture
+def short_files():
+    """As after ulimit -f."""
+    _, most = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, most))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)

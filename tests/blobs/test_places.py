@@ -24,7 +24,14 @@ from dask_serverless.blobs.shared import SharedFiles
 from dask_serverless.blobs.signed import Signed
 from dask_serverless.blobs.storage import Storage
 from dask_serverless.blobs.url import UrlBlobs
-from dask_serverless.errors import BlobLost, BlobsFull, BlobsUnusable, NotAuthentic, SettingsError
+from dask_serverless.errors import (
+    BlobLost,
+    BlobsFull,
+    BlobsUnusable,
+    BlobTooLarge,
+    NotAuthentic,
+    SettingsError,
+)
 from dask_serverless.private import sweep
 from dask_serverless.signing.secret import Secret
 
@@ -356,6 +363,17 @@ def test_no_room_anywhere_is_said(small_disk):
     blobs = Blobs(SharedFiles([str(small_disk)]), inline_bytes=0)
     with pytest.raises(BlobsFull, match="blobs="):
         blobs.put("run/b-0", np.zeros(500_000))
+
+
+def test_an_output_longer_than_a_file_may_be_is_said_and_leaves_nothing(tmp_path, short_files):
+    place = SharedFiles([str(tmp_path / "memory"), str(tmp_path / "disk")])
+    blobs = Blobs(place, inline_bytes=0)
+    small = blobs.put("run/a-0", np.zeros(100))
+    with pytest.raises(BlobTooLarge, match=r"ulimit -f.*blobs=") as caught:
+        blobs.put("run/b-0", np.zeros(500_000))
+    assert caught.value.nbytes > 4_000_000
+    assert [f for folder in place.directories for f in os.listdir(f"{folder}/run")] == ["a-0"]
+    assert blobs.get([small.reference])[0].shape == (100,)
 
 
 def test_an_error_that_is_not_about_room_is_not_hidden(tmp_path):
