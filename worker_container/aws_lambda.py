@@ -5,9 +5,12 @@ A container stands still between invocations, so whatever has to be done is done
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
+import time
 from collections.abc import Mapping, MutableMapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -27,7 +30,10 @@ MOST_ASKED = 16  # requests for other containers, under way at once
 ASKING_SECONDS = 5.0  # for those at the end of a visit; then the client's sweep asks
 CLEAN_UP_SECONDS = 3.0  # before the time limit: to give back what is held
 LEAST_SECONDS = 0.1
+START_TIME = 19  # the field of /proc/self/stat, counted after the process's name
 MEMORY = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"  # MiB
+HOW_IT_CAME_UP = "AWS_LAMBDA_INITIALIZATION_TYPE"
+ON_DEMAND = "on-demand"  # otherwise AWS keeps it warm, at another price
 
 
 class Context(Protocol):
@@ -39,8 +45,11 @@ class Context(Protocol):
 class LambdaContainer:
     """Lives as long as the platform lets it; tells its log what no client hears."""
 
-    def __init__(self, settings: ContainerSettings, functions: Functions) -> None:
+    def __init__(
+        self, settings: ContainerSettings, functions: Functions, coming_up: float = 0.0
+    ) -> None:
         self.settings = settings
+        self.coming_up = coming_up  # seconds that AWS charges for beside its first visit
         self.function = functions.usual  # its own
         self.asking = Asking(functions, MOST_ASKED, self.heard)
         self.occupant = Occupant(settings, self.tell, self)
@@ -53,6 +62,7 @@ class LambdaContainer:
         """As the function's environment says, which tasks are not to find the store's password in."""
         connect = partial(lambda_client, environment.get("AWS_REGION"), None)
         settings = container_settings(environment)
+        on_demand = environment.get(HOW_IT_CAME_UP, ON_DEMAND) == ON_DEMAND
         own = environment["AWS_LAMBDA_FUNCTION_NAME"]
         common = own.rpartition("-")[0]
 
@@ -62,12 +72,14 @@ class LambdaContainer:
         functions = Functions(named(own), lambda memory_mb: named(f"{common}-{memory_mb}"))
         for name in [name for name in environment if name.startswith(PREFIX)]:
             del environment[name]
-        return LambdaContainer(settings, functions)
+        return LambdaContainer(settings, functions, process_age() if on_demand else 0.0)
 
     def answer(self, event: Any, context: Context) -> dict[str, Any]:
+        charged, self.coming_up = time.time() - self.coming_up, 0.0
         if key := check_in(event):
             return self.checked(event, key)
-        visit = self.occupant.take(self.invitation_in(event))
+        invitation = replace(self.invitation_in(event), charged=charged)
+        visit = self.occupant.take(invitation)
         if visit is None:
             raise RuntimeError(f"{self.settings.name} has not left the run before")
         self.occupant.begin(visit)
@@ -132,6 +144,13 @@ def container_settings(environment: Mapping[str, str]) -> ContainerSettings:
         problem = f"must be the client's setting secret, of {LEAST_SECRET} letters or more."
         raise SettingsError(PREFIX + "SECRET", problem)
     return ContainerSettings.from_environment(told)
+
+
+def process_age() -> float:
+    """Seconds since this process was started, its interpreter and its imports included."""
+    with open("/proc/self/stat") as file:
+        begun = int(file.read().rpartition(")")[2].split()[START_TIME])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - begun / os.sysconf("SC_CLK_TCK")
 
 
 def log(line: str) -> None:

@@ -8,6 +8,7 @@ import socket
 from dataclasses import replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from time import time
 from typing import Any
 
 from dask_serverless.backends.messages import Others, Over, Peers, Stop, bare, line_of, message_of
@@ -99,10 +100,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def invoke(self) -> None:
         """202 at once; with ``wait``, 200 when the container has left the run."""
-        body = self.body()
+        came, body = time(), self.body()
         if over := body.get("over"):
             self.server.occupant.pass_on(Over([str(run) for run in over]))
         invitation = self.with_store(self.unsealed(body.get("invitation")))
+        if body.get("wait", False):  # so its platform charges for the request
+            invitation = replace(invitation, charged=came)
         visit = self.server.occupant.take(invitation)
         if visit is None:
             self.answer(HTTPStatus.CONFLICT, {"error": f"it is {self.server.occupant.state}"})

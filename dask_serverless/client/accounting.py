@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dask_serverless.client import forks
 from dask_serverless.history.observations import Use
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MB_PER_GB = 1024
 MIB = 1 << 20
 
-Container = Mapping[str, float]  # of RunReport.containers
+Container = Mapping[str, Any]  # of RunReport.containers
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Account:
     memory_mb: int  # 0: without a limit that is known
     cold_starts: int = 0
     warm_starts: int = 0
-    seconds: float = 0.0  # paid for: from the first bundle of each container to its last
+    seconds: float = 0.0  # paid for: from the first bundle of each container, or since its platform
+    # charges for the visit, to its last
     cpu_seconds: float = 0.0
     peak_bytes: int = 0  # the most that one of them had
 
@@ -64,23 +65,43 @@ def usual_mb() -> int:
     return Platform.default_memory_mb
 
 
+def visited(container: MutableMapping[str, Any], since: float) -> None:
+    """Its platform charges for a visit since then: its first one, or one after those before."""
+    if container["bundles"]:
+        container["before"].append(last_visit(container))
+        container["since"] = container["until"] = since
+    else:
+        container["since"] = min(container["since"], since)
+
+
+def last_visit(container: Container) -> tuple[float, float]:
+    """What it took: seconds that are paid for, and of processor time."""
+    before = sum(cpu_seconds for _, cpu_seconds in container.get("before", ()))
+    seconds = container.get("until", 0.0) - container.get("since", 0.0)
+    return seconds, container.get("cpu", 0.0) - before
+
+
+def uses_of(container: Container) -> list[Use]:
+    """For the history, visit by visit: by the first one it may have come up."""
+    size, peak = int(container.get("memory_mb", 0)), int(container.get("peak", 0))
+    visits = [*container.get("before", ()), last_visit(container)]
+    return [
+        Use(size, bool(container.get("cold")) and not visit, seconds, cpu_seconds, peak)
+        for visit, (seconds, cpu_seconds) in enumerate(visits)
+    ]
+
+
 def account_of(container: Container) -> Account:
-    cold = bool(container.get("cold"))
+    uses = uses_of(container)
+    cold = sum(use.cold for use in uses)
     return Account(
         int(container.get("memory_mb", 0)),
-        cold_starts=int(cold),
-        warm_starts=int(not cold),
-        seconds=container.get("until", 0.0) - container.get("since", 0.0),
-        cpu_seconds=container.get("cpu", 0.0),
+        cold_starts=cold,
+        warm_starts=len(uses) - cold,
+        seconds=sum(use.seconds for use in uses),
+        cpu_seconds=sum(use.cpu_seconds for use in uses),
         peak_bytes=int(container.get("peak", 0)),
     )
-
-
-def use_of(container: Container) -> Use:
-    """The same for the history."""
-    account = account_of(container)
-    cold = bool(account.cold_starts)
-    return Use(account.memory_mb, cold, account.seconds, account.cpu_seconds, account.peak_bytes)
 
 
 def accounts_of(containers: Iterable[Container]) -> list[Account]:

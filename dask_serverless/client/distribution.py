@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dask_serverless.blobs.base import LIVE_SECONDS, Command
-from dask_serverless.client.accounting import use_of
+from dask_serverless.client.accounting import uses_of
 from dask_serverless.client.callbacks import Observers
 from dask_serverless.client.ending import Ending
 from dask_serverless.client.evidence import Evidence, Transfers, asked_ahead
@@ -279,6 +279,6 @@ class Distribution:
             return
         followed = planned.came(report.makespan_seconds, report.paid_gb_seconds)
         tasks = bundles.task_offsets[1:] - bundles.task_offsets[:-1]
-        uses = [use_of(container) for container in report.containers.values()]
+        uses = [use for container in report.containers.values() for use in uses_of(container)]
         functions = self.translation.functions
         planning.history.record(self.gathering.of(functions, tasks, followed, uses))

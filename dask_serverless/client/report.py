@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dask_serverless.client import forks
-from dask_serverless.client.accounting import Account, accounts_of
+from dask_serverless.client.accounting import Account, accounts_of, visited
 from dask_serverless.client.course import Course
 from dask_serverless.client.failed import first_line
 from dask_serverless.coordination.base import Event
@@ -82,7 +82,7 @@ class RunReport:
     preloaded_seconds: float = 0.0  # of downloads that no bundle had to wait for
     streamed_seconds: float = 0.0  # of downloads that were done while others still stored
     phases: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
-    containers: dict[str, dict[str, float]] = field(default_factory=dict)
+    containers: dict[str, dict[str, Any]] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set, repr=False)  # containers gone before the end
     moves: list[tuple[Move, float]] = field(default_factory=list, repr=False)  # and when, by the
     # store's clock: bundles that were late in their slots, and went elsewhere
@@ -114,14 +114,14 @@ class RunReport:
         """Add what a container says of a bundle it finished."""
         self.timed(event)
         mine = self.container(told.container, told.started, told.cold)
+        if told.used is not None:
+            self.took(told.container, told.used)
         mine["bundles"] += 1
         mine["fetch"] += told.fetching
         mine["run"] += told.running
         mine["store"] += told.storing
         ended = told.started + told.fetching + told.running + told.storing  # by its clock
         mine["until"] = max(mine["until"], ended)
-        if told.used is not None:
-            self.took(told.container, told.used)
         self.course.bundle(told, event)
         if told.part is not None:
             self.parts.setdefault(told.bundle, set()).update(told.part)
@@ -136,11 +136,11 @@ class RunReport:
         self.streamed_seconds += told.streamed_seconds
         self.retries += told.retries
 
-    def container(self, name: str, since: float, cold: bool) -> dict[str, float]:
+    def container(self, name: str, since: float, cold: bool) -> dict[str, Any]:
         """What is known of it so far."""
         nothing = {
             "bundles": 0, "fetch": 0.0, "run": 0.0, "store": 0.0, "since": since, "until": since,
-            "cold": cold, "cpu": 0.0, "peak": 0, "memory_mb": 0,
+            "cold": cold, "cpu": 0.0, "peak": 0, "memory_mb": 0, "before": [],
         }  # fmt: skip
         return self.containers.setdefault(name, nothing)
 
@@ -160,6 +160,8 @@ class RunReport:
     def took(self, container: str, used: Used) -> None:
         """Add what a container has taken since it told before."""
         if (mine := self.containers.get(container)) is not None:
+            if used.charged:
+                visited(mine, since=used.charged)
             mine["cpu"] += used.cpu_seconds
             mine["peak"] = max(mine["peak"], used.peak_bytes)
             mine["memory_mb"] = used.memory_mb

@@ -23,19 +23,24 @@ class Invitation:
     memory_mb: int = 0  # that it must have at least, where there are several sizes
     largest_mb: int = 0  # what the largest of them has
     warm_in: float | None = None  # only be there, idle, in so many seconds; None: work on the run
+    charged: float = (
+        0.0  # since when its platform charges for this visit, by the container's clock;
+    )
+    # 0: it does not charge for visits
 
     def to(self, whom: Whom, asked: float = 0.0) -> Invitation:
         """The same for any container, or for the one that has a slot."""
         return replace(
             self, early=False, slot=whom.slot, container=whom.container, memory_mb=whom.memory_mb,
-            asked=asked, warm_in=None,
+            asked=asked, warm_in=None, charged=0.0,
         )  # fmt: skip
 
     def to_be_warm(self, seconds: float, memory_mb: int = 0) -> Invitation:
         """For one more container, which will soon be needed."""
         return replace(
-            self, early=False, slot=None, container="", memory_mb=memory_mb, warm_in=seconds
-        )
+            self, early=False, slot=None, container="", memory_mb=memory_mb, warm_in=seconds,
+            charged=0.0,
+        )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
         return dict(vars(self))

@@ -63,7 +63,7 @@ class Stay:
         self.after = -1  # the last bundle that it took because it was the next one
         self.came = time.time()
         run.meter.arrived(invitation.asked, self.came)
-        means.usage.begin()
+        means.usage.begin(invitation.charged)
 
     def live(self) -> None:
         todo = deque(self.machine.handle(m.Invited(self.invitation.slot)))

@@ -65,6 +65,9 @@ class Used(NamedTuple):
     cpu_seconds: float  # since it told before
     peak_bytes: int  # of memory, since it came to the run
     memory_mb: int  # that it may use; 0: no limit is known
+    charged: float = (
+        0.0  # since when this visit costs, by its clock; 0: told before, or visits do not
+    )
 
 
 class Finished(NamedTuple):

@@ -86,10 +86,12 @@ class Usage:
         self.begun = 0.0  # by the clock
         self.spent = 0.0  # likewise, when it was told last
         self.looked = 0.0
+        self.charged = 0.0  # since when the platform charges for the visit, until that is told
 
-    def begin(self) -> None:
+    def begin(self, charged: float = 0.0) -> None:
         """With another run, or once more with the same one."""
         self.memory.begin()
+        self.charged = charged
         self.begun = self.spent = self.clock()
         self.looked = 0.0
         self.told(self.spent)
@@ -106,4 +108,5 @@ class Usage:
             return None
         before, self.spent, self.looked = self.spent, self.clock(), now
         self.told(self.spent)
-        return Used(self.spent - before, self.memory.peak(), self.memory.limit_mb)
+        charged, self.charged = self.charged, 0.0
+        return Used(self.spent - before, self.memory.peak(), self.memory.limit_mb, charged)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -49,6 +50,7 @@ class Router(ThreadingHTTPServer):
         self.copies = 1  # of each event: "at least once" is all that AWS promises
         self.denied = ""  # what every request is refused for
         self.asked: list[Asked] = []
+        self.seconds: list[float] = []  # of each invocation: what AWS charges for
         self.emulators: list[Any] = []
         self.failures: list[bytes] = []
         threading.Thread(target=self.serve_forever, name="router", daemon=True).start()
@@ -62,11 +64,13 @@ class Router(ThreadingHTTPServer):
         while True:
             event = events.get()
             event.attempts += 1
+            begun = time.monotonic()
             try:
                 answer = invoked(port, event.payload)
             except (OSError, HTTPException):  # the emulator is gone: others have the function, too
                 events.put(event)
                 return
+            self.seconds.append(time.monotonic() - begun)
             if b"errorType" in answer or b"Task timed out" in answer:
                 self.failures.append(answer)
                 if event.repeated and event.attempts < ATTEMPTS:

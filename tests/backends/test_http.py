@@ -64,6 +64,19 @@ def test_a_graph_runs_on_all_containers_that_the_platform_has(client, cloud):
     assert len(client.last_run.containers) == 3
 
 
+@pytest.mark.parametrize("wait", [True, False], ids=["to completion", "in the background"])
+def test_requests_are_paid_for_where_the_platform_charges_for_them(cloud, store_url, wait):
+    with client_of(cloud.url, store_url, 1, wait=wait) as client:
+        compute(delayed(abs)(-1), client=client)
+        begun, _ = time.time(), compute(delayed(time.sleep)(0.2), client=client)
+        report = client.last_run
+        (container,) = report.containers.values()
+        work = container["fetch"] + container["run"] + container["store"]
+        paid = container["until"] - container["since"]
+        assert begun <= container["since"]
+        assert (paid > work + 5e-4) is wait
+
+
 def test_an_exception_arrives_and_who_spins_is_free_again(cloud, store_url):
     def spin():
         while True:

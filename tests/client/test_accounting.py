@@ -15,11 +15,14 @@ from dask import delayed
 
 from dask_serverless import Serverless
 from dask_serverless.backends.cgroup_memory import GroupPeak
-from dask_serverless.client.accounting import Account, accounts_of
+from dask_serverless.client.accounting import Account, accounts_of, uses_of
 from dask_serverless.client.report import RunReport
 from dask_serverless.command.cli import serverless
+from dask_serverless.coordination.base import Event, What
 from dask_serverless.errors import SettingsError
+from dask_serverless.history.observations import Use
 from dask_serverless.history.opening import open_history
+from dask_serverless.worker.told import Finished, Used
 from planners.cost.platform import Platform, Prices
 from planners.uniform import Uniform
 
@@ -124,6 +127,25 @@ def test_containers_of_several_sizes_are_told_apart() -> None:
     report = RunReport("run", containers={"a": large, "b": small, "c": again})
     assert (report.cold_starts, report.warm_starts) == (2, 1)
     assert report.paid_gb_seconds == pytest.approx(4.0 * 0.5 + 2.0 * 2)
+
+
+def finished(started: float, charged: float, cpu: float) -> Finished:
+    """By its container, in two seconds."""
+    used = Used(cpu, 1, 512, charged)
+    return Finished(
+        0, "c", started, 0.5, 1.0, 0.5, 1, 0, 0, 0, True, None, (), None, used=used
+    )  # fmt: skip
+
+
+def test_a_platform_that_charges_for_visits_charges_for_nothing_between_them() -> None:
+    report, event = RunReport("run"), Event(What.FINISHED, b"")
+    report.bundle(finished(started=11.0, charged=10.0, cpu=0.5), event)
+    report.bundle(finished(started=13.0, charged=0.0, cpu=0.5), event)
+    assert report.accounts == [Account(512, 1, 0, 15.0 - 10.0, 1.0, 1)]
+    report.bundle(finished(started=20.5, charged=20.0, cpu=0.25), event)
+    assert report.accounts == [Account(512, 1, 1, 5.0 + 2.5, 1.25, 1)]
+    (container,) = report.containers.values()
+    assert uses_of(container) == [Use(512, True, 5.0, 1.0, 1), Use(512, False, 2.5, 0.25, 1)]
 
 
 def test_a_groups_peak_is_the_kernels_once_it_has_risen(tmp_path) -> None:

@@ -80,13 +80,15 @@ class Spent(NamedTuple):
     fetching: float  # seconds
     running: float
     storing: float
+    away: float  # of the time that is paid for: with other runs
 
     @staticmethod
     def of(series: Series, c: ContainerSeries, going: float) -> Spent:
         told = reported(series).get("containers", {}).get(c.name)
         if told is None:
-            return Spent(c.bundles, c.fetching, c.running + going, c.storing)
-        return Spent(int(told["bundles"]), told["fetch"], told["run"], told["store"])
+            return Spent(c.bundles, c.fetching, c.running + going, c.storing, c.away)
+        away = 0.0 if told.get("before") else c.away  # no visit, nothing paid
+        return Spent(int(told["bundles"]), told["fetch"], told["run"], told["store"], away)
 
 
 def row(series: Series, c: ContainerSeries, going: float) -> tuple[Any, ...]:
@@ -108,5 +110,5 @@ def idle(c: ContainerSeries, paid: Account, spent: Spent, since: float) -> str:
     """
     if not spent.bundles:
         return ""  # it may have been busy all the time with one that was not done
-    there = paid.seconds + since - c.away
+    there = paid.seconds + since - spent.away
     return in_seconds(max(0.0, there - spent.fetching - spent.running - spent.storing))
