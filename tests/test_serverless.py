@@ -705,3 +705,58 @@ def test_a_script_that_computes_while_a_spawned_process_imports_it(tmp_path, met
             tell(pool.submit(job, 1).result())
     """
     assert run_script(tmp_path, source) == "(True, 4)\n"
+
+
+IMPORTED = """
+import dask
+from dask import delayed
+from dask_serverless import Serverless
+
+print("imported")
+
+class Point:
+    def __init__(self, x):
+        self.x = x
+
+class Refused(ValueError):
+    pass
+
+def moved(point):
+    if point.x == 7:
+        raise Refused(point.x)
+    return Point(point.x + 1)
+
+s = Serverless(containers=2)
+(found,) = dask.compute(delayed(moved)(Point(1)), scheduler=s)
+print(isinstance(found, Point), found.x)
+"""
+LATER = """
+    (found,) = dask.compute(delayed(mine.moved)(mine.Point(2)), scheduler=s)
+    tell(isinstance(found, mine.Point), found.x)
+    try:
+        dask.compute(delayed(mine.moved)(mine.Point(7)), scheduler=s)
+    except mine.Refused as refused:
+        tell(refused)
+"""
+
+
+def test_a_module_that_computes_while_it_is_imported(tmp_path):
+    """A container that imported it would compute that, too, and its own containers would, …"""
+    (tmp_path / "mine.py").write_text(IMPORTED)
+    source = "\n    import mine\n    s = mine.s" + LATER
+    assert run_script(tmp_path, source).splitlines() == ["imported", "True 2", "True 3", "7"]
+
+
+def test_a_package_that_computes_while_it_is_imported(tmp_path):
+    """To import what is in a package is to import the package first."""
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours" / "mine.py").write_text(IMPORTED.partition("s = ")[0])
+    (tmp_path / "ours" / "__init__.py").write_text(
+        "from ours.mine import *\ns = Serverless(containers=2)\n"
+        "tasks = [delayed(lambda: ours.mine.Point)(), delayed(moved)(Point(1))]\n"
+        "import ours\n"
+        "kind, found = dask.compute(*tasks, scheduler=s)\n"
+        "print(kind is Point, isinstance(found, Point), found.x)\n"
+    )
+    source = "\n    from ours import mine, s" + LATER
+    assert run_script(tmp_path, source).splitlines() == ["imported", "True True 2", "True 3", "7"]

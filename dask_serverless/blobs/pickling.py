@@ -6,8 +6,8 @@ import io
 import pickle
 import sys
 import weakref
-from collections.abc import Callable
-from types import FunctionType, MemberDescriptorType, ModuleType
+from collections.abc import Callable, Iterator
+from types import FrameType, FunctionType, MemberDescriptorType, ModuleType
 from typing import Any, ClassVar, NamedTuple
 
 import cloudpickle
@@ -92,9 +92,35 @@ def spawned() -> bool:
     return getattr(sys.modules.get(SPAWNED_MAIN), "__name__", "") == SPAWNED_MAIN
 
 
+# Modules that computed while this process imported them: a container that imported one would compute
+# the same, as would its own containers, and so on without an end.
+computing: set[str] = set()
+
+
+def see_imports() -> None:
+    """Note the modules that this thread is importing, or reloading."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "<module>":
+            name = frame.f_globals.get("__name__")
+            module = sys.modules.get(str(name))
+            if name != "__main__" and getattr(module, "__dict__", None) is frame.f_globals:
+                computing.add(str(name))
+        frame = frame.f_back
+
+
 def stays(module: str | None) -> bool:
     """Whether a container cannot import what is defined in this module."""
-    return module in by_value or module == SPAWNED_MAIN
+    if module in by_value or module == SPAWNED_MAIN:
+        return True
+    return bool(computing) and isinstance(module, str) and not computing.isdisjoint(around(module))
+
+
+def around(module: str) -> Iterator[str]:
+    """A module, and the packages that are imported before it."""
+    while module:
+        yield module
+        module = module.rpartition(".")[0]
 
 
 ABOUT_ITSELF = {"__name__", "__package__", "__file__", "__path__"}  # what code asks a module for
@@ -114,7 +140,7 @@ class PicklerByValue(Pickler):
             return with_slots(value, cloudpickle.cloudpickle._dynamic_class_reduce(value))
         if isinstance(value, decorated.LruCached) and stays(value.__module__):
             return decorated.cached_by_value(value)
-        if isinstance(value, ModuleType) and value.__name__ in by_value:
+        if isinstance(value, ModuleType) and stays(value.__name__):
             return make_module, (value.__name__,), portable(value)  # a cycle of modules has an end
         return super().reducer_override(value)
 
@@ -137,7 +163,8 @@ def portable(module: ModuleType) -> dict[str, Any]:
 def pickler(file: io.BytesIO, buffers: list[pickle.PickleBuffer]) -> Pickler:
     """What writes protocol 5 to the file; large buffers go to ``buffers``."""
     known.register(Pickler.replaced)
-    kind = PicklerByValue if by_value or spawned() else Pickler
+    see_imports()
+    kind = PicklerByValue if by_value or computing or spawned() else Pickler
     return kind(file, protocol=5, buffer_callback=buffers.append)
 
 
