@@ -14,8 +14,10 @@ from planners.numbers.predictions import (
     VCPU_MB,
     Cores,
     Line,
+    Lines,
     Predictions,
     Sla,
+    Unmeasured,
     check_sla,
     cpu_share,
 )
@@ -26,6 +28,8 @@ SURE = 4.0  # standard errors by which a slope differs from none, to be believed
 TINY = 1e-300
 ROUNDING = 1e-6  # of sizes that are all the same
 BEYOND = 10.0  # times the largest input that was measured, for which outputs are still foreseen
+A_SAMPLE = 32  # functions of a graph, by which others are judged that no run has measured yet: of
+# very many, chance takes some each time
 ENOUGH_SAMPLES = 8  # at one memory size, to be believed without looking at other sizes
 
 
@@ -56,6 +60,19 @@ class Measured(Predictions):
         if ladder is None:
             return self._other("execution time", function).seconds(function, memory_mb, sla)
         return ladder.at(memory_mb)
+
+    def seconds_lines(self, functions: Sequence[str], memory_mb: int, sla: Sla) -> Lines:
+        return self._guessed(super().seconds_lines(functions, memory_mb, sla))
+
+    def output_lines(self, functions: Sequence[str], sla: Sla) -> Lines:
+        return self._guessed(super().output_lines(functions, sla))
+
+    def peak_lines(self, functions: Sequence[str], sla: Sla) -> Lines:
+        return self._guessed(super().peak_lines(functions, sla))
+
+    def _guessed(self, lines: Lines) -> Lines:
+        """What nobody told or measured."""
+        return lines.as_measured(A_SAMPLE) if isinstance(self.fallback, Unmeasured) else lines
 
     def deviation(self, function: str, memory_mb: int) -> float:
         sketch = self.functions.get(function)

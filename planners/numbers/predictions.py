@@ -83,6 +83,17 @@ class Lines:
         sizes = np.minimum(sizes, self.reach[functions])
         return np.asarray(self.base[functions] + self.per_byte[functions] * sizes)
 
+    def as_measured(self, least: int) -> Lines:
+        """Those that were never measured are as the others on average, if so many others were."""
+        known = self.samples > 0
+        if known.all() or np.count_nonzero(known) < least:
+            return self
+        reach = np.where(known, self.reach, self.reach[known].max())
+        base, per_byte = [
+            np.where(known, column, column[known].mean()) for column in (self.base, self.per_byte)
+        ]
+        return Lines(base, per_byte, self.samples, reach)
+
     def check(self, of: str, names: Sequence[str]) -> Lines:
         """Itself, if every number can be used; planners trust no implementation of Predictions."""
         for column in (self.base, self.per_byte):

@@ -16,6 +16,7 @@ from planners.numbers.predictions import (
     Constant,
     Line,
     Lines,
+    Unmeasured,
     transfer_seconds,
 )
 from planners.numbers.sketch import Sketch
@@ -173,6 +174,24 @@ def test_lines_answer_for_arrays():
     lines = Lines.of([Line(1, 2, 3), Line(10, 0, 5)])
     assert lines.at(np.array([0, 1, 0]), np.array([0, 7, 2])).tolist() == [1, 10, 5]
     assert lines.samples.tolist() == [3, 5]
+
+
+@pytest.mark.parametrize(
+    ("known", "fallback", "expected"),
+    [(40, Unmeasured(), 2.0), (10, Unmeasured(), 0.01), (40, Constant(), 0.01)],
+    ids=["as the others", "too few others", "somebody has told"],
+)
+def test_of_many_functions_those_never_measured_are_as_the_others(known, fallback, expected):
+    names = [f"f{n}" for n in range(200)]
+    sketches = {name: sketch_of([(VCPU_MB, 0, 1 + n % 3, 7, 9)]) for n, name in enumerate(names)}
+    measured = Measured(dict(list(sketches.items())[:known]), fallback=fallback)
+    seconds = measured.seconds_lines(names, VCPU_MB, "average")
+    assert seconds.base[:3].tolist() == pytest.approx([1, 2, 3])
+    assert seconds.base[known:] == pytest.approx(expected, rel=0.03)
+    assert not seconds.samples[known:].any()
+    if expected > 1:
+        assert measured.output_lines(names, "average").base == pytest.approx(7)
+        assert measured.peak_lines(names, "average").base == pytest.approx(9)
 
 
 def test_sizes_spread_through_the_graph():
