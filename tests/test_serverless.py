@@ -707,15 +707,44 @@ def test_a_script_that_computes_while_a_spawned_process_imports_it(tmp_path, met
     assert run_script(tmp_path, source) == "(True, 4)\n"
 
 
+def test_types_that_a_script_makes_for_its_annotations(tmp_path):
+    source = """
+    from collections.abc import Callable
+    from typing import Generic, NewType, ParamSpec, TypeVar, TypeVarTuple, Unpack
+    Number = NewType("Number", int)
+    Given = ParamSpec("Given")
+    Several = TypeVarTuple("Several")
+    T = TypeVar("T")
+    class Called(Generic[Given, T]):
+        def __init__(self, function: Callable[Given, T]):
+            self.function = function
+        def __call__(self, *args: Given.args, **options: Given.kwargs) -> T:
+            return self.function(*args, **options)
+    def more(n: Number, *others: Unpack[Several]) -> Number:
+        return Number(n + 1)
+    with Serverless(containers=1) as s:
+        found, annotations = dask.compute(
+            delayed(Called(more))(Number(1)), delayed(lambda: more.__annotations__)(), scheduler=s
+        )
+    tell(found, annotations["n"].__supertype__)
+    """
+    assert run_script(tmp_path, source) == "2 <class 'int'>\n"
+
+
 IMPORTED = """
+from typing import Generic, NewType, TypeVar
+
 import dask
 from dask import delayed
 from dask_serverless import Serverless
 
 print("imported")
 
-class Point:
-    def __init__(self, x):
+T = TypeVar("T")
+Coordinate = NewType("Coordinate", int)
+
+class Point(Generic[T]):
+    def __init__(self, x: Coordinate):
         self.x = x
 
 class Refused(ValueError):

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 import cloudpickle
 from dask.utils import SerializableLock
 
-from dask_serverless.blobs import decorated, known
+from dask_serverless.blobs import decorated, known, typed
 from dask_serverless.blobs.lock import StoreLock
 
 MAKE_CLASS = cloudpickle.cloudpickle._make_skeleton_class
@@ -60,6 +60,7 @@ class Pickler(cloudpickle.Pickler):
         weakref.ProxyType: reduce_proxy,
         weakref.CallableProxyType: reduce_proxy,
         **decorated.REDUCED,
+        **typed.REDUCED,
     }
 
     @property
@@ -140,6 +141,8 @@ class PicklerByValue(Pickler):
             return with_slots(value, cloudpickle.cloudpickle._dynamic_class_reduce(value))
         if isinstance(value, decorated.LruCached) and stays(value.__module__):
             return decorated.cached_by_value(value)
+        if type(value) in typed.BY_VALUE and stays(value.__module__):
+            return typed.BY_VALUE[type(value)](value)
         if isinstance(value, ModuleType) and stays(value.__name__):
             return make_module, (value.__name__,), portable(value)  # a cycle of modules has an end
         return super().reducer_override(value)
