@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+import time
 import warnings
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
@@ -139,6 +140,48 @@ def test_calls_that_do_not_begin_are_told_of_and_waited_for(monkeypatch, store_u
 def test_a_limit_for_memory_that_nobody_enforces_is_told():
     with ThreadPoolExecutor(1) as pool, pytest.warns(UserWarning, match="memory is not enforced"):
         Serverless(backend=pool, memory="1 GiB").close()
+
+
+def test_calls_that_come_too_late_leave_the_executor_to_others():
+    """Else each of those that one place had no room for would keep it for as long as an idle one."""
+
+    def slow(number):
+        time.sleep(0.05)
+        return number
+
+    with (
+        ThreadPoolExecutor(1) as pool,
+        Serverless(backend=pool, containers=8) as wide,
+        Serverless(backend=pool) as other,
+    ):
+        many = [delayed(slow)(i) for i in range(16)]
+        assert compute(*many, client=wide) == tuple(range(16))
+        started = time.monotonic()
+        assert compute(delayed(abs)(-1), client=other) == (1,)
+        assert time.monotonic() - started < 20  # each that is idle stays for 60
+
+
+def test_what_another_object_leaves_idle_later_makes_way_for_calls_that_wait(tmp_path):
+    begun, end = tmp_path / "begun", tmp_path / "end"
+
+    def held():
+        begun.touch()
+        return eventually(end.exists)
+
+    with (
+        ThreadPoolExecutor(1) as pool,
+        ThreadPoolExecutor(2) as users,
+        Serverless(backend=pool, lease_seconds=2) as first,
+        Serverless(backend=pool, lease_seconds=2) as second,
+    ):
+        long = users.submit(delayed(held)().compute, scheduler=first)
+        eventually(begun.exists)
+        short = users.submit(delayed(abs)(-1).compute, scheduler=second)
+        eventually(lambda: second._engine.backend.standing(""))
+        time.sleep(1)  # it has asked while there was nobody to make way
+        end.touch()
+        long.result(30)
+        assert short.result(20) == 1
 
 
 def test_an_executor_that_was_shut_down_says_so():

@@ -48,6 +48,7 @@ class News:
     ended: str = ""  # a call
     loss: Loss | None = None
     left: Sequence[str] = ()  # stopped runs on which nobody works any more
+    over: str = ""  # a run
     crowded: int = 0  # calls that may have to wait for a place on the executor
 
 
@@ -87,7 +88,7 @@ class Calls:
         self.lock = threading.RLock()  # the link's, and that of what is under way
         self.pool = Pool(link, self.name, around.secret)
         self.under_way: dict[str, Call] = {}
-        self.came = 0  # containers of these, at the last look
+        self.seen = Look()
         self.own = OwnInStore(self.name, around.secret)
         self.modules: dict[str, str] = {}  # of runs under way: where the client's own are
         self.submitted = 0
@@ -119,6 +120,7 @@ class Calls:
 
     def forget(self, run: str) -> None:
         self.modules.pop(run, None)
+        self.news.put(News(over=run))
 
     def grow(self, look: Look) -> None:
         """Submit calls for invitations that neither containers nor earlier calls will answer."""
@@ -168,7 +170,7 @@ class Calls:
             try:
                 news = self.news.get(timeout=self.patience())
             except queue.Empty:
-                news = News()
+                news = News(crowded=self.missed)
             if news is None:
                 return
             with suppress(StoreError):  # whoever waits for a run meets it, too
@@ -189,20 +191,26 @@ class Calls:
             self.around.make_way(news.crowded)
         with self.lock:
             if not self.closed:
+                if news.over:
+                    self.pool.forget(news.over)
                 self.grow(self.look())
+
+    @property
+    def missed(self) -> int:
+        """Calls that have not begun, as far as anything waits for them."""
+        return max(0, min(self.seen.waiting, len(self.under_way) - self.seen.came))
 
     @property
     def standing(self) -> str:
         """For people, while some of them are not there; empty when all are."""
-        asked, came = len(self.under_way), self.came
+        asked, came = len(self.under_way), self.seen.came
         if came >= asked:
             return ""
         name = named(self.around.executor)
         return f"of {asked} calls submitted to {name}, {came} have begun and are heard of"
 
     def look(self) -> Look:
-        look = self.pool.pulse(self.around.pulse_seconds, self.around.stopping())
-        self.came = look.came
+        self.seen = look = self.pool.pulse(self.around.pulse_seconds, self.around.stopping())
         if look.left:
             self.news.put(News(left=look.left))
         if look.came and look.came == len(self.under_way):

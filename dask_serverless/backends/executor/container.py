@@ -6,6 +6,7 @@ import os
 import secrets
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 from dask_serverless.backends.container import Kept
 from dask_serverless.backends.executor.modules import ADOPTED
@@ -34,6 +35,8 @@ homes: dict[str, int] = {}  # pools whose client is this very process, by its id
 def serve(ticket: Ticket) -> Ended:
     """What is submitted."""
     try:
+        if not wanted(ticket):
+            return Ended()
         with page_at(ticket.lease_seconds) as (site, number, page):
             site.interruptions[number] = interruption = ThreadInterruption()
             with inside.a_container():
@@ -49,6 +52,12 @@ def serve(ticket: Ticket) -> Ended:
         return Ended(str(error))
 
 
+def wanted(ticket: Ticket) -> bool:
+    """Where it waited in a queue until others had done all, its place there is somebody else's."""
+    with open_link(ticket.store) as link:
+        return Pool(link, ticket.pool).wanted(ticket.call)
+
+
 class Container:
     def __init__(
         self, ticket: Ticket, page: Page, interruption: ThreadInterruption, mouth: Mouth
@@ -61,6 +70,7 @@ class Container:
         self.name = self.pool.join(ticket.call, secrets.token_hex(4))
         self.trouble = ""
         self.run = ""  # that it works on
+        self.seen = ""  # the last one that was there
         self.interruption = interruption
         means = Means(
             self.name,
@@ -100,9 +110,12 @@ class Container:
         if invitation.own and not self.at_home:
             ADOPTED.adopt(self.pool.link, invitation.own, self.connections.access.secret)
         self.run = invitation.run
+        if self.run == self.seen:  # it is over, or there, but not to come
+            invitation = replace(invitation, early=False)
         self.page.own(os.getpid(), True)
         try:
-            self.shell.work(invitation)
+            if self.shell.work(invitation):
+                self.seen = self.run
         finally:
             self.run = ""
             self.page.own(os.getpid(), False)

@@ -96,11 +96,19 @@ class Pool:
     def stop(self, run: str) -> None:
         self.ask("stop", run)
 
+    def forget(self, run: str) -> None:
+        """It is over: who comes for it would look for it in vain, and for a while."""
+        self.ask("forget", run)
+
     def close(self) -> list[str]:
         """Wake all who wait, for them to leave; of which calls containers have come."""
         return [call.decode() for call in self.ask("close")[1]]
 
     # by a container
+
+    def wanted(self, call: str) -> bool:
+        """Whether a call that begins has anything to do."""
+        return bool(self.ask("wanted", call)[1])
 
     def join(self, call: str, token: str) -> str:
         """The name of the container that has come of a call."""
