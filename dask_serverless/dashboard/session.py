@@ -17,6 +17,12 @@ from dask_serverless.dashboard.view import View
 
 LEAST_MS = 100  # between two updates of a page
 SHARE = 4  # drawing may take one part in this many of a page's time
+# Bokeh's browser side lets go of what left a page when nothing came for half a minute: with one run
+# after the other, never. A second later nobody draws it any more.
+LET_GO = """
+const page = cb_obj.document
+setTimeout(() => page.freeze_all_models?.(() => {}), 1000)
+"""
 
 
 class Session:
@@ -40,6 +46,7 @@ class Session:
             sizing_mode="stretch_width",
         )  # fmt: skip
         self.body = column(sizing_mode="stretch_width")
+        self.body.js_on_change("children", CustomJS(code=LET_GO))
         self.scheduled = False
         self.ended = False
 
@@ -93,13 +100,19 @@ class Session:
             self.doc.add_timeout_callback(self.rested, pause)
 
     def rested(self) -> None:
+        """Two runs of the same may have told of as much: it is another view that is to be drawn."""
         self.scheduled = False
-        if self.state() != self.drawn:
+        if self.found is not self.view or self.state() != self.drawn:
             self.changed()
+
+    @property
+    def found(self) -> View | None:
+        """What is read of the run, as soon as it is."""
+        return self.opened.view if self.opened is not None else None
 
     def state(self) -> tuple[Any, ...]:
         """What the page depends on."""
-        view = self.opened.view if self.opened is not None else None
+        view = self.found
         version = view.series.version if view is not None else -1
         trouble = self.opened.trouble if self.opened is not None else ""
         reader = self.reader
@@ -129,7 +142,7 @@ class Session:
     def draw(self) -> None:
         self.banner.visible = bool(self.reader.trouble)
         self.banner.text = banner(self.reader.trouble)
-        view = self.opened.view if self.opened is not None else None
+        view = self.found
         if view is None and self.kind.needs_run:
             self.heading.text = ""
             trouble = self.opened.trouble if self.opened is not None else ""

@@ -25,6 +25,7 @@ from dask_serverless.store.embedded import EmbeddedStore
 
 pytest.importorskip("bokeh")
 MANY = MOST_RUNS
+FIGURES = "[...Bokeh.documents[0]._all_models.values()].filter(m => m.type == 'Figure').length"
 
 
 def told(number: int) -> bytes:
@@ -81,6 +82,27 @@ def test_the_list_of_runs_stays_as_it_is_while_others_come(tab: Any, watched: Se
     assert first in told and watched.last_run.run not in told
     assert tab.get_by_placeholder("run, result").input_value() == first[:8]
     assert text(tab, "heading") == ""  # it is about none of them
+
+
+def test_the_same_again_is_shown_on_a_page_that_is_left_open(tab: Any, watched: Serverless) -> None:
+    """Two runs of which there is as much to tell: pages used to read the second one for ever."""
+    for again in range(4):
+        delayed(sum)([1, 2]).compute(scheduler=watched)
+        if not again:
+            show(tab, f"{watched.dashboard_link}progress")
+        await_text(tab, "heading", watched.last_run.run)
+
+
+def test_a_page_that_is_left_open_does_not_grow_with_each_run(
+    tab: Any, watched: Serverless
+) -> None:
+    """Browsers used to keep the figures of all runs for as long as runs came in a row."""
+    for number in range(4):
+        delayed(sum)([number, 2]).compute(scheduler=watched)
+        if not number:
+            show(tab, f"{watched.dashboard_link}stream")
+        await_text(tab, "heading", watched.last_run.run)
+    tab.wait_for_function(f"() => ({FIGURES}) == 1", timeout=15_000)
 
 
 @pytest.mark.parametrize("version", [VERSION - 1, VERSION + 1])
