@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,11 +44,15 @@ SHORTEN = "admin.traceback.shorten"
 OURS = r"dask_serverless[\\\/](serverless|client[\\\/]failed)\.py"
 
 TEXTS = ("secret", "http.token")  # of digits alone, they are numbers to Dask
+NO_GOAL = {"sla": "average", "deadline": inf, "budget": inf}
 RETRIES = "retries"  # the setting, and what Dask calls the annotation and the keyword
 
 
 class Wishes(NamedTuple):
-    """What plans are to meet; also keywords of each compute. None: whatever the planner says."""
+    """What plans are to meet; also keywords of each compute. None: whatever the planner says.
+
+    What ``NO_GOAL`` has is none, whatever the planner says.
+    """
 
     sla: str | int | None = None
     deadline: float | None = None  # seconds
@@ -56,13 +61,13 @@ class Wishes(NamedTuple):
     @property
     def limited(self) -> bool:
         """Whether a plan may miss any of them."""
-        return self.deadline is not None or self.budget is not None
+        return bool(self.limits)
 
     @property
     def limits(self) -> str:
         """The limits that a plan may miss, for people."""
         told = [("deadline", self.deadline, " s"), ("budget", self.budget, "")]
-        return " and ".join(f"{n}={v:g}{unit}" for n, v, unit in told if v is not None)
+        return " and ".join(f"{n}={v:g}{unit}" for n, v, unit in told if v not in (None, inf))
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ class Settings:
         configured = _section(names)
         given = _with_backends_own(keywords, configured, names)
         told = {
-            name: _checked(f"Serverless({name}=...)", name, given[name], keywords) for name in given
+            name: _keyword(f"Serverless({name}=...)", name, given[name], keywords) for name in given
         }
         for name in names:
             if name not in told:
@@ -129,7 +134,7 @@ class Settings:
                 )
             if name not in names:
                 raise TypeError(f"options() has no keyword {name!r}{suggestion(name, names)}")
-        return {n: _checked(f"options({n}=...)", n, value) for n, value in keywords.items()}
+        return {n: _keyword(f"options({n}=...)", n, value) for n, value in keywords.items()}
 
     def wishes(self, keywords: Mapping[str, Any], call: str = "compute") -> Wishes:
         """For one call, of whose keywords some may be these."""
@@ -137,7 +142,7 @@ class Settings:
         told = keywords.keys() & Wishes._fields
         if not told:
             return wishes
-        checked = {n: _checked(f"{call}({n}=...)", n, keywords[n]) for n in told}
+        checked = {n: _keyword(f"{call}({n}=...)", n, keywords[n]) for n in told}
         return wishes._replace(**checked)
 
     def retries_of(
@@ -280,6 +285,13 @@ def _unknown(name: str, names: Collection[str]) -> tuple[str, str]:
     guess = f"; did you mean {' or '.join(repr(spelled(each)) for each in meant)}?"
     there = ", ".join(sorted(map(spelled, names)))
     return told or origin(name), f"does not exist{guess if meant else '.'} There are {there}."
+
+
+def _keyword(setting: str, name: str, value: Any, keywords: Collection[str] = ()) -> Any:
+    """None is no goal: said in a call, it takes back what a planner or another place has said."""
+    if value is None and name in NO_GOAL:
+        return NO_GOAL[name]
+    return _checked(setting, name, value, keywords)
 
 
 def _checked(setting: str, name: str, value: Any, keywords: Collection[str] = ()) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
+from math import inf
 from typing import Any
 
 from planners.cost.model import CostModel
@@ -90,19 +91,31 @@ def aimed(
     deadline: float | None = None,
     budget: float | None = None,
 ) -> Planner:
-    """With these goals in the place of its own; None leaves what it has."""
+    """With these goals in the place of its own; None leaves what it has, infinity takes it back."""
     if sla is None and deadline is None and budget is None:
         return planner
     given = {"sla": sla, "deadline": deadline, "budget": budget}
-    told = {name: value for name, value in given.items() if value is not None}
+    told: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    taken_back = {name for name, value in told.items() if value == inf}
     if isinstance(planner, CheckedPlanner):
         inner = aimed(planner.planner, sla, deadline, budget)
         if isinstance(inner, Judged):  # what is not checked cannot be judged
             return replace(inner, planner=planner)
-        return replace(planner, planner=inner)
+        return planner if inner is planner.planner else replace(planner, planner=inner)
+    if taken_back and is_around(planner):
+        around: Any = planner
+        none: dict[str, Any] = dict.fromkeys(taken_back, inf)
+        planner = replace(around, planner=aimed(around.planner, **none))
+    told = {
+        name: None if name in taken_back else value
+        for name, value in told.items()
+        if name not in taken_back or name in _fields(planner)
+    }
     if told.keys() <= _fields(planner):
+        if all(getattr(planner, name) == value for name, value in told.items()):
+            return planner  # the same one: what is worked out for a planner is kept by it
         return replace(planner, **told)  # type: ignore[type-var]
-    if deadline is None and budget is None:
+    if told.keys() <= {"sla"}:
         return planner  # it goes by no numbers
     known = numbers_of(planner)
     model = numbers(known) if known is not None else {}

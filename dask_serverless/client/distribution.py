@@ -278,6 +278,8 @@ class Distribution:
             planned.passed(report.makespan_seconds)
             return
         followed = planned.came(report.makespan_seconds, report.paid_gb_seconds)
+        if planned.known is not None:
+            planning.history.plans.follow(planned.known, followed)
         tasks = bundles.task_offsets[1:] - bundles.task_offsets[:-1]
         uses = [use for container in report.containers.values() for use in uses_of(container)]
         functions = self.translation.functions

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+import weakref
+from collections import OrderedDict, deque
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,9 +14,9 @@ from dask_serverless.worker.bundle import Limit
 from planners.cost.model import CostModel
 from planners.cost.pace import NO_PACE, Pace
 from planners.graph.dag import Dag
-from planners.numbers.outcomes import Outcome
+from planners.numbers.outcomes import LAST, Outcome
 from planners.plans.goals import Goals
-from planners.plans.plan import Plan, Prediction, Resources
+from planners.plans.plan import Plan, Resources
 from planners.structural import Structural
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ class Remembered:
     times: int = 1  # that this graph was planned
     ran: float = 0.0  # seconds of runs since then
     taught: float = -LESSON_SECONDS  # by a monotonic clock, when a run was measured last
-    times_told: list[Outcome] = field(default_factory=list)  # not in the forecast yet
-    paid_told: list[Outcome] = field(default_factory=list)
+    told: list[Followed] = field(default_factory=list)  # not in the forecast yet
+    heard: int = 0  # of the runs of its graph, by whatever plan
     outlook: Outlook | None = None  # of the plan, once somebody has asked
     why: str = ""  # it was chosen, when it was made
     since: int = 0  # runs that its forecast has learned from after that
@@ -104,20 +105,30 @@ class Remembered:
             return []  # what came beside guesses would put right forecasts that go by numbers
         times = Outcome(forecast.modelled_seconds, seconds)
         paid = Outcome(forecast.modelled_gb_seconds, gb_seconds)
-        self.ran += seconds
-        self.times_told.append(times)
-        self.paid_told.append(paid)
-        if len(self.times_told) >= NEWS * self.model.outcomes.runs(way):
-            self.learn(way, forecast)
-        return [Followed(self.graph, way, *times, *paid)]
+        followed = Followed(self.graph, way, *times, *paid)
+        self.hear(followed)
+        return [followed]
 
-    def learn(self, way: str, forecast: Prediction) -> None:
-        outcomes = self.model.outcomes.after(way, self.times_told, self.paid_told)
-        self.since += len(self.times_told)
-        self.times_told, self.paid_told = [], []
+    def hear(self, followed: Followed) -> None:
+        """What came of a run of its graph, by this plan or by one that was made for other goals."""
+        self.ran += followed.seconds
+        self.told.append(followed)
+        if len(self.told) >= NEWS * self.model.outcomes.runs(followed.way):
+            self.learn()
+
+    def learn(self) -> None:
+        forecast, outcomes = self.plan.prediction, self.model.outcomes
+        for way in dict.fromkeys([one.way for one in self.told]):
+            runs = [one for one in self.told if one.way == way]
+            times = [Outcome(one.modelled_seconds, one.seconds) for one in runs]
+            paid = [Outcome(one.modelled_gb_seconds, one.gb_seconds) for one in runs]
+            outcomes = outcomes.after(way, times, paid)
+        self.since += len(self.told)
+        self.told = []
         self.model = replace(self.model, outcomes=outcomes)
-        prediction = self.model.forecast(way, forecast)
-        self.plan = replace(self.plan, prediction=prediction, annotations=self.dated())
+        if forecast is not None:
+            prediction = self.model.forecast(self.plan.way, forecast)
+            self.plan = replace(self.plan, prediction=prediction, annotations=self.dated())
 
     def dated(self) -> tuple[object, ...]:
         """The forecasts by which it was chosen are as old as the plan; its own is not."""
@@ -130,26 +141,61 @@ class Remembered:
         return tuple([new if one is note else one for one in notes])
 
 
+class Runs:
+    """The last ones of a graph, and by which plan each was."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.last: deque[tuple[weakref.ref[Remembered], Followed]] = deque(maxlen=LAST)
+
+    def add(self, made: Remembered, followed: Followed) -> None:
+        self.count += 1
+        self.last.append((weakref.ref(made), followed))
+
+    def tell(self, made: Remembered) -> None:
+        """Those of other plans that it has not heard of: a view with another ``sla`` has its own."""
+        new = min(self.count - made.heard, len(self.last))
+        made.heard = self.count
+        for by, followed in list(self.last)[len(self.last) - new :]:
+            if by() is not made:
+                made.hear(followed)
+
+
 class PlansMade:
     """The last ones, by whatever decides a plan; any thread may use it."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.plans: OrderedDict[Hashable, Remembered] = OrderedDict()
+        self.runs: OrderedDict[str, Runs] = OrderedDict()  # by the signature of their graph
 
     def find(self, key: Hashable) -> Remembered | None:
         with self.lock:
             found = self.plans.get(key)
             if found is not None:
                 self.plans.move_to_end(key)
+                if found.graph in self.runs:
+                    self.runs[found.graph].tell(found)
             return found
 
     def keep(self, keys: Keys, made: Remembered) -> None:
         with self.lock:
             before = self.plans.get(keys.alike)
             made.times += before.times if before is not None else 0
+            if made.graph in self.runs:  # which were known when it was made
+                made.heard = self.runs[made.graph].count
             for key in keys:
                 self.plans[key] = made
                 self.plans.move_to_end(key)
             while len(self.plans) > MOST_PLANS:
                 self.plans.popitem(last=False)
+
+    def follow(self, made: Remembered, followed: Sequence[Followed]) -> None:
+        """What came of a run by one of them, for the others of its graph."""
+        with self.lock:
+            for one in followed:
+                runs = self.runs.setdefault(one.graph, Runs())
+                self.runs.move_to_end(one.graph)
+                runs.add(made, one)
+            while len(self.runs) > MOST_PLANS:
+                self.runs.popitem(last=False)

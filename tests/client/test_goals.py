@@ -17,8 +17,10 @@ from dask_serverless import Serverless
 from dask_serverless.client import ignored
 from dask_serverless.errors import PlanRefused, SettingsError
 from planners.auto import Auto
+from planners.cost.model import CostModel
 from planners.errors import GoalError
 from planners.numbers.predictions import Constant
+from planners.optimizations.optimization import Optimized
 from planners.uniform import Uniform
 
 SECOND = Constant(task_seconds=1.0, cold_start_seconds=0.0)
@@ -93,6 +95,35 @@ def test_a_planner_of_the_users_keeps_its_goals_unless_others_are_told():
         assert told.plan.prediction.makespan_seconds < 100
         with pytest.raises(PlanRefused, match=r"the fastest takes .* \(uniform\)"):
             client.options(planner=Uniform(SECOND), deadline=0.1).plan(naps())
+
+
+def test_none_in_a_keyword_takes_back_what_a_planner_of_the_users_says():
+    strict = Auto(SECOND, sla=90, deadline=0.1, budget=1e-9)
+    none = dict.fromkeys(("sla", "deadline", "budget"))
+    with Serverless(containers=2, history=False, planner=strict) as client:
+        for told in (client.plan(naps(), **none), client.options(**none).plan(naps())):
+            assert told.plan.prediction.makespan_seconds > 0.1
+            assert told.model.sla == "average"
+        assert dask.compute(naps(), scheduler=client, **none) == ([0.05] * 4,)
+        with pytest.raises(PlanRefused, match="the budget of 1e-09"):
+            dask.compute(naps(), scheduler=client.options(deadline=None))
+        with pytest.raises(PlanRefused, match="the deadline of 0.2 s"):
+            client.options(**none).plan(naps(), deadline=0.2)
+        around = Optimized(planner=Auto(SECOND, deadline=0.1), model=CostModel(SECOND))
+        assert client.options(planner=around, **none).plan(naps()).plan.prediction is not None
+    with Serverless(containers=2, history=False, planner=strict, **none) as client:
+        assert client.plan(naps()).plan.prediction.makespan_seconds > 0.1
+        assert client.simulate(naps()).makespan_seconds > 0.1
+
+
+def test_null_of_a_configuration_is_as_if_nothing_was_said():
+    strict = Auto(SECOND, deadline=0.1)
+    with dask.config.set({"serverless.deadline": None}), pytest.raises(PlanRefused):
+        with Serverless(containers=2, history=False, planner=strict) as client:
+            client.plan(naps())
+    with dask.config.set({"serverless.deadline": 0.1}):
+        with Serverless(containers=2, history=False, planner=Auto(SECOND), deadline=None) as client:
+            assert client.plan(naps()).plan.prediction.makespan_seconds > 0.1
 
 
 def test_a_planner_that_returns_lists_is_judged_too(learned):

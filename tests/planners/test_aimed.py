@@ -1,5 +1,7 @@
 """Goals for any planner: its own way to meet them, or a judgement of what it planned."""
 
+from math import inf
+
 import pytest
 from dag_shapes import independent, random_dag
 
@@ -29,6 +31,17 @@ def test_who_takes_goals_gets_them_and_keeps_what_is_not_told():
     assert (planner.planner.sla, planner.planner.deadline, planner.planner.budget) == (90, 5.0, 3.0)
     assert aimed(Uniform(SECOND), sla=90).sla == 90
     assert aimed(Structural(), sla=90) == Structural()
+
+
+def test_infinity_takes_a_goal_back_and_asks_nobody_to_judge():
+    checked = CheckedPlanner(Auto(SECOND, deadline=5.0, budget=3.0), "auto")
+    planner = aimed(checked, deadline=inf)
+    assert (planner.planner.deadline, planner.planner.budget) == (None, 3.0)
+    assert aimed(Structural(), "average", inf, inf) == Structural()
+    assert aimed(Uniform(SECOND), sla=90, deadline=inf) == Uniform(SECOND, sla=90)
+    assert aimed(Uniform(SECOND), deadline=inf, budget=2.0).deadline is None
+    unchanged = CheckedPlanner(Auto(SECOND), "auto")
+    assert aimed(unchanged, "average", inf, inf) is unchanged
 
 
 @pytest.mark.parametrize("planner", [Structural(), Uniform(SECOND), planner_named("wukong")])
