@@ -9,7 +9,7 @@ from typing import Any
 from planners.cost.model import CostModel
 from planners.graph.dag import Dag
 from planners.numbers.predictions import Sla, Unmeasured
-from planners.numbers.workload import function_names
+from planners.numbers.workload import function_names, names_of_tasks
 from planners.plans.checked import CheckedPlanner
 from planners.plans.goals import Goals
 from planners.plans.plan import Plan, Planner, Resources
@@ -20,7 +20,8 @@ from planners.structural import Structural
 class Judged(CostModel):
     """A planner that knows no goals: a plan of its that misses them is refused.
 
-    While nothing is known of the tasks, nothing is refused: that would be by made-up numbers.
+    Nothing is refused by made-up numbers: neither while nothing is known of the tasks, nor for what
+    those of them that were never measured are taken to need.
     """
 
     planner: Planner = field(default_factory=Structural)
@@ -41,9 +42,17 @@ class Judged(CostModel):
             return replace(plan, prediction=None)
         timeline = self.timeline(plan, self.workload(dag, resources.containers), resources)
         prediction = self.forecast(plan.way, timeline.prediction())
-        if self.goals.missed(prediction):
+        if self.goals.missed(prediction) and not self._possible(plan, dag, resources):
             raise self.goals.impossible([(plan.planner, prediction)])
         return replace(plan, prediction=prediction)
+
+    def _possible(self, plan: Plan, dag: Dag, resources: Resources) -> bool:
+        """Whether it may meet the goals all the same, by how little the unmeasured may take."""
+        if self.predictions.knows_all(names_of_tasks(dag)):
+            return False
+        least = self.least()
+        timeline = least.timeline(plan, least.workload(dag, resources.containers), resources)
+        return not self.goals.missed(least.forecast(plan.way, timeline.prediction()))
 
 
 def informed(planner: Planner, model: CostModel) -> Planner:

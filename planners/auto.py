@@ -128,8 +128,8 @@ class Search:
         allowance.did(Effort.structural(dag.tasks))
         self.tasks, self.many = dag.tasks, dag.tasks > MANY_TASKS
         # Slots by guesses are worse than none; where a goal has to be judged, they are all there is.
-        known = auto.predictions.knows_all(names_of_tasks(dag))
-        self.guessing = not known and not self.goals.any
+        self.known = auto.predictions.knows_all(names_of_tasks(dag))
+        self.guessing = not self.known and not self.goals.any
         self.groups = self.by_structure.bundles if self.many else chain_of_tasks(dag)
         self.units = int(self.groups.max(initial=-1)) + 1
         self.sizes = self._memory_sizes()
@@ -158,11 +158,23 @@ class Search:
         if not self.alive:
             raise PlanError("; ".join(f"{name}: {why}" for name, why in self.lost))
         meeting = self._meeting_goals()
-        if not meeting:
-            raise self.goals.impossible([(one.name, one.prediction) for one in self.alive])
-        best = self._best(meeting)
+        best = self._best(meeting) if meeting else self._possible()
         plan, note = best.timeline.plan, self._explain(best)
         return replace(plan, prediction=best.prediction, annotations=(note, *plan.annotations))
+
+    def _possible(self) -> Candidate:
+        """The first that meets the goals if what constants stand in for takes nothing.
+
+        A run of a hundredth of a second was refused a deadline of one: by 10 ms for each new task.
+        """
+        if not self.known:
+            least = self.auto.least()
+            workload = least.workload(self.workload.dag, self.resources.containers)
+            for one in self.alive:
+                timeline = least.timeline(one.timeline.plan, workload, self.resources)
+                if not self.goals.missed(least.forecast(one.name, timeline.prediction())):
+                    return one
+        raise self.goals.impossible([(one.name, one.prediction) for one in self.alive])
 
     def _best(self, meeting: list[Candidate]) -> Candidate:
         """Of a graph that has been run, the first that is as good but for what planning took.

@@ -193,8 +193,8 @@ class Planning:
             plan = as_carried_out(plan, translation, self.optimizations, self.impossible)
         if self.sizes_mb or planner.name not in BUILT_IN:  # which name a size in any case
             self.tell_of_memory(planner.name, int(plan.memory_mb.max(initial=0)))
-        if plan.prediction is None and self.wishes.limited:
-            self.tell_of_limits()
+        if self.wishes.limited:
+            self.tell_of_limits(plan)
         return plan
 
     def tell_of_memory(self, planner: str, most_mb: int) -> None:
@@ -218,13 +218,21 @@ class Planning:
         kept = tuple(name for name in self.optimizations if name != optimization)
         return replace(self, optimizations=kept)
 
-    def tell_of_limits(self) -> None:
+    def tell_of_limits(self, plan: Plan) -> None:
+        """Where it takes measurements that nobody made to say whether they are kept."""
         limits, asked = self.wishes.limits, self.history is not None
+        what = "nothing was measured of these functions yet"
+        if plan.prediction is not None:
+            if not Goals(deadline=self.wishes.deadline, budget=self.wishes.budget).missed(
+                plan.prediction
+            ):
+                return
+            what = "some of these functions were never measured, and may take too long"
         tell(
             "limit",
-            limits,
-            f"Whether {limits} can be kept is not known: nothing was measured of these functions "
-            f"yet; {'runs teach it' if asked else 'with history=True, runs teach it'}. No run is "
+            f"{limits} {what}",
+            f"Whether {limits} can be kept is not known: {what}; "
+            f"{'runs teach it' if asked else 'with history=True, runs teach it'}. No run is "
             "refused for that.",
         )
 

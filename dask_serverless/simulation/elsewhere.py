@@ -27,6 +27,9 @@ class Elsewhere(Predictions):
     def knows_all(self, functions: Sequence[str]) -> bool:
         return self.here.knows_all(functions)
 
+    def least(self) -> Predictions:
+        return replace(self, here=self.here.least())
+
     def seconds(self, function: str, memory_mb: int, sla: Sla = "average") -> Line:
         return self.here.seconds(function, memory_mb, sla)
 

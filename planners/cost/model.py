@@ -44,6 +44,10 @@ class CostModel:
     def timeline(self, plan: Plan, workload: Workload, resources: Resources) -> Timeline:
         return predict_timeline(plan, workload, self.platform, resources)
 
+    def least(self) -> Self:
+        """By what is known alone: guesses refuse no run."""
+        return replace(self, predictions=self.predictions.least())
+
     def forecast(self, way: str, prediction: Prediction) -> Prediction:
         """What a plan made in this way will take, by its timeline and by what came of earlier ones."""
         modelled_gb_seconds = prediction.modelled_gb_seconds

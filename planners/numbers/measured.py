@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -53,6 +53,9 @@ class Measured(Predictions):
         if any(self.functions.get(function) for function in functions):
             return True
         return self.fallback is not None and self.fallback.knows(functions)
+
+    def least(self) -> Predictions:
+        return self if self.fallback is None else replace(self, fallback=self.fallback.least())
 
     def seconds(self, function: str, memory_mb: int, sla: Sla = "average") -> Line:
         quantile = check_sla(sla)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import NamedTuple
 
@@ -121,6 +121,10 @@ class Predictions(ABC):
     def knows_all(self, functions: Sequence[str]) -> bool:
         """Whether nothing has to be guessed."""
         return all(self.knows((function,)) for function in functions)
+
+    def least(self) -> Predictions:
+        """The same, if what has to be guessed took nothing: whatever is too much then, is."""
+        return self
 
     @abstractmethod
     def seconds(self, function: str, memory_mb: int, sla: Sla = "average") -> Line:
@@ -263,6 +267,9 @@ class Unmeasured(Constant):
 
     def knows(self, functions: Sequence[str]) -> bool:
         return False
+
+    def least(self) -> Predictions:
+        return replace(self, task_seconds=0.0, task_output_bytes=0.0, task_peak_bytes=0.0)
 
 
 def left_to_store(

@@ -207,3 +207,21 @@ def test_sizes_of_containers_that_a_planner_of_the_users_asks_for_are_named_once
             dask.compute(delayed(abs)(-1), scheduler=client)
     (warning,) = caught
     assert "'sized' asks for memory_mb" in str(warning.message)
+
+
+def test_functions_that_were_never_measured_refuse_no_run(tmp_path):
+    """A graph of one known function and a new one was refused a deadline of three seconds, as each task of
+    the new one was guessed to take 10 ms and to leave 1 MB; it takes hundredths of that.
+    """
+    new = delayed(sum)([delayed(abs)(-number) for number in range(1000)])
+    for planner in ("auto", "structural"):
+        with Serverless(containers=2, planner=planner, history=str(tmp_path / planner)) as client:
+            dask.compute(delayed(nap)(0.01), scheduler=client)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                got = dask.compute(new, delayed(nap)(0.01), scheduler=client, deadline=3)
+            assert got == (sum(range(1000)), 0.01)
+            assert client.last_run.plan.prediction.makespan_seconds > 3
+            if planner == "auto":  # once
+                (warning,) = caught
+                assert "some of these functions were never measured" in str(warning.message)

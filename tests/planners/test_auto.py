@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from dag_shapes import independent, random_dag
 
+from planners.aimed import Judged
 from planners.auto import Auto
 from planners.cost.allowance import MOST_SECONDS, Allowance, Effort
 from planners.cost.platform import Platform
@@ -241,6 +242,21 @@ def test_no_slots_are_planned_by_guesses_but_goals_are_judged_by_them():
     assert "some functions were never measured" in str(plan)
     plan = Auto(measured, seconds=10.0, deadline=1e6).plan(dag, RESOURCES)
     assert len(tried(plan)[0]) > 3
+
+
+@pytest.mark.parametrize("planner", [Auto, Judged])
+def test_guesses_refuse_no_run_but_what_is_known_does(planner):
+    known = {"known": Sketch().add([(1769, 0, 1, 0, 0)], 0)}
+    measured = Measured(known, fallback=Unmeasured(task_seconds=5.0, cold_start_seconds=0.0))
+    functions = np.arange(DAG.tasks, dtype=np.int32) % 2
+    dag = replace(DAG, function_names=("known", "new"), functions=functions)
+    with pytest.raises(GoalError) as caught:
+        planner(measured, deadline=1.0).plan(dag, RESOURCES)
+    guessed = 0.9 * caught.value.fastest.makespan_seconds
+    assert planner(measured, deadline=guessed).plan(dag, RESOURCES).prediction is not None
+    with pytest.raises(GoalError):  # of these all were measured
+        all_known = Measured({**known, "new": known["known"]}, fallback=Unmeasured())
+        planner(all_known, deadline=5.0).plan(dag, RESOURCES)
 
 
 def test_a_step_of_fused_tasks_that_no_task_consists_of_is_no_guess():
