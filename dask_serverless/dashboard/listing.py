@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ MOST_RUNS = watched.MOST_RUNS
 MOST_ASKED = 20  # runs under way, of which one asks whether their clients are still there
 
 GOING = ("running", "lost")
+OVER = ("done", "failed")
 
 Entry = tuple[bytes, list[bytes]]
 
@@ -47,6 +49,7 @@ class Listing:
         self.runs: dict[str, Listed] = {}
         self.silent: set[str] = set()  # whose clients may come back: they were only stopped
         self.dropped = 0  # runs that went before their time
+        self.ended: Counter[str] = Counter()  # how, of all runs whose end was told: never less
         self.version = 0
 
     @property
@@ -87,6 +90,8 @@ class Listing:
         if run in self.runs:
             state, seconds = "failed" if error else "done", float(told["seconds"])
             cost = float(told.get("cost", 0.0))
+            if self.runs[run].state not in OVER:  # a client may tell of it twice
+                self.ended[state] += 1
             ended = replace(self.runs[run], state=state, seconds=seconds, error=error, cost=cost)
             self.put(ended)
 

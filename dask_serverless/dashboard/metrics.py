@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from dask_serverless.dashboard.listing import OVER
 from dask_serverless.dashboard.numbers import numbers
 from dask_serverless.dashboard.reader import Reader
 from dask_serverless.dashboard.states import NAMES
@@ -34,10 +35,20 @@ class Collector:
         reader = self.reader
         yield gauge("store_up", "Whether the store answers", float(not reader.trouble))
         yield gauge("runs", "Runs in the list", len(reader.listing.runs))
+        if reader.known.is_set():  # while the list is read, earlier runs would count as new ones
+            yield ends(reader)
         view = reader.open(reader.latest).view if reader.latest else None
         if view is not None:
             with view.lock:
                 yield from of_run(view)
+
+
+def ends(reader: Reader) -> Any:
+    """Also of runs that come and go between two scrapes."""
+    made = CounterMetricFamily(PREFIX + "ended_runs", "Runs that ended, by how", labels=["how"])
+    for how in OVER:
+        made.add_metric([how], reader.listing.ended[how])
+    return made
 
 
 def of_run(view: View) -> Iterator[Any]:
@@ -55,8 +66,10 @@ def of_run(view: View) -> Iterator[Any]:
     yield gauge("cost", "What its containers cost so far, by the price table", told.cost)
     yield gauge("untold_bundles", "Bundles of which no container told", told.untold)
     yield gauge("over", "Whether it is over", float(told.over))
+    yield gauge("lost", "Whether its client is gone, so that it will not end", told.abandoned)
     yield gauge("failures", "Tasks that raised", len(series.failures))
     yield gauge("lost_bundles", "Bundles whose container was lost", len(series.tries))
+    yield gauge("lost_containers", "Containers that were lost with one", sum(series.tries.values()))
     spent = GaugeMetricFamily(
         PREFIX + "container_seconds", "What its containers spent", labels=["on"]
     )

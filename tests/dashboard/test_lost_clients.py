@@ -42,6 +42,7 @@ wait(os.getcwd()).compute(scheduler=s)
 
 
 def test_a_run_whose_client_was_killed_is_told_to_be_lost(tmp_path: Path) -> None:
+    metrics = pytest.importorskip("dask_serverless.dashboard.metrics")
     with EmbeddedStore() as store:
         url = store.wait_ready()
         with Client(tmp_path, f"STORE = {url!r}\n{SCRIPT}") as client, open_link(url) as link:
@@ -58,6 +59,7 @@ def test_a_run_whose_client_was_killed_is_told_to_be_lost(tmp_path: Path) -> Non
                 link.call(("EXPIRE", watched.working_key(run), LIVE_SECONDS - 20))
                 eventually(lambda: view.series.abandoned)
                 assert "lost" in heading(view)
+                assert "\ndask_serverless_lost 1.0" in metrics.exposition(reader).decode()
                 assert State.RUNNING not in view.moment().states
             finally:
                 reader.close()
@@ -128,6 +130,8 @@ def test_the_list_believes_a_client_that_tells_of_the_end() -> None:
     listing.heed_silence(["new"], [STOPPED], SUBMITTED_AT + 3600)  # asked before that was read
     listed = listing.runs["new"]
     assert (listed.state, listed.seconds) == ("failed", 1.5)
+    listing.heed([(b"0-3", [watched.OVER.encode(), over])])  # its connection broke as it told
+    assert listing.ended == {"failed": 1}
     assert "ValueError: &lt;b&gt;" in table(("",), [row(listed)[3:4]])
 
 

@@ -14,11 +14,13 @@ import pytest
 from awaiting import eventually
 from click.testing import CliRunner
 from dask import delayed
+from sightings import structure
 
 from dask_serverless import Serverless
 from dask_serverless.command.cli import serverless
 from dask_serverless.dashboard.numbers import numbers
 from dask_serverless.dashboard.reader import Reader
+from dask_serverless.dashboard.view import View
 from dask_serverless.history.opening import open_history
 from dask_serverless.store.embedded import EmbeddedStore
 
@@ -59,9 +61,19 @@ def test_in_last_run_in_the_history_on_the_dashboard_and_among_its_metrics(tmp_p
     assert told.cost == pytest.approx(report.cost)
     assert gauge(shown, "cost") == pytest.approx(report.cost)
     assert gauge(shown, "cold_starts") == 2
+    assert gauge(shown, "lost_containers") == 1
     with dask.config.set({"serverless.history": history}):
         printed = CliRunner().invoke(serverless, ["history"]).output
     assert f"Paid for {report.paid_gb_seconds:.3f} GB s, " in printed
+
+
+def test_metrics_count_each_container_that_was_lost_over_the_same_bundle() -> None:
+    metrics = pytest.importorskip("dask_serverless.dashboard.metrics")
+    view = View(structure([[], []], [0, 1]))
+    view.series.heed_losses([(0, 3, []), (1, 1, [])])
+    told = {family.name: family.samples[0].value for family in metrics.of_run(view)}
+    assert told["dask_serverless_lost_containers"] == 4
+    assert told["dask_serverless_lost_bundles"] == 2
 
 
 def gauge(shown: str, name: str) -> float:

@@ -293,6 +293,22 @@ def test_the_first_scrape_after_a_run_has_its_numbers(watched: Serverless, good:
         assert metric(told, "bundles") == metric(told, "bundles_done") == 1
 
 
+def test_runs_between_two_scrapes_are_counted_by_how_they_ended(
+    watched: Serverless, bad: Any
+) -> None:
+    before = {how: ended(watched, how) for how in ("done", "failed")}
+    for _ in range(3):
+        delayed(len)("abc").compute(scheduler=watched)
+    with pytest.raises(ZeroDivisionError):
+        delayed(divmod)(1, 0).compute(scheduler=watched)
+    eventually(lambda: ended(watched, "done") == before["done"] + 3)
+    eventually(lambda: ended(watched, "failed") == before["failed"] + 1)
+
+
+def ended(client: Serverless, how: str) -> float:
+    return metric(get(client, "metrics"), f'ended_runs_total{{how="{how}"}}')
+
+
 def scraped(client: Serverless, runs: float) -> str | None:
     told = get(client, "metrics")
     return told if metric(told, "runs") == runs else None
