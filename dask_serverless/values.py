@@ -14,6 +14,7 @@ from typing import Any
 from dask.utils import parse_bytes, parse_timedelta
 
 from dask_serverless.backends.platforms import settings_of
+from dask_serverless.blobs import schemes
 from dask_serverless.store.address import parse
 
 COMPRESSIONS = ("lz4",)
@@ -143,9 +144,11 @@ def _url(value: Any) -> str:
 
 def _text_url(value: Any) -> str:
     if not isinstance(value, str) or "://" not in value:
-        raise ValueError("must be a URL that fsspec knows, like s3://bucket/folder")
+        raise ValueError(f"must be a URL that fsspec knows, {schemes.INSTEAD}")
     if not value.rpartition("://")[2].strip("/"):
-        raise ValueError("must name a place there, like s3://bucket/folder")
+        raise ValueError(f"must name a place there, {schemes.INSTEAD}")
+    if problem := schemes.refused(value):
+        raise ValueError(problem)
     return value
 
 

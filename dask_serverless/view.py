@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dask_serverless.client import forks
-from dask_serverless.client.engine import Engine, end
+from dask_serverless.client.engine import Engine, check_blobs, end
 from dask_serverless.config import Settings
 from dask_serverless.errors import SettingsError
 from dask_serverless.serverless import AUTO, Serverless, make_planner
@@ -33,6 +33,8 @@ class View(Serverless):
         self._seen = weakref.ref(of)
         self._known = of._keywords
         self._check_containers()
+        if (blobs := self._changes.get("blobs")) is not None:
+            check_blobs(blobs, self.settings.backend)
         self._made: tuple[Any, bool, Planner] | None = None  # from what, and whether it learns
         if "planner" in settings:  # what is wrong with it is told at once
             self._make(self._changes["planner"], False)

@@ -386,6 +386,27 @@ def test_blobs_need_a_place(blobs: str) -> None:
         Settings.gather(blobs=blobs)
 
 
+@pytest.mark.parametrize("blobs", ["memory://x", "simplecache::memory://x", "dir::memory://x"])
+def test_blobs_that_only_one_process_can_see_are_refused(blobs: str) -> None:
+    with pytest.raises(SettingsError, match="all processes see.* leave it out where .*s3://bucket"):
+        Settings.gather(blobs=blobs)
+
+
+@pytest.mark.parametrize(
+    "blobs", ["https://host/x", "github://user:repo@main/x", "zip://a::s3://x"]
+)
+def test_blobs_where_nothing_can_be_written_are_refused(blobs: str) -> None:
+    with pytest.raises(SettingsError, match="must be a place to write to, .*://bucket/folder"):
+        Settings.gather(blobs=blobs)
+
+
+def test_blobs_in_files_of_this_host_are_refused_for_containers_with_their_own() -> None:
+    problem = "containers of the backend 'docker' have files of their own"
+    for blobs in ("file:///tmp/x", "simplecache::local:///tmp/x"):
+        with pytest.raises(SettingsError, match=problem):
+            Serverless(backend="docker", blobs=blobs)
+
+
 def test_no_variable_of_an_object_or_its_view_shows_a_secret() -> None:
     told: dict[str, Any] = {
         "store": "redis://:PASSWORD@127.0.0.1:1",

@@ -22,6 +22,7 @@ class Platform(NamedTuple):
     makes: str  # the function that makes it from a client's settings
     has_limits: bool = False  # containers have the memory that is asked for, and no more
     has_sizes: bool = False  # of several sizes at once
+    has_own_files: bool = False  # and nothing of the client's host can be mounted
 
     def found(self, module: str, name: str) -> Any:
         return getattr(import_module(f"dask_serverless.backends.{self.section}.{module}"), name)
@@ -29,7 +30,12 @@ class Platform(NamedTuple):
 
 PLATFORMS = {
     "docker": Platform(
-        "docker", "DockerSettings", "docker_backend", has_limits=True, has_sizes=True
+        "docker",
+        "DockerSettings",
+        "docker_backend",
+        has_limits=True,
+        has_sizes=True,
+        has_own_files=True,
     ),
     "http": Platform("http", "HttpSettings", "http_backend"),
     "lambda": Platform(

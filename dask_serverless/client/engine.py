@@ -11,7 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dask_serverless.backends.base import Backend
 from dask_serverless.backends.cores import cores
@@ -24,12 +24,14 @@ from dask_serverless.backends.platforms import (
     platform_named,
 )
 from dask_serverless.blobs.folder import Folders
+from dask_serverless.blobs.schemes import INSTEAD, on_one_host
 from dask_serverless.client.audience import Audience
 from dask_serverless.client.ending import PATIENCE_SECONDS, Endings
 from dask_serverless.client.warmth import Warmth
 from dask_serverless.config import Settings, suggestion
 from dask_serverless.errors import SettingsError, StoreEnded, StoreError, StoreUnreachable
 from dask_serverless.signing.chosen import drawn
+from dask_serverless.store.address import masked
 from dask_serverless.store.connect import open_link
 from dask_serverless.store.embedded import EmbeddedStore
 from dask_serverless.store.link import Link
@@ -182,6 +184,17 @@ def secret_of(backend: Backend, settings: Settings) -> Secret | None:
     return secret
 
 
+def check_blobs(blobs: str | None, backend: Any) -> None:
+    """Before containers write outputs where nobody else sees them."""
+    platform = platform_named(backend)
+    if blobs is not None and platform is not None and platform.has_own_files and on_one_host(blobs):
+        raise SettingsError(
+            "blobs",
+            f"is {masked(blobs)!r}, but containers of the backend {backend!r} have files of their "
+            f"own: leave it out, or name a place that all of them reach, {INSTEAD}.",
+        )
+
+
 def make_backend(settings: Settings, folders: list[str], spares: str = "") -> Backend:
     if hasattr(settings.backend, "invoke"):
         backend: Backend = settings.backend
@@ -204,6 +217,7 @@ def make_backend(settings: Settings, folders: list[str], spares: str = "") -> Ba
             lease_seconds=settings.lease_seconds,
             secret=drawn(settings),
         )
+    check_blobs(settings.blobs, settings.backend)
     if (platform := platform_named(settings.backend)) is not None:
         made: Backend = platform.found("making", platform.makes)(settings)
         return made

@@ -7,8 +7,10 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
-from dask_serverless.backends.platforms import LOCAL
+from dask_serverless.backends.platforms import LOCAL, platform_named
+from dask_serverless.blobs.schemes import INSTEAD, OF_ONE_HOST, on_one_host
 from dask_serverless.blobs.url import UrlBlobs
 from dask_serverless.command.checks.finding import Finding, failed, ok, warning
 from dask_serverless.config import Settings
@@ -16,15 +18,13 @@ from dask_serverless.store.address import masked
 
 WHAT = "blobs"
 PROBE = b"dask-serverless" * 4096
-OF_ONE_HOST = ("file", "local")
-OF_ONE_PROCESS = ("memory",)
 
 
 def check_blobs(settings: Settings) -> Iterator[Finding]:
     url = settings.blobs
     if url is None:
         return
-    yield from reach(url.partition("://")[0], settings.backend == LOCAL)
+    yield from reach(url, settings.backend)
     try:
         yield ok(WHAT, f"{masked(url)}: written, read and deleted in {1e3 * probed(url):.0f} ms")
     except ImportError as error:
@@ -37,15 +37,16 @@ def check_blobs(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def reach(scheme: str, same_host: bool) -> Iterator[Finding]:
+def reach(url: str, backend: Any) -> Iterator[Finding]:
     """Whether containers see the same files there as the client."""
-    fix = "Name a place that all of them reach in the setting blobs, like s3://bucket/folder."
-    if scheme in OF_ONE_PROCESS:
-        yield failed(WHAT, f"{scheme}:// is another place in each process", fix)
-    elif scheme in OF_ONE_HOST and not same_host:
-        yield warning(
-            WHAT, f"{scheme}:// is another place in containers, unless it is mounted", fix
-        )
+    if not on_one_host(url) or backend == LOCAL:
+        return
+    told = f"{masked(url)} is another place in containers"
+    fix = f"Name a place that all of them reach in the setting blobs, {INSTEAD}."
+    if (platform := platform_named(backend)) is not None and platform.has_own_files:
+        yield failed(WHAT, told, fix)
+    else:
+        yield warning(WHAT, f"{told}, unless it is mounted", fix)
 
 
 def probed(url: str) -> float:
