@@ -11,6 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from dask_serverless.dashboard.listing import OVER
 from dask_serverless.dashboard.numbers import numbers
+from dask_serverless.dashboard.pages.containers import Spent, under_way
 from dask_serverless.dashboard.reader import Reader
 from dask_serverless.dashboard.states import NAMES
 from dask_serverless.dashboard.view import View
@@ -73,8 +74,10 @@ def of_run(view: View) -> Iterator[Any]:
     spent = GaugeMetricFamily(
         PREFIX + "container_seconds", "What its containers spent", labels=["on"]
     )
+    going = under_way(series)
+    each = [Spent.of(series, c, going.get(c.index, 0.0)) for c in series.containers.values()]
     for on in ("fetching", "running", "storing"):
-        spent.add_metric([on], sum(getattr(c, on) for c in series.containers.values()))
+        spent.add_metric([on], sum(getattr(one, on) for one in each))
     yield spent
 
 

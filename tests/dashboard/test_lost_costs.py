@@ -14,7 +14,7 @@ import pytest
 from awaiting import eventually
 from click.testing import CliRunner
 from dask import delayed
-from sightings import structure
+from sightings import batch, sighting, structure
 
 from dask_serverless import Serverless
 from dask_serverless.command.cli import serverless
@@ -23,6 +23,7 @@ from dask_serverless.dashboard.reader import Reader
 from dask_serverless.dashboard.view import View
 from dask_serverless.history.opening import open_history
 from dask_serverless.store.embedded import EmbeddedStore
+from dask_serverless.worker.witness import UNDER_WAY
 
 pytest.importorskip("bokeh")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs kill -9")
@@ -74,6 +75,16 @@ def test_metrics_count_each_container_that_was_lost_over_the_same_bundle() -> No
     told = {family.name: family.samples[0].value for family in metrics.of_run(view)}
     assert told["dask_serverless_lost_containers"] == 4
     assert told["dask_serverless_lost_bundles"] == 2
+
+
+def test_metrics_count_the_bundle_that_a_container_is_at() -> None:
+    """With one long bundle it used to have done nothing until that was over."""
+    metrics = pytest.importorskip("dask_serverless.dashboard.metrics")
+    view = View(structure([[], []], [0, 1]))
+    view.series.heed(batch("c1", sighting(0, 0.0, state=UNDER_WAY, running=2.0)))
+    *_, spent = metrics.of_run(view)
+    told = {sample.labels["on"]: sample.value for sample in spent.samples}
+    assert told == {"fetching": 0.0, "running": 2.0, "storing": 0.0}
 
 
 def gauge(shown: str, name: str) -> float:
