@@ -789,3 +789,20 @@ def test_a_package_that_computes_while_it_is_imported(tmp_path):
     )
     source = "\n    from ours import mine, s" + LATER
     assert run_script(tmp_path, source).splitlines() == ["imported", "True True 2", "True 3", "7"]
+
+
+def test_threads_of_a_module_that_is_imported_meanwhile(tmp_path):
+    """To pickle by name is to wait for the end of the import, which waits for the threads."""
+    in_threads = """
+from concurrent.futures import ThreadPoolExecutor
+
+def compute(x):
+    return dask.compute(delayed(moved)(Point(x)), scheduler=s)[0].x
+
+with ThreadPoolExecutor(2) as threads:
+    print(*threads.map(compute, range(3)))
+"""
+    beginning = IMPORTED.rpartition("(found,)")[0]
+    (tmp_path / "mine.py").write_text(beginning + in_threads)
+    source = "\n    import mine\n    s = mine.s" + LATER
+    assert run_script(tmp_path, source).splitlines() == ["imported", "1 2 3", "True 3", "7"]

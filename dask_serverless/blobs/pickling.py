@@ -7,7 +7,7 @@ import pickle
 import sys
 import weakref
 from collections.abc import Callable, Iterator
-from types import FrameType, FunctionType, MemberDescriptorType, ModuleType
+from types import FunctionType, MemberDescriptorType, ModuleType
 from typing import Any, ClassVar, NamedTuple
 
 import cloudpickle
@@ -34,7 +34,27 @@ def reduce_lock(lock: SerializableLock) -> tuple[Any, ...]:
 
 
 def reduce_class(kind: type) -> Any:
+    if stays(kind.__module__):
+        return with_slots(kind, cloudpickle.cloudpickle._dynamic_class_reduce(kind))
     return with_slots(kind, cloudpickle.cloudpickle._class_reduce(kind))
+
+
+def reduce_cached(cached: Any) -> Any:
+    if stays(cached.__module__):
+        return decorated.cached_by_value(cached)
+    return decorated.reduce_cached(cached)
+
+
+def reduce_typed(made: Any) -> Any:
+    if stays(made.__module__):
+        return typed.BY_VALUE[type(made)](made)
+    return typed.reduce_named(made)
+
+
+def reduce_module(module: ModuleType) -> Any:
+    if stays(module.__name__):
+        return make_module, (module.__name__,), portable(module)  # a cycle of modules has an end
+    return cloudpickle.cloudpickle._module_reduce(module)
 
 
 def with_slots(kind: type, reduced: Any) -> Any:
@@ -55,12 +75,14 @@ def with_slots(kind: type, reduced: Any) -> Any:
 
 
 class Pickler(cloudpickle.Pickler):
-    replaced: ClassVar[dict[type, Callable[[Any], tuple[Any, ...]]]] = {
+    replaced: ClassVar[dict[type, Callable[[Any], Any]]] = {
         SerializableLock: reduce_lock,
+        ModuleType: reduce_module,
         weakref.ProxyType: reduce_proxy,
         weakref.CallableProxyType: reduce_proxy,
+        **dict.fromkeys(typed.BY_VALUE, reduce_typed),
         **decorated.REDUCED,
-        **typed.REDUCED,
+        decorated.LruCached: reduce_cached,
     }
 
     @property
@@ -71,6 +93,8 @@ class Pickler(cloudpickle.Pickler):
         """Like cloudpickle's, which this replaces: it is asked about every object, so one call."""
         kind = type(value)
         if kind is FunctionType:
+            if stays(value.__module__):
+                return self._dynamic_function_reduce(value)
             return self._function_reduce(value)
         if issubclass(kind, type):
             return reduce_class(value)
@@ -80,8 +104,25 @@ class Pickler(cloudpickle.Pickler):
 _TABLE = cloudpickle.Pickler.dispatch_table.new_child(Pickler.replaced)
 
 
+def pickler(file: io.BytesIO, buffers: list[pickle.PickleBuffer]) -> Pickler:
+    """What writes protocol 5 to the file; large buffers go to ``buffers``."""
+    known.register(Pickler.replaced)
+    return Pickler(file, protocol=5, buffer_callback=buffers.append)
+
+
+def dumps(value: Any, buffers: list[pickle.PickleBuffer]) -> bytes:
+    """Pickle one value with it."""
+    file = io.BytesIO()
+    pickler(file, buffers).dump(value)
+    return file.getvalue()
+
+
 # Modules that no container would import as the client has them: see backends/left_behind.py.
 by_value: frozenset[str] = frozenset()
+# Modules that computed while this process imported them: a container that imported one would compute
+# the same, as would its own containers, and so on without an end.
+computing: set[str] = set()
+settled: set[str] = set()  # modules of which nothing like that has to be feared
 # What multiprocessing calls the main script in processes that it spawns: not __main__, by which
 # cloudpickle would know it; in a container that name is another module.
 SPAWNED_MAIN = "__mp_main__"
@@ -93,28 +134,27 @@ def spawned() -> bool:
     return getattr(sys.modules.get(SPAWNED_MAIN), "__name__", "") == SPAWNED_MAIN
 
 
-# Modules that computed while this process imported them: a container that imported one would compute
-# the same, as would its own containers, and so on without an end.
-computing: set[str] = set()
+def stays(module: Any) -> bool:
+    """Whether a container cannot import what is defined in this module, or had better not."""
+    if module in settled:
+        return module in by_value
+    if not isinstance(module, str):
+        return False
+    return module in by_value or (module == SPAWNED_MAIN and spawned()) or computes(module)
 
 
-def see_imports() -> None:
-    """Note the modules that this thread is importing, or reloading."""
-    frame: FrameType | None = sys._getframe()
-    while frame is not None:
-        if frame.f_code.co_name == "<module>":
-            name = frame.f_globals.get("__name__")
-            module = sys.modules.get(str(name))
-            if name != "__main__" and getattr(module, "__dict__", None) is frame.f_globals:
-                computing.add(str(name))
-        frame = frame.f_back
+def computes(module: str) -> bool:
+    """Whether to import it is to import one that computes meanwhile: itself, or a package around it.
 
-
-def stays(module: str | None) -> bool:
-    """Whether a container cannot import what is defined in this module."""
-    if module in by_value or module == SPAWNED_MAIN:
-        return True
-    return bool(computing) and isinstance(module, str) and not computing.isdisjoint(around(module))
+    Pickling by name would also wait for an import that is under way in another thread, which may
+    wait for this one.
+    """
+    names = list(around(module))
+    computing.update(filter(under_way, names))
+    if computing.isdisjoint(names):
+        settled.add(module)
+        return False
+    return True
 
 
 def around(module: str) -> Iterator[str]:
@@ -124,28 +164,15 @@ def around(module: str) -> Iterator[str]:
         module = module.rpartition(".")[0]
 
 
+def under_way(module: str) -> bool:
+    return getattr(getattr(sys.modules.get(module), "__spec__", None), "_initializing", False)
+
+
 ABOUT_ITSELF = {"__name__", "__package__", "__file__", "__path__"}  # what code asks a module for
 
 
 def make_module(name: str) -> ModuleType:
     return ModuleType(name)
-
-
-class PicklerByValue(Pickler):
-    """Takes along what is defined in such modules; asked about every object, so only where needed."""
-
-    def reducer_override(self, value: Any) -> Any:
-        if isinstance(value, FunctionType) and stays(value.__module__):
-            return self._dynamic_function_reduce(value)
-        if isinstance(value, type) and stays(value.__module__):
-            return with_slots(value, cloudpickle.cloudpickle._dynamic_class_reduce(value))
-        if isinstance(value, decorated.LruCached) and stays(value.__module__):
-            return decorated.cached_by_value(value)
-        if type(value) in typed.BY_VALUE and stays(value.__module__):
-            return typed.BY_VALUE[type(value)](value)
-        if isinstance(value, ModuleType) and stays(value.__name__):
-            return make_module, (value.__name__,), portable(value)  # a cycle of modules has an end
-        return super().reducer_override(value)
 
 
 def portable(module: ModuleType) -> dict[str, Any]:
@@ -161,18 +188,3 @@ def portable(module: ModuleType) -> dict[str, Any]:
                 continue
         found[name] = value
     return found
-
-
-def pickler(file: io.BytesIO, buffers: list[pickle.PickleBuffer]) -> Pickler:
-    """What writes protocol 5 to the file; large buffers go to ``buffers``."""
-    known.register(Pickler.replaced)
-    see_imports()
-    kind = PicklerByValue if by_value or computing or spawned() else Pickler
-    return kind(file, protocol=5, buffer_callback=buffers.append)
-
-
-def dumps(value: Any, buffers: list[pickle.PickleBuffer]) -> bytes:
-    """Pickle one value with it."""
-    file = io.BytesIO()
-    pickler(file, buffers).dump(value)
-    return file.getvalue()

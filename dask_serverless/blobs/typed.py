@@ -60,7 +60,3 @@ BY_VALUE: dict[type, Callable[[Any], tuple[Any, ...]]] = {
 }
 if sys.version_info >= (3, 12):
     BY_VALUE[typing.TypeAliasType] = type_alias
-
-REDUCED: dict[type, Callable[[Any], Any]] = {
-    kind: reduce_named for kind in BY_VALUE if kind is not TypeVar
-}
