@@ -31,8 +31,9 @@ class ContainersNotStarting(ServerlessError, OSError):
         how = f" (by {self.command})" if self.command else ""
         shell = " Does that command work in a shell?" if self.command else ""
         why = self.why.rstrip().removesuffix(".")
+        why += "" if why.endswith("?") else "."
         return (
-            f"No container could be started{how} that lived long enough to work: {why}.{shell} "
+            f"No container could be started{how} that lived long enough to work: {why}{shell} "
             "The settings are attempts and memory."
         )
 

@@ -15,6 +15,7 @@ from dask import delayed
 from test_faults import containers, in_thread
 
 from dask_serverless import Serverless
+from dask_serverless.backends.nursery import unborn
 from dask_serverless.errors import (
     BundleLost,
     ContainersClosed,
@@ -268,3 +269,9 @@ def test_folders_whose_names_are_no_text(tmp_path):
         tell(dask.compute(delayed(np.sum)(delayed(np.ones)(100_000)))[0])
     """
     assert run_script(tmp_path, source) == "(7,)\n100000.0\n"
+
+
+def test_last_words_that_are_a_question_end_as_one():
+    why = unborn(BlockingIOError(11, "Resource temporarily unavailable"))
+    assert "of a cgroup)? The settings are" in str(ContainersNotStarting("", why))
+    assert "in a shell?" in str(ContainersNotStarting("docker run", "no such image."))
