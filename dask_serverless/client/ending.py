@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from dask_serverless.store.address import masked, parse, without_password
+
 if TYPE_CHECKING:
     from dask_serverless.blobs.blobs import Blobs
     from dask_serverless.client.surroundings import Surroundings
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SHOWN_LETTERS = 200  # of what is wrong with a place
 PATIENCE_SECONDS = 3.0  # with a store that did not answer at the end of a run
 CLOSING_SECONDS = 5.0  # for all that close() still has to do
 
@@ -37,6 +40,7 @@ class Ending:
         self.over = False  # all bundles are done: no container works on the run any more
         self.passes = 0
         self.done: set[str] = set()
+        self.failed: dict[str, str] = {}  # where something is left -> why
         self.remains: Remains | None = None
         self.lock = threading.RLock()  # passes follow one another
         around.endings[run] = self
@@ -65,8 +69,27 @@ class Ending:
             step(coordination, blobs)
         except Exception as error:
             logger.info("the end of run %s (%s) is not complete: %s", self.run, step, error)
+            self.failed[self.where(step.__name__)] = self.said(error)
         else:
             self.done.add(step.__name__)
+
+    def where(self, step: str) -> str:
+        """The place that a step is to leave clean, for people."""
+        if step in ("delete", "clear") and (url := self.around.storage.url):
+            return f"{masked(url).rstrip('/')}/{self.run}"
+        return f"run {self.run} in {parse(self.around.store).shown}"
+
+    def said(self, error: Exception) -> str:
+        """Its first line: libraries quote what they were given, and whole answers."""
+        line = (str(error).splitlines() or [""])[0][:SHOWN_LETTERS]
+        why = without_password(without_password(line, self.around.storage.url), self.around.store)
+        return f"{type(error).__name__}: {why}" if why else type(error).__name__
+
+    @property
+    def left(self) -> str:
+        """What could not be removed, and why."""
+        told = self.failed or {self.where("close"): "there was no time for it"}
+        return "; ".join(f"{place} ({why})" for place, why in told.items())
 
     def give_up(self) -> None:
         """There is nothing more to do, or nothing that could be done."""
@@ -75,10 +98,14 @@ class Ending:
 
     def complete(self) -> None:
         """Once more, over a connection of its own."""
-        with suppress(Exception), self.around.side() as link:
-            link.patience_seconds = min(link.patience_seconds, PATIENCE_SECONDS)
-            coordination = self.around.coordination(link, self.run, self.epoch)
-            self.carry_out(coordination, self.around.blobs(link, self.run, self.epoch))
+        self.failed.clear()
+        try:
+            with self.around.side() as link:
+                link.patience_seconds = min(link.patience_seconds, PATIENCE_SECONDS)
+                coordination = self.around.coordination(link, self.run, self.epoch)
+                self.carry_out(coordination, self.around.blobs(link, self.run, self.epoch))
+        except Exception as error:
+            self.failed[self.where("close")] = self.said(error)
 
     def hand_over(self) -> None:
         """Ctrl-C came in the middle: what is left is done where no signal handler runs."""
@@ -137,4 +164,5 @@ class Endings(dict[str, Ending]):
             if time.monotonic() < deadline:
                 ending.complete()
         if self:
-            logger.warning("Could not remove all that these runs left: %s", ", ".join(self))
+            told = "; ".join(ending.left for ending in list(self.values()))
+            logger.warning("Could not remove all that runs left: %s. Remove it by hand.", told)

@@ -107,6 +107,21 @@ def test_a_step_that_fails_neither_destroys_the_result_nor_skips_the_rest(store_
         eventually(lambda: nothing_is_left(client, link))
 
 
+def test_what_cannot_be_removed_is_told_with_its_place_and_the_reason(caplog, tmp_path):
+    place = tmp_path / "blobs"
+
+    def spoilt(numbers):
+        place.rename(tmp_path / "elsewhere")
+        place.touch()  # what was a folder is a file
+        return numbers
+
+    with Serverless(containers=2, blobs=f"file://{place}", inline_bytes=100) as client:
+        assert dask.compute(delayed(spoilt)(with_blobs()), scheduler=client) == (120_000,)
+        (run,) = client._engine.endings
+    (told,) = [r.getMessage() for r in caplog.records if "Could not remove" in r.getMessage()]
+    assert f"file://{place}/{run} (NotADirectoryError: [Errno 20] Not a directory" in told
+
+
 def test_ctrl_c_at_random_moments_never_hangs_and_leaves_nothing(store_url, link):
     random, interrupts = Random(5), 0
     with Serverless(containers=2, store=store_url) as client:
