@@ -87,6 +87,16 @@ def test_a_page_that_greets_everybody_is_no_container(content, wait):
     assert isinstance(answer.refusal, PlatformUnavailable)
 
 
+def test_a_proxy_that_takes_no_such_body_is_told_what_to_raise():
+    with answering(413, b"<html>413 Request Entity Too Large</html>") as url:
+        endpoint = Endpoint(HttpSettings(url, TOKEN))
+        answer = endpoint.invoke(INVITATION)
+        endpoint.close()
+    assert "answered 413" in str(answer.refusal)
+    assert "Raise the limit for the bodies of requests" in str(answer.refusal)
+    assert "worker_container" not in str(answer.refusal)
+
+
 def test_a_container_tells_at_last_that_it_rests():
     with answering(200, line_of(Resting())) as url:
         endpoint = Endpoint(HttpSettings(url, TOKEN))

@@ -26,8 +26,12 @@ BUSY = {409, 429}  # who was asked has other work, or the platform has no more t
 AGAIN = {408, 425, 500, 502, 503, 504}  # what gateways say of a moment
 DENIED = {401, 403}
 UNSEALED = 412  # the container does not take it for an invitation from here
+TOO_LARGE = (
+    413  # a gateway's limit for bodies, since an invitation is far below the containers' own
+)
 SHARED = "Containers must have it as WORKER_SECRET; without it, both sides make one of the token."
 SHOWN_CHARACTERS = 200  # of what a platform says
+LIMITED = "Raise the limit for the bodies of requests to 1 MiB, in the proxy there."
 SET_UP = "Does that URL lead to `python -m worker_container`? docs/http.md has the set-up."
 
 
@@ -72,6 +76,8 @@ class Endpoint:
         if status == UNSEALED:
             problem = f"is not that of the containers, or a clock is wrong: {why}. {SHARED}"
             return Answer(why=why, refusal=SettingsError("secret", problem))
+        if status == TOO_LARGE:
+            return Answer(why=why, refusal=PlatformUnavailable("http", why, LIMITED))
         return elsewhere(why)
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes, str]:
