@@ -51,9 +51,11 @@ class Goals:
         """Why this lost against what was chosen."""
         if missed := self.missed(prediction):
             return missed
+        seconds, more = prediction.makespan_seconds, prediction.cost - chosen.cost
+        if self.deadline is not None and round(more, 6) > 0:
+            return f"costs {prediction.cost:.6f}, {more:.6f} more"
         if self.deadline is not None:
-            return f"costs {prediction.cost:.6f}, {prediction.cost - chosen.cost:.6f} more"
-        seconds = prediction.makespan_seconds
+            return f"costs as much and takes {seconds:.3f} s"
         if round(seconds - chosen.makespan_seconds, 9) > 0:
             return f"takes {seconds:.3f} s, {seconds - chosen.makespan_seconds:.3f} s more"
         return f"takes as long and costs {prediction.cost:.6f}"

@@ -13,6 +13,7 @@ from dask import delayed
 from dask.callbacks import Callback
 
 from dask_serverless import Serverless
+from dask_serverless.client.vs_plan import Pair, VsPlan
 from dask_serverless.errors import NothingToCompare
 from planners.cost.times import Spent
 from planners.numbers.predictions import Constant
@@ -45,6 +46,17 @@ def test_what_the_difference_is_made_of_adds_up_to_it(serverless, planner):
         assert times.spent.total == pytest.approx(makespan)
         assert sum(getattr(pair, which) for pair in told.causes.values()) == pytest.approx(makespan)
     assert set(told.causes) == {part.name for part in fields(Spent)}
+
+
+@pytest.mark.parametrize(
+    ("came", "shares"), [(8.0, ["150%", "-50%"]), (6.0001, ["", ""]), (6.0, ["", ""])]
+)
+def test_no_share_is_told_of_a_difference_whose_parts_cancel(came, shares):
+    class Told(VsPlan):
+        makespan_seconds = Pair(6.0, came)
+        causes = {"running": Pair(4.0, 7.0), "learning": Pair(2.0, came - 7.0)}
+
+    assert [row[-1] for row in Told(None, None).reasons()] == shares
 
 
 def test_it_has_every_bundle_with_what_containers_told(serverless):

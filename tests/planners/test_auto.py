@@ -44,6 +44,12 @@ def test_a_later_deadline_costs_less_and_is_met():
     assert plan.prediction.cost < best.cost
 
 
+def test_what_costs_as_much_is_not_said_to_cost_nothing_more():
+    plan = Auto(Constant(), deadline=1e6, seconds=TIME_ENOUGH).plan(independent(1), RESOURCES)
+    assert "costs as much and takes" in plan.why
+    assert "0.000000 more" not in plan.why
+
+
 def test_a_small_budget_is_kept_and_takes_longer():
     best = fastest().prediction
     goal = Auto(PREDICTIONS, budget=0.95 * best.cost, seconds=TIME_ENOUGH)
