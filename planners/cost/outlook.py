@@ -85,6 +85,8 @@ class Outlook:
         lines = [f"{title} bundles", summary(self.timeline), f"why: {self.plan.why}"]
         if self.prediction.runs:
             lines.insert(1, f"after earlier runs: {self.prediction}")
+        elif self.prediction.makespan_seconds != self.prediction.modelled_seconds:
+            lines.insert(1, f"after earlier runs by other plans: {self.prediction}")
         if not self.known:
             lines.append("times: made up, the same for all tasks, as nothing was measured of them")
         return "\n".join(lines)
