@@ -319,6 +319,17 @@ def test_a_flushed_store_is_said_and_the_next_compute_works(store_url, link):
         assert dask.compute(tree(4), scheduler=client) == (12,)
 
 
+def test_a_run_whose_keys_expire_says_that_the_machine_may_have_slept(store_url, link):
+    link.call(("FLUSHALL",))  # what a run before left would pass for ours
+    with Serverless(containers=2, store=store_url) as client:
+        outcome = in_thread(lambda: dask.compute(tree(128), scheduler=client))
+        eventually(lambda: link.call(("KEYS", "ds:*:finished"))[0])
+        # As when nobody looked for ten minutes: all that has an expiry is over.
+        link.call(*[("PEXPIRE", key, 1) for key in link.call(("KEYS", "ds:*"))[0]])
+        with pytest.raises(RunLost, match="a machine that slept"):
+            outcome()
+
+
 def test_events_that_were_deleted_are_not_waited_for(store_url, link, tmp_path):
     """A client that listens counts them: it used to wait for ever for those that were gone."""
 

@@ -64,8 +64,9 @@ class RunLost(ServerlessError):
 
     def __str__(self) -> str:
         return (
-            f"The store no longer knows the run {self.run}: it was restarted or flushed. "
-            "Nothing wrong was returned; compute again."
+            f"The store no longer knows the run {self.run}: it was restarted or flushed, or this "
+            "client was not heard of for ten minutes by the store's clock (a machine that slept, a "
+            "clock that was set). Nothing wrong was returned; compute again."
         )
 
 
