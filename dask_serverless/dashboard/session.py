@@ -18,8 +18,9 @@ from dask_serverless.dashboard.view import View
 LEAST_MS = 100  # between two updates of a page
 SHARE = 4  # drawing may take one part in this many of a page's time
 # Bokeh's browser side lets go of what left a page when nothing came for half a minute: with one run
-# after the other, never. A second later nobody draws it any more.
+# after the other, never. A second later nobody draws it any more. Figures would hear of zooms for ever.
 LET_GO = """
+for (const each of window.zooming.splice(0)) visualViewport.removeEventListener(...each)
 const page = cb_obj.document
 setTimeout(() => page.freeze_all_models?.(() => {}), 1000)
 """

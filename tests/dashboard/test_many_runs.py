@@ -103,6 +103,7 @@ def test_a_page_that_is_left_open_does_not_grow_with_each_run(
             show(tab, f"{watched.dashboard_link}stream")
         await_text(tab, "heading", watched.last_run.run)
     tab.wait_for_function(f"() => ({FIGURES}) == 1", timeout=15_000)
+    assert tab.evaluate("zooming.length") == 1  # each holds its figure, and all that this drew
 
 
 @pytest.mark.parametrize("version", [VERSION - 1, VERSION + 1])
