@@ -32,7 +32,7 @@ from dask_serverless.client.results import Results
 from dask_serverless.client.surroundings import Surroundings
 from dask_serverless.client.watch import Left
 from dask_serverless.coordination.base import Story, Submission, What
-from dask_serverless.errors import RunLost, StoreError
+from dask_serverless.errors import RunLost, ServerlessError, StoreError
 from dask_serverless.history.gathering import Gathering, place_called
 from dask_serverless.translation.asked import containers_for
 from dask_serverless.translation.encode import Encoded, encode_run
@@ -225,7 +225,9 @@ class Distribution:
             if failed.used is not None:
                 self.report.took(failed.container, failed.used)
             raise
-        except (KeyboardInterrupt, SystemExit):
+        except StoreError:
+            raise
+        except (KeyboardInterrupt, SystemExit, ServerlessError):  # the store knows of no end
             with suppress(StoreError):
                 self.coordination.interrupt()
                 listener.account(self.coordination.story(()).events)

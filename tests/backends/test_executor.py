@@ -196,11 +196,14 @@ def test_an_executor_that_was_shut_down_says_so():
 
 def test_a_killed_process_that_breaks_the_pool_is_told():
     def end():
+        time.sleep(0.5)
         os._exit(3)
 
     with ProcessPoolExecutor(1) as pool, Serverless(backend=pool) as client:
         with pytest.raises(ExecutorUnusable, match="BrokenProcessPool"):
             compute(delayed(end)(), client=client)
+        (account,) = client.last_run.accounts  # what it took is paid for, whoever ends the run
+        assert account.cold_starts == 1 and account.seconds >= 0.5
 
 
 def test_containers_that_cannot_reach_the_store(monkeypatch):
