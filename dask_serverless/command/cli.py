@@ -112,7 +112,12 @@ def history(
 @serverless.command
 @store_option
 @click.option(
-    "--address", default=":8787", show_default=True, metavar="HOST:PORT", help="Where to listen."
+    "--address",
+    "--port",
+    default=":8787",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where to listen: an address, or a port of this host alone.",
 )
 @click.option("--token", default="", help="What the link must hold; made up if it is needed.")
 @click.option(

@@ -20,7 +20,9 @@ def heading(view: View) -> str:
     if told.error:
         state = f'<span class="chip failed">{escape(first_line(told.error))}</span>'
     elif told.abandoned:
-        state = '<span class="chip failed">lost: its client is gone</span>'
+        state = (
+            '<span class="chip failed">lost: its client is gone, or what the store had of it</span>'
+        )
     else:
         word = "done" if told.over else "running"
         state = f'<span class="chip {word}">{word}</span>'

@@ -34,7 +34,7 @@ class ContainersNotStarting(ServerlessError, OSError):
         why += "" if why.endswith("?") else "."
         return (
             f"No container could be started{how} that lived long enough to work: {why}{shell} "
-            "The settings are attempts and memory."
+            "The settings are attempts and, where containers have a limit, memory."
         )
 
 

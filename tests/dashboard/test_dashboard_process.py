@@ -209,7 +209,7 @@ def test_a_port_in_use_is_told_of_in_the_words_of_the_command(store_url: str) ->
     """It named the setting of Serverless, which nobody had used."""
     with Address.at(":0").listen() as taken:
         port = str(taken.getsockname()[1])
-        with Command("--store", store_url, "--address", port) as command:
+        with Command("--store", store_url, "--port", port) as command:
             _, errors = command.communicate(timeout=60)
     assert port in errors and "--address :0" in errors
     assert "Serverless(" not in errors and "Traceback" not in errors
