@@ -9,10 +9,14 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(condition: Callable[[], T], seconds: float = 30.0) -> T:
-    """The condition's value as soon as it is true; a failure when it does not come true."""
+def eventually(
+    condition: Callable[[], T], seconds: float = 30.0, instead: Callable[[], object] = str
+) -> T:
+    """The condition's value as soon as it is true; a failure when it does not come true, which tells
+    what there is ``instead``.
+    """
     deadline = time.monotonic() + seconds
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {condition}"
+        assert time.monotonic() < deadline, f"not within {seconds} s: {condition} {instead()}"
         time.sleep(0.005)
     return value

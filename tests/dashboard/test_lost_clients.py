@@ -52,7 +52,12 @@ def test_a_run_whose_client_was_killed_is_told_to_be_lost(tmp_path: Path) -> Non
                 run = eventually(lambda: reader.latest)
                 opened = reader.open(run)
                 view = eventually(lambda: opened.view)
-                eventually(lambda: State.RUNNING in view.moment().states)
+
+                def standing() -> object:
+                    working = link.call(("HGETALL", watched.working_key(run)))
+                    return view.moment().states, heading(view), working, client.left()
+
+                eventually(lambda: State.RUNNING in view.moment().states, instead=standing)
                 assert "running" in heading(view)
                 client.kill()
                 # As if its last look were so long ago.
