@@ -57,11 +57,13 @@ class Engine:
     def __post_init__(self) -> None:
         self.folders = Folders()
         self.access = PLAIN
-        self.warmth = Warmth(self.settings.idle_seconds)
         self.embedded: EmbeddedStore | None = None
         self.audience = Audience(shared=self.settings.store is not None)
         try:
             self.backend = make_backend(self.settings, self.folders.paths, self.folders.spares)
+            # One that was made elsewhere has an idle time of its own.
+            idle_seconds = getattr(self.backend, "idle_seconds", self.settings.idle_seconds)
+            self.warmth = Warmth(idle_seconds)
             self.access = Access(secret_of(self.backend, self.settings))
         except BaseException:
             self.folders.close()

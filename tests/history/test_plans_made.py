@@ -11,6 +11,7 @@ import pytest
 from dask import delayed
 
 from dask_serverless import Serverless
+from dask_serverless.backends.local import LocalBackend
 from dask_serverless.client.informing import decisive, prepared
 from dask_serverless.client.warmth import Warmth
 from dask_serverless.history.archive import MemoryArchive
@@ -242,6 +243,17 @@ def test_containers_are_warm_until_they_have_idled_too_long() -> None:
     assert warmth.count() == 2
     time.sleep(0.2)
     assert warmth.count() == 0
+
+
+def test_containers_of_a_backend_that_was_made_elsewhere_idle_as_long_as_it_says() -> None:
+    """They were taken to be warm for a minute, and what starts cold was forecast as if it was not."""
+    backend = LocalBackend(1, idle_seconds=0.3)
+    with Serverless(backend=backend, planner=Auto(Constant(cold_start_seconds=5.0))) as client:
+        task = delayed(abs)(-1)
+        dask.compute(task, scheduler=client)
+        assert client.plan(task).prediction.makespan_seconds < 1
+        time.sleep(0.4)
+        assert client.plan(task).prediction.makespan_seconds > 5
 
 
 def test_a_graph_that_was_run_before_is_forecast_from_its_runs(tmp_path) -> None:
