@@ -12,7 +12,7 @@ from planners.numbers.predictions import Sla, Unmeasured
 from planners.numbers.workload import function_names, names_of_tasks
 from planners.plans.checked import CheckedPlanner
 from planners.plans.goals import Goals
-from planners.plans.plan import Plan, Planner, Resources
+from planners.plans.plan import Plan, Planner, Prediction, Resources
 from planners.structural import Structural
 
 
@@ -40,8 +40,7 @@ class Judged(CostModel):
         plan = informed(self.planner, self).plan(dag, resources)
         if not self.predictions.knows(function_names(dag)):
             return replace(plan, prediction=None)
-        timeline = self.timeline(plan, self.workload(dag, resources.containers), resources)
-        prediction = self.forecast(plan.way, timeline.prediction())
+        prediction = self._of(plan, dag, resources)
         if self.goals.missed(prediction) and not self._possible(plan, dag, resources):
             raise self.goals.impossible([(plan.planner, prediction)])
         return replace(plan, prediction=prediction)
@@ -50,9 +49,11 @@ class Judged(CostModel):
         """Whether it may meet the goals all the same, by how little the unmeasured may take."""
         if self.predictions.knows_all(names_of_tasks(dag)):
             return False
-        least = self.least()
-        timeline = least.timeline(plan, least.workload(dag, resources.containers), resources)
-        return not self.goals.missed(least.forecast(plan.way, timeline.prediction()))
+        return not self.goals.missed(self.least()._of(plan, dag, resources))
+
+    def _of(self, plan: Plan, dag: Dag, resources: Resources) -> Prediction:
+        workload = self.workload(dag, resources.containers)
+        return self.expected(plan.way, plan, workload, resources)
 
 
 def informed(planner: Planner, model: CostModel) -> Planner:

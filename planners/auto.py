@@ -171,8 +171,8 @@ class Search:
             least = self.auto.least()
             workload = least.workload(self.workload.dag, self.resources.containers)
             for one in self.alive:
-                timeline = least.timeline(one.timeline.plan, workload, self.resources)
-                if not self.goals.missed(least.forecast(one.name, timeline.prediction())):
+                plan = one.timeline.plan
+                if not self.goals.missed(least.expected(one.name, plan, workload, self.resources)):
                     return one
         raise self.goals.impossible([(one.name, one.prediction) for one in self.alive])
 

@@ -46,9 +46,9 @@ def reduce_cached(cached: Any) -> Any:
 
 
 def reduce_typed(made: Any) -> Any:
-    if stays(made.__module__):
+    if stays(made.__module__) or not typed.importable(made):
         return typed.BY_VALUE[type(made)](made)
-    return typed.reduce_named(made)
+    return made.__reduce__()
 
 
 def reduce_module(module: ModuleType) -> Any:

@@ -44,12 +44,11 @@ def make_alias(name: str, value: Any, parameters: tuple[Any, ...]) -> Any:
     return typing.TypeAliasType(name, value, type_params=parameters)  # type: ignore[attr-defined]
 
 
-def reduce_named(made: Any) -> Any:
-    """By its name where a container can import it."""
+def importable(made: Any) -> bool:
+    """Whether a container finds it by its name."""
     if cloudpickle._lookup_module_and_qualname(made, name=made.__name__) is None:
-        return BY_VALUE[type(made)](made)
-    registered = cloudpickle._is_registered_pickle_by_value(sys.modules[made.__module__])
-    return BY_VALUE[type(made)](made) if registered else made.__reduce__()
+        return False
+    return not cloudpickle._is_registered_pickle_by_value(sys.modules[made.__module__])
 
 
 BY_VALUE: dict[type, Callable[[Any], tuple[Any, ...]]] = {

@@ -16,8 +16,6 @@ TOGETHER = 16  # downloads under way at once
 NOT_THERE = (
     FileNotFoundError, FileExistsError, NotADirectoryError, PermissionError, NotImplementedError,
 )  # fmt: skip
-
-
 # Where nothing is made before something is written: s3fs would make a mistyped bucket.
 OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oss"}
 

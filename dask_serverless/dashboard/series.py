@@ -63,9 +63,8 @@ class Series:
     def __post_init__(self) -> None:
         bundles, tasks = self.structure.bundle_count, self.structure.tasks
         self.edges = Edges(self.structure)
-        self.submitted = (
-            self.structure.submitted
-        )  # by the client's clock, until the store's is told
+        # By the client's clock, until the store's is told.
+        self.submitted = self.structure.submitted
         self.claimed: Floats = np.full(bundles, NEVER)
         self.fetched: Floats = np.full(bundles, NEVER)
         self.executed: Floats = np.full(bundles, NEVER)

@@ -44,6 +44,12 @@ class CostModel:
     def timeline(self, plan: Plan, workload: Workload, resources: Resources) -> Timeline:
         return predict_timeline(plan, workload, self.platform, resources)
 
+    def expected(
+        self, way: str, plan: Plan, workload: Workload, resources: Resources
+    ) -> Prediction:
+        """Of a plan that was made in this way."""
+        return self.forecast(way, self.timeline(plan, workload, resources).prediction())
+
     def least(self) -> Self:
         """By what is known alone: guesses refuse no run."""
         return replace(self, predictions=self.predictions.least())

@@ -26,9 +26,7 @@ BUSY = {409, 429}  # who was asked has other work, or the platform has no more t
 AGAIN = {408, 425, 500, 502, 503, 504}  # what gateways say of a moment
 DENIED = {401, 403}
 UNSEALED = 412  # the container does not take it for an invitation from here
-TOO_LARGE = (
-    413  # a gateway's limit for bodies, since an invitation is far below the containers' own
-)
+TOO_LARGE = 413  # for a gateway: an invitation is far below the containers' own limit
 SHARED = "Containers must have it as WORKER_SECRET; without it, both sides make one of the token."
 SHOWN_CHARACTERS = 200  # of what a platform says
 LIMITED = "Raise the limit for the bodies of requests to 1 MiB, in the proxy there."
