@@ -14,6 +14,7 @@ COMMANDS = {
     "planners": ("benchmarks.planner_quality", "how good the plans of each planner are"),
     "dataplane": ("benchmarks.dataplane.command", "what moves through the store, and its time"),
     "latency": ("benchmarks.latency", "what a store far away costs, and slow invocations"),
+    "signing": ("benchmarks.signing", "what it costs that what is unpickled is signed"),
     "dashboard": ("benchmarks.dashboard", "what it costs to be looked at"),
     "simulate": ("benchmarks.simulate", "how right simulations are, and how large they may be"),
 }

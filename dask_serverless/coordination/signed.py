@@ -244,6 +244,8 @@ class SignedCoordination:
             header = b""
             if assignment is not None:
                 assignment = Assignment(assignment.bundle, b"", (), refused=refused)
+        if not answer.released:
+            return changed(answer, assignment=assignment, header=header)
         released = {reference: each for each in answer.released for reference in self.ours([each])}
         self.released.update(released)
         return changed(answer, assignment=assignment, header=header, released=list(released))

@@ -29,7 +29,12 @@ class Secret:
 
     def signatures(self, run: str = "", epoch: str = "") -> Signatures:
         """For what one run has in the store; without a run, for what several may share."""
-        return Signatures(self.key(STORE), run, epoch)
+        return begun(self.text, run, epoch)
+
+
+@lru_cache(maxsize=8)  # coordination and blobs of a run have the same ones
+def begun(text: str, run: str, epoch: str) -> Signatures:
+    return Signatures(derived(text, STORE), run, epoch)
 
 
 @lru_cache(maxsize=64)  # each run asks for the same ones

@@ -32,7 +32,7 @@ class Signatures:
 
     def __init__(self, key: bytes, run: str, epoch: str) -> None:
         self.run = run
-        inner, self.outer = begun(key)
+        inner, self.outer = keyed(key)
         self.inner = inner.copy()
         self.inner.update(b"".join(map(counted, (VERSION, run, epoch))))
 
@@ -82,7 +82,7 @@ class Signatures:
 
 
 @lru_cache(maxsize=64)  # runs of one secret have the same key
-def begun(key: bytes) -> tuple[Any, Any]:
+def keyed(key: bytes) -> tuple[Any, Any]:
     """HMAC-SHA256 (RFC 2104) up to where the message comes: the inner hash and the outer one.
 
     A copy of what is begun takes half as long as ``hmac.digest``, which begins with the key.

@@ -41,3 +41,14 @@ def test_what_a_dashboard_costs_is_told_beside_its_targets(tmp_path):
     assert set(written["samples"]) == {"off", "off again", "0"}
     assert all(sample["cpu"][0] > 0 for sample in written["samples"].values())
     assert written["samples"]["off"]["looking"][0] >= 0
+
+
+def test_what_signing_costs_is_told_beside_its_target(tmp_path):
+    file = tmp_path / "samples.json"
+    done = benchmarks("signing", "--only", "one-task", "--seconds", "0", "--json", str(file))
+    assert done.returncode == 0, done.stderr
+    assert "time of one-task signed by unsigned" in done.stdout
+    written = json.loads(file.read_text())
+    (row,) = written["rows"]
+    assert len(row["signed"]) == len(row["unsigned"]) >= 5
+    assert [verdict["target"] for verdict in written["verdicts"]] == [1.03]
