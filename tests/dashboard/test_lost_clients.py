@@ -10,6 +10,7 @@ import pytest
 from awaiting import eventually
 from clients import Client
 from sightings import batch, sighting, structure
+from store_servers import Servers
 
 from dask_serverless.blobs.base import LIVE_SECONDS
 from dask_serverless.coordination import watched
@@ -41,33 +42,34 @@ wait(os.getcwd()).compute(scheduler=s)
 """
 
 
-def test_a_run_whose_client_was_killed_is_told_to_be_lost(tmp_path: Path) -> None:
+def test_a_run_whose_client_was_killed_is_told_to_be_lost(
+    tmp_path: Path, start_server: Servers
+) -> None:
     metrics = pytest.importorskip("dask_serverless.dashboard.metrics")
-    with EmbeddedStore() as store:
-        url = store.wait_ready()
-        with Client(tmp_path, f"STORE = {url!r}\n{SCRIPT}") as client, open_link(url) as link:
-            assert client.hear() == "begun"
-            reader = Reader(url)
-            try:
-                run = eventually(lambda: reader.latest)
-                opened = reader.open(run)
-                view = eventually(lambda: opened.view)
+    url = start_server()  # its own: others leave runs in the one that they share
+    with Client(tmp_path, f"STORE = {url!r}\n{SCRIPT}") as client, open_link(url) as link:
+        assert client.hear() == "begun"
+        reader = Reader(url)
+        try:
+            run = eventually(lambda: reader.latest)
+            opened = reader.open(run)
+            view = eventually(lambda: opened.view)
 
-                def standing() -> object:
-                    working = link.call(("HGETALL", watched.working_key(run)))
-                    return view.moment().states, heading(view), working, client.left()
+            def standing() -> object:
+                working = link.call(("HGETALL", watched.working_key(run)))
+                return view.moment().states, heading(view), working, client.left()
 
-                eventually(lambda: State.RUNNING in view.moment().states, instead=standing)
-                assert "running" in heading(view)
-                client.kill()
-                # As if its last look were so long ago.
-                link.call(("EXPIRE", watched.working_key(run), LIVE_SECONDS - 20))
-                eventually(lambda: view.series.abandoned)
-                assert "lost" in heading(view)
-                assert "\ndask_serverless_lost 1.0" in metrics.exposition(reader).decode()
-                assert State.RUNNING not in view.moment().states
-            finally:
-                reader.close()
+            eventually(lambda: State.RUNNING in view.moment().states, instead=standing)
+            assert "running" in heading(view)
+            client.kill()
+            # As if its last look were so long ago.
+            link.call(("EXPIRE", watched.working_key(run), LIVE_SECONDS - 20))
+            eventually(lambda: view.series.abandoned)
+            assert "lost" in heading(view)
+            assert "\ndask_serverless_lost 1.0" in metrics.exposition(reader).decode()
+            assert State.RUNNING not in view.moment().states
+        finally:
+            reader.close()
 
 
 @pytest.mark.parametrize(

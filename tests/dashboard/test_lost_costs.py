@@ -49,7 +49,7 @@ def test_in_last_run_in_the_history_on_the_dashboard_and_among_its_metrics(tmp_p
             open_history(client.settings).save()
         reader = Reader(url)
         try:
-            opened = reader.open(eventually(lambda: reader.latest))
+            opened = reader.open(report.run)
             view = eventually(lambda: opened.view)
             eventually(lambda: view.series.over)
             told = numbers(view.series)
