@@ -17,7 +17,8 @@ ROWS_A_KIND = 8  # samples in one event
 ALLOWANCE_SECONDS = 0.00005  # for measuring, of each run that it knows
 SHARE = 0.01  # of the time that tasks run, beside that
 MOST_SIZED = 64  # of a bundle's inputs and constants: small ones may be thousands
-FEW_STEPS = 4  # a bundle that costs more to hand out than to measure
+FEW_STEPS = 4  # a bundle that costs more to hand out than to measure,
+CHEAP_SECONDS = 0.0005  # unless its values are many or slow to tell their sizes
 MOST_NEW = 32  # kinds of tasks of a run that are measured once, whatever that takes
 MANY = 64  # kinds: where there are more, each run measures up to so many that chance takes
 TAKEN = 48  # of them, if one container has all: those at the end must not come too late
@@ -85,9 +86,12 @@ class Meter:
         """The first task is measured in any case: on a busy machine the sizes of a bundle's inputs
         use up what is allowed, and none of the runs of a graph would ever teach anything.
         """
-        if self.few or not self.steps:
+        if not self.steps:
             return True
-        return self.spent + self.spent / self.steps <= ALLOWANCE_SECONDS + SHARE * self.ran
+        each = self.spent / self.steps
+        if self.few and each <= CHEAP_SECONDS:
+            return True
+        return self.spent + each <= ALLOWANCE_SECONDS + SHARE * self.ran
 
     def begin(self, values: Mapping[int, Any]) -> None:
         """A bundle that is measured starts; steps drop what nobody needs after them."""
@@ -197,10 +201,16 @@ def _nbytes(value: Any, parts: int) -> int:
         return frame_bytes(value)
     if isinstance(value, list | tuple) and value:
         few = [nbytes(part, 1) for part in value[:parts]]
-        return sys.getsizeof(value) + sum(few) * len(value) // len(few)
+        return own_bytes(value) + sum(few) * len(value) // len(few)
     if isinstance(value, dict) and value:
-        return sys.getsizeof(value) + len(value) * nbytes(next(iter(value.values())), 1)
+        return own_bytes(value) + len(value) * nbytes(next(iter(value.values())), 1)
     return sys.getsizeof(value, 0)
+
+
+def own_bytes(value: list[Any] | tuple[Any, ...] | dict[Any, Any]) -> int:
+    """Of a collection without its parts: Dask's own ones count all of them when they are asked."""
+    base = next(base for base in (list, tuple, dict) if isinstance(value, base))
+    return base.__sizeof__(value)
 
 
 def frame_bytes(frame: Any) -> int:

@@ -186,9 +186,10 @@ def test_constants_are_no_inputs_but_they_take_memory():
 )
 def test_a_first_call_with_cold_caches_does_not_stand_for_the_others(took, counted):
     meter = Meter()
-    meter.few = True  # whatever that takes
+    meter.few = True
     for seconds in took:
         meter.task([(0, 0, (), None)], 1.0, 1.0 + seconds, {0: None})
+        meter.spent = 0.0  # the clock is another one
     ((_, taken),) = meter.report().kinds
     assert (taken.calls, len(taken.samples)) == (len(took), len(took))
     assert taken.seconds == pytest.approx(counted, rel=1e-6)
@@ -204,6 +205,29 @@ def test_long_tasks_are_always_measured():
     taken = dict(meter.report().kinds)[(1,)]
     assert taken.calls == len(taken.samples) == 6
     assert taken.seconds >= 0.06
+
+
+@pytest.mark.parametrize("collection", [list, tuple, dict])
+def test_collections_that_count_all_their_parts_are_not_asked_to(collection):
+    class Counting(collection):
+        def __sizeof__(self):
+            raise AssertionError("asked")
+
+    parts = [np.zeros(100) for _ in range(10)]
+    value = Counting(enumerate(parts) if collection is dict else parts)
+    assert 8000 < nbytes(value) < 10000
+
+
+def test_bundles_of_few_steps_are_measured_unless_that_takes_longer_than_they_do():
+    program = [(0, 1, (-1,), None)]
+    for seconds, measured in ((0.0, 3), (0.01, 1)):
+        meter = Meter()
+        for _ in range(3):
+            if meter.wants(program):
+                run(program, FUNCTIONS, {-1: 0.0}, (), meter.task)
+                meter.spent += seconds
+        ((_, taken),) = meter.report().kinds
+        assert taken.calls == measured
 
 
 def test_sizes_are_told_of_whatever_there_is():
