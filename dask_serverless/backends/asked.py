@@ -94,6 +94,11 @@ class AskedBackend(Listeners):
         own = self.modules.get(invitation.run, "")
         self.asking.ask(replace(invitation, own=own), count)
 
+    def keep_modules(self) -> None:
+        with self.lock:
+            if self.link is not None:
+                self.own.keep(self.link)
+
     def link_to(self, store: str) -> Link:
         if self.link is None or self.store != store:
             if self.link is not None:

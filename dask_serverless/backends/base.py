@@ -77,3 +77,12 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """End every container."""
+
+
+def keep_modules(backend: Backend) -> None:
+    """What containers to come will import must not expire in the store while a run goes on.
+
+    Asked for now and then, of backends that have put anything there.
+    """
+    if keep := getattr(backend, "keep_modules", None):
+        keep()

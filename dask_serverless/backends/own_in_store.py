@@ -29,8 +29,7 @@ class OwnInStore:
         self.secret = secret
         self.edition = -1
         self.key = ""
-        self.packed = b""
-        self.keys: set[str] = set()  # all that were put
+        self.packed: dict[str, bytes] = {}  # what runs under way have there, by key
 
     def put(self, link: Link) -> str:
         """The key of what the client has loaded now, which is in the store; "" for nothing."""
@@ -38,21 +37,30 @@ class OwnInStore:
             changes = OWN.since(0)
             self.edition = changes.edition
             told = {name: source.to_json() for name, source in changes.sources.items()}
-            self.packed = bytes(msgpack.packb(told, unicode_errors="surrogateescape"))
-            digest = hashlib.sha256(self.packed).hexdigest()[:32]
+            packed = bytes(msgpack.packb(told, unicode_errors="surrogateescape"))
+            digest = hashlib.sha256(packed).hexdigest()[:32]
             self.key = f"{KEY}{link.address.tenant}{self.name}:{digest}" if told else ""
             if self.secret is not None:
-                self.packed = self.secret.signatures().signed(MODULES, self.key, self.packed)
-        if self.key and not link.call(("EXPIRE", self.key, LIVE_SECONDS))[0]:
-            self.keys.add(self.key)
-            link.call(("SET", self.key, self.packed, "EX", LIVE_SECONDS))
+                packed = self.secret.signatures().signed(MODULES, self.key, packed)
+            if self.key:
+                self.packed[self.key] = packed
+        if self.key:
+            self.renew(link, self.key)
         return self.key
+
+    def keep(self, link: Link) -> None:
+        """Runs may take longer than what is put, and containers come at any time."""
+        for key in list(self.packed):
+            self.renew(link, key)
+
+    def renew(self, link: Link, key: str) -> None:
+        if not link.call(("EXPIRE", key, LIVE_SECONDS))[0]:
+            link.call(("SET", key, self.packed[key], "EX", LIVE_SECONDS))
 
     def remove(self, link: Link) -> None:
         """No run of this backend is under way any more."""
-        for key in self.keys:
+        for key in self.packed:
             link.call(("DEL", key))
-        self.keys.clear()
 
 
 def own_modules_at(

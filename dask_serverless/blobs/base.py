@@ -13,6 +13,8 @@ Command = tuple[Any, ...]  # one store command, its name first
 
 #: How long what a run has in the store outlives the last look of its client.
 LIVE_SECONDS = 600
+#: The same in a private store, which ends with its client: there only a machine that sleeps is silent.
+PRIVATE_LIVE_SECONDS = 30 * 24 * 3600
 
 
 class Stored(NamedTuple):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dask_serverless.blobs.ahead import Shelf
-from dask_serverless.blobs.base import Place
+from dask_serverless.blobs.base import LIVE_SECONDS, Place
 from dask_serverless.blobs.blobs import Blobs
 from dask_serverless.blobs.redis import CHUNK_BYTES, MOST_CHUNKS, RedisBlobs, keys
 from dask_serverless.blobs.storage import Storage
@@ -25,8 +25,8 @@ class Parted(RedisBlobs):
     all had been fetched in one go.
     """
 
-    def __init__(self, link: Link, shelf: Shelf) -> None:
-        super().__init__(link)
+    def __init__(self, link: Link, shelf: Shelf, live_seconds: int = LIVE_SECONDS) -> None:
+        super().__init__(link, live_seconds=live_seconds)
         self.shelf = shelf
 
     def chunk_bytes(self, nbytes: int) -> int:
@@ -64,7 +64,7 @@ class PartedStorage(Storage):
 
     def places(self, link: Link) -> list[Place]:
         return [
-            Parted(link, self.shelf) if isinstance(place, RedisBlobs) else place
+            Parted(link, self.shelf, self.live_seconds) if isinstance(place, RedisBlobs) else place
             for place in super().places(link)
         ]
 

@@ -19,9 +19,12 @@ MOST_CHUNKS = 16  # of a blob whose announcement is unknown
 class RedisBlobs(Place):
     tag = b"r"
 
-    def __init__(self, link: Link, prefix: str = "ds:blob:") -> None:
+    def __init__(
+        self, link: Link, prefix: str = "ds:blob:", live_seconds: int = LIVE_SECONDS
+    ) -> None:
         self.link = link
         self.prefix = prefix
+        self.live_seconds = live_seconds
 
     def put(self, name: str, frames: Frames) -> Stored:
         key = self.prefix + name
@@ -36,7 +39,7 @@ class RedisBlobs(Place):
             else [view[i * chunk_bytes : (i + 1) * chunk_bytes] for i in range(chunks)]
         )
         commands: list[Command] = [
-            ("SET", k, value, "EX", LIVE_SECONDS)
+            ("SET", k, value, "EX", self.live_seconds)
             for k, value in zip(keys(reference), values, strict=True)
         ]
         return Stored(reference, commands, len(data))
@@ -68,7 +71,7 @@ class RedisBlobs(Place):
     def keep(self, references: Sequence[bytes]) -> None:
         named = [key for reference in references for key in keys(reference)]
         if named:
-            self.link.call(*[("EXPIRE", key, LIVE_SECONDS) for key in named])
+            self.link.call(*[("EXPIRE", key, self.live_seconds) for key in named])
 
     def forget(self, name: str) -> None:
         for i in count():

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dask_serverless.blobs.base import Place
+from dask_serverless.blobs.base import LIVE_SECONDS, Place
 from dask_serverless.blobs.blobs import INLINE_BYTES, Blobs
 from dask_serverless.blobs.compressed import Compressed
 from dask_serverless.blobs.redis import RedisBlobs
@@ -26,9 +26,12 @@ class Storage:
     folders: Sequence[str] = ()  # of the one host that all containers share
     inline_bytes: int = INLINE_BYTES  # a smaller output travels within the coordination calls
     compression: str | None = None
+    live_seconds: int = LIVE_SECONDS  # by which what is in the store outlives its client
 
     def told(self) -> list[Any]:
-        return [self.url, list(self.folders), self.inline_bytes, self.compression]
+        return [
+            self.url, list(self.folders), self.inline_bytes, self.compression, self.live_seconds,
+        ]  # fmt: skip
 
     @staticmethod
     def heard(told: Sequence[Any]) -> Storage:
@@ -48,7 +51,7 @@ class Storage:
         return Blobs(large, others, inline_bytes=self.inline_bytes)
 
     def places(self, link: Link) -> list[Place]:
-        places: list[Place] = [RedisBlobs(link)]
+        places: list[Place] = [RedisBlobs(link, live_seconds=self.live_seconds)]
         if self.folders:
             places.insert(0, SharedFiles(self.folders))
         if self.url:

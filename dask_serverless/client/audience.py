@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from dask_serverless.blobs.base import LIVE_SECONDS, PRIVATE_LIVE_SECONDS
 from dask_serverless.client import forks
 from dask_serverless.client.watch import NOBODY, Watch
 from dask_serverless.coordination.watched import INDEX
@@ -56,7 +57,9 @@ class Audience:
             from dask_serverless.client.store_watch import StoreWatch
             from dask_serverless.worker.rhythm import rhythm_of
 
-        return StoreWatch(link, rhythm_of(events), store, tuple(self.reports), listed)
+        live_seconds = LIVE_SECONDS if self.shared else PRIVATE_LIVE_SECONDS
+        reports = tuple(self.reports)
+        return StoreWatch(link, rhythm_of(events), store, reports, listed, live_seconds)
 
     def others_look(self, link: Link) -> bool:
         """Whether a dashboard of somebody else reads from this store; asked now and then."""

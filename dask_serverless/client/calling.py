@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dask
 
+from dask_serverless.blobs.base import LIVE_SECONDS, PRIVATE_LIVE_SECONDS
 from dask_serverless.blobs.blobs import MOST_INLINE_BYTES
 from dask_serverless.blobs.storage import Storage
 from dask_serverless.client import forks
@@ -75,6 +76,7 @@ def storage(settings: Settings, engine: Engine) -> Storage:
         folders=tuple(engine.folders.paths) if engine.backend.same_host else (),
         inline_bytes=settings.inline_bytes,
         compression=settings.compression,
+        live_seconds=LIVE_SECONDS if engine.embedded is None else PRIVATE_LIVE_SECONDS,
     )
 
 

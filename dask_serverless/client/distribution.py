@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dask_serverless.blobs.base import LIVE_SECONDS, Command
+from dask_serverless.blobs.base import Command
 from dask_serverless.client.accounting import uses_of
 from dask_serverless.client.callbacks import Observers
 from dask_serverless.client.ending import Ending
@@ -181,7 +181,7 @@ class Distribution:
             containers=around.containers,
             lease_ms=int(around.lease_seconds * 1000),
             attempts=around.attempts,
-            live_seconds=LIVE_SECONDS,
+            live_seconds=around.storage.live_seconds,
             header=header.pack(),
             specs=encoded.specs,
             blobs=encoded.blobs,
@@ -209,8 +209,8 @@ class Distribution:
     def wait(self, submission: Submission, before: Sequence[Command], bundles: Bundles) -> None:
         """Until every bundle is done."""
         lookout = Lookout(
-            self.coordination, self.blobs, self.losses, self.hearing, self.translation.dag, bundles,
-            Looks(submission.due),
+            self.around, self.coordination, self.blobs, self.losses, self.hearing,
+            self.translation.dag, bundles, Looks(submission.due),
         )  # fmt: skip
         listener = Listener(
             lookout, self.results, self.home, self.observers, self.report, self.gathering,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from dask_serverless.backends.base import keep_modules
 from dask_serverless.blobs.base import LIVE_SECONDS
 from dask_serverless.blobs.blobs import Blobs
 from dask_serverless.client.failed import RunFailed
@@ -12,6 +13,7 @@ from dask_serverless.client.hearing import Deaf, Hearing
 from dask_serverless.client.looks import Looks
 from dask_serverless.client.losses import Losses
 from dask_serverless.client.parts import Parts
+from dask_serverless.client.surroundings import Surroundings
 from dask_serverless.coordination.base import (
     LOST,
     OK,
@@ -38,6 +40,7 @@ class Lookout:
 
     def __init__(
         self,
+        around: Surroundings,
         coordination: Coordination,
         blobs: Blobs,
         losses: Losses,
@@ -46,6 +49,7 @@ class Lookout:
         bundles: Bundles,
         looks: Looks,
     ) -> None:
+        self.around = around
         self.coordination = coordination
         self.blobs = blobs
         self.losses = losses
@@ -95,16 +99,20 @@ class Lookout:
 
     def look(self, patience: float = 0.0) -> bool:
         """Whether the run is done. What it has is kept alive, what is lost goes to others."""
-        self.keep_blobs()
-        condition = self.coordination.sweep(self.losses.take_absent(), LIVE_SECONDS, patience)
+        self.keep()
+        live_seconds = self.around.storage.live_seconds
+        condition = self.coordination.sweep(self.losses.take_absent(), live_seconds, patience)
         over = self.heed(condition)
         self.looked = time.monotonic()
         return over
 
-    def keep_blobs(self) -> None:
-        """The sweep keeps the run's keys alive; blobs elsewhere in the store are many more."""
+    def keep(self) -> None:
+        """The sweep keeps the run's keys alive; what it has elsewhere in the store is much more."""
         if time.monotonic() - self.kept > KEEP_SECONDS:
             self.blobs.keep(self.coordination.references())
+            if watched := self.around.watch.keep():
+                self.coordination.write(watched)
+            keep_modules(self.around.backend)
             self.kept = time.monotonic()
 
     def heed(self, condition: Condition) -> bool:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from dask_serverless.backends.base import Loss
-from dask_serverless.blobs.base import LIVE_SECONDS
 from dask_serverless.client.absence import Absence
 from dask_serverless.client.surroundings import Surroundings
 from dask_serverless.coordination.base import OK, Condition, Coordination, Whom
@@ -63,7 +62,9 @@ class Losses:
         with self.lock, suppress(StoreError):
             self.link = self.link or self.around.side()
             coordination = self.around.coordination(self.link, run, epoch)
-            condition = coordination.sweep([loss.dead], LIVE_SECONDS, outgrown=loss.outgrown)
+            condition = coordination.sweep(
+                [loss.dead], self.around.storage.live_seconds, outgrown=loss.outgrown
+            )
             try:
                 if condition.status == OK:
                     self.invite(condition.invitations)

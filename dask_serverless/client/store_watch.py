@@ -14,7 +14,7 @@ import msgpack
 import numpy as np
 from dask.utils import key_split
 
-from dask_serverless.blobs.base import Command
+from dask_serverless.blobs.base import LIVE_SECONDS, Command
 from dask_serverless.client.audience import Reporting
 from dask_serverless.client.failed import Failed
 from dask_serverless.client.kept import keep, measured
@@ -56,13 +56,21 @@ class StoreWatch:
     """Tells the store. That it cannot is no reason for a run to fail."""
 
     def __init__(
-        self, link: Link, rhythm: Rhythm, store: str, reports: Sequence[Reporting], listed: bool
+        self,
+        link: Link,
+        rhythm: Rhythm,
+        store: str,
+        reports: Sequence[Reporting],
+        listed: bool,
+        live_seconds: int = LIVE_SECONDS,
     ) -> None:
         self.link = link
         self.rhythm = rhythm
         self.store = store
         self.reports = reports
         self.listed = listed  # among the runs that dashboards show
+        self.live_seconds = live_seconds  # of the run's own keys
+        self.run = ""
         self.begun_at = 0.0
         self.foreseen: Callable[[], Outlook] | None = None
         self.structure: Structure | None = None  # until it is stored
@@ -70,7 +78,7 @@ class StoreWatch:
         self.losses: watched.Losses = ()
 
     def begun(self, report: RunReport, dag: Dag, containers: int) -> list[Command]:
-        run = report.run
+        run = self.run = report.run
         for reporting in self.reports:
             reporting.note(self.store, run)
         host = socket.gethostname()
@@ -81,7 +89,9 @@ class StoreWatch:
             self.foresee()
         # What was foreseen took time, and nobody has waited for a task yet.
         self.begun_at = time.time()
-        self.structure = replace(self.structure, submitted=self.begun_at)
+        self.structure = replace(
+            self.structure, submitted=self.begun_at, live_seconds=self.live_seconds
+        )
         if dag.tasks > MANY_TASKS:
             return watched.begun(run, KEEP_SECONDS)
         return [*watched.begun(run, KEEP_SECONDS), *self.shape()]
@@ -92,6 +102,9 @@ class StoreWatch:
             self.foresee()
             self.attempt(*self.shape())
             self.bound(run, self.shape_bytes)
+
+    def keep(self) -> list[Command]:
+        return watched.kept(self.run, KEEP_SECONDS)
 
     def foresee(self) -> None:
         if self.foreseen is not None and self.structure is not None:
@@ -108,6 +121,7 @@ class StoreWatch:
             "run": structure.run, "submitted": structure.submitted, "tasks": structure.tasks,
             "bundles": structure.bundle_count, "host": structure.host, "ends": True,
             "planner": structure.planner, "results": results_of(structure),
+            "live": structure.live_seconds,
         }  # fmt: skip
         packed = structure.pack()
         self.shape_bytes = len(packed)

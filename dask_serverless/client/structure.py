@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 import numpy as np
 
+from dask_serverless.blobs.base import LIVE_SECONDS
 from dask_serverless.errors import RunUnreadable
 from planners.graph.arrays import Flags, Ids, Offsets, offsets_from_counts
 from planners.graph.dag import Dag
@@ -46,6 +47,7 @@ class Structure:
     timeline: Mapping[str, Any] = field(default_factory=dict)  # of ``planned_times``, if known
     predicted: Mapping[str, Any] = field(default_factory=dict)  # of ``predicted_times``
     prices: Mapping[str, float] = field(default_factory=dict)  # the price table
+    live_seconds: int = LIVE_SECONDS  # by which its keys outlive the last look of its client
 
     @property
     def tasks(self) -> int:
@@ -71,7 +73,7 @@ class Structure:
             raise RunUnreadable(f"what is stored of it is damaged: {error}") from error
         if version != VERSION:
             raise RunUnreadable(f"it was stored in version {version}, and this reads {VERSION}")
-        told = {f.name: _untold(rest[0][f.name]) for f in fields(Structure)}
+        told = {f.name: _untold(rest[0][f.name]) for f in fields(Structure) if f.name in rest[0]}
         told["input_offsets"] = offsets_from_counts(told["input_offsets"])
         return Structure(**told)
 

@@ -32,6 +32,9 @@ class Watch(Protocol):
     def submitted(self) -> None:
         """Containers are at work, and there is time for what is large."""
 
+    def keep(self) -> list[Command]:
+        """What goes to the store now and then, so that nothing of it expires while the run goes on."""
+
     def ending(self, left: Left) -> None:
         """The run's own keys are about to go."""
 
@@ -48,6 +51,9 @@ class Nobody:
         return []
 
     def submitted(self) -> None: ...
+
+    def keep(self) -> list[Command]:
+        return []
 
     def ending(self, left: Left) -> None: ...
 

@@ -7,7 +7,6 @@ from contextlib import suppress
 
 import msgpack
 
-from dask_serverless.blobs.base import LIVE_SECONDS
 from dask_serverless.coordination import said, watched
 from dask_serverless.coordination.said import said_key
 from dask_serverless.dashboard.view import View
@@ -63,9 +62,9 @@ class Following:
             return series.version > before
 
     def silence(self, lives: int, now: float) -> float:
-        """For how long the client has not looked after its run: each look is 600 s more to live."""
+        """For how long the client has not looked after its run: each look gives it the same to live."""
         if not self.gone:
-            return float(LIVE_SECONDS - lives)
+            return float(self.view.structure.live_seconds - lives)
         return now - self.view.series.latest
 
 

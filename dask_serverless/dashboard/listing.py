@@ -40,6 +40,7 @@ class Listed:
     planner: str = ""
     results: str = ""  # the prefixes of what it gives
     cost: float = 0.0  # by the price table, once it is over
+    live_seconds: int = LIVE_SECONDS  # by which its keys outlive the last look of its client
 
 
 class Listing:
@@ -76,10 +77,13 @@ class Listing:
         """Once: a client whose connection broke as it told of a run has told of it again."""
         told = msgpack.unpackb(packed)
         words: dict[str, Any] = {n: str(told.get(n, "")) for n in WORDS}  # older versions had none
-        listed = Listed(**{name: told[name] for name in ("run", *SUBMITTED)}, **words)
+        listed = Listed(
+            **{name: told[name] for name in ("run", *SUBMITTED)}, **words,
+            state="running" if told.get("ends") else "",
+            live_seconds=int(told.get("live", LIVE_SECONDS)),
+        )  # fmt: skip
         if listed.run not in self.runs:
-            state = "running" if told.get("ends") else ""
-            self.runs[listed.run] = replace(listed, state=state)
+            self.runs[listed.run] = listed
         while len(self.runs) > MOST_RUNS:
             del self.runs[next(iter(self.runs))]
 
@@ -117,11 +121,11 @@ class Listing:
         return [(run, ("TTL", watched.working_key(run))) for run in islice(going, MOST_ASKED)]
 
     def heed_silence(self, runs: Sequence[str], lives: Sequence[Any], now: float) -> None:
-        """Each look of a client gives its run's keys another LIVE_SECONDS."""
+        """Each look of a client gives its run's keys the same time to live."""
         for run, left in zip(runs, lives, strict=True):
             if (listed := self.runs.get(run)) is None or listed.state not in GOING:
                 continue  # its end was told meanwhile
-            silent = now - listed.submitted if left == NO_KEY else LIVE_SECONDS - left
+            silent = now - listed.submitted if left == NO_KEY else listed.live_seconds - left
             state = "lost" if silent > SILENT_SECONDS else "running"
             self.silent.discard(run)
             if state == "lost" and left != NO_KEY:

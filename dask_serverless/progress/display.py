@@ -73,6 +73,11 @@ class ProgressWatch:
     def submitted(self) -> None:
         self.other.submitted()
 
+    def keep(self) -> list[Command]:
+        if self.other.rhythm or self.following is None:
+            return self.other.keep()
+        return [("EXPIRE", watched.watched_key(self.following.run), LIVE_SECONDS)]
+
     def ending(self, left: Left) -> None:
         self.other.ending(left)
 

@@ -109,6 +109,11 @@ class Site:
                 self.links[store] = open_link(store)
             return self.own.put(self.links[store])
 
+    def keep_own(self) -> None:
+        with self.storing:
+            for link in self.links.values():
+                self.own.keep(link)
+
     def close(self) -> None:
         """Nothing is left."""
         self.over.set()

@@ -92,6 +92,10 @@ class ExecutorBackend(Listeners):
             )
         return self.calls
 
+    def keep_modules(self) -> None:
+        if (calls := self.calls) is not None:
+            calls.keep_modules()
+
     def make_way(self, count: int) -> None:
         """What is idle of another object of this process would keep its place for long."""
         for other in list(_backends):

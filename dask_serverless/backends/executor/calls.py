@@ -118,6 +118,10 @@ class Calls:
             self.modules[invitation.run] = self.own.put(self.pool.link)
         return replace(invitation, own=self.modules.get(invitation.run, ""))
 
+    def keep_modules(self) -> None:
+        with self.lock:
+            self.own.keep(self.pool.link)
+
     def forget(self, run: str) -> None:
         self.modules.pop(run, None)
         self.news.put(News(over=run))
