@@ -94,9 +94,9 @@ class AskedBackend(Listeners):
         own = self.modules.get(invitation.run, "")
         self.asking.ask(replace(invitation, own=own), count)
 
-    def keep_modules(self) -> None:
+    def keep_modules(self, store: str) -> None:
         with self.lock:
-            if self.link is not None:
+            if self.link is not None and self.store == store:
                 self.own.keep(self.link)
 
     def link_to(self, store: str) -> Link:

@@ -79,10 +79,10 @@ class Backend(Protocol):
         """End every container."""
 
 
-def keep_modules(backend: Backend) -> None:
-    """What containers to come will import must not expire in the store while a run goes on.
+def keep_modules(backend: Backend, store: str) -> None:
+    """What containers to come will import must not expire in a run's store while it goes on.
 
     Asked for now and then, of backends that have put anything there.
     """
     if keep := getattr(backend, "keep_modules", None):
-        keep()
+        keep(store)

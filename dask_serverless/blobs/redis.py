@@ -17,6 +17,9 @@ MOST_CHUNKS = 16  # of a blob whose announcement is unknown
 
 
 class RedisBlobs(Place):
+    """What is written lives for as long as a container that wrote it in vain may leave it behind; what
+    a client looks after, for as long as that client may be silent."""
+
     tag = b"r"
 
     def __init__(
@@ -39,7 +42,7 @@ class RedisBlobs(Place):
             else [view[i * chunk_bytes : (i + 1) * chunk_bytes] for i in range(chunks)]
         )
         commands: list[Command] = [
-            ("SET", k, value, "EX", self.live_seconds)
+            ("SET", k, value, "EX", LIVE_SECONDS)
             for k, value in zip(keys(reference), values, strict=True)
         ]
         return Stored(reference, commands, len(data))

@@ -112,7 +112,7 @@ class Lookout:
             self.blobs.keep(self.coordination.references())
             if watched := self.around.watch.keep():
                 self.coordination.write(watched)
-            keep_modules(self.around.backend)
+            keep_modules(self.around.backend, self.around.store)
             self.kept = time.monotonic()
 
     def heed(self, condition: Condition) -> bool:

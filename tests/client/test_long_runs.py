@@ -16,7 +16,9 @@ from dask import delayed
 from store_servers import Servers
 
 from dask_serverless import Serverless
+from dask_serverless.backends.base import keep_modules
 from dask_serverless.blobs.base import LIVE_SECONDS
+from dask_serverless.blobs.redis import RedisBlobs
 from dask_serverless.client import lookout
 from dask_serverless.client.watch import NOBODY
 from dask_serverless.coordination import watched
@@ -99,3 +101,33 @@ def test_progress_keeps_what_it_shows() -> None:
     assert progress.keep() == []
     progress.following = Following("abc", None)  # type: ignore[arg-type]
     assert progress.keep() == [("EXPIRE", watched.watched_key("abc"), LIVE_SECONDS)]
+
+
+def test_what_is_written_in_vain_goes_soon_and_what_is_looked_after_lives_as_long_as_its_run(
+    link: Link,
+) -> None:
+    blobs = RedisBlobs(link, live_seconds=DAY)
+    in_vain, announced = (blobs.put(name, [b"data"]) for name in ("in-vain-0", "announced-0"))
+    link.call(*in_vain.commands, *announced.commands)
+    blobs.keep([announced.reference])
+    left = lives(link, "ds:blob:*")
+    assert left["ds:blob:in-vain-0:0"] <= LIVE_SECONDS < left["ds:blob:announced-0:0"]
+
+
+def test_modules_are_kept_where_the_run_is_and_nowhere_else(
+    tmp_path: Path, start_server: Servers
+) -> None:
+    url = start_server()
+    with (
+        ThreadPoolExecutor(1) as executor,
+        Serverless(backend=executor, store=url) as client,
+        under_way(client, tmp_path),
+        open_link(url) as link,
+    ):
+        engine = client._ready()
+        (own,) = lives(link, "ds:own:*")
+        link.call(("EXPIRE", own, SHORT))
+        keep_modules(engine.backend, "redis://elsewhere:6379")
+        assert link.call(("TTL", own))[0] <= SHORT
+        keep_modules(engine.backend, engine.url)
+        assert link.call(("TTL", own))[0] > SHORT

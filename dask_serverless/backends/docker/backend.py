@@ -133,9 +133,9 @@ class DockerBackend(Listeners):
         reached = replace(invitation, own=own, store=self.reached(invitation.store))
         attendance.invite(reached, count)
 
-    def keep_modules(self) -> None:
+    def keep_modules(self, store: str) -> None:
         if (site := self.site) is not None:
-            site.keep_own()
+            site.keep_own(store)
 
     def outage(self) -> ServerlessError | None:
         """Containers hear of their owner by the daemon: where that is gone, so is he, for them."""

@@ -109,9 +109,9 @@ class Site:
                 self.links[store] = open_link(store)
             return self.own.put(self.links[store])
 
-    def keep_own(self) -> None:
+    def keep_own(self, store: str) -> None:
         with self.storing:
-            for link in self.links.values():
+            if (link := self.links.get(store)) is not None:
                 self.own.keep(link)
 
     def close(self) -> None:

@@ -92,8 +92,8 @@ class ExecutorBackend(Listeners):
             )
         return self.calls
 
-    def keep_modules(self) -> None:
-        if (calls := self.calls) is not None:
+    def keep_modules(self, store: str) -> None:
+        if (calls := self.calls) is not None and calls.around.store == store:
             calls.keep_modules()
 
     def make_way(self, count: int) -> None:
