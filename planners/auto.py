@@ -182,8 +182,12 @@ class Search:
         What is tried first needs less planning, is known better, and forecasts are not exact: on
         runs that differ among themselves, the way that did best so far was mostly the luckiest.
         """
-        if self.goals.deadline is not None or not self.auto.outcomes:
+        if self.goals.deadline is not None:
             return min(meeting, key=self._order)
+        if not self.auto.outcomes:
+            best = min(meeting, key=self._order)
+            untried = self.workload.samples and self._untried(meeting[0], best)
+            return meeting[0] if untried else best
         best = min(meeting, key=attrgetter("hoped"))
         if self._untried(meeting[0], best):
             return meeting[0]

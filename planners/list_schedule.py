@@ -93,7 +93,7 @@ class ListSchedule(CostModel):
     def _passes(
         self, units: Units, workload: Workload, memory_mb: int, resources: Resources
     ) -> Iterator[EarliestFinish]:
-        order = rank_order(upward_ranks(units, workload, self.platform)).tolist()
+        order = rank_order(upward_ranks(units, self.platform)).tolist()
         expected = (units.expected_store_seconds() + self.platform.publish_seconds).tolist()
         never = [self.platform.publish_seconds] * units.count
         most = max(min(resources.containers, units.count), 1)
@@ -112,7 +112,7 @@ class ListSchedule(CostModel):
         for seed in range(WOBBLES):
             wobble = np.random.default_rng(seed).uniform(0.8, 1.2, units.count)
             wobbled = replace(units, seconds=units.seconds * wobble)
-            yield rank_order(upward_ranks(wobbled, workload, self.platform)).tolist()
+            yield rank_order(upward_ranks(wobbled, self.platform)).tolist()
 
 
 class EarliestFinish(OnePass):

@@ -16,6 +16,8 @@ from planners.placing.placement import to_plan
 from planners.placing.units import Units, rank_order, upward_ranks
 from planners.plans.plan import Plan, Resources
 
+LEFT_OVER = 0.5  # bytes: by rounding, where all are held
+
 
 @dataclass(frozen=True)
 class Uniform(CostModel):
@@ -52,7 +54,7 @@ class Spread(OnePass):
     def __init__(
         self, units: Units, workload: Workload, platform: Platform, memory_mb: int, slots: int
     ) -> None:
-        order = rank_order(upward_ranks(units, workload, platform)).tolist()
+        order = rank_order(upward_ranks(units, platform)).tolist()
         super().__init__(units, workload, order, platform.starting(workload, memory_mb, slots))
         after = units.expected_store_seconds() + platform.publish_seconds
         self.after: list[float] = after.tolist()
@@ -63,13 +65,13 @@ class Spread(OnePass):
         best = self._spread_slot(ready)
         fetch = total - held.get(best, 0.0)
         start = self._free(best, ready)
-        done = start + (self.download.at(fetch) if fetch else 0.0)
+        done = start + (self.download.at(fetch) if fetch > LEFT_OVER else 0.0)
         if held:
             home = max(held, key=held.__getitem__)
             if home != best:
                 left = total - held[home]
                 begin = max(self.free[home], ready)
-                home_done = begin + (self.download.at(left) if left else 0.0)
+                home_done = begin + (self.download.at(left) if left > LEFT_OVER else 0.0)
                 if home_done <= done:
                     best, start, done = home, begin, home_done
         self._take(unit, best, start, done + self.seconds[unit] + self.after[unit])

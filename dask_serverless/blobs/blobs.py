@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 from dask_serverless.blobs.base import Place, Stored
@@ -13,6 +14,11 @@ from dask_serverless.errors import BlobLost
 INLINE = b"i"
 INLINE_BYTES = 16 << 10  # no larger, and it travels within the call itself; as the settings have it
 MOST_INLINE_BYTES = 64 << 20  # what travels inline is part of a value, of 512 MB at most
+
+Pack = Callable[[Any], Frames]
+Unpack = Callable[[Any], Any]
+PACKS: Iterable[Pack] = repeat(framed)  # for as many values as there are
+UNPACKS: Iterable[Unpack] = repeat(unframed)
 
 
 class Blobs:
@@ -30,8 +36,8 @@ class Blobs:
         """Whether ``clear`` finds all that a run has left, without being told references."""
         return self.large.knows_runs
 
-    def put(self, name: str, value: Any) -> Stored:
-        return self.put_frames(name, framed(value))
+    def put(self, name: str, value: Any, pack: Pack = framed) -> Stored:
+        return self.put_frames(name, pack(value))
 
     def put_frames(self, name: str, frames: Frames) -> Stored:
         nbytes = size(frames)
@@ -39,25 +45,25 @@ class Blobs:
             return Stored(INLINE + b"".join(frames), [], nbytes)
         return self.large.put(name, frames)
 
-    def put_apart(self, name: str, value: Any) -> Stored:
+    def put_apart(self, name: str, value: Any, pack: Pack = framed) -> Stored:
         """Not inline, however small: the call that announces it is large already."""
-        return self.large.put(name, framed(value))
+        return self.large.put(name, pack(value))
 
-    def get(self, references: Sequence[bytes]) -> list[Any]:
+    def get(self, references: Sequence[bytes], unpacks: Iterable[Unpack] = UNPACKS) -> list[Any]:
         """The values; what has to be fetched is fetched together."""
         found = self.fetch(references)
         values = []
         taken: set[bytes] = set()
-        for reference in references:
+        for reference, unpack in zip(references, unpacks, strict=False):
             if reference[:1] == INLINE:
-                values.append(unframed(memoryview(reference)[1:]))
+                values.append(unpack(memoryview(reference)[1:]))
                 continue
             blob = found[reference]
             if reference in taken:  # two constants of the same content must not share memory
                 blob = bytearray(blob)
             taken.add(reference)
             try:
-                values.append(unframed(blob))
+                values.append(unpack(blob))
             except Damaged as error:
                 raise BlobLost(shown(reference), str(error)) from None
         return values

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from dask_serverless.blobs.base import Command
 from dask_serverless.client.accounting import uses_of
 from dask_serverless.client.callbacks import Observers
 from dask_serverless.client.ending import Ending
-from dask_serverless.client.evidence import Evidence, Transfers, asked_ahead
+from dask_serverless.client.evidence import Evidence, Transfers, asked_ahead, kind_of
 from dask_serverless.client.failed import RunFailed
 from dask_serverless.client.hearing import DEAF, Hearing
 from dask_serverless.client.home import AtHome
@@ -284,5 +285,9 @@ class Distribution:
             planning.history.plans.follow(planned.known, followed)
         tasks = bundles.task_offsets[1:] - bundles.task_offsets[:-1]
         uses = [use for container in report.containers.values() for use in uses_of(container)]
-        functions = self.translation.functions
-        planning.history.record(self.gathering.of(functions, tasks, followed, uses))
+        translation = self.translation
+        planning.history.record(
+            self.gathering.of(
+                translation.functions, tasks, followed, uses, partial(kind_of, translation)
+            )
+        )

@@ -41,6 +41,7 @@ class Savings:
     def __init__(self, report: RunReport, outlook: Outlook) -> None:
         self.report = report
         self.evidence = report.evidence
+        self.outlook = outlook
         self.plan, self.workload = outlook.plan, outlook.workload
         self.memory_mb = outlook.model.platform.default_memory_mb
         self.rates = Rates(report, outlook)
@@ -79,6 +80,7 @@ class Savings:
                 if not (kept := self.kept_for(note.bundle, note.child)):
                     return 0.0
                 worth = self.rates.upload.at(kept) + self.rates.download.at(kept)
+                worth += self.outlook.timeline.layout.repacking(note.bundle, note.child)
                 return max(worth - (note.wait_seconds - note.saves_seconds), 0.0)
             case DuplicateTask():
                 return self.by_copy(note)
@@ -118,9 +120,10 @@ class Savings:
         inputs, output = took.input_bytes / took.samples, took.output_bytes / took.samples
         avoided = 0.0
         if not self.same_container(int(self.plan.bundles[note.task]), note.bundle):
-            avoided = download.at(output)
+            avoided = download.at(output) + float(self.workload.unpacking[note.task])
             if note.task in self.never_stored:
-                avoided += upload.at(output) / self.copies[note.task]
+                stored = upload.at(output) + float(self.workload.packing[note.task])
+                avoided += stored / self.copies[note.task]
         return avoided - took.seconds / took.calls - (download.at(inputs) if inputs else 0.0)
 
     def foretold(self, note: DuplicateTask) -> Copied:

@@ -56,7 +56,8 @@ def forget(store: str | None, pattern: str | None) -> None:
         rows = found(rows_of(archive.load()), pattern)
         archive.forget([row.key for row in rows])
         for row in rows:
-            click.echo(f"Forgot {row.name} ({row.calls} calls, timed).")
+            what = "calls, timed" if row.kind == FUNCTION else f"times {row.kind}"
+            click.echo(f"Forgot {row.name} ({row.calls} {what}).")
     archive.close()
 
 

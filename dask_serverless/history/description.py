@@ -8,7 +8,15 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
-from dask_serverless.history.entry import FUNCTION, PAID, PROCESSOR, Entries, Entry, kind_and_name
+from dask_serverless.history.entry import (
+    FUNCTION,
+    OF_FUNCTIONS,
+    PAID,
+    PROCESSOR,
+    Entries,
+    Entry,
+    kind_and_name,
+)
 
 P90 = 0.9
 SIZES = {FUNCTION: "output_bytes", PAID: "peak_bytes", PROCESSOR: "peak_bytes"}
@@ -63,7 +71,7 @@ def matching(rows: Sequence[Row], pattern: str) -> list[Row]:
     return [
         row
         for row in rows
-        if row.kind == FUNCTION
+        if row.kind in OF_FUNCTIONS
         and any(name == pattern or fnmatchcase(name, pattern) for name in names_of(row.name))
     ]
 

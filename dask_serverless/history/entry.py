@@ -12,6 +12,8 @@ from planners.numbers.sketch import Sketch
 
 FUNCTION, TRANSFER, START, PUBLISH = "function", "transfer", "start", "publish"
 BUNDLE, OUTCOME = "bundle", "outcome"
+PICKLED, UNPICKLED = "pickled", "unpickled"  # a function's outputs
+OF_FUNCTIONS = (FUNCTION, PICKLED, UNPICKLED)
 PAID, PROCESSOR = "paid", "processor"
 
 

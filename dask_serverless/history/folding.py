@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dask_serverless.history.entry import (
@@ -10,10 +10,12 @@ from dask_serverless.history.entry import (
     FUNCTION,
     OUTCOME,
     PAID,
+    PICKLED,
     PROCESSOR,
     PUBLISH,
     START,
     TRANSFER,
+    UNPICKLED,
     Entries,
     Entry,
     key_of,
@@ -48,6 +50,7 @@ def fold(runs: Iterable[Observations], now: float, source: int) -> tuple[Entries
         for name, calls in observations.functions.items():
             folding.function(name, calls)
         folding.platform(observations)
+        folding.packings(observations)
         folding.outcomes(observations)
         folding.uses(observations)
     entries = {
@@ -75,6 +78,13 @@ class Folding:
         rows = self.usable(samples, (*LIMITS[:2], min(MOST_SECONDS, longest), *LIMITS[3:]))
         self.add(FUNCTION, name, int(calls), float(seconds), rows)
 
+    def packings(self, observations: Observations) -> None:
+        rows: dict[tuple[str, str], list[Row]] = {}
+        for name, direction, size, seconds in observations.packings:
+            kind = PICKLED if direction == UPLOAD else UNPICKLED
+            rows.setdefault((kind, name[:LONGEST_NAME]), []).append((0.0, size, seconds, 0.0, 0.0))
+        self.waits(rows)
+
     def platform(self, observations: Observations) -> None:
         waits: dict[tuple[str, str], list[Row]] = {}
         for place, direction, size, seconds in observations.transfers:
@@ -92,7 +102,11 @@ class Folding:
         for tasks, seconds in observations.overheads:
             rows = waits.setdefault((BUNDLE, "overhead"), [])
             rows.append((0.0, tasks, seconds, 0.0, 0.0))
-        for (kind, name), rows in waits.items():
+        self.waits(waits)
+
+    def waits(self, by_name: Mapping[tuple[str, str], list[Row]]) -> None:
+        """Rows by kind and name, in which seconds are over bytes, or over nothing."""
+        for (kind, name), rows in by_name.items():
             if found := self.usable(rows, WAIT_LIMITS):
                 self.add(kind, name, len(found), sum(row[2] for row in found), found)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from dask_serverless.coordination.sizes import size_with
@@ -14,15 +15,23 @@ from dask_serverless.history.observations import (
     Followed,
     Observations,
     Overhead,
+    Packing,
     Sample,
     Start,
     Transfer,
     Use,
 )
-from dask_serverless.worker.told import Finished, Kind, Measured
+from dask_serverless.worker.told import Finished, Kind, Measured, Packed
 from planners.graph.arrays import Ids
 
 PLACES = {"r": "redis", "f": "shared", "u": "url", "z": "compressed", "m": "memory"}  # by tag
+
+
+NO_KINDS: Mapping[int, Kind] = MappingProxyType({})
+
+
+def unknown(task: int) -> Kind:
+    return ()
 
 
 def place_called(tag: str | bytes) -> str:
@@ -48,14 +57,22 @@ class Gathering:
         tasks: Sequence[int] | Ids = (),
         followed: Sequence[Followed] = (),
         uses: Sequence[Use] = (),
+        kind_of: Callable[[int], Kind] = unknown,
     ) -> Callable[[], Observations]:
         """The observations, for ``History.record``; holds the functions' names and not them.
 
-        ``tasks`` are counted by bundle, ``followed`` is what came of the plan, if it said what, and
-        ``uses`` what containers took.
+        ``tasks`` are counted by bundle, ``followed`` is what came of the plan, if it said what,
+        ``uses`` what containers took, and ``kind_of`` the steps of a task.
         """
         names = [identity(function) for function in functions]
-        return lambda: self.observations(names, tasks, followed, uses)
+        kinds = {one.task: kind_of(one.task) for one in self.packed()}
+        return lambda: self.observations(names, tasks, followed, uses, kinds)
+
+    def packed(self) -> Iterator[Packed]:
+        """What pickling took, wherever that mattered."""
+        for finished in self.told:
+            if finished.measured is not None:
+                yield from finished.measured.packed
 
     def observations(
         self,
@@ -63,6 +80,7 @@ class Gathering:
         tasks: Sequence[int] | Ids = (),
         followed: Sequence[Followed] = (),
         uses: Sequence[Use] = (),
+        kinds: Mapping[int, Kind] = NO_KINDS,
     ) -> Observations:
         gathered, memory = Gathered(names), self.memory()
         for finished in self.told:
@@ -79,6 +97,11 @@ class Gathering:
             gathered.overheads,
             followed,
             uses,
+            tuple(
+                Packing(gathered.name(kind), UPLOAD if up else DOWNLOAD, nbytes, seconds)
+                for task, up, nbytes, seconds in self.packed()
+                if (kind := kinds[task])
+            ),
         )
 
     def memory(self) -> dict[str, float]:
@@ -123,7 +146,8 @@ class Gathered:
         inside = sum(taken.seconds for _, taken in measured.kinds)
         moved = sum(each.seconds for each in measured.moved)
         whole = finished.fetching + finished.running + finished.storing
-        self.overheads.append(Overhead(tasks, max(whole - inside - moved, 0.0)))
+        rest = whole - inside - moved - measured.packing
+        self.overheads.append(Overhead(tasks, max(rest, 0.0)))
 
     def name(self, kind: Kind) -> str:
         found = self.known.get(kind)

@@ -36,6 +36,15 @@ class Transfer(NamedTuple):
     seconds: float
 
 
+class Packing(NamedTuple):
+    """A function's output that was pickled, or unpickled where it was needed."""
+
+    function: str
+    direction: str  # UPLOAD or DOWNLOAD
+    bytes: float
+    seconds: float
+
+
 class Start(NamedTuple):
     """A container that was asked for, until its first instruction."""
 
@@ -83,10 +92,11 @@ class Observations:
     overheads: Sequence[Overhead] = ()
     followed: Sequence[Followed] = ()
     uses: Sequence[Use] = ()
+    packings: Sequence[Packing] = ()
 
     def __bool__(self) -> bool:
         platform = self.transfers or self.starts or self.publishes or self.overheads
-        return bool(self.functions or platform or self.followed or self.uses)
+        return bool(self.functions or platform or self.followed or self.uses or self.packings)
 
     def merge(self, other: Observations) -> Observations:
         functions = dict(self.functions)
@@ -100,6 +110,7 @@ class Observations:
             (*self.overheads, *other.overheads),
             (*self.followed, *other.followed),
             (*self.uses, *other.uses),
+            (*self.packings, *other.packings),
         )
 
 

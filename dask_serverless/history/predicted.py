@@ -8,9 +8,12 @@ from functools import reduce
 
 from dask_serverless.history.entry import (
     FUNCTION,
+    OF_FUNCTIONS,
     OUTCOME,
+    PICKLED,
     START,
     TRANSFER,
+    UNPICKLED,
     Entries,
     Entry,
     key_of,
@@ -20,6 +23,8 @@ from planners.numbers.measured import Measured, fit
 from planners.numbers.outcomes import Outcome, Outcomes, Track
 from planners.numbers.predictions import Cores, Line, Predictions, Sla, Unmeasured, check_sla
 from planners.numbers.sketch import Sketch
+
+BY_NAME = tuple([key_of(kind, "") for kind in (*OF_FUNCTIONS, OUTCOME)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,23 +77,26 @@ def track(entry: Entry | None, modelled: str, came: str) -> Track:
 
 
 class Sketches(Mapping[str, Sketch]):
-    """Functions' sketches by identity; those of a run that is not saved yet are merged when asked."""
+    """Functions' sketches of one kind by identity; those of a run that is not saved yet are merged
+    when asked.
+    """
 
-    def __init__(self, saved: Entries, unsaved: Entries) -> None:
+    def __init__(self, kind: str, saved: Entries, unsaved: Entries) -> None:
+        self.prefix = key_of(kind, "")
         self.saved = saved
         self.unsaved = unsaved
         self.made: dict[str, Sketch] = {}
 
     def __getitem__(self, name: str) -> Sketch:
         if name not in self.made:
-            entry = entry_at(key_of(FUNCTION, name), self.saved, self.unsaved)
+            entry = entry_at(self.prefix + name, self.saved, self.unsaved)
             if entry is None:
                 raise KeyError(name)
             self.made[name] = entry.sketch
         return self.made[name]
 
     def __iter__(self) -> Iterator[str]:
-        prefix = key_of(FUNCTION, "")
+        prefix = self.prefix
         keys = dict.fromkeys([*self.saved, *self.unsaved])
         return iter([key.removeprefix(prefix) for key in keys if key.startswith(prefix)])
 
@@ -107,8 +115,7 @@ def predicted(
     platform = {
         key: entry
         for key in {**saved, **unsaved}
-        if not key.startswith((key_of(FUNCTION, ""), key_of(OUTCOME, "")))
-        and (entry := entry_at(key, saved, unsaved)) is not None
+        if not key.startswith(BY_NAME) and (entry := entry_at(key, saved, unsaved)) is not None
     }
     places: dict[tuple[str, str], Sketch] = {}
     for key, entry in platform.items():
@@ -116,7 +123,9 @@ def predicted(
             place, _, direction = key.removeprefix(prefix).rpartition(" ")
             places[place, direction] = entry.sketch
     return Predicted(
-        functions=Sketches(saved, unsaved),
+        functions=Sketches(FUNCTION, saved, unsaved),
+        packings=Sketches(PICKLED, saved, unsaved),
+        unpackings=Sketches(UNPICKLED, saved, unsaved),
         uploads=all_of(places, UPLOAD),
         downloads=all_of(places, DOWNLOAD),
         cold_starts=sketch_at(key_of(START, "cold"), platform),

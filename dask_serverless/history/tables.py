@@ -8,11 +8,22 @@ from dataclasses import dataclass
 from dask.utils import format_bytes
 
 from dask_serverless.history.description import Row
-from dask_serverless.history.entry import FUNCTION, PAID, PROCESSOR, PUBLISH, START, TRANSFER
+from dask_serverless.history.entry import (
+    FUNCTION,
+    PAID,
+    PICKLED,
+    PROCESSOR,
+    PUBLISH,
+    START,
+    TRANSFER,
+    UNPICKLED,
+)
 
 NAME_WIDTH = 26  # characters of a name: its end tells more than its beginning
 TITLES = {  # kind → what stands above its names, and above its sizes
     FUNCTION: ("function", "output"),
+    PICKLED: ("pickled", "size"),
+    UNPICKLED: ("unpickled", "size"),
     TRANSFER: ("transfer", "size"),
     START: ("start", ""),
     PUBLISH: ("publish", ""),

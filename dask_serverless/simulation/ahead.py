@@ -57,7 +57,7 @@ class AheadWorld(NearWorld):
 
     def begin(self, what: tuple[Container, int]) -> None:
         container, bundle = what
-        size = self.turn_to(container, bundle, self.now)
+        size, unpacking = self.turn_to(container, bundle, self.now)
         self.start_others(bundle)
         self.ask_ahead(container, bundle)
         here = self.now
@@ -70,7 +70,7 @@ class AheadWorld(NearWorld):
         if size > 0.5:  # bytes; else what is left over in sums
             self.bytes_down += size
             here = max(here, self.now + self.download.at(size))
-        self.fetched[bundle] = here
+        self.fetched[bundle] = here = here + unpacking
         self.tell(container, m.Fetched(), here)
 
     def ask_ahead(self, container: Container, bundle: int) -> None:

@@ -39,6 +39,12 @@ class Elsewhere(Predictions):
     def peak_bytes(self, function: str, sla: Sla = "average") -> Line:
         return self.here.peak_bytes(function, sla)
 
+    def packing(self, function: str, sla: Sla = "average") -> Line:
+        return self.here.packing(function, sla)
+
+    def unpacking(self, function: str, sla: Sla = "average") -> Line:
+        return self.here.unpacking(function, sla)
+
     def deviation(self, function: str, memory_mb: int) -> float:
         return self.here.deviation(function, memory_mb)
 

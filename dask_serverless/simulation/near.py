@@ -123,7 +123,9 @@ class NearWorld(World):
         """When they are stored, in one go from ``at`` on."""
         size = sum([kept.left.pop(task) for task in tasks])
         self.bytes_up += size
-        return at + self.model.upload_line.at(size) if size else at
+        if not size:
+            return at
+        return at + float(self.facts.packing[tasks].sum()) + self.model.upload_line.at(size)
 
     def report(self, kept: Kept) -> Report:
         report = self.facts.report(kept.bundle, kept.claim)

@@ -27,6 +27,7 @@ class NearFacts(Facts):
         self.between = between
         self.near, self.holds = near_of(layout.plan), holds_back(layout.plan)
         self.wanted, self.sizes = workload.dag.wanted, workload.output_bytes
+        self.packing = workload.packing
 
     def submission(self, epoch: str, containers: int, invited: int) -> Submission:
         return replace(super().submission(epoch, containers, invited), spread=self.holds)

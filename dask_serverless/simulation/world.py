@@ -164,23 +164,27 @@ class World:
         self.later(at + self.half_trip, self.publish, (container, publish))
 
     def fetch(self, container: Container, bundle: int, at: float) -> float:
-        size = self.turn_to(container, bundle, at)
+        size, unpacking = self.turn_to(container, bundle, at)
         self.bytes_down += size
-        self.fetched[bundle] = at = at + self.download.at(size) if size else at
+        at += self.download.at(size) if size else 0.0
+        self.fetched[bundle] = at = at + unpacking
         container.todo.extend(container.machine.handle(m.Fetched()))
         return at
 
-    def turn_to(self, container: Container, bundle: int, at: float) -> float:
-        """The bytes that come from the store: what this container has not made itself."""
+    def turn_to(self, container: Container, bundle: int, at: float) -> tuple[float, float]:
+        """What comes from the store, as this container has not made it itself: bytes, and seconds
+        of unpickling.
+        """
         facts, made_by = self.facts, self.container
         made_by[bundle] = number = container.number
-        size = facts.constant_bytes[bundle]
+        size, unpacking = facts.constant_bytes[bundle], 0.0
         for place in range(facts.producer_offsets[bundle], facts.producer_offsets[bundle + 1]):
             if made_by[facts.producers[place]] != number:
                 size += facts.producer_bytes[place]
+                unpacking += facts.unpacking[place]
         container.memory_mb = max(container.memory_mb, facts.memory_mb[bundle])
         self.begun[bundle] = at
-        return size
+        return size, unpacking
 
     # calls, each acting at the moment at which the store has done it
 

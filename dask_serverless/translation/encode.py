@@ -12,6 +12,7 @@ from dask_serverless.coordination.parts import begun
 from dask_serverless.translation.asked import ahead_of, holds_back, near_of, starts_of
 from dask_serverless.translation.constants import Constants
 from dask_serverless.translation.edges import Edges
+from dask_serverless.translation.lasting import lasting_of
 from dask_serverless.translation.sized import sized
 from dask_serverless.translation.streams import Streams
 from dask_serverless.translation.translate import Translation
@@ -91,6 +92,7 @@ def bundle_specs(
     slots, copies = plan.slots.tolist(), bundles.copies
     ahead, near, streams = ahead_of(plan), near_of(plan), Streams.of_plan(plan)
     holds, retries = holds_back(plan), translation.retries
+    lasting = lasting_of(plan, bundles)
     for bundle, slot in enumerate(slots):
         mine = tasks[offsets[bundle] : offsets[bundle + 1]]
         run = sorted([*mine, *copies[bundle]]) if bundle in copies else mine
@@ -115,6 +117,7 @@ def bundle_specs(
             beside=edges.beside(bundle) if holds else None,
             retries=among(run, retries) if retries else None,
             limit=limits.get(bundle) if limits else None,
+            lasting=lasting.get(bundle, ()),
             **streams.of(bundle),
         )
 

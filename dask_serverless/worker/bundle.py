@@ -78,6 +78,7 @@ class BundleSpec:
     coming: tuple[int, ...] = ()  # tasks whose outputs come in parts, for a later bundle here
     early: tuple[int, ...] = ()  # outputs that are stored while the bundle still runs
     limit: Limit | None = None  # None: it is carried out as it is, however long that takes
+    lasting: tuple[int, ...] = ()  # inputs and outputs that a later bundle of this container takes
     whole: int | None = None  # the bundle of the plan that this is a part of; None: all of it
 
     @property
@@ -96,7 +97,8 @@ def encode(spec: BundleSpec) -> bytes:
         spec.given,
         spec.near if spec.near is None else tuple(map(tuple, spec.near)), spec.beside,
         spec.retries, spec.streamed, spec.coming, spec.early,
-        spec.limit if spec.limit is None else tuple(spec.limit), spec.whole,
+        spec.limit if spec.limit is None else tuple(spec.limit), spec.lasting,
+        spec.whole,
     )  # fmt: skip
     return front(spec.slot, spec.inputs) + pickle.dumps(rest, protocol=5)
 

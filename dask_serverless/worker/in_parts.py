@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dask_serverless.blobs.base import Stored
-from dask_serverless.blobs.blobs import Blobs
+from dask_serverless.blobs.blobs import Blobs, Pack
+from dask_serverless.blobs.frames import framed
 from dask_serverless.coordination.parts import in_turn
 
 
@@ -17,9 +18,9 @@ class InParts:
     tasks: Collection[int]
     blobs: Blobs
 
-    def put(self, name: str, task: int, value: Any) -> Stored:
+    def put(self, name: str, task: int, value: Any, pack: Pack = framed) -> Stored:
         """What is small goes as ever, and so does what nobody waits for."""
-        stored = self.blobs.put(name, value)
+        stored = self.blobs.put(name, value, pack)
         if task not in self.tasks or len(stored.commands) < 2:
             return stored
         return stored._replace(commands=in_turn(self.run, task, stored.commands))

@@ -11,7 +11,7 @@ from typing import Any
 
 from dask_serverless.coordination.parts import stores
 from dask_serverless.worker.bundle import Step
-from dask_serverless.worker.told import Kind, Measured, Moved, Sample, Taken
+from dask_serverless.worker.told import Kind, Measured, Moved, Packed, Sample, Taken
 
 ROWS_A_KIND = 8  # samples in one event
 ALLOWANCE_SECONDS = 0.00005  # for measuring, of each run that it knows
@@ -154,9 +154,10 @@ class Meter:
         else:
             self.round_trip = seconds
 
-    def report(self) -> Measured:
-        """What has not been told yet."""
-        told = Measured(list(self.taken.items()), self.moved, self.waited, self.round_trip)
+    def report(self, packed: Sequence[Packed] = (), packing: float = 0.0) -> Measured:
+        """What has not been told yet, and what pickling took of the bundle that is told of."""
+        kinds = list(self.taken.items())
+        told = Measured(kinds, self.moved, self.waited, self.round_trip, packed, packing)
         self.taken, self.moved, self.sizes = {}, [], {}
         self.waited = self.round_trip = -1.0
         return told

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dask_serverless.blobs.base import Command, Stored
-from dask_serverless.blobs.blobs import INLINE, MOST_INLINE_BYTES, Blobs
+from dask_serverless.blobs.blobs import INLINE, MOST_INLINE_BYTES, PACKS, Blobs, Pack
 from dask_serverless.worker.early import Sent
 from dask_serverless.worker.in_parts import InParts
 
@@ -65,19 +65,20 @@ def put_outputs(
     blobs: Blobs,
     names: Iterator[str],
     in_parts: InParts | None = None,
+    packs: Iterable[Pack] = PACKS,
 ) -> Outputs:
     """What others need of a bundle, stored or on its way into the call; values go with that."""
     outputs = Outputs()
     streamed = in_parts.tasks if in_parts is not None else ()
     inline = 0
     name = next(names)
-    for task in tasks:
+    for task, pack in zip(tasks, packs, strict=False):
         put = blobs.put if inline < MOST_INLINE_BYTES else blobs.put_apart
         try:
             if in_parts is not None and task in streamed:
-                stored = in_parts.put(name, task, values.pop(task))
+                stored = in_parts.put(name, task, values.pop(task), pack)
             else:
-                stored = put(name, values.pop(task))
+                stored = put(name, values.pop(task), pack)
         except Exception as error:
             raise Unstorable(task, outputs.written) from error
         if stored.reference[:1] == INLINE:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from dask_serverless.coordination.base import Answer
+from dask_serverless.worker.lasting import Lasting
 from dask_serverless.worker.work import Work
 
 
 class Shelf:
     """Bundles that are not done, since some of their outputs wait; and outputs of the last ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory_mb: int = 0) -> None:
         self.held: dict[int, Work] = {}
         self.lenders: dict[int, Work] = {}  # output → who has it in memory
+        self.lasting = Lasting(memory_mb)
 
     @property
     def held_bytes(self) -> int:
@@ -29,12 +31,17 @@ class Shelf:
         named = {work.attempt.bundle: work for work in works}
         self.held = {bundle: named[bundle] for bundle in answer.held}
         self.lenders = {task: work for work in works for task in work.in_memory()}
+        for work in works:
+            self.lasting.keep(work.lasting, work.packing.slow)
+            work.lasting = {}
 
-    def take(self, tasks: Iterable[int]) -> tuple[dict[int, Any], float]:
+    def take(
+        self, tasks: Sequence[int], still_needed: Sequence[int] = ()
+    ) -> tuple[dict[int, Any], float]:
         """Those of these outputs that are here, and the seconds that it took to make them if
-        nobody else has them; the others may go.
+        nobody else has them; the others may go, but for those that a later bundle takes.
         """
-        found: dict[int, Any] = {}
+        found = self.lasting.take(tasks, set(still_needed))
         at_risk: dict[int, float] = {}
         for task in tasks:
             if (work := self.lenders.get(task)) is not None:
@@ -46,6 +53,7 @@ class Shelf:
 
     def clear(self) -> None:
         self.held, self.lenders = {}, {}
+        self.lasting.clear()
 
 
 def beside(works: Sequence[Work]) -> list[int]:

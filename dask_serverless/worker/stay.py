@@ -28,6 +28,7 @@ from dask_serverless.worker.means import Means
 from dask_serverless.worker.offering import Offering
 from dask_serverless.worker.outputs import Outputs, Unstorable
 from dask_serverless.worker.overdue import Overdue
+from dask_serverless.worker.packing import Packing
 from dask_serverless.worker.raising import Raising, unstorable
 from dask_serverless.worker.shelf import Shelf, beside
 from dask_serverless.worker.table import FunctionFailed
@@ -57,7 +58,7 @@ class Stay:
         self.arrived = time.perf_counter()
         self.attempt = Attempt(invitation.run, means.container, -1, "")
         self.work: Work | None = None
-        self.shelf = Shelf()
+        self.shelf = Shelf(means.memory_mb)
         self.unannounced: list[bytes] = []  # what the call under way is to announce
         self.deleted: list[bytes] = []  # not reported yet
         self.after = -1  # the last bundle that it took because it was the next one
@@ -153,13 +154,18 @@ class Stay:
             decoded = partial(decode, fetch=lambda reference: blobs.get([reference])[0])
             spec = decoded(assignment.spec)
             in_parts = self.aside.begin(spec)
-            here, at_risk = self.shelf.take(spec.inputs)
+            here, at_risk = self.shelf.take(spec.inputs, spec.lasting)
             inputs = references(spec, assignment, here)
             if assignment.makers and nowhere(inputs):
                 spec, inputs = with_makers(spec, assignment, decoded)
             constants = unpickled(spec, blobs)
             values = {**spec.constants, **constants, **here}
-            values.update(fetched(inputs, spec.hoisted, blobs))
+            packing = Packing(spec.lasting)
+            unpacks = packing.unpacks(list(inputs))
+            values.update(fetched(inputs, spec.hoisted, blobs, unpacks))
+            if spec.lasting:
+                slow, lasting = packing.slow, spec.lasting
+                self.shelf.lasting.keep(values, {t: slow[t] for t in lasting if t in slow})
             self.run.fetched(spec.inputs)
             interruption.claim = ""
         except (Interrupt, StoreError):
@@ -176,7 +182,7 @@ class Stay:
             spec, parting = offering.parted(spec, assignment)
         self.work = Work(
             self.attempt, settled, spec, values, constants, fetching,
-            at_risk=at_risk, in_parts=in_parts, parting=parting,
+            at_risk=at_risk, in_parts=in_parts, parting=parting, packing=packing,
         )  # fmt: skip
         return m.Fetched()
 

@@ -10,7 +10,7 @@ from dask_serverless.worker.attempt import Attempt
 from dask_serverless.worker.known_run import KnownRun
 from dask_serverless.worker.means import Means
 from dask_serverless.worker.outputs import Outputs
-from dask_serverless.worker.told import Finished, Progress, Times
+from dask_serverless.worker.told import Finished, Measured, Progress, Times
 from dask_serverless.worker.work import Work
 
 
@@ -52,7 +52,7 @@ class Telling:
             kept_bytes=work.kept_bytes, wanted_bytes=outputs.wanted_bytes,
             cold=self.cold, times=work.timer.times,
             outputs=outputs.wanted_within(work.settled.blobs.inline_bytes),
-            measured=self.run.meter.report() if work.settled.header.measure else None,
+            measured=self.measured(work),
             saved_seconds=self.run.saved_to_tell(),
             retries=work.retries,
             spoke=self.run.voice.told(),
@@ -61,3 +61,10 @@ class Telling:
             part=None if spec.whole is None else spec.tasks,
         )  # fmt: skip
         return work.told
+
+    def measured(self, work: Work) -> Measured | None:
+        """What there is to tell beside the bundle's own times, if anybody wants to know."""
+        if not work.settled.header.measure:
+            return None
+        packed = work.packing.to_tell(work.fetching + work.running + work.storing)
+        return self.run.meter.report(*packed)

@@ -37,6 +37,15 @@ class Moved(NamedTuple):
     seconds: float
 
 
+class Packed(NamedTuple):
+    """What it took to pickle a task's output, or to unpickle it where it was needed."""
+
+    task: int
+    up: bool
+    nbytes: int
+    seconds: float
+
+
 class Measured(NamedTuple):
     """What a container has measured since it told before."""
 
@@ -44,10 +53,12 @@ class Measured(NamedTuple):
     moved: Sequence[Moved]
     waited: float  # seconds from the invitation to the container's arrival; negative: not known
     round_trip: float  # seconds of the publish before this one; negative: none
+    packed: Sequence[Packed] = ()  # of one bundle, some of it; nothing where that takes no time
+    packing: float = 0.0  # seconds of all of it
 
     @staticmethod
     def told(fields: Sequence[Any]) -> Measured:
-        kinds, moved, waited, round_trip = fields
+        kinds, moved, waited, round_trip, packed, packing = fields
         return Measured(
             [
                 (tuple(kind), Taken(calls, seconds, [Sample(*row) for row in rows]))
@@ -56,6 +67,8 @@ class Measured(NamedTuple):
             [Moved(*each) for each in moved],
             waited,
             round_trip,
+            tuple([Packed(*each) for each in packed]),
+            packing,
         )
 
 

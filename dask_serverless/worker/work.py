@@ -16,6 +16,7 @@ from dask_serverless.worker.handover import Handover, large_outputs
 from dask_serverless.worker.in_parts import InParts
 from dask_serverless.worker.known_run import Settled
 from dask_serverless.worker.outputs import Outputs, Unstorable, put_outputs
+from dask_serverless.worker.packing import Packing
 from dask_serverless.worker.parting import Parting
 from dask_serverless.worker.retrying import Final, Heard, Raised, Retrying, nap, untold
 from dask_serverless.worker.timing import Timer
@@ -42,6 +43,8 @@ class Work:
     in_parts: InParts | None = None  # where some outputs are streamed
     early: Early | None = None  # where some are stored while it still runs
     parting: Parting | None = None  # by whom it may be divided
+    packing: Packing = field(default_factory=Packing)  # what it took
+    lasting: dict[int, Any] = field(default_factory=dict)  # outputs that are needed here once more
 
     def run(
         self,
@@ -102,9 +105,14 @@ class Work:
                 task for task in tasks if task in self.values and not self.handover.keeps(task)
             ]
             self.handover.remember(tasks, self.values)
+        if self.spec.lasting:
+            lasting = set(self.spec.lasting)
+            self.lasting = {task: self.values[task] for task in tasks if task in lasting}
         try:
-            names, blobs = self.attempt.names(), self.settled.blobs
-            outputs = put_outputs(tasks, self.spec.wanted, self.values, blobs, names, self.in_parts)
+            outputs = put_outputs(
+                tasks, self.spec.wanted, self.values, self.settled.blobs, self.attempt.names(),
+                self.in_parts, self.packing.packs(tasks),
+            )  # fmt: skip
         except Unstorable as failed:
             self.attempt.written += failed.written
             raise

@@ -34,6 +34,7 @@ class AskingEvents(Events):
         super().__init__(layout, workload, platform, containers)
         self.held_for: list[int] = layout.succession.held_for.tolist()
         self.kept_bytes: list[float] = (layout.store_bytes - layout.held_bytes).tolist()
+        self.pack_seconds: list[float] = layout.pack_seconds.tolist()
         if asks:
             wanted = np.where(workload.dag.wanted, workload.output_bytes, 0.0)
             kept = layout.store_bytes - sums(layout.plan.bundles, wanted, layout.bundles)
@@ -58,7 +59,8 @@ class AskingEvents(Events):
 
     def _give(self, bundle: int, begun: float) -> float:
         """When its output is stored and announced."""
-        answered = self._call(bundle, self.kept_bytes[bundle], begun)
+        packed = begun + self.pack_seconds[bundle]
+        answered = self._call(bundle, self.kept_bytes[bundle], packed)
         heappush(self.queue, (answered, 2 * bundle + 1, 0, 0))
         return answered
 

@@ -65,6 +65,7 @@ class Events:
         self.store_seconds: list[float] = layout.store_seconds.tolist()
         self.constant_bytes: list[float] = layout.constant_bytes.tolist()
         self.fetch_bytes: list[float] = layout.fetch_bytes.tolist()
+        self.unpack_seconds: list[float] = layout.unpack_seconds.tolist()
         self.store_bytes: list[float] = layout.store_bytes.tolist()
         self.early_bytes, self.prewarms = layout.early_bytes, layout.prewarms
         self.coming = layout.coming
@@ -77,7 +78,8 @@ class Events:
         self.waiting_for: list[int] = np.bincount(consumers, minlength=bundles).tolist()
         self.parent_offsets: list[int] = _offsets(consumers, bundles).tolist()
         self.parents: list[int] = producers.tolist()
-        self.pair_bytes: list[float] = layout.pair_bytes.tolist()
+        self.pair_bytes: list[float] = layout.pair_fetch_bytes.tolist()
+        self.pair_unpack_seconds: list[float] = layout.pair_unpack_seconds.tolist()
         self.child_offsets: list[int] = _offsets(producers, bundles).tolist()
         self.children: list[int] = consumers[np.argsort(producers, kind="stable")].tolist()
 
@@ -183,13 +185,16 @@ class Events:
         self.begun[bundle] = now
         self.container[bundle] = container
         self.cause[bundle] = cause
-        size = self._bytes_to_fetch(bundle) if self.joined[container] else self.fetch_bytes[bundle]
+        if self.joined[container]:
+            size, unpacking = self._to_fetch(bundle)
+        else:
+            size, unpacking = self.fetch_bytes[bundle], self.unpack_seconds[bundle]
         self.moved_down[bundle] = size
         if bundle in self.early_bytes or bundle in self.coming:
             fetched = self._fetch_ahead(bundle, now, size)
         else:
             fetched = now + self.download.base + self.download.per_byte * size if size else now
-        self.fetched[bundle] = fetched
+        self.fetched[bundle] = fetched = fetched + unpacking
         if bundle in self.prewarms:
             self._prewarm(bundle, now)
         self._store(bundle, fetched + self.exec_seconds[bundle])
@@ -240,15 +245,16 @@ class Events:
             warm = now + note.delay_seconds + self.workload.cold_start(size)
             heappush(self.queue, (warm, WARMED, size, note.containers))
 
-    def _bytes_to_fetch(self, bundle: int) -> float:
-        """What this very container did not make itself."""
+    def _to_fetch(self, bundle: int) -> tuple[float, float]:
+        """What this very container did not make itself: bytes, and seconds of unpickling."""
         container = self.container[bundle]
         made_by, parents = self.container, self.parents
-        size = self.constant_bytes[bundle]
+        size, unpacking = self.constant_bytes[bundle], 0.0
         for place in range(self.parent_offsets[bundle], self.parent_offsets[bundle + 1]):
             if made_by[parents[place]] != container:
                 size += self.pair_bytes[place]
-        return size
+                unpacking += self.pair_unpack_seconds[place]
+        return size, unpacking
 
     def _fetch_ahead(self, bundle: int, now: float, size: float) -> float:
         """What was asked for early is here, or on its way; the rest comes when the bundle begins."""

@@ -105,7 +105,9 @@ class HoldingEvents(AskingEvents):
         first = bundles[0]
         self.together[first] = bundles
         size = sum(self.kept_bytes[bundle] for bundle in bundles)
-        answered = self._call(first, size, self._free(container, now))
+        begun = self._free(container, now)
+        packed = begun + sum(self.pack_seconds[bundle] for bundle in bundles)
+        answered = self._call(first, size, packed)
         heappush(self.queue, (answered, 2 * first + 1, 0, 0))
         for bundle in bundles[1:]:
             self.finished[bundle] = answered

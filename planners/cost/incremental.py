@@ -53,7 +53,8 @@ class Incremental:
                 self.previous[following] = bundle
         self.parents = _rows(children, parents, count)
         self.children = _rows(parents, children, count)
-        self.fetch: list[float] = transfer_seconds(workload.download, layout.fetch_bytes).tolist()
+        fetch = transfer_seconds(workload.download, layout.fetch_bytes) + layout.unpack_seconds
+        self.fetch: list[float] = fetch.tolist()
         self.store: list[float] = layout.store_seconds.tolist()
         self.members: list[list[int]] = [[] for _ in range(self.slot_count)]
         for bundle, slot in enumerate(self.slot):

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from planners.cost.coming import PART_BYTES, Coming
+from planners.cost.lasting import kept_before
 from planners.cost.platform import Platform
 from planners.graph.arrays import Flags, Floats, Ids, sums
 from planners.numbers.predictions import left_to_store, transfer_seconds
@@ -44,8 +45,13 @@ class Layout:
     pair_bytes: Floats
     large_pair_bytes: Floats  # the same without outputs that travel inline
     fetch_bytes: Floats  # what comes from outside the stretch
+    unpack_seconds: Floats  # of that, once it is here
+    kept: Flags  # per crossing: an earlier bundle of the slot took it, and it is still here
+    pair_fetch_bytes: Floats  # the same of each pair, wherever its bundles run
+    pair_unpack_seconds: Floats
     stored: Flags  # per task: somebody outside the stretch needs it, or the client
     store_bytes: Floats
+    pack_seconds: Floats  # before it is stored
     store_seconds: Floats  # from the last task's end to the answer of publish
     held_bytes: Floats  # what is stored even when the fan-in is ours
     early_bytes: dict[int, dict[int, float]]  # bundle → producer → bytes to fetch early
@@ -71,6 +77,11 @@ class Layout:
         for task, bundle in zip(tasks.tolist(), self.plan.bundles[tasks].tolist(), strict=True):
             by_bundle.setdefault(bundle, []).append(task)
         return by_bundle
+
+    def repacking(self, producer: int, consumer: int) -> float:
+        """Seconds to pickle and to unpickle what the one gives to the other."""
+        pair = self.crossings.pair(producer, consumer)
+        return float(self.pack_seconds[producer] + self.pair_unpack_seconds[pair])
 
     def handovers(self) -> list[Edge]:
         """Where a container that is free then has an only child to keep: parent, child, bytes."""
@@ -122,7 +133,7 @@ def lay_out(plan: Plan, workload: Workload, platform: Platform) -> Layout:
     check_values(dag, count, plan.annotations)
     copies = [note for note in plan.annotations if isinstance(note, DuplicateTask)]
     crossings = Crossings.of(dag, plan.bundles, count, copies)
-    pair_bytes = crossings.pair_bytes(workload.output_bytes)
+    pair_bytes = crossings.pair_sums(workload.output_bytes)
     large = workload.output_bytes > platform.inline_bytes
     memory = np.where(plan.memory_mb > 0, plan.memory_mb, platform.default_memory_mb)
     memory = memory.astype(np.int32)
@@ -141,7 +152,9 @@ def lay_out(plan: Plan, workload: Workload, platform: Platform) -> Layout:
     stored = _stored(workload, crossings, outside)
     elsewhere = outside & (succession.held_for[crossings.producers] != crossings.consumers)
     held = _stored(workload, crossings, elsewhere)
-    fetched = workload.output_bytes[crossings.tasks[outside]]
+    kept = kept_before(workload, plan, crossings, stretch)
+    anew = outside & ~kept
+    takers, fetched = crossings.consumers[anew], crossings.tasks[anew]
     storing = Storing(plan, workload, task_seconds, exec_seconds, stored)
     return Layout(
         plan=plan,
@@ -152,14 +165,19 @@ def lay_out(plan: Plan, workload: Workload, platform: Platform) -> Layout:
         exec_seconds=exec_seconds,
         constant_bytes=constant_bytes,
         pair_bytes=pair_bytes,
-        large_pair_bytes=crossings.pair_bytes(np.where(large, workload.output_bytes, 0.0)),
-        fetch_bytes=constant_bytes + sums(crossings.consumers[outside], fetched, count),
+        large_pair_bytes=crossings.pair_sums(np.where(large, workload.output_bytes, 0.0)),
+        fetch_bytes=constant_bytes + sums(takers, workload.output_bytes[fetched], count),
+        unpack_seconds=sums(takers, workload.unpacking[fetched], count),
+        kept=kept,
+        pair_fetch_bytes=crossings.pair_sums(workload.output_bytes, ~kept),
+        pair_unpack_seconds=crossings.pair_sums(workload.unpacking, ~kept),
         stored=stored,
         store_bytes=storing.bytes,
-        store_seconds=storing.seconds() + platform.publish_seconds,
+        pack_seconds=storing.packing,
+        store_seconds=storing.packing + storing.seconds() + platform.publish_seconds,
         held_bytes=sums(plan.bundles, np.where(held, workload.output_bytes, 0.0), count),
-        early_bytes=_early_bytes(plan, workload, crossings),
-        coming=_coming(plan, workload, crossings, storing),
+        early_bytes=_early_bytes(plan, workload, crossings, kept),
+        coming=_coming(plan, workload, crossings, kept, storing),
         prewarms=_prewarms(plan),
     )
 
@@ -197,6 +215,16 @@ class Storing:
     def bytes(self) -> Floats:
         sizes = np.where(self.stored, self.workload.output_bytes, 0.0)
         return sums(self.plan.bundles, sizes, len(self.plan.slots))
+
+    @cached_property
+    def packing(self) -> Floats:
+        """Before it leaves; what leaves early is pickled by a thread."""
+        late = self.stored.copy()
+        for note in self.plan.annotations:
+            if isinstance(note, StreamOutputs):
+                late[list(note.tasks)] = False
+        seconds = np.where(late, self.workload.packing, 0.0)
+        return sums(self.plan.bundles, seconds, len(self.plan.slots))
 
     def seconds(self) -> Floats:
         seconds = transfer_seconds(self.workload.upload, self.bytes)
@@ -241,25 +269,25 @@ class Storing:
 
 
 def _early_bytes(
-    plan: Plan, workload: Workload, crossings: Crossings
+    plan: Plan, workload: Workload, crossings: Crossings, kept: Flags
 ) -> dict[int, dict[int, float]]:
     """What is pre-loaded, of what the bundle still takes: a duplicated task is not fetched."""
     asked = _asked(plan, PreloadInputs)
     early: dict[int, dict[int, float]] = {}
-    for bundle, task in _taken(asked, crossings):
+    for bundle, task in _taken(asked, crossings, kept):
         producer, sizes = int(plan.bundles[task]), early.setdefault(bundle, {})
         sizes[producer] = sizes.get(producer, 0.0) + float(workload.output_bytes[task])
     return early
 
 
 def _coming(
-    plan: Plan, workload: Workload, crossings: Crossings, storing: Storing
+    plan: Plan, workload: Workload, crossings: Crossings, kept: Flags, storing: Storing
 ) -> dict[int, dict[int, Coming]]:
     """What comes in parts. What is pre-loaded as well is counted there."""
     asked = _asked(plan, StreamInputs) - _asked(plan, PreloadInputs)
     found: dict[int, dict[int, Coming]] = {}
     leads = storing.leads() if asked else {}
-    for bundle, task in _taken(asked, crossings):
+    for bundle, task in _taken(asked, crossings, kept):
         size = float(workload.output_bytes[task])
         if size > PART_BYTES:
             producer, coming = int(plan.bundles[task]), found.setdefault(bundle, {})
@@ -277,10 +305,13 @@ def _asked(plan: Plan, kind: type[PreloadInputs] | type[StreamInputs]) -> set[tu
     }
 
 
-def _taken(asked: set[tuple[int, int]], crossings: Crossings) -> Iterator[tuple[int, int]]:
-    """Of these inputs, those that a bundle really takes from another one."""
+def _taken(
+    asked: set[tuple[int, int]], crossings: Crossings, kept: Flags
+) -> Iterator[tuple[int, int]]:
+    """Of these inputs, those that a bundle really takes from another one, and has not got."""
     if asked:
-        rows = zip(crossings.consumers.tolist(), crossings.tasks.tolist(), strict=True)
+        takers, tasks = crossings.consumers[~kept], crossings.tasks[~kept]
+        rows = zip(takers.tolist(), tasks.tolist(), strict=True)
         yield from (row for row in rows if row in asked)
 
 

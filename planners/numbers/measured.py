@@ -30,6 +30,7 @@ ROUNDING = 1e-6  # of sizes that are all the same
 BEYOND = 10.0  # times the largest input that was measured, for which outputs are still foreseen
 A_SAMPLE = 32  # functions of a graph, by which others are judged that no run has measured yet: of
 # very many, chance takes some each time
+FAR = 2.0  # the same of what pickling takes: pickles and outputs are not of the very same size
 ENOUGH_SAMPLES = 8  # at one memory size, to be believed without looking at other sizes
 
 
@@ -48,6 +49,8 @@ class Measured(Predictions):
     fallback: Predictions | None = None
     threads: float = 1.0  # vCPUs that a function can use, where sizes have to be scaled
     cores: Cores = ()  # that containers have, where it is not by their memory as on AWS Lambda
+    packings: Mapping[str, Sketch] = field(default_factory=dict)  # rows whose input_bytes took
+    unpackings: Mapping[str, Sketch] = field(default_factory=dict)  # seconds to pickle
 
     def knows(self, functions: Sequence[str]) -> bool:
         if any(self.functions.get(function) for function in functions):
@@ -112,6 +115,22 @@ class Measured(Predictions):
         if not self.downloads:
             return self._other("download time", "the store").download(sla)
         return _fitted(self.downloads, "seconds", quantile or MIDDLE)
+
+    def packing(self, function: str, sla: Sla = "average") -> Line:
+        return self._packing(function, sla, self.packings, self.unpackings)
+
+    def unpacking(self, function: str, sla: Sla = "average") -> Line:
+        return self._packing(function, sla, self.unpackings, self.packings)
+
+    def _packing(self, function: str, sla: Sla, *told: Mapping[str, Sketch]) -> Line:
+        """The one takes about as long as the other; nobody has told of what takes no time."""
+        quantile = check_sla(sla)
+        for sketches in told:
+            if sketch := sketches.get(function):
+                largest = float(sketch.column("input_bytes").max())
+                line = _fitted(sketch, "seconds", quantile or MIDDLE)
+                return line._replace(reach=FAR * largest)
+        return Line(0.0)
 
     def cold_start(self, memory_mb: int, sla: Sla = "average") -> Line:
         quantile = check_sla(sla)

@@ -146,6 +146,14 @@ class Predictions(ABC):
     def download(self, sla: Sla = "average") -> Line:
         """Seconds to fetch bytes."""
 
+    def packing(self, function: str, sla: Sla = "average") -> Line:
+        """Seconds to pickle an output of the function, over its bytes; moving it comes on top."""
+        return Line(0.0)
+
+    def unpacking(self, function: str, sla: Sla = "average") -> Line:
+        """The same where it is needed."""
+        return Line(0.0)
+
     @abstractmethod
     def cold_start(self, memory_mb: int, sla: Sla = "average") -> Line:
         """Seconds from invocation to the first instruction of a new container."""
@@ -164,6 +172,12 @@ class Predictions(ABC):
 
     def seconds_lines(self, functions: Sequence[str], memory_mb: int, sla: Sla) -> Lines:
         return Lines.of([self.seconds(function, memory_mb, sla) for function in functions])
+
+    def packing_lines(self, functions: Sequence[str], sla: Sla) -> Lines:
+        return Lines.of([self.packing(function, sla) for function in functions])
+
+    def unpacking_lines(self, functions: Sequence[str], sla: Sla) -> Lines:
+        return Lines.of([self.unpacking(function, sla) for function in functions])
 
     def output_lines(self, functions: Sequence[str], sla: Sla) -> Lines:
         return Lines.of([self.output_bytes(function, sla) for function in functions])

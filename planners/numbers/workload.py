@@ -34,6 +34,8 @@ class Workload:
     peak_mb: Floats
     upload: Line
     download: Line
+    packing: Floats  # seconds of pickling each output, where it leaves its container,
+    unpacking: Floats  # and of unpickling it, for each bundle that takes it from elsewhere
     samples: int = 0  # measured calls of the functions in the graph
     spread: Spread | None = None  # of what containers take for many tasks; None: of single ones
     speed_mb: int = 0  # the size in which tasks take what they do in all; 0: each has its own
@@ -52,6 +54,8 @@ class Workload:
         names = function_names(dag)
         outputs = predictions.output_lines(names, sla).check("output size", names)
         peaks = predictions.peak_lines(names, sla).check("peak memory", names)
+        packing = predictions.packing_lines(names, sla).check("pickling time", names)
+        unpacking = predictions.unpacking_lines(names, sla).check("unpickling time", names)
         inputs, output_bytes = _propagate(dag, outputs)
         return Workload(
             dag=dag,
@@ -62,6 +66,8 @@ class Workload:
             peak_mb=peaks.at(dag.functions, inputs) / 1e6,
             upload=_checked("upload time", predictions.upload(sla)),
             download=_checked("download time", predictions.download(sla)),
+            packing=packing.at(dag.functions, output_bytes),
+            unpacking=unpacking.at(dag.functions, output_bytes),
             samples=int(outputs.samples.sum()),
             spread=spread_of(dag, function_names(dag), predictions, sla, containers),
             speed_mb=speed_mb,

@@ -30,6 +30,7 @@ class DelayedIo(Annotating):
     def _note(self, timeline: Timeline, bundle: int, child: int, size: float) -> HoldOutput | None:
         workload = timeline.workload
         worth = workload.upload.at(size) + workload.download.at(size)
+        worth += timeline.layout.repacking(bundle, child)
         computed = float(timeline.fetched[bundle] + timeline.layout.exec_seconds[bundle])
         others = timeline.layout.crossings.producers_of(child)
         last = float(timeline.finished[others[others != bundle]].max())

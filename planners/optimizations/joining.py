@@ -54,6 +54,7 @@ class Joining:
         workload = timeline.workload
         up, down = workload.upload.per_byte, workload.download.per_byte
         moving = up * timeline.bytes_up + down * timeline.bytes_down
+        moving += float((timeline.layout.pack_seconds + timeline.layout.unpack_seconds).sum())
         return moving > self.least_share * float(timeline.task_seconds.sum())
 
     def _plans(self, timeline: Timeline, containers: int) -> Iterator[Plan]:

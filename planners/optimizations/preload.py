@@ -25,7 +25,7 @@ class Preload(Annotating):
         large = timeline.workload.output_bytes > timeline.platform.inline_bytes
         stored = timeline.finished[crossings.producers]
         early = stored <= timeline.ready[crossings.consumers] - self.lead_seconds
-        early &= large[crossings.tasks]
+        early &= large[crossings.tasks] & ~layout.kept
         early &= timeline.plan.slots[crossings.consumers] >= 0
         early &= layout.stretch[crossings.consumers] != crossings.consumers
         early &= layout.stretch[crossings.consumers] != layout.stretch[crossings.producers]

@@ -77,7 +77,7 @@ class Streaming(Annotating):
         computed = timeline.fetched + layout.exec_seconds
         idle = computed[producers] - timeline.finished[came_before]
         fits = (slots[consumers] >= 0) & (came_before != NONE) & (idle <= self.idle_seconds)
-        fits &= layout.stretch[consumers] != layout.stretch[producers]
+        fits &= (layout.stretch[consumers] != layout.stretch[producers]) & ~layout.kept
         least = max(PART_BYTES, timeline.platform.inline_bytes)
         fits &= timeline.workload.output_bytes[crossings.tasks] > least
         return np.asarray(fits)

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from planners.cost.timeline import Timeline
-from planners.graph.arrays import Floats, Ids
+from planners.graph.arrays import Floats, Ids, sums
 from planners.numbers.predictions import transfer_seconds
 from planners.numbers.workload import Workload
 from planners.optimizations.annotating import Annotating
@@ -28,7 +28,11 @@ class TaskDup(Annotating):
         outside = layout.stretch[crossings.producers] != layout.stretch[crossings.consumers]
         tasks, consumers = crossings.tasks[outside], crossings.consumers[outside]
         fetch = transfer_seconds(workload.download, workload.output_bytes)[tasks]
+        fetch += workload.unpacking[tasks]
         inputs = transfer_seconds(workload.download, workload.input_bytes)[tasks]
+        inputs += sums(
+            workload.dag.edge_users, workload.unpacking[workload.dag.inputs], workload.dag.tasks
+        )[tasks]
         saved = fetch - timeline.task_seconds[tasks] - inputs
         worth = saved >= self.least_seconds
         if workload.dag.repeatable is not None:
@@ -54,5 +58,5 @@ def shares_of_uploads(workload: Workload, needed: Ids, copied: Ids) -> Floats:
     count = workload.dag.tasks
     copies = np.bincount(copied, minlength=count)
     spared = (copies == np.bincount(needed, minlength=count)) & ~workload.dag.wanted
-    storing = transfer_seconds(workload.upload, workload.output_bytes)
+    storing = transfer_seconds(workload.upload, workload.output_bytes) + workload.packing
     return np.where(spared, storing / np.maximum(copies, 1), 0.0)

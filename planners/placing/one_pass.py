@@ -19,7 +19,7 @@ class OnePass(ABC):
     ) -> None:
         self.units, self.order = units, order
         self.slots, self.starting = len(starting), starting  # seconds, of each slot's container
-        self.download = workload.download
+        self.download = units.download
         self.seconds: list[float] = units.seconds.tolist()
         self.constant_bytes: list[float] = units.constant_bytes.tolist()
         self.offsets: list[int] = units.parent_offsets.tolist()

@@ -9,9 +9,11 @@ import numpy as np
 from planners.cost.platform import Platform
 from planners.graph.arrays import Flags, Floats, Ids, Offsets, offsets_from_counts, sums
 from planners.graph.chains import chain_of_tasks
-from planners.numbers.predictions import transfer_seconds
+from planners.numbers.predictions import Line, transfer_seconds
 from planners.numbers.workload import Workload
 from planners.plans.crossings import Crossings
+
+FASTEST = 1e-12  # seconds per byte that are as good as none
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +24,7 @@ class Units:
     seconds: Floats  # execution at one memory size
     constant_bytes: Floats
     store_seconds: Floats  # upload of what others may need; taken if somebody elsewhere needs it
+    download: Line  # seconds over the bytes of parents, which count unpickling as so many more
     wanted: Flags
     parent_offsets: Offsets
     parents: Ids
@@ -42,16 +45,22 @@ class Units:
         count = int(groups.max(initial=-1)) + 1
         crossings = Crossings.of(dag, groups, count)
         producers, consumers = crossings.pair_producers, crossings.pair_consumers
-        sizes = crossings.pair_bytes(workload.output_bytes)
+        download = workload.download
+        sizes = crossings.pair_sums(workload.output_bytes)
+        if workload.unpacking.any():
+            download = download._replace(per_byte=max(download.per_byte, FASTEST))
+            sizes += crossings.pair_sums(workload.unpacking) / download.per_byte
         by_producer = np.argsort(producers, kind="stable")
         shared = dag.wanted.copy()
         shared[crossings.tasks] = True
         stored = sums(groups, np.where(shared, workload.output_bytes, 0.0), count)
+        packing = sums(groups, np.where(shared, workload.packing, 0.0), count)
         return Units(
             unit_of=groups,
             seconds=sums(groups, workload.seconds(memory_mb), count),
             constant_bytes=sums(groups, dag.constant_bytes, count),
-            store_seconds=transfer_seconds(workload.upload, stored),
+            store_seconds=transfer_seconds(workload.upload, stored) + packing,
+            download=download,
             wanted=sums(groups, dag.wanted.astype(np.int64), count) > 0,
             parent_offsets=offsets_from_counts(np.bincount(consumers, minlength=count)),
             parents=producers,
@@ -74,10 +83,10 @@ class Units:
         return self.store_seconds * share
 
 
-def upward_ranks(units: Units, workload: Workload, platform: Platform) -> Floats:
+def upward_ranks(units: Units, platform: Platform) -> Floats:
     """Per unit, the longest path to the end: execution, and transfers as if all were remote."""
     handover = units.store_seconds + platform.publish_seconds
-    fetches = transfer_seconds(workload.download, units.child_bytes).tolist()
+    fetches = transfer_seconds(units.download, units.child_bytes).tolist()
     ranks: list[float] = units.seconds.tolist()
     offsets, children = units.child_offsets.tolist(), units.children.tolist()
     handovers: list[float] = handover.tolist()

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from planners.errors import AnnotationError
-from planners.graph.arrays import Floats, Ids, Offsets, sums, unique_pairs
+from planners.graph.arrays import Flags, Floats, Ids, Offsets, sums, unique_pairs
 from planners.graph.dag import Dag
 from planners.plans.annotations import DuplicateTask
 
@@ -43,8 +43,14 @@ class Crossings:
             count, tasks, producers, consumers, pair_producers, pair_consumers, pair_of
         )
 
-    def pair_bytes(self, output_bytes: Floats) -> Floats:
-        return sums(self.pair_of, output_bytes[self.tasks], len(self.pair_producers))
+    def pair_sums(self, of_outputs: Floats, among: Flags | None = None) -> Floats:
+        """Of something that each task's output has, such as bytes, what crosses in each pair, or
+        what of it is ``among`` some crossings.
+        """
+        pairs, tasks = self.pair_of, self.tasks
+        if among is not None:
+            pairs, tasks = pairs[among], tasks[among]
+        return sums(pairs, of_outputs[tasks], len(self.pair_producers))
 
     @cached_property
     def taker_counts(self) -> Offsets:
@@ -60,6 +66,11 @@ class Crossings:
         producers = self.producers_of(consumer)
         place = int(np.searchsorted(producers, producer))
         return place < len(producers) and int(producers[place]) == producer
+
+    def pair(self, producer: int, consumer: int) -> int:
+        """Where it is among the pairs; it has to be there."""
+        first = int(np.searchsorted(self.pair_consumers, consumer))
+        return first + int(np.searchsorted(self.producers_of(consumer), producer))
 
 
 def needs(crossings: Crossings) -> set[tuple[int, int]]:

@@ -15,9 +15,11 @@ from dask_serverless.command.history import print_table
 from dask_serverless.config import Settings
 from dask_serverless.history.description import rows_of
 from dask_serverless.history.observations import (
+    DOWNLOAD,
     UPLOAD,
     Calls,
     Observations,
+    Packing,
     Sample,
     Start,
     Transfer,
@@ -118,6 +120,18 @@ def test_forgetting_says_what_it_did() -> None:
     assert run("--forget-all").output.startswith("Forgot everything in ")
     assert "None yet" in run().output
     assert json.loads(run("--json").output)["entries"] == []
+
+
+def test_forgetting_a_function_forgets_what_its_outputs_take_to_be_pickled() -> None:
+    learn()
+    history = history_at(Settings.gather())
+    history.record(Observations(packings=[Packing("numpy.sum", DOWNLOAD, 100.0, 0.25)]))
+    history.close()
+    assert re.search(r"^unpickled .*\nnumpy\.sum +1 +1 +250 ms", run().output, re.MULTILINE)
+    forgotten = run("--forget", "sum").output
+    assert "Forgot numpy.sum (1000 calls, timed).\n" in forgotten
+    assert "Forgot numpy.sum (1 times unpickled).\n" in forgotten
+    assert "numpy.sum" not in run().output
 
 
 def test_a_store_has_its_own(link: Link, store_url: str) -> None:

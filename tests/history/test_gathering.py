@@ -17,11 +17,12 @@ from dask_serverless.history.observations import (
     Calls,
     Observations,
     Overhead,
+    Packing,
     Sample,
     Start,
     Transfer,
 )
-from dask_serverless.worker.told import Finished, Measured, Moved, Taken, Used
+from dask_serverless.worker.told import Finished, Measured, Moved, Packed, Taken, Used
 from dask_serverless.worker.told import Sample as Row
 
 ROW = Row(100, 0.5, 200, 300)
@@ -104,3 +105,20 @@ def test_each_sample_has_the_memory_of_its_container_where_there_are_several_siz
         samples = observations.functions[identity(operator.add)].samples
         assert [sample.memory_mb for sample in samples] == expected
         assert [start.memory_mb for start in observations.starts] == expected
+
+
+def test_what_pickling_took_is_told_of_functions_and_is_no_overhead_of_bundles() -> None:
+    gathering = Gathering()
+    packed = [Packed(5, True, 1000, 0.25), Packed(3, False, 500, 0.5)]
+    measured = Measured([((0,), Taken(1, 1.0, [ROW]))], [], -1.0, -1.0, packed, 0.75)
+    gathering.bundle(finished(measured)._replace(fetching=0.5, running=1.0, storing=0.5))
+    kinds = {5: (0,), 3: (0, 1)}
+    observations = gathering.of(
+        [operator.add, operator.mul], tasks=[1], kind_of=kinds.__getitem__
+    )()
+    add, mul = identity(operator.add), identity(operator.mul)
+    assert observations.packings == (
+        Packing(add, UPLOAD, 1000, 0.25),
+        Packing(chain_identity([add, mul]), DOWNLOAD, 500, 0.5),
+    )
+    assert observations.overheads == [Overhead(1, 0.25)]

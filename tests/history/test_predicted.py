@@ -14,6 +14,7 @@ from dask_serverless.history.observations import (
     UPLOAD,
     Calls,
     Observations,
+    Packing,
     Sample,
     Start,
     Transfer,
@@ -21,7 +22,7 @@ from dask_serverless.history.observations import (
 from dask_serverless.history.predicted import predicted
 from planners.auto import Auto
 from planners.graph.dag import Dag
-from planners.numbers.predictions import VCPU_MB, Constant, Unmeasured
+from planners.numbers.predictions import VCPU_MB, Constant, Line, Unmeasured
 from planners.numbers.workload import Workload
 from planners.plans.plan import Resources
 
@@ -139,3 +140,24 @@ def test_whatever_was_measured_predictions_can_be_planned_with(rows, moves, memo
     for line in lines:
         for size in (0, 1e6, 1e12):
             assert np.isfinite(line.at(size)) and line.at(size) >= 0
+
+
+def test_pickling_is_predicted_by_function_and_bytes() -> None:
+    rows = [Packing("f", UPLOAD, size, size / 1e9) for size in (1e6, 2e6, 4e6)]
+    rows += [Packing("g", DOWNLOAD, 1e6, 0.005)] * 5
+    known = predicted(learned(Observations({"f": linear()}, packings=rows)), {})
+    assert known.packing("f").at(3e6) == pytest.approx(0.003)
+    assert known.unpacking("f").at(3e6) == pytest.approx(0.003)  # as far as anybody knows
+    assert known.packing("f").at(1e12) == pytest.approx(0.008)  # no size like that was seen
+    assert known.unpacking("g").at(1e6) == known.packing("g").at(1e6) == pytest.approx(0.005)
+    assert known.packing("h") == known.unpacking("h") == Line(0.0)
+
+
+def test_a_workload_knows_what_its_outputs_take_to_be_pickled() -> None:
+    rows = [Packing("f", UPLOAD, 100.0, 0.25), Packing("f", DOWNLOAD, 100.0, 0.5)]
+    calls = Calls(1, 0.1, [Sample(0, 0.0, 0.1, 100.0, 100.0)])
+    known = predicted(learned(Observations({"f": calls, "g": calls}, packings=rows)), {})
+    dag = Dag.from_edges(2, [0], [1], functions=[0, 1], function_names=["f", "g"])
+    workload = Workload.predict(dag, known)
+    assert workload.packing.tolist() == [0.25, 0.0]
+    assert workload.unpacking.tolist() == [0.5, 0.0]

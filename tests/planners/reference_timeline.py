@@ -165,7 +165,30 @@ class Reference:
         for note in self.notes(StreamOutputs):
             if note.bundle == bundle:
                 seconds = self.streamed_seconds(note)
-        return seconds + self.platform.publish_seconds
+        return self.pack_seconds(bundle) + seconds + self.platform.publish_seconds
+
+    def pack_seconds(self, bundle):
+        early = {task for note in self.notes(StreamOutputs) for task in note.tasks}
+        tasks = [task for task in self.tasks_to_store(bundle) if task not in early]
+        return sum(float(self.workload.packing[task]) for task in tasks)
+
+    def in_memory(self, bundle):
+        """What takes long to unpickle, and an earlier bundle of the slot has taken already."""
+        if self.slot[bundle] == -1:
+            return set()
+        mine, first, again = self.companions(bundle), {}, set()
+        for one in sorted(mine):
+            for task in sorted(self.needs[one]):
+                if self.bundle_of[task] in mine or self.workload.unpacking[task] < 0.0005:
+                    continue
+                again |= {task} & first.keys()
+                first.setdefault(task, one)
+        kept, room = set(), 128 << 20
+        for task, taker in first.items():
+            room -= self.size(task) if task in again else 0.0
+            if task in again and room >= 0 and taker < bundle:
+                kept.add(task)
+        return kept
 
     def run(self):
         self.events = []  # (time, rank, what happens)
@@ -228,7 +251,8 @@ class Reference:
 
     def begin(self, bundle, container, now):
         self.begun[bundle], self.container[bundle] = now, container
-        missing = [t for t in self.needs[bundle] if self.bundle_of[t] not in self.made[container]]
+        others = self.needs[bundle] - self.in_memory(bundle)
+        missing = [t for t in others if self.bundle_of[t] not in self.made[container]]
         copied = [copy.task for copy in self.copies if copy.bundle == bundle]
         tasks = self.tasks_of(bundle) + copied
         constants = sum(int(self.workload.dag.constant_bytes[task]) for task in tasks)
@@ -248,6 +272,7 @@ class Reference:
         rest = constants + sum(self.size(task) for task in missing if task not in ahead)
         started = max(now, *([clock] if early else []), *([streamed] if coming else []), 0.0)
         self.fetched[bundle] = started + (self.workload.download.at(rest) if rest else 0.0)
+        self.fetched[bundle] += sum(float(self.workload.unpacking[task]) for task in missing)
         self.made[container].add(bundle)
         self.prewarm(bundle, now)
         computed = self.fetched[bundle] + self.exec_seconds(bundle)
@@ -357,7 +382,8 @@ class Reference:
         container = self.container[bundle]
         self.held[container].remove(bundle)
         now = max(now, self.stored_aside[container])
-        self.call([bundle], now, self.seconds_of(self.kept_bytes(bundle)), self.given_aside)
+        seconds = self.pack_seconds(bundle) + self.seconds_of(self.kept_bytes(bundle))
+        self.call([bundle], now, seconds, self.given_aside)
         self.stored_aside[container] = self.finished[bundle]
 
     def given_aside(self, bundles, now):
@@ -421,7 +447,8 @@ class Reference:
             self.held[container] = []
             now = max(now, self.stored_aside[container])
             size = sum(map(self.kept_bytes, held))
-            self.call(held, now, self.seconds_of(size), self.finish)
+            packing = sum(map(self.pack_seconds, held))
+            self.call(held, now, packing + self.seconds_of(size), self.finish)
         else:
             self.ended[container] = now
             self.idle[self.size_of[container]].append(now)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 import numpy as np
 from hypothesis import strategies as st
 
 from planners.cost.platform import Platform
 from planners.graph.dag import Dag
-from planners.numbers.predictions import VCPU_MB, Constant
+from planners.numbers.predictions import VCPU_MB, Constant, Line
 from planners.numbers.workload import Workload
 from planners.plans.annotations import (
     CheckFanIn,
@@ -23,6 +26,20 @@ from planners.plans.plan import Plan
 
 SIZES_MB = (VCPU_MB, 2 * VCPU_MB)  # twice the memory is exactly twice as fast
 eighths = st.integers(0, 32).map(lambda number: number / 8)
+
+
+@dataclass(frozen=True)
+class Pickling(Constant):
+    """Where outputs of some functions take a while to be pickled, and to be unpickled."""
+
+    packing_of: Mapping[str, float] = field(default_factory=dict)
+    unpacking_of: Mapping[str, float] = field(default_factory=dict)
+
+    def packing(self, function, sla="average"):
+        return Line(self.packing_of.get(function, 0.0))
+
+    def unpacking(self, function, sla="average"):
+        return Line(self.unpacking_of.get(function, 0.0))
 
 
 @st.composite
@@ -48,7 +65,10 @@ def workloads(draw, dag_strategy=None):
     unit = draw(st.sampled_from([1, 1 << 14]))  # of bytes: outputs of one part, or of several
     sizes = st.sampled_from([0, 128 * unit, 256 * unit, 1024 * unit])
     outputs = draw(st.lists(sizes, min_size=dag.tasks, max_size=dag.tasks))
-    predictions = Constant(
+    pickling = st.dictionaries(st.sampled_from(dag.function_names), st.just(0.125))
+    predictions = Pickling(
+        packing_of=draw(st.just({}) | pickling),
+        unpacking_of=draw(st.just({}) | pickling),
         seconds_of=dict(zip(dag.function_names, seconds, strict=True)),
         output_bytes_of=dict(zip(dag.function_names, outputs, strict=True)),
         threads=2.0,

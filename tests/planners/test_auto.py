@@ -16,10 +16,11 @@ from planners.cost.allowance import MOST_SECONDS, Allowance, Effort
 from planners.cost.platform import Platform
 from planners.errors import GoalError
 from planners.graph.chains import chain_of_tasks
+from planners.graph.dag import Dag
 from planners.list_schedule import EFFORT, ListSchedule
 from planners.numbers.measured import Measured
 from planners.numbers.outcomes import Outcome, Outcomes
-from planners.numbers.predictions import Constant, Unmeasured
+from planners.numbers.predictions import VCPU_MB, Constant, Unmeasured
 from planners.numbers.sketch import Sketch
 from planners.plans.annotations import Chosen
 from planners.plans.goals import Goals
@@ -409,3 +410,18 @@ def test_structure_alone_gets_its_chance_though_all_that_ran_was_faster_than_mod
     assert way_after(known) == chosen
     known = known.after(STRUCTURAL, [Outcome(MODELLED, MODELLED / 2)] * 3, [])
     assert way_after(known) == SOONEST
+
+
+def first_of_known_functions(seconds_apart):
+    """A graph that never ran, of functions that did; slots by numbers are so much faster."""
+    rows = [(VCPU_MB, 0.0, seconds, 8.0, 8.0) for seconds in seconds_apart]
+    names = [f"f{number}" for number in range(len(rows))]
+    sketches = {name: Sketch().add([row], 1) for name, row in zip(names, rows, strict=True)}
+    dag = Dag.from_edges(len(rows), [], [], functions=range(len(rows)), function_names=names)
+    auto = Auto(Measured(sketches, fallback=Constant()), seconds=10.0, clock=float)
+    return auto.plan(dag, Resources(2))
+
+
+def test_a_graph_that_never_ran_goes_by_structure_unless_numbers_promise_much_more():
+    assert first_of_known_functions([0.1] * 9 + [0.11]).planner == "structural"
+    assert first_of_known_functions([0.01] * 60 + [1.0, 1.0, 1.0, 1.0]).planner != "structural"

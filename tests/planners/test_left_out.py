@@ -103,7 +103,8 @@ def test_what_is_left_is_legal_whatever_was_asked(data, workload, wrong):
     kept = CheckedPlanner(Fixed(asked), "fixed").plan(dag, Resources(3))
     assert len(kept.annotations) == len(notes)
     left = tuple(note for note in kept.annotations if not isinstance(note, LeftOut))
-    assert left == tuple(note for note in notes if note in left)
+    asked_for = iter(notes)  # two may be alike, of which one is left out
+    assert all(note in asked_for for note in left)
     replace(plan, annotations=left).validate(dag)
     assert np.array_equal(kept.bundles, plan.bundles)
 

@@ -1,6 +1,6 @@
 """What must hold of every planner that works with predictions, on any graph."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -226,3 +226,25 @@ def test_what_things_are_divided_by_is_above_zero():
     for sizes in ({"memory_sizes_mb": ()}, {"memory_sizes_mb": (0,)}, {"default_memory_mb": 0}):
         with pytest.raises(ValueError, match="above zero"):
             Platform(**sizes)
+
+
+@dataclass(frozen=True)
+class Unpickled(Constant):
+    """Whoever takes an output from elsewhere takes so long to make it of its bytes."""
+
+    each_seconds: float = 0.0
+
+    def unpacking(self, function, sla="average"):
+        return Line(self.each_seconds)
+
+
+@pytest.mark.parametrize("planner", [Uniform, ListSchedule])
+def test_tasks_stay_where_an_input_lies_that_takes_long_to_unpickle(planner):
+    dag = from_pairs(5, [(0, 1), (0, 2), (0, 3), (0, 4)])
+
+    def slots(seconds):
+        quick = {"transfer_latency_seconds": 0.0, "cold_start_seconds": 0.0}
+        predictions = Unpickled(1.0, 0.0, each_seconds=seconds, **quick)
+        return set(slots_of_tasks(planner(predictions).plan(dag, Resources(4))))
+
+    assert len(slots(0.0)) == 4 and slots(5.0) == {0}
