@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
+from typing import Any
 
 from dask_serverless.history.entry import (
     FUNCTION,
@@ -86,6 +87,11 @@ class Sketches(Mapping[str, Sketch]):
         self.saved = saved
         self.unsaved = unsaved
         self.made: dict[str, Sketch] = {}
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Of most functions nothing is known of one kind: an exception for each takes a while."""
+        key = self.prefix + name
+        return self[name] if key in self.saved or key in self.unsaved else default
 
     def __getitem__(self, name: str) -> Sketch:
         if name not in self.made:

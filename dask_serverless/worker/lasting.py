@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from dask_serverless.worker.measure import nbytes
+
 MOST_BYTES = 128 << 20
 MOST_SHARE = 1 / 16  # of a container's memory
 
@@ -27,12 +29,14 @@ class Lasting:
         self.kept: dict[int, tuple[Any, int]] = {}
 
     def keep(self, values: Mapping[int, Any], sizes: Mapping[int, int]) -> None:
-        """Those of known sizes, which are worth it."""
-        for task, nbytes in sizes.items():
-            room = self.nbytes + nbytes <= self.most_bytes and task not in self.kept
-            if room and task in values and not hasattr(values[task], "__next__"):
-                self.kept[task] = apart(values[task]), nbytes
-                self.nbytes += nbytes
+        """Those whose pickles are of known sizes: they are worth it, and may take much more."""
+        for task, pickled in sizes.items():
+            if task not in values or task in self.kept or hasattr(values[task], "__next__"):
+                continue
+            size = max(pickled, nbytes(values[task]))
+            if self.nbytes + size <= self.most_bytes:
+                self.kept[task] = apart(values[task]), size
+                self.nbytes += size
 
     def take(self, tasks: Iterable[int], still_needed: Collection[int]) -> dict[int, Any]:
         """Those of them that are here; what is not needed any more after that goes."""

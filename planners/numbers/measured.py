@@ -117,20 +117,23 @@ class Measured(Predictions):
         return _fitted(self.downloads, "seconds", quantile or MIDDLE)
 
     def packing(self, function: str, sla: Sla = "average") -> Line:
-        return self._packing(function, sla, self.packings, self.unpackings)
+        return self._packing("packing", function, sla, self.packings, self.unpackings)
 
     def unpacking(self, function: str, sla: Sla = "average") -> Line:
-        return self._packing(function, sla, self.unpackings, self.packings)
+        return self._packing("unpacking", function, sla, self.unpackings, self.packings)
 
-    def _packing(self, function: str, sla: Sla, *told: Mapping[str, Sketch]) -> Line:
+    def _packing(self, what: str, function: str, sla: Sla, *told: Mapping[str, Sketch]) -> Line:
         """The one takes about as long as the other; nobody has told of what takes no time."""
         quantile = check_sla(sla)
-        for sketches in told:
-            if sketch := sketches.get(function):
-                largest = float(sketch.column("input_bytes").max())
-                line = _fitted(sketch, "seconds", quantile or MIDDLE)
-                return line._replace(reach=FAR * largest)
-        return Line(0.0)
+        sketch = next((s for sketches in told if (s := sketches.get(function))), None)
+        if sketch is None:
+            return Line(0.0)
+        key = (function, what, quantile)
+        if key not in self._lines:
+            largest = float(sketch.column("input_bytes").max())
+            line = _fitted(sketch, "seconds", quantile or MIDDLE)
+            self._lines[key] = line._replace(reach=FAR * largest)
+        return self._lines[key] or Line(0.0)
 
     def cold_start(self, memory_mb: int, sla: Sla = "average") -> Line:
         quantile = check_sla(sla)

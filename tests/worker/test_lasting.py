@@ -24,6 +24,13 @@ def test_what_there_is_no_room_for_is_fetched_again():
     assert set(shelf.take([1, 2, 3], still_needed=[])) == {1, 3}
 
 
+def test_texts_count_as_what_they_take_in_memory_and_not_as_their_pickle():
+    frame = pd.DataFrame({"x": pd.Series(["some text"] * 500_000, dtype=object)})
+    shelf = Lasting(memory_mb=160)
+    shelf.keep({1: frame}, {1: 6 << 20})
+    assert shelf.take([1], still_needed=[]) == {}
+
+
 def test_nobody_gets_an_iterator_that_another_has_used_up():
     shelf = Lasting()
     shelf.keep({1: iter([1, 2])}, {1: 10})
