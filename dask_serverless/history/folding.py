@@ -69,9 +69,8 @@ class Folding:
 
     def function(self, name: Any, told: Calls) -> None:
         calls, seconds, samples = told
-        named = isinstance(name, str) and 0 < len(name) <= LONGEST_NAME
         totals = believable((calls, seconds), (MOST_CALLS, MOST_CALLS * MOST_SECONDS))
-        if not (named and totals and calls >= 1):
+        if not (is_name(name) and totals and calls >= 1):
             self.dropped += 1 + len(samples)
             return
         longest = seconds * SLACK  # a call that took longer than all calls: a clock jumped
@@ -81,8 +80,11 @@ class Folding:
     def packings(self, observations: Observations) -> None:
         rows: dict[tuple[str, str], list[Row]] = {}
         for name, direction, size, seconds in observations.packings:
+            if not is_name(name):
+                self.dropped += 1
+                continue
             kind = PICKLED if direction == UPLOAD else UNPICKLED
-            rows.setdefault((kind, name[:LONGEST_NAME]), []).append((0.0, size, seconds, 0.0, 0.0))
+            rows.setdefault((kind, name), []).append((0.0, size, seconds, 0.0, 0.0))
         self.waits(rows)
 
     def platform(self, observations: Observations) -> None:
@@ -138,6 +140,11 @@ class Folding:
         key = key_of(kind, name)
         before, spent, known = self.sums.get(key, (0, 0.0, []))
         self.sums[key] = (before + calls, spent + seconds, known + rows)
+
+
+def is_name(name: Any) -> bool:
+    """Of a function."""
+    return isinstance(name, str) and 0 < len(name) <= LONGEST_NAME
 
 
 def believable(numbers: tuple[float, ...], limits: tuple[float, ...]) -> bool:

@@ -14,6 +14,7 @@ from dask_serverless.history.observations import (
     UPLOAD,
     Calls,
     Observations,
+    Packing,
     Sample,
     Start,
     Transfer,
@@ -79,8 +80,9 @@ def test_wrong_totals_drop_the_function_and_wrong_waits_themselves(wrong) -> Non
         [Transfer("redis", UPLOAD, 1, wrong), Transfer("redis", UPLOAD, wrong, 1)],
         [Start(True, wrong), Start(True, 1.0, wrong)],
         [wrong],
+        packings=[Packing("f", UPLOAD, 1, wrong), Packing("f", DOWNLOAD, wrong, 1)],
     )
-    assert folded(observations, 0.0) == ({}, 2 + 1 + 5)
+    assert folded(observations, 0.0) == ({}, 2 + 1 + 5 + 2)
 
 
 def test_a_clock_that_jumped_teaches_nothing() -> None:
@@ -98,6 +100,7 @@ def test_a_clock_that_jumped_teaches_nothing() -> None:
 @pytest.mark.parametrize("name", ["", "x" * 10_000, None, 7])
 def test_what_has_no_usable_name_is_dropped(name) -> None:
     assert folded(Observations({name: Calls(1, 1.0)}), 0.0) == ({}, 1)
+    assert folded(Observations(packings=[Packing(name, UPLOAD, 1, 1.0)]), 0.0) == ({}, 1)
     assert folded(Observations(transfers=[Transfer("redis", "sideways", 1, 1)]), 0) == ({}, 1)
 
 
