@@ -10,6 +10,7 @@ import sys
 
 import dask
 import pytest
+from awaiting import eventually
 from dask import delayed
 
 from dask_serverless import Serverless
@@ -111,17 +112,18 @@ def test_what_was_written_before_the_end_arrives_and_is_in_the_error(store_url):
     assert told(lines) == [("x", "stdout", "written at last")]
 
 
-def leave_one_running(file):
+def leave_one_running(file, done):
     wait = f"for i in $(seq 600); do [ -e {file} ] && break; sleep 0.05; done"
-    subprocess.Popen(["sh", "-c", f"{wait}; echo too late"])
+    subprocess.Popen(["sh", "-c", f"{wait}; echo too late; touch {done}"])
     return 1
 
 
 def test_a_program_that_a_task_leaves_running_holds_nobody_up(serverless, heard, tmp_path):
     client, lines = heard
-    file = tmp_path / "go"
-    assert dask.compute(delayed(leave_one_running)(str(file)), scheduler=client) == (1,)
+    file, done = tmp_path / "go", tmp_path / "done"
+    assert dask.compute(delayed(leave_one_running)(str(file), str(done)), scheduler=client) == (1,)
     file.touch()
+    eventually(done.exists)  # else the next test would hear it
     assert dask.compute(delayed(abs)(-2), scheduler=serverless) == (2,)
     assert lines == []
 

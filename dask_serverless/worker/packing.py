@@ -17,7 +17,8 @@ from dask_serverless.blobs.blobs import UNPACKS, Pack, Unpack
 from dask_serverless.blobs.frames import Frames, framed, size, unframed
 from dask_serverless.worker.told import Packed
 
-SHARE = 0.01  # of what a bundle took: less makes no difference to anybody,
+LEAST_SECONDS = 0.0001  # every bundle costs more than that, and
+SHARE = 0.01  # less of what a bundle took makes no difference to anybody either,
 WORTH_SECONDS = 0.001  # unless it is so much
 SLOW_SECONDS = 0.0005  # of unpickling one input
 MOST_TIMED = 16  # in each direction: a look at the clock takes as long as a small value
@@ -82,7 +83,8 @@ class Packing:
         up = [one.seconds for one in self.told if one.up]
         down = [one.seconds for one in self.told if not one.up]
         seconds = of_all(up, self.outputs) + of_all(down, self.inputs)
-        return (self.told, seconds) if seconds >= min(SHARE * whole, WORTH_SECONDS) else ([], 0.0)
+        least = max(LEAST_SECONDS, min(SHARE * whole, WORTH_SECONDS))
+        return (self.told, seconds) if seconds >= least else ([], 0.0)
 
 
 def of_all(seconds: Sequence[float], count: int) -> float:

@@ -230,7 +230,8 @@ def test_the_history_page_shows_what_the_command_tells_and_what_was_predicted(
     show(tab, f"{watched.dashboard_link}history?run={learned.last_run.run}")
     told = await_text(tab, "known", path)  # not that of a test before, which knows it, too
     assert "pause" in told
-    (row,) = [row for row in open_history(learned.settings).describe() if "pause" in row.name]
+    rows = open_history(learned.settings).describe()
+    (row,) = [row for row in rows if "pause" in row.name and row.kind == "function"]
     assert f">{row.calls}<" in told and f">{in_seconds(row.mean_seconds)}<" in told
     predicted = await_text(tab, "functions", "pause")
     assert "measured" in predicted and "%" in predicted
