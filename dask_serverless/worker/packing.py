@@ -22,6 +22,7 @@ SHARE = 0.01  # less of what a bundle took makes no difference to anybody either
 WORTH_SECONDS = 0.001  # unless it is so much
 SLOW_SECONDS = 0.0005  # of unpickling one input
 MOST_TIMED = 16  # in each direction: a look at the clock takes as long as a small value
+MOST_TOLD = 4  # of these: runs have many bundles, and what is told has to be sent and learned
 
 _chance = random.Random()  # tasks may have seeded the one that all share
 
@@ -80,12 +81,18 @@ class Packing:
 
     def to_tell(self, whole: float) -> tuple[list[Packed], float]:
         """Some of it, and the seconds of all; nothing, where that is little beside ``whole``."""
-        up = [one.seconds for one in self.told if one.up]
-        down = [one.seconds for one in self.told if not one.up]
+        up = [one for one in self.told if one.up]
+        down = [one for one in self.told if not one.up]
         seconds = of_all(up, self.outputs) + of_all(down, self.inputs)
-        least = max(LEAST_SECONDS, min(SHARE * whole, WORTH_SECONDS))
-        return (self.told, seconds) if seconds >= least else ([], 0.0)
+        if seconds < max(LEAST_SECONDS, min(SHARE * whole, WORTH_SECONDS)):
+            return [], 0.0
+        return few(up) + few(down), seconds
 
 
-def of_all(seconds: Sequence[float], count: int) -> float:
-    return sum(seconds) * count / len(seconds) if seconds else 0.0
+def few(packed: list[Packed]) -> list[Packed]:
+    return packed if len(packed) <= MOST_TOLD else _chance.sample(packed, MOST_TOLD)
+
+
+def of_all(packed: Sequence[Packed], count: int) -> float:
+    """Seconds, as far as some of them tell."""
+    return sum([one.seconds for one in packed]) * count / len(packed) if packed else 0.0

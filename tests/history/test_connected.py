@@ -30,6 +30,7 @@ def known(path):
     return {
         row.name.split("#")[0]: row
         for row in open_history(Settings.gather(history=path)).describe()
+        if row.kind == "function"  # beside what pickling took, of the same name
     }
 
 
