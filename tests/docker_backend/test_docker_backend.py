@@ -443,6 +443,7 @@ def test_a_network_whose_folder_went_with_the_hosts_start_is_removed_when_it_is_
     with Serverless(backend="docker", containers=1, base=BASE):
         assert [each["Name"] for each in daemon.api.networks(**made)].count(label) == 1
     monkeypatch.setattr(docker_daemon, "FORSAKEN", "0s")
+    time.sleep(1)  # the daemon counts whole seconds
     with Serverless(backend="docker", containers=1, base=BASE):
         assert label not in [each["Name"] for each in daemon.api.networks(**made)]
     assert not daemon.api.networks(**made)
