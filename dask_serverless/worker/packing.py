@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 from dask_serverless.blobs.blobs import UNPACKS, Pack, Unpack
 from dask_serverless.blobs.frames import Frames, framed, size, unframed
@@ -23,6 +23,8 @@ WORTH_SECONDS = 0.001  # unless it is so much
 SLOW_SECONDS = 0.0005  # of unpickling one input
 MOST_TIMED = 16  # in each direction: a look at the clock takes as long as a small value
 MOST_TOLD = 4  # of these: runs have many bundles, and what is told has to be sent and learned
+
+T = TypeVar("T")
 
 _chance = random.Random()  # tasks may have seeded the one that all share
 
@@ -50,13 +52,12 @@ class Packing:
         self, tasks: Sequence[int], plain: Callable[[Any], Any], timed: Callable[..., Any]
     ) -> list[Callable[[Any], Any]]:
         """What to call for each value."""
-        calls, places = [plain] * len(tasks), range(len(tasks))
-        by_chance = places if len(tasks) <= MOST_TIMED else _chance.sample(places, MOST_TIMED)
+        calls = [plain] * len(tasks)
         if self.lasting:
             for place, task in enumerate(tasks):
                 if task in self.lasting:
                     calls[place] = partial(timed, task, False)
-        for place in by_chance:
+        for place in some(range(len(tasks)), MOST_TIMED):
             calls[place] = partial(timed, tasks[place], True)
         return calls
 
@@ -86,11 +87,12 @@ class Packing:
         seconds = of_all(up, self.outputs) + of_all(down, self.inputs)
         if seconds < max(LEAST_SECONDS, min(SHARE * whole, WORTH_SECONDS)):
             return [], 0.0
-        return few(up) + few(down), seconds
+        return [*some(up, MOST_TOLD), *some(down, MOST_TOLD)], seconds
 
 
-def few(packed: list[Packed]) -> list[Packed]:
-    return packed if len(packed) <= MOST_TOLD else _chance.sample(packed, MOST_TOLD)
+def some(values: Sequence[T], most: int) -> Sequence[T]:
+    """By chance, where there are more."""
+    return values if len(values) <= most else _chance.sample(values, most)
 
 
 def of_all(packed: Sequence[Packed], count: int) -> float:
